@@ -1,0 +1,51 @@
+"""Array aliases and the two protocols that detectors and embedders follow."""
+
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Float32s: TypeAlias = npt.NDArray[np.float32]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Images: TypeAlias = npt.NDArray[np.float32]
+"""float32 [n, h, w], grey, 0..1."""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Turns (generated, knowns) into a score per real image, higher = more likely used.
+
+    A detector never sees the images it will judge while it fits, and never judges: p-values
+    are made in one place (`vestige.audit`).
+    """
+
+    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
+        """Learn from the generated set (and knowns); ``unused`` is the reference."""
+        ...
+
+    def score_samples(self, images: Any) -> Floats:
+        """Score real images, float64 [n]; independent of which other images are scored."""
+        ...
+
+
+@runtime_checkable
+class PoolDetector(Detector, Protocol):
+    """A detector that can use the bag of queries and controls as its own reference."""
+
+    def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
+        """Score one unordered bag; the result is a symmetric function of its members."""
+        ...
+
+
+class Embedder(Protocol):
+    """A feature space: `fit` on images, then images [n, h, w] -> float32 [n, d]."""
+
+    def fit(self, images: Images) -> Self:
+        """Learn the space (nothing to learn for pixels)."""
+        ...
+
+    def transform(self, images: Images) -> Float32s:
+        """Map images to rows."""
+        ...
