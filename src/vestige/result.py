@@ -5,17 +5,19 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from vestige.choices import InputError
+from vestige.decode import decode
 
 SCHEMA_VERSION = 1
 FINDING_VERDICTS = ("used", "no evidence", "uncalibrated")
 Role = Literal["query", "used"]
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
@@ -172,17 +174,23 @@ class AuditResult:
     def from_json(cls, text: str) -> "AuditResult":
         """Read result.json; anything that is not one is an :class:`InputError`."""
         try:
-            raw = json.loads(text)
-            if raw["schema"] != SCHEMA_VERSION:
-                raise InputError(
-                    f"result.json has schema {raw['schema']!r}, this version reads "
-                    f"{SCHEMA_VERSION}. Use the vestige version that wrote it."
-                )
-            return _from_plain(raw)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"this is not a vestige result.json: {error!r}") from error
+            raw = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"this is not a vestige result.json: {error!s:.200}") from error
+        if not isinstance(raw, dict):
+            raise InputError("this is not a vestige result.json: it holds no object")
+        version = raw.pop("schema", None)
+        if version is True or version != SCHEMA_VERSION:
+            shown = (
+                f"{version!r:.40}" if isinstance(version, int | str) else "missing or not a number"
+            )
+            raise InputError(
+                f"result.json has schema {shown}, this version reads {SCHEMA_VERSION}. "
+                "Use the vestige version that wrote it."
+            )
+        result: AuditResult = decode(cls, raw, "result")
+        _check(result)
+        return result
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "AuditResult":
@@ -197,9 +205,11 @@ class AuditResult:
         """The text of findings.csv: one row per finding; safe to open in a spreadsheet."""
         columns = sorted({name for f in self.findings for name in f.columns})
         out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
+        writer = csv.writer(
+            out
+        )  # CRLF (RFC 4180): the writer then also quotes names that hold a CR
         writer.writerow(
-            ["id", "group", "role", "verdict", "score", "p_value", "q_value", *columns]
+            ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(_cell, columns)]
             + ["nearest_generated", "similarity"]
         )
         for f in self.findings:
@@ -248,7 +258,9 @@ class AuditResult:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
-                partial[name].write_text(text, encoding="utf-8", newline="")
+                # a file name that is not UTF-8 becomes \udcXX: in JSON its own escape
+                data = text.encode("utf-8", errors="backslashreplace")
+                partial[name].write_bytes(data)
             for name in texts:
                 partial[name].replace(folder / name)
         except OSError as error:
@@ -258,6 +270,15 @@ class AuditResult:
                 if leftover.exists():
                     leftover.unlink()
         return folder / "report.html"
+
+
+def strongest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Order of tables and galleries: verdict "used" first, then small p, high score, id."""
+
+    def key(f: Finding) -> tuple[bool, float, float, str]:
+        return f.verdict != "used", 2.0 if f.p_value is None else f.p_value, -f.score, f.id
+
+    return tuple(sorted(findings, key=key))
 
 
 def schema() -> dict[str, Any]:
@@ -279,39 +300,37 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _from_plain(raw: dict[str, Any]) -> AuditResult:
-    test = raw["set_test"]
-    calibration = {name: tuple(values) for name, values in raw["calibration"].items()}
-    return AuditResult(
-        question=Question(**raw["question"]),
-        findings=tuple(_findings(raw["findings"])),
-        set_test=None if test is None else _set_test(test),
-        controls=tuple(
-            Control(**{**c, "auc": None if c["auc"] is None else Estimate(**c["auc"])})
-            for c in raw["controls"]
-        ),
-        verdict=Verdict(**raw["verdict"]),
-        problems=tuple(Problem(**p) for p in raw["problems"]),
-        manifest=Manifest(**raw["manifest"]),
-        calibration=Calibration(**calibration),
-    )
+def _check(result: AuditResult) -> None:
+    """Refuse what types cannot: shares outside 0..1, lists of unequal length."""
+    shares = [("question.false_alarm_rate", result.question.false_alarm_rate)]
+    for i, f in enumerate(result.findings):
+        shares += [(f"findings[{i}]", p) for p in (f.p_value, f.q_value) if p is not None]
+    for c in result.controls:
+        shares += [("controls", p) for p in (c.p_value,) if p is not None]
+        shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
+    if (test := result.set_test) is not None:
+        shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
+        shares += [("set_test", v) for v in _ends(test.auc)]
+        shares += [("set_test.tpr_at", v) for r in test.tpr_at for v in (*_ends(r), r.fpr)]
+        for d in test.detectors:
+            shares += [("set_test.detectors", v) for v in (d.auc, d.p_value, d.p_adjusted)]
+    for where, share in shares:
+        if not 0.0 <= share <= 1.0:
+            raise InputError(f"result.{where} holds {share:g}, a share lies in 0..1.")
+    known = result.calibration
+    if len({len(known.ids), len(known.groups), len(known.scores)}) > 1:
+        raise InputError("result.calibration: ids, groups and scores differ in length.")
 
 
-def _findings(rows: list[dict[str, Any]]) -> Iterator[Finding]:
-    for row in rows:
-        evidence = tuple(Evidence(**e) for e in row["evidence"])
-        yield Finding(**{**row, "evidence": evidence})
+def _ends(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
 
 
-def _set_test(raw: dict[str, Any]) -> SetTest:
-    return SetTest(
-        **{
-            **raw,
-            "auc": Estimate(**raw["auc"]),
-            "tpr_at": tuple(Rate(**r) for r in raw["tpr_at"]),
-            "detectors": tuple(DetectorTest(**d) for d in raw["detectors"]),
-        }
-    )
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!s:.40} is not a finite number")
+    return number
 
 
 def _number(value: float | None) -> str:
@@ -319,5 +338,8 @@ def _number(value: float | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Neutralise spreadsheet formulas: a text cell must not start like one."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    """Neutralise spreadsheet formulas: a text cell must not start like one.
+
+    A leading apostrophe is doubled, so that dropping one apostrophe gives the name back.
+    """
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text

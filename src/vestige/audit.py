@@ -1,0 +1,279 @@
+"""The whole procedure, from folders of images to a verdict; read it from top to bottom."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from vestige.bag import JUDGED, Bag, check_roles, fill_bag, find_mode
+from vestige.choices import InputError
+from vestige.controls import Comparison, run_controls
+from vestige.detectors.columns import Column, plan_columns, score_columns
+from vestige.detectors.matched_filter import MatchedFilterPool
+from vestige.engine import open_executor
+from vestige.images.groups import assign_groups
+from vestige.images.imageset import ImageSet
+from vestige.images.listing import Source, peek_size
+from vestige.images.reading import read_images
+from vestige.images.thumbnails import thumbnail
+from vestige.judge import Judgement, decide, judge, test_set
+from vestige.manifest import Clock, write_manifest
+from vestige.result import (
+    AuditResult,
+    Calibration,
+    Control,
+    Evidence,
+    Finding,
+    Problem,
+    Question,
+    SetTest,
+)
+from vestige.types import Bools, Floats
+
+ROLES = ("generated", "query", "used", "unused", "reference")
+EVIDENCE = 3
+GALLERY = 12
+
+
+class Progress(Protocol):
+    """Told how far a stage is: name, steps done, steps in all."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report one step."""
+        ...
+
+
+def audit(
+    generated: Source,
+    used: Source | None = None,
+    unused: Source | None = None,
+    query: Source | None = None,
+    reference: Source | None = None,
+    *,
+    groups: str | None = None,
+    group_regex: str | None = None,
+    detectors: Sequence[str] | None = None,
+    false_alarm_rate: float = 0.05,
+    window: tuple[float, float] | None = None,
+    engine: str = "local",
+    seed: int = 0,
+    progress: Progress = lambda stage, done, total: None,
+) -> AuditResult:
+    """Were these real images used to train the generator behind those synthetic ones?
+
+    Release mode (`used` without `query`): are the training images visible in the generated set?
+    Forensic mode (`query`): which of the queries were used?
+
+    Parameters
+    ----------
+    generated, used, unused, query, reference
+        Folders, CSV lists, lists of paths, or arrays [n, h, w] (uint8, uint16, float 0..1).
+        `unused` calibrates; `reference` are further unused reals that detectors may fit on.
+    groups : path, optional
+        CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM
+        patient, else near-duplicate clusters.
+    detectors : names, optional
+        See `vestige.detectors.DETECTORS`; default: the label-free default run.
+    false_alarm_rate : float
+        Largest accepted probability that an unused image is called used.
+    window : (centre, width), optional
+        For DICOM and NIfTI; else from the file.
+    engine : "local", "local:N" or "dask:ADDRESS"
+    seed : int
+        Of permutations and bootstraps. Same seed, same input: same findings.csv.
+    progress : callable, optional
+        Called as progress(stage, done, total).
+
+    Returns
+    -------
+    AuditResult
+
+    Raises
+    ------
+    InputError
+        Anything the user can mend; the message says how.
+    """
+    clock = Clock()
+    if not 0 < false_alarm_rate < 1:
+        raise InputError(f"false-alarm rate {false_alarm_rate:g} is not between 0 and 1.")
+    mode = find_mode(used, unused, query)
+    plan = plan_columns(detectors, has_reference=reference is not None)
+
+    # 1. folders -> images of one working size
+    given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
+    sources = {role: source for role, source in given.items() if source is not None}
+    with clock.stage("read"), open_executor(engine) as executor:
+        sets = _read(sources, window, executor, progress)
+    problems = [problem for images in sets.values() for problem in images.problems]
+    problems += check_roles(sets, mode)
+
+    # 2. patients (or near-duplicate clusters): the unit of everything that follows
+    with clock.stage("group"):
+        reals = {role: images for role, images in sets.items() if role != "generated"}
+        grouping = assign_groups(reals, csv=groups, regex=group_regex)
+        bag, notes = fill_bag(sets, grouping.labels, mode)
+        problems += notes
+
+    # 3. images -> columns of evidence, one score per image and detector
+    with clock.stage("detect"):
+        columns = _score(plan, sets, bag, clock, progress)
+
+    # 4. columns -> one score, one p-value per image; the test for the whole set
+    with clock.stage("judge"):
+        judgement = judge(columns, plan, bag, false_alarm_rate)
+        suspects = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
+        test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
+
+    # 5. experiments with a known answer, which can veto
+    with clock.stage("controls"):
+        controls = _control(bag, suspects, test, seed)
+    verdict = decide(test, controls, bag, mode, false_alarm_rate)
+
+    # 6. what is said of each image, and the pictures behind it
+    with clock.stage("evidence"):
+        vetoed = any(not control.passed for control in controls)
+        findings, rows = _findings(columns, plan, bag, judgement, sets, false_alarm_rate, vetoed)
+        thumbnails = _gallery(findings, rows, bag, sets, mode)
+
+    options = {
+        "detectors": [column.name for column in plan],
+        "weights": {column.name: column.weight for column in plan},
+        "pool": [column.name for column in plan if column.pool],
+        "combination": judgement.combination,
+        "working_size": int(bag.images.shape[1]),
+        "window": list(window) if window else None,
+        "engine": engine,
+    }
+    hashes = {role: images.inputs_sha256 for role, images in sets.items()}
+    return AuditResult(
+        question=Question(
+            mode=mode,
+            counts={role: len(sets[role]) if role in sets else 0 for role in ROLES},
+            groups=len(np.unique(bag.groups)),
+            groups_from=grouping.source,
+            false_alarm_rate=false_alarm_rate,
+        ),
+        findings=findings,
+        set_test=test,
+        controls=controls,
+        verdict=verdict,
+        problems=tuple(problems),
+        manifest=write_manifest(clock, seed, options, hashes),
+        calibration=Calibration(
+            tuple(id_ for id_, c in zip(bag.ids, bag.control, strict=True) if c),
+            tuple(str(g) for g in bag.groups[bag.control]),
+            tuple(float(s) for s in judgement.control_scores),
+        ),
+        thumbnails=thumbnails,
+    )
+
+
+def _read(
+    sources: Mapping[str, Source],
+    window: tuple[float, float] | None,
+    executor: Any,
+    progress: Progress,
+) -> dict[str, ImageSet]:
+    size = peek_size(list(sources.values()))
+    return {
+        role: read_images(
+            source,
+            role=role,
+            size=size,
+            window=window,
+            executor=executor,
+            progress=lambda done, role=role: progress(f"reading {role}", done, 0),
+        )
+        for role, source in sources.items()
+    }
+
+
+def _score(
+    plan: Sequence[Column],
+    sets: Mapping[str, ImageSet],
+    bag: Bag,
+    clock: Clock,
+    progress: Progress,
+) -> Floats:
+    steps = 0
+
+    def done(name: str, seconds: float) -> None:
+        nonlocal steps
+        steps += 1
+        clock.add(f"detect {name}", seconds)
+        progress("scoring", steps, len(plan))
+
+    reference = sets["reference"].pixels if "reference" in sets else None
+    progress("scoring", 0, len(plan))
+    return score_columns(plan, sets["generated"].pixels, reference, bag.images, bag.groups, done)
+
+
+def _control(
+    bag: Bag, suspects: Bools, test: SetTest | None, seed: int
+) -> tuple[Control, ...]:
+    if test is None:
+        return ()
+    rows = suspects | bag.control
+    return run_controls(Comparison(bag.images[rows], suspects[rows], bag.groups[rows], seed))
+
+
+def _findings(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    judgement: Judgement,
+    sets: Mapping[str, ImageSet],
+    false_alarm_rate: float,
+    vetoed: bool,
+) -> tuple[tuple[Finding, ...], dict[str, tuple[int, ...]]]:
+    """Findings by id, and the rows of the generated images behind each."""
+    generated = sets["generated"]
+    primary = MatchedFilterPool(size=min(32, bag.images.shape[1])).fit(generated.pixels)
+    cosines, near = primary.nearest_pool(bag.images, EVIDENCE)
+    findings = []
+    for i, row in enumerate(np.flatnonzero(bag.judged)):
+        known = bag.settled.get(int(row))
+        p = None if judgement.p_values is None or known else float(judgement.p_values[i])
+        q = None if judgement.q_values is None or known else float(judgement.q_values[i])
+        verdict: Any = "used" if known == "used" else "no evidence"
+        if not known and (p is None or vetoed):
+            verdict = "uncalibrated"
+        elif not known and p is not None and p <= false_alarm_rate:
+            verdict = "used"
+        findings.append(
+            Finding(
+                id=bag.ids[row],
+                group=str(bag.groups[row]),
+                role="used" if bag.roles[row] == "used" else "query",
+                score=float(judgement.scores[i]),
+                p_value=p,
+                q_value=q,
+                verdict=verdict,
+                columns={c.name: float(columns[row, d]) for d, c in enumerate(plan)},
+                evidence=tuple(
+                    Evidence(generated.ids[g], float(np.clip(c, -1, 1)))
+                    for g, c in zip(near[row], cosines[row], strict=True)
+                ),
+            )
+        )
+    rows = {bag.ids[row]: tuple(int(g) for g in near[row]) for row in np.flatnonzero(bag.judged)}
+    return tuple(sorted(findings, key=lambda f: f.id)), rows
+
+
+def _gallery(
+    findings: Sequence[Finding],
+    rows: Mapping[str, tuple[int, ...]],
+    bag: Bag,
+    sets: Mapping[str, ImageSet],
+    mode: Any,
+) -> dict[str, bytes]:
+    """Thumbnails of the strongest findings beside their nearest generated image."""
+    strongest = sorted(findings, key=lambda f: (-f.score, f.id))[:GALLERY]
+    judged, generated = sets[JUDGED[mode]], sets["generated"]
+    where = {id_: i for i, id_ in enumerate(judged.ids)}
+    pictures = {}
+    for finding in strongest:
+        pictures[f"real:{finding.id}"] = thumbnail(judged, where[finding.id])
+        nearest = rows[finding.id][0]
+        pictures[f"generated:{generated.ids[nearest]}"] = thumbnail(generated, nearest)
+    return pictures

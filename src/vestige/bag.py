@@ -1,0 +1,167 @@
+"""The reals of one audit in one bag: who is judged, who calibrates, who is known.
+
+The order of the bag depends on the pixels alone, so that neither the order of the files nor their
+role can move a score.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.choices import InputError
+from vestige.images.imageset import ImageSet
+from vestige.result import Problem
+from vestige.types import Bools, Images
+
+Mode = Literal["release", "forensic"]
+JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
+
+
+@dataclass(frozen=True)
+class Bag:
+    """Images [n, s, s] with their ids, roles and groups [n], in canonical order."""
+
+    images: Images
+    ids: tuple[str, ...]
+    index: npt.NDArray[np.int64]
+    """Row of each image in the ImageSet of its role."""
+    roles: npt.NDArray[Any]
+    groups: npt.NDArray[Any]
+    judged: Bools
+    control: Bools
+    known_used: Bools
+    settled: dict[int, str]
+    """Judged rows whose answer is already known (a copy of a known image): row -> its role."""
+
+
+def find_mode(used: Any, unused: Any, query: Any) -> Mode:
+    """Release: are my training images visible? Forensic: were these queries used?"""
+    if query is not None:
+        return "forensic"
+    if used is not None:
+        return "release"
+    raise InputError(
+        "nothing to judge: give --query (images of unknown status), or --used and --unused "
+        "(training images and a hold-out of the same source)."
+    )
+
+
+def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
+    """Refuse roles that contradict each other; say which images stand in two roles.
+
+    Raises
+    ------
+    InputError
+        Used and unused, or reference and any other role, share pixels; too few images.
+    """
+    for role, images in sets.items():
+        if role == "generated" and len(images) < 2:
+            raise InputError(f"{len(images)} generated image was read; an audit needs 2 or more.")
+    for first, second in (
+        ("used", "unused"),
+        ("reference", "unused"),
+        ("reference", "used"),
+        ("reference", "query"),
+    ):
+        if first in sets and second in sets:
+            pairs = _shared(sets[first], sets[second])
+            if pairs:
+                a, b = pairs[0]
+                raise InputError(
+                    f"{first} and {second} share {len(pairs)} image(s) with the same pixels, "
+                    f"e.g. {first}/{a} = {second}/{b}. An image has one status: remove it from "
+                    "one of the two."
+                )
+    problems = []
+    if mode == "forensic":
+        for known in ("used", "unused"):
+            if known in sets:
+                problems += [
+                    Problem(
+                        f"query/{a}",
+                        f"has the pixels of {known}/{b}: its status is known to be {known}, "
+                        "it was not judged",
+                        "warning",
+                    )
+                    for a, b in _shared(sets["query"], sets[known])
+                ]
+    judged = JUDGED[mode]
+    copies = _shared(sets["generated"], sets[judged])
+    if copies:
+        problems.append(
+            Problem(
+                f"generated/{copies[0][0]}",
+                f"{len(copies)} generated image(s) have exactly the pixels of a {judged} image, "
+                f"e.g. {judged}/{copies[0][1]}",
+                "warning",
+            )
+        )
+    return problems
+
+
+def fill_bag(
+    sets: Mapping[str, ImageSet], labels: Mapping[str, tuple[str, ...]], mode: Mode
+) -> tuple[Bag, list[Problem]]:
+    """Put query, used and unused into one bag; unused images of a suspect's group do not calibrate.
+
+    A patient on both sides is neither a fair suspect nor a fair control, and group permutation
+    needs every group on one side (METHODS 4.3).
+    """
+    roles = [role for role in ("query", "used", "unused") if role in sets]
+    order = sorted(
+        (sets[role].sha256[i], sets[role].ids[i], role, i)
+        for role in roles
+        for i in range(len(sets[role]))
+    )
+    role = np.array([r for _, _, r, _ in order])
+    index = np.array([i for _, _, _, i in order])
+    images = np.stack([sets[r].pixels[i] for r, i in zip(role, index, strict=True)])
+    groups = np.array([labels[r][i] for r, i in zip(role, index, strict=True)])
+    judged = role == JUDGED[mode]
+    known = {
+        sha: r for r in ("used", "unused") if r in sets and r != JUDGED[mode] for sha in sets[r].sha256
+    }
+    settled = {
+        row: known[sha] for row, (sha, *_) in enumerate(order) if judged[row] and sha in known
+    }
+    suspects = np.unique(groups[judged])
+    control = (role == "unused") & ~np.isin(groups, suspects)
+    problems = []
+    lost = int(((role == "unused") & ~control).sum())
+    if lost:
+        problems.append(
+            Problem(
+                "unused",
+                f"{lost} unused image(s) belong to a group (patient or near-duplicate cluster) "
+                f"that is also in {JUDGED[mode]}: they were scored but do not calibrate",
+                "warning",
+            )
+        )
+    if "unused" in roles and not control.any():
+        raise InputError(
+            f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
+            "of other patients."
+        )
+    bag = Bag(
+        images, tuple(x[1] for x in order), index, role, groups, judged, control,
+        role == "used", settled,
+    )  # fmt: skip
+    if len(np.unique(groups)) < 2:
+        raise InputError(
+            f"{len(order)} real image(s) of one group were read; an audit needs reals of at least "
+            "two groups (patients)."
+        )
+    return bag, problems
+
+
+def _shared(first: ImageSet, second: ImageSet) -> list[tuple[str, str]]:
+    """Pairs of ids with equal pixels."""
+    where = dict(zip(second.sha256, second.ids, strict=True))
+    return [
+        (id_, where[sha])
+        for sha, id_ in zip(first.sha256, first.ids, strict=True)
+        if sha in where
+    ]

@@ -1,0 +1,326 @@
+"""The command line: one short function per command. Exit codes: 0 done, 2 bad input, 3 and 4 gate."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from vestige import __version__
+from vestige.audit import Progress, audit
+from vestige.choices import Choice, InputError
+from vestige.result import AuditResult
+
+app = typer.Typer(
+    help="Was this real medical image used to train the generator behind those synthetic images?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option(help="Folder for result.json, findings.csv and report.html.")]
+Folder = Annotated[Path | None, typer.Option(metavar="DIR")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstraps.")]
+GATE = {"not found": 0, "found": 3, "undecided": 4}
+
+
+class Kind(StrEnum):
+    """What `vestige list` can list."""
+
+    detectors = "detectors"
+    backbones = "backbones"
+    generators = "generators"
+    formats = "formats"
+    engines = "engines"
+
+
+@app.command("audit")
+def audit_command(
+    out: Out,
+    generated: Folder = None,
+    used: Folder = None,
+    unused: Folder = None,
+    query: Folder = None,
+    reference: Folder = None,
+    imageclef: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="An ImageCLEF folder, 2023 or 2025.")
+    ] = None,
+    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="Columns id, group.")] = None,
+    group_regex: Annotated[
+        str | None, typer.Option(metavar="RE", help="First capture group of the id.")
+    ] = None,
+    detector: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Repeatable; see vestige list.")
+    ] = None,
+    false_alarm_rate: Annotated[
+        float, typer.Option(help="Accepted probability that an unused image is called used.")
+    ] = 0.05,
+    window: Annotated[
+        str | None, typer.Option(metavar="C,W", help="DICOM/NIfTI window, centre and width.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
+    seed: Seed = 0,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit 0 not found, 3 found, 4 undecided.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Judge real images against a generated set, with error rates."""
+    folders: dict[str, Any] = {
+        "generated": generated,
+        "used": used,
+        "unused": unused,
+        "query": query,
+        "reference": reference,
+    }
+    folders = {role: folder for role, folder in folders.items() if folder is not None}
+    if imageclef is not None:
+        from vestige.images.imageclef import open_imageclef
+
+        folders = open_imageclef(imageclef) | folders
+    if "generated" not in folders:
+        raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
+    with _output(out), _progress(quiet) as progress:
+        result = audit(
+            **folders,
+            groups=None if groups is None else str(groups),
+            group_regex=group_regex,
+            detectors=detector,
+            false_alarm_rate=false_alarm_rate,
+            window=None if window is None else _window(window),
+            engine=engine,
+            seed=seed,
+            progress=progress,
+        )
+        report = result.save(out)
+    _tell(result, report, quiet, as_json)
+    return GATE[result.verdict.leak] if gate else 0
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for images and reports.")] = Path(
+        "vestige-demo"
+    ),
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Audit one leaking and one clean set of embedded CT-like phantoms."""
+    from vestige.worlds.embedded import write_demo
+
+    with _output(out), _progress(quiet) as progress:
+        worlds = write_demo(out, seed, progress)
+        for name, folders in worlds.items():
+            result = audit(**folders, seed=seed, progress=progress)
+            report = result.save(out / name)
+            if not quiet and not as_json:
+                print(f"The {name} set:")
+            _tell(result, report, quiet, as_json)
+
+
+@app.command()
+def export(
+    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    format_: Annotated[str, typer.Option("--format", help="See vestige list formats.")],
+    header: Annotated[bool | None, typer.Option("--header/--no-header")] = None,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="The top half by score, not the verdicts.")
+    ] = False,
+) -> None:
+    """Write a challenge submission from a result."""
+    from vestige.challenge import export_run
+
+    _write(out, export_run(AuditResult.load(result), format_, header, balanced))
+
+
+@app.command()
+def score(
+    run: Annotated[Path, typer.Argument(metavar="RUN.csv")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv")],
+    as_json: Json = False,
+) -> None:
+    """Score a run against the truth, with intervals and the constant baselines."""
+    from vestige.challenge import read_run, score_run
+
+    card = score_run(read_run(run), read_run(truth))
+    print(card.to_json() if as_json else card.render())
+
+
+@app.command()
+def report(
+    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Hashes and aggregates only: no name, no picture.")
+    ] = False,
+) -> None:
+    """Make the report again from result.json."""
+    from vestige.report import render_html
+
+    _write(out, render_html(AuditResult.load(result), redact=redact))
+
+
+@app.command("list")
+def list_choices(kind: Kind, as_json: Json = False) -> None:
+    """List what can be chosen by name."""
+    table = _table(kind)
+    if as_json:
+        print(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
+        return
+    width = max(map(len, table), default=0)
+    for name, choice in table.items():
+        extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
+        print(f"{name:{width}}  {choice.summary}{extra}")
+
+
+@app.callback()
+def version_option(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options before the command."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error a user can mend is one line on stderr and exit code 2."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except InputError as error:
+        code = _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        code = 2
+    except click.ClickException as error:
+        code = _fail(error.format_message())
+    except OSError as error:
+        code = _fail(f"{error.strerror or error}: {error.filename or ''}")
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("interrupted; nothing was written.", 130)
+    sys.exit(code or 0)
+
+
+def _fail(message: str, code: int = 2) -> int:
+    print("vestige: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _table(kind: Kind) -> dict[str, Choice[Any]]:
+    if kind is Kind.detectors:
+        from vestige.detectors import DETECTORS
+
+        return dict(DETECTORS)
+    if kind is Kind.engines:
+        from vestige.engine import ENGINES
+
+        return dict(ENGINES)
+    if kind is Kind.generators:
+        from vestige.worlds import GENERATORS
+
+        return dict(GENERATORS)
+    if kind is Kind.formats:
+        from vestige.challenge import FORMATS
+        from vestige.images.readers import READERS
+
+        return dict(READERS) | dict(FORMATS)
+    from vestige.features import EMBEDDERS
+
+    return dict(EMBEDDERS)
+
+
+def _window(text: str) -> tuple[float, float]:
+    try:
+        centre, width = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--window takes CENTRE,WIDTH such as -600,1500, not {text!r}.") from error
+    if width <= 0:
+        raise InputError(f"--window needs a positive width, not {width:g}.")
+    return centre, width
+
+
+def _tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        answer = {"leak": result.verdict.leak, "reason": result.verdict.reason}
+        named = sum(f.verdict == "used" for f in result.findings)
+        print(json.dumps(answer | {"why": result.verdict.why, "used": named, "report": str(report)}))
+        return
+    if quiet:
+        return
+    named = sum(finding.verdict == "used" for finding in result.findings)
+    print(f"Leak {result.verdict.leak}: {result.verdict.why}")
+    print(f"{named} of {len(result.findings)} images judged used. Report: {report}")
+    worst = [problem for problem in result.problems if problem.severity == "error"]
+    if worst:
+        print(f"{len(worst)} file(s) could not be read; see problems in the report.")
+
+
+def _write(out: Path, text: str) -> None:
+    partial = out.with_name(f".{out.name}.tmp")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="")
+        partial.replace(out)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _output(folder: Path) -> Iterator[None]:
+    """Refuse an unwritable folder before hours of work; leave none behind after an error."""
+    fresh = not folder.exists()
+    probe = folder / ".vestige-probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    try:
+        yield
+    except BaseException:
+        if fresh and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress]:
+    """Progress bars on stderr when a person is watching."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    layout = (
+        TextColumn("{task.description:>18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*layout, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield progress
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Nearest distance, calibrated by the distance to unused reals (GAN-Leaks calibration)."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.choices import InputError
+from vestige.detectors.inputs import fitted, groups_of, reference_of
+from vestige.detectors.nearest_distance import Space, embedder
+from vestige.features.pca import PCA
+from vestige.features.pixels import Pixels, as_images
+from vestige.stats.neighbours import nearest, nearest_outside_group
+from vestige.types import Floats, Images
+
+FLOOR = 1e-9
+
+
+@dataclass
+class CalibratedDistance:
+    """log d(x, R) - log d(x, S), with S the generated set and R unused reals.
+
+    An ordinary image is near to everything, a rare one far from everything; dividing by the
+    distance to R removes that difficulty. Source: GAN-Leaks (arXiv:1909.03935) with a reference
+    set as in Synth-MIA (arXiv:2509.18014); METHODS 2.4.
+
+    Parameters
+    ----------
+    form : "log_ratio" (no unit) or "difference" d(x, R) - d(x, S)
+    """
+
+    k: int = 1
+    space: Space = "pixels"
+    size: int = 32
+    dims: int = 64
+    form: Literal["log_ratio", "difference"] = "log_ratio"
+    generated_: Images | None = field(init=False, default=None, repr=False)
+    reference_: Images | None = field(init=False, default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.form not in ("log_ratio", "difference"):
+            raise InputError(f"unknown form {self.form!r}. Known: log_ratio, difference.")
+
+    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
+        """Keep the generated set and the reference; `used` is ignored."""
+        self.generated_ = as_images(generated)
+        self.reference_ = None if unused is None else as_images(unused)
+        return self
+
+    def score_samples(self, images: Any) -> Floats:
+        """Score against the reference of `fit`, float64 [n]."""
+        generated = fitted(self.generated_, "calibrated_distance")
+        reference = reference_of(self.reference_, "calibrated_distance")
+        embed = self._space(generated, reference)
+        rows = embed.transform(as_images(images))
+        usual = nearest(rows, embed.transform(reference), self.k)[0].mean(axis=1)
+        return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
+
+    def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
+        """Score one bag; each image's reference is the rest of the bag without its group."""
+        generated = fitted(self.generated_, "calibrated_distance")
+        bag = as_images(pool)
+        embed = self._space(generated, bag)
+        rows = embed.transform(bag)
+        usual = nearest_outside_group(rows, groups_of(groups, len(rows)), self.k).mean(axis=1)
+        if not np.isfinite(usual).all():
+            raise InputError("calibrated_distance needs images of at least two groups.")
+        return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
+
+    def _space(self, generated: Images, reference: Images) -> Pixels | PCA:
+        embed = embedder(self.space, self.size, self.dims)
+        return embed.fit_pair(generated, reference) if isinstance(embed, PCA) else embed
+
+    def _compare(self, usual: Floats, distances: Floats) -> Floats:
+        near = distances.mean(axis=1)
+        if self.form == "difference":
+            return usual - near
+        return np.log(usual + FLOOR) - np.log(near + FLOOR)

@@ -1,0 +1,71 @@
+"""Distance to the nearest generated image (GAN-Leaks, full black box)."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from vestige.choices import InputError
+from vestige.detectors.inputs import fitted
+from vestige.features.pca import PCA
+from vestige.features.pixels import Pixels, as_images
+from vestige.stats.neighbours import nearest
+from vestige.types import Floats, Float32s, Ints
+
+Space = Literal["pixels", "contrast", "pca"]
+
+
+def embedder(space: Space, size: int, dims: int) -> Pixels | PCA:
+    """The feature space of the distance detectors."""
+    if space == "pca":
+        return PCA(dims=dims, size=size)
+    if space in ("pixels", "contrast"):
+        return Pixels(size=size, contrast=space == "contrast")
+    raise InputError(f"unknown space {space!r}. Known: pixels, contrast, pca.")
+
+
+@dataclass
+class NearestDistance:
+    """Minus the mean distance to the `k` nearest generated images.
+
+    Attacker: holds the released set only. Source: Chen et al., GAN-Leaks, CCS 2020,
+    arXiv:1909.03935; METHODS 2.3. Uses -d, never exp(-d^2), which underflows to ties.
+
+    Parameters
+    ----------
+    k : int
+        Neighbours averaged, 1 or more.
+    space : "pixels", "contrast" (local-contrast-normalised) or "pca"
+    size : int
+        Side in pixels at which images are compared.
+    dims : int
+        Components when `space` is "pca", fitted on the generated set (and the reference if given).
+    """
+
+    k: int = 1
+    space: Space = "pixels"
+    size: int = 32
+    dims: int = 64
+    embed_: Pixels | PCA = field(init=False, repr=False)
+    generated_: Float32s | None = field(init=False, default=None, repr=False)
+
+    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
+        """Embed the generated set; `used` is ignored."""
+        images = as_images(generated)
+        self.embed_ = embedder(self.space, self.size, self.dims)
+        if isinstance(self.embed_, PCA) and unused is not None:
+            self.embed_.fit_pair(images, as_images(unused))
+        else:
+            self.embed_.fit(images)
+        self.generated_ = self.embed_.transform(images)
+        return self
+
+    def score_samples(self, images: Any) -> Floats:
+        """Minus the distance, float64 [n]: 0 for a verbatim copy."""
+        pool = fitted(self.generated_, "nearest_distance")
+        rows = self.embed_.transform(as_images(images))
+        return -nearest(rows, pool, self.k)[0].mean(axis=1)
+
+    def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
+        """Minus distances [n, k] and rows [n, k] of the nearest generated images."""
+        pool = fitted(self.generated_, "nearest_distance")
+        distances, rows = nearest(self.embed_.transform(as_images(images)), pool, k)
+        return -distances, rows

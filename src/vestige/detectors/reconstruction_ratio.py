@@ -1,0 +1,58 @@
+"""Which low-rank model reconstructs x better: that of the generated set, or of unused reals?"""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.detectors.inputs import fitted, reference_of
+from vestige.features.pca import PCA
+from vestige.features.pixels import Pixels, as_images
+from vestige.types import Floats, Images
+
+FLOOR = 1e-12
+
+
+@dataclass
+class ReconstructionRatio:
+    """log e_R(x) - log e_S(x), e the squared residual of a rank-`dims` PCA. METHODS 2.16.
+
+    Parameters
+    ----------
+    dims : int
+        Rank, at most half of the smaller set.
+    """
+
+    dims: int = 32
+    size: int = 32
+    generated_: Images | None = field(init=False, default=None, repr=False)
+    reference_: Images | None = field(init=False, default=None, repr=False)
+
+    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
+        """Keep the generated set and the reference; `used` is ignored."""
+        self.generated_ = as_images(generated)
+        self.reference_ = None if unused is None else as_images(unused)
+        return self
+
+    def score_samples(self, images: Any) -> Floats:
+        """Score against the reference of `fit`, float64 [n]."""
+        return self._score(reference_of(self.reference_, "reconstruction_ratio"), as_images(images))
+
+    def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
+        """Score one bag against the low-rank model of the whole bag (symmetric in its members)."""
+        bag = as_images(pool)
+        return self._score(bag, bag)
+
+    def _score(self, reference: Images, images: Images) -> Floats:
+        generated = fitted(self.generated_, "reconstruction_ratio")
+        dims = max(1, min(self.dims, len(reference) // 2, len(generated) // 2))
+        usual = PCA(dims, self.size).fit(reference)
+        model = PCA(dims, self.size).fit(generated)
+        return np.log(_residual(usual, images) + FLOOR) - np.log(_residual(model, images) + FLOOR)
+
+
+def _residual(pca: PCA, images: Images) -> Floats:
+    centred = Pixels(pca.size).transform(images).astype(np.float64) - pca.mean_
+    missing: Floats = centred - (centred @ pca.components_) @ pca.components_.T
+    return np.einsum("ij,ij->i", missing, missing)

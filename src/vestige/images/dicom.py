@@ -1,0 +1,241 @@
+"""DICOM through pydicom: modality units first, then the window, then black is 0 and white is 1."""
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.choices import InputError
+from vestige.images.frame import (
+    BAD_WINDOW,
+    LUT_NOT_USED,
+    PADDED,
+    Frame,
+    NotAnImage,
+    Unreadable,
+    Window,
+    check_size,
+    from_colour,
+)
+from vestige.images.window import LUNG, apply_window, usable
+from vestige.types import Bools, Float32s
+
+_MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+
+
+@dataclass(frozen=True)
+class _Units:
+    """One frame in modality units, with the units of the lowest and highest storable level."""
+
+    values: Float32s
+    padding: Bools
+    low: float
+    high: float
+
+
+def read_dicom(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
+    """Decode every frame of one DICOM file.
+
+    The window is `window`, else the first pair of the file's tags, else for CT the lung window,
+    else the full stored range. Padding is black. MONOCHROME1 is inverted.
+    """
+    dataset = _open(path)
+    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    if photometric not in _MONOCHROME:
+        return [_identified(f, dataset, k) for k, f in enumerate(_colour(dataset, photometric))]
+    frames = []
+    for k, stored in enumerate(_stack(dataset)):
+        units = _units(dataset, stored, k)
+        pixels, flags = _shown(dataset, units, k, window)
+        if photometric == "MONOCHROME1":
+            pixels = 1 - pixels
+        if units.padding.any():
+            pixels[units.padding] = 0
+            flags = (*flags, PADDED)
+        frame = Frame(pixels, int(dataset.get("BitsStored", 32)), photometric, flags)
+        frames.append(_identified(frame, dataset, k))
+    return frames
+
+
+def dicom_values(path: str | os.PathLike[str]) -> Float32s:
+    """Modality units (CT: Hounsfield units) of one file before any window.
+
+    Returns
+    -------
+    Float32s, shape (frames, h, w)
+        Stored level x slope + intercept; padding takes the lowest other value.
+
+    Raises
+    ------
+    Unreadable
+        For colour, which has no units.
+    """
+    dataset = _open(path)
+    if str(dataset.get("PhotometricInterpretation", "")) not in _MONOCHROME:
+        raise Unreadable("is a colour DICOM, which has no modality units")
+    stack = _stack(dataset)
+    return np.stack([_units(dataset, stored, k).values for k, stored in enumerate(stack)])
+
+
+def dicom_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width from the header."""
+    dataset = _dcmread(path, stop_before_pixels=True)
+    return int(dataset.Rows), int(dataset.Columns)
+
+
+def _dcmread(path: str | os.PathLike[str], **options: Any) -> Any:
+    try:
+        import pydicom
+    except ImportError as error:
+        raise InputError(
+            f"{os.fspath(path)} is DICOM, which needs pydicom: pip install 'vestige[medical]'"
+        ) from error
+    try:
+        return pydicom.dcmread(path, **options)
+    except pydicom.errors.InvalidDicomError:
+        # files from before 1993, and some exports, have no preamble
+        dataset = pydicom.dcmread(path, force=True, **options)
+        if "Rows" not in dataset or "SOPClassUID" not in dataset:
+            raise
+        return dataset
+
+
+def _open(path: str | os.PathLike[str]) -> Any:
+    dataset = _dcmread(path)
+    if not any(k in dataset for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        if "Rows" in dataset:
+            raise Unreadable("is a DICOM file without its pixel data (truncated?)")
+        raise NotAnImage("is a DICOM file without pixels (report, structure set or directory)")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    check_size(int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0), frames)
+    return dataset
+
+
+def _stack(dataset: Any) -> npt.NDArray[Any]:
+    stored: npt.NDArray[Any] = dataset.pixel_array
+    return stored.reshape(-1, int(dataset.Rows), int(dataset.Columns))
+
+
+def _units(dataset: Any, stored: npt.NDArray[Any], k: int) -> _Units:
+    padding = _padding(dataset, stored)
+    if dataset.get("ModalityLUTSequence"):
+        from pydicom.pixels.processing import apply_modality_lut
+
+        values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
+        bits = int(dataset.ModalityLUTSequence[0].LUTDescriptor[2])
+        low, high = 0.0, 2.0**bits - 1
+    else:
+        slope = _number(_lookup(dataset, k, "PixelValueTransformationSequence", "RescaleSlope"), 1)
+        start = _number(
+            _lookup(dataset, k, "PixelValueTransformationSequence", "RescaleIntercept"), 0
+        )
+        values = stored.astype(np.float32)
+        if slope != 1:
+            values *= np.float32(slope)
+        if start != 0:
+            values += np.float32(start)
+        ends = [level * slope + start for level in _stored_range(dataset, stored)]
+        low, high = min(ends), max(ends)
+    if not np.isfinite(values).all():
+        raise Unreadable("has values that are not finite (NaN or infinity)")
+    if padding.any() and not padding.all():
+        values[padding] = values[~padding].min()
+    return _Units(values, padding, low, high)
+
+
+def _padding(dataset: Any, stored: npt.NDArray[Any]) -> Bools:
+    value = dataset.get("PixelPaddingValue")
+    if value is None or stored.dtype.kind not in "iu":
+        return np.zeros(stored.shape, np.bool_)
+    limit = dataset.get("PixelPaddingRangeLimit")
+    ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
+    return np.asarray((stored >= ends.min()) & (stored <= ends.max()))
+
+
+def _stored_range(dataset: Any, stored: npt.NDArray[Any]) -> tuple[int, int]:
+    if stored.dtype.kind == "f":
+        return 0, 1
+    bits = int(dataset.BitsStored)
+    if int(dataset.get("PixelRepresentation") or 0):
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    return 0, 2**bits - 1
+
+
+def _shown(
+    dataset: Any, units: _Units, k: int, window: Window | None
+) -> tuple[Float32s, tuple[str, ...]]:
+    if window is not None:
+        return apply_window(units.values, *window), ()
+    centre = _lookup(dataset, k, "FrameVOILUTSequence", "WindowCenter")
+    width = _lookup(dataset, k, "FrameVOILUTSequence", "WindowWidth")
+    function = str(_lookup(dataset, k, "FrameVOILUTSequence", "VOILUTFunction") or "LINEAR")
+    flags: tuple[str, ...] = ()
+    if centre is not None and width is not None:
+        pair = _number(centre, float("nan")), _number(width, float("nan"))
+        if function in ("LINEAR", "LINEAR_EXACT", "SIGMOID") and usable(*pair, function):
+            return apply_window(units.values, *pair, function), ()
+        flags = (BAD_WINDOW,)
+    elif dataset.get("VOILUTSequence"):
+        flags = (LUT_NOT_USED,)
+    if dataset.get("Modality") == "CT":
+        return apply_window(units.values, *LUNG), flags
+    if units.values.min() < units.low or units.values.max() > units.high:
+        raise Unreadable("has float values outside 0..1 and no window; give one")
+    span = np.float32(units.high - units.low)
+    return (units.values - np.float32(units.low)) / span, flags
+
+
+def _colour(dataset: Any, photometric: str) -> list[Frame]:
+    levels: npt.NDArray[Any] = dataset.pixel_array  # pydicom turns YBR into RGB
+    if photometric == "PALETTE COLOR":
+        from pydicom.pixels.processing import apply_color_lut
+
+        levels = apply_color_lut(levels, dataset)
+    elif int(dataset.get("SamplesPerPixel") or 1) != 3:
+        raise Unreadable(f"is a DICOM of photometric interpretation {photometric!r}")
+    levels = levels.reshape(-1, int(dataset.Rows), int(dataset.Columns), levels.shape[-1])
+    bits = int(dataset.BitsStored)
+    return [replace(from_colour(one[..., :3], photometric), bits=bits) for one in levels]
+
+
+def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
+    """Add patient, series and place along the slice normal; ids leave only as digests."""
+    patient = str(dataset.get("PatientID") or "").strip()
+    series = str(dataset.get("SeriesInstanceUID") or "")
+    place = _lookup(dataset, k, "PlanePositionSequence", "ImagePositionPatient")
+    axes = _lookup(dataset, k, "PlaneOrientationSequence", "ImageOrientationPatient")
+    position = None
+    if series and place is not None and axes is not None and len(place) == 3 and len(axes) == 6:
+        row, column = np.array(axes[:3], np.float64), np.array(axes[3:], np.float64)
+        normal = np.cross(row, column)
+        position = round(float(np.array(place, np.float64) @ normal), 4)
+        # a series may hold a localiser in another plane, which has an order of its own
+        series += "|" + ",".join(f"{v:.2f}" for v in normal)
+    return replace(frame, patient=_digest(patient), series=_digest(series), position=position)
+
+
+def _lookup(dataset: Any, k: int, group: str, name: str) -> Any:
+    """A tag of frame k: from the enhanced multi-frame groups, else from the file itself."""
+    for sequence, item in (
+        ("PerFrameFunctionalGroupsSequence", k),
+        ("SharedFunctionalGroupsSequence", 0),
+    ):
+        groups = dataset.get(sequence)
+        inner = groups[item].get(group) if groups and item < len(groups) else None
+        if inner and inner[0].get(name) is not None:
+            return inner[0].get(name)
+    return dataset.get(name)
+
+
+def _number(value: Any, missing: float) -> float:
+    """The first of possibly several decimal strings; an empty tag counts as missing."""
+    if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+        return missing if value is None or value == "" else float(value)
+    return float(value[0]) if len(value) else missing
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""

@@ -1,0 +1,154 @@
+"""Exact copies by digest, near copies by correlation and structural similarity."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from vestige.choices import InputError
+from vestige.images.preprocess import area_average, to_working
+from vestige.types import Float32s, Floats, Images, Ints
+
+_SIDE = 32
+_NEIGHBOURS = 50
+_CONFIRM_SIDE = 128
+_BLOCK_FLOATS = 2**24
+"""Similarities held at once: 64 MB."""
+_SLACK = 1e-4
+"""float32 products may miss the threshold by less than this; the decision is in float64."""
+
+
+def content_clusters(sha256: Sequence[str]) -> Ints:
+    """Label images by identical content, int [n]; labels count from 0 in order of appearance."""
+    seen: dict[str, int] = {}
+    return np.array([seen.setdefault(digest, len(seen)) for digest in sha256], np.int64)
+
+
+def near_duplicate_groups(
+    pixels: Images,
+    originals: Callable[[int], Float32s] | None = None,
+    threshold: float = 0.98,
+    confirm: float = 0.95,
+) -> Ints:
+    """Label images so that near copies, and what hangs together through them, share a label.
+
+    Two images are near copies if their correlation at 32 x 32 reaches `threshold`, one is among
+    the 50 nearest of the other, and their structural similarity (SSIM) reaches `confirm`.
+    Identical images always are. Source: METHODS 6.6.
+
+    Parameters
+    ----------
+    pixels : float32 [n, s, s], 0..1
+    originals : callable or None
+        Image i in full size, for an SSIM at 128 x 128; without it the SSIM is that of `pixels`.
+    threshold, confirm : float, -1..1
+
+    Returns
+    -------
+    Ints, shape (n,)
+        Labels from 0 in order of appearance. The partition does not depend on the order.
+
+    Raises
+    ------
+    InputError
+        When the images are not square.
+    """
+    if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
+        raise InputError(f"near duplicates need images [n, s, s], found shape {pixels.shape}")
+    firsts, copies = _distinct(pixels)
+    rows = _normalised(pixels[firsts])
+    at_confirm_size = _confirm_images(pixels, originals, firsts)
+    parent = np.arange(len(firsts))
+    for i, j in _candidates(rows, threshold):
+        a, b = _root(parent, i), _root(parent, j)
+        # the SSIM of a pair that already hangs together cannot change the partition
+        if a != b and _ssim(at_confirm_size(i), at_confirm_size(j)) >= confirm:
+            parent[max(a, b)] = min(a, b)
+    return content_clusters([str(_root(parent, c)) for c in copies])
+
+
+def _distinct(pixels: Images) -> tuple[Ints, Ints]:
+    """One index per distinct image, in an order set by content alone, and each image's place."""
+    flat = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
+    keys = flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).ravel()
+    _, firsts, places = np.unique(keys, return_index=True, return_inverse=True)
+    return firsts.astype(np.int64), places.ravel().astype(np.int64)
+
+
+def _normalised(pixels: Images) -> Float32s:
+    """Rows [n, 1024] of length 1 (0 for a constant image): their products are correlations."""
+    side = pixels.shape[1]
+    if side > _SIDE and side % _SIDE == 0:
+        pixels = area_average(pixels, side // _SIDE)
+    elif side > _SIDE:
+        pixels = np.stack([to_working(image, _SIDE) for image in pixels])
+    rows = pixels.reshape(len(pixels), -1).astype(np.float64)
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows /= rows.std(axis=1, keepdims=True) + 0.02
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 1e-9)
+    return np.asarray(rows, np.float32)
+
+
+def _candidates(rows: Float32s, threshold: float) -> Iterator[tuple[int, int]]:
+    """Pairs i < j at or above the threshold among the 50 nearest, the most similar first."""
+    n = len(rows)
+    step = max(1, _BLOCK_FLOATS // max(n, 1))
+    pairs: set[tuple[int, int]] = set()
+    for start in range(0, n, step):
+        similar = rows[start : start + step] @ rows.T
+        similar[np.arange(len(similar)), start + np.arange(len(similar))] = -np.inf
+        for k in np.flatnonzero((similar >= threshold - _SLACK).any(axis=1)):
+            near = np.flatnonzero(similar[k] >= threshold - _SLACK)
+            best = near[np.argsort(-similar[k, near], kind="stable")[:_NEIGHBOURS]]
+            i = start + int(k)
+            pairs.update((min(i, j), max(i, j)) for j in best.tolist())
+    if not pairs:
+        return
+    left, right = np.array(sorted(pairs)).T
+    exact = _products(rows, left, right)
+    for p in np.argsort(-exact, kind="stable"):
+        if exact[p] >= threshold:
+            yield int(left[p]), int(right[p])
+
+
+def _products(rows: Float32s, left: Ints, right: Ints) -> Floats:
+    """Correlations of pairs in float64, which do not depend on who stands left."""
+    out = np.empty(len(left))
+    for start in range(0, len(left), 4096):
+        part = slice(start, start + 4096)
+        out[part] = (rows[left[part]].astype(np.float64) * rows[right[part]]).sum(axis=1)
+    return out
+
+
+def _confirm_images(
+    pixels: Images, originals: Callable[[int], Float32s] | None, firsts: Ints
+) -> Callable[[int], Float32s]:
+    if originals is None:
+        return lambda i: pixels[firsts[i]]
+    read = originals
+
+    @lru_cache(maxsize=1024)
+    def at_128(i: int) -> Float32s:
+        return to_working(read(int(firsts[i])), _CONFIRM_SIDE)
+
+    return at_128
+
+
+def _ssim(one: Float32s, other: Float32s) -> float:
+    from skimage.metrics import structural_similarity  # heavy, and rarely needed
+
+    side = one.shape[0]
+    window = min(7, side if side % 2 else side - 1)
+    if window < 3:
+        raise InputError(f"images of {side} pixels are too small for SSIM; read them larger")
+    similarity: Any = structural_similarity
+    return float(similarity(one, other, data_range=1.0, win_size=window))
+
+
+def _root(parent: Ints, i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = int(parent[i])
+    return int(i)

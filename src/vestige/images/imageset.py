@@ -1,0 +1,183 @@
+"""ImageSet: all images of one role at the working size, with what is known of each."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.images.arrays import split
+from vestige.images.frame import FLAG_WARNINGS, Frame, Window
+from vestige.images.readers import read_file
+from vestige.result import Problem
+from vestige.types import Bools, Float32s, Images, Ints
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one image besides its pixels; see `ImageSet` and `Frame`."""
+
+    id: str
+    path: str
+    frame: int
+    sha256: str
+    shape: tuple[int, int]
+    bits: int
+    mode: str
+    flags: tuple[str, ...] = ()
+    patient: str = ""
+    series: str = ""
+    position: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """All readable images of one source.
+
+    Parameters
+    ----------
+    pixels : float32 [n, size, size], 0..1
+        At the working size, black is 0.
+    records : tuple of Record, length n
+        What is known of each image.
+    problems : tuple of Problem
+        Files that could not be read, and warnings; paths are "role/id".
+    root : Path or None
+        The folder that ids are relative to; None for arrays and lists of paths.
+    window : (centre, width) or None
+        As given to the readers.
+    arrays : array [n, h, w] or None
+        The source itself, if it was an array.
+    """
+
+    pixels: Images = field(repr=False)
+    records: tuple[Record, ...] = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+    root: Path | None = None
+    window: Window | None = None
+    arrays: npt.NDArray[Any] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Path relative to the folder, with "#k" for image k of a file that holds several."""
+        return tuple(r.id for r in self.records)
+
+    @cached_property
+    def sha256(self) -> tuple[str, ...]:
+        """Digest of the decoded full-size pixels; the same for every lossless format."""
+        return tuple(r.sha256 for r in self.records)
+
+    @cached_property
+    def shapes(self) -> Ints:
+        """Height and width in the file, int [n, 2]."""
+        return np.array([r.shape for r in self.records], np.int64).reshape(-1, 2)
+
+    @cached_property
+    def bits(self) -> tuple[int, ...]:
+        """Bits per level in the file."""
+        return tuple(r.bits for r in self.records)
+
+    @cached_property
+    def modes(self) -> tuple[str, ...]:
+        """How the file stores a pixel ("L", "P", "MONOCHROME2", ...)."""
+        return tuple(r.mode for r in self.records)
+
+    @cached_property
+    def flags(self) -> tuple[tuple[str, ...], ...]:
+        """What was done or noticed while reading each image."""
+        return tuple(r.flags for r in self.records)
+
+    @cached_property
+    def patients(self) -> tuple[str, ...]:
+        """sha256 of the DICOM patient id, "" where there is none."""
+        return tuple(r.patient for r in self.records)
+
+    @cached_property
+    def inputs_sha256(self) -> str:
+        """One digest of ids and pixels of the whole set."""
+        text = "".join(f"{r.id}\0{r.sha256}\n" for r in self.records)
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def subset(self, indices: Ints | Bools | Sequence[int]) -> "ImageSet":
+        """The images at `indices` (or where a mask is true), in that order; problems stay."""
+        rows = np.arange(len(self))[np.asarray(indices, None if len(indices) else np.int64)]
+        return replace(
+            self,
+            pixels=self.pixels[rows],
+            records=tuple(self.records[k] for k in rows),
+        )
+
+    def original(self, i: int) -> Float32s:
+        """Image i in full size, float32 [h, w], read again from its file.
+
+        Raises
+        ------
+        Unreadable
+            When the file has gone or changed its number of images since it was read.
+        """
+        record = self.records[i]
+        if self.arrays is not None:
+            return _array_frame(self.arrays, record.frame).pixels
+        stamp = os.stat(record.path).st_mtime_ns if os.path.exists(record.path) else 0
+        return _frames_of(record.path, self.window, stamp)[record.frame].pixels
+
+
+@lru_cache(maxsize=1)
+def _frames_of(path: str, window: Window | None, stamp: int) -> list[Frame]:
+    # one file is kept, because the slices of a volume are asked for one after another
+    return read_file(path, window)
+
+
+def _array_frame(arrays: npt.NDArray[Any], k: int) -> Frame:
+    return split(arrays[k : k + 1], "array")[0]
+
+
+def pixel_digest(frame: Frame) -> str:
+    """Digest of what an image shows, whatever stores it.
+
+    sha256 over height, width and the levels round(65535 x pixel), which are written as single
+    bytes where all are multiples of 257, that is, where the image has 8 bits. So 8-bit, palette
+    and 16-bit files of the same picture agree.
+    """
+    levels = frame.levels
+    if levels is None:
+        levels = np.rint(frame.pixels * np.float32(65535)).astype(np.uint16)
+    if levels.dtype == np.uint16 and not (levels % 257).any():
+        levels = (levels // 257).astype(np.uint8)
+    digest = hashlib.sha256(f"{levels.shape[0]}x{levels.shape[1]}:{levels.itemsize}:".encode())
+    digest.update(np.ascontiguousarray(levels, levels.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()
+
+
+def in_series_order(records: Sequence[Record]) -> Ints:
+    """Order in which the slices of one DICOM series follow their position, not their name.
+
+    The places that a series holds among the others stay; images without a position stay too.
+    """
+    order = np.arange(len(records), dtype=np.int64)
+    members: dict[str, list[int]] = {}
+    for k, record in enumerate(records):
+        if record.series and record.position is not None:
+            members.setdefault(record.series, []).append(k)
+    for places in members.values():
+        order[places] = sorted(places, key=lambda k: (records[k].position, k))
+    return order
+
+
+def flag_problems(records: Sequence[Record], role: str) -> Iterator[Problem]:
+    """One warning per kind of flag that the user should know of, with its first image."""
+    counts = Counter(flag for record in records for flag in set(record.flags))
+    for flag in sorted(counts):
+        if flag in FLAG_WARNINGS or flag.startswith("decoder: "):
+            first = next(record.id for record in records if flag in record.flags)
+            what = f"{counts[flag]} of {len(records)} images: {FLAG_WARNINGS.get(flag, flag)}"
+            yield Problem(f"{role}/{first}", what, "warning")

@@ -1,0 +1,175 @@
+"""Which files a source names, and under which ids."""
+
+import csv
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.choices import InputError
+from vestige.images.arrays import as_stack
+from vestige.images.frame import Unreadable
+from vestige.images.readers import peek_shape
+
+Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | npt.NDArray[Any]
+"""A folder, a file, a CSV list of paths, a list of paths, or images [n, h, w]."""
+
+LIST_COLUMNS = ("id", "file", "path")
+_NO_IMAGE_SUFFIXES = frozenset(
+    ".csv .tsv .txt .md .rst .json .jsonl .html .htm .xml .yaml .yml .toml .ini .cfg .log .pdf "
+    ".xls .xlsx .doc .docx .db .sqlite .py .ipynb .sh .sha256 .md5".split()
+)
+_NO_IMAGE_NAMES = frozenset(
+    "readme license licence copying notice authors changelog dicomdir thumbs.db desktop.ini "
+    "__macosx".split()
+)
+_PEEKED_FILES = 16
+_WORKING_SIZES = (8, 64)
+
+
+def list_files(source: Source) -> list[tuple[str, Path]]:
+    """Files of a source that may be images, as (id, path).
+
+    Ids are POSIX paths relative to the folder (a CSV's folder; the common folder of a list of
+    paths). A folder is walked with its subfolders in natural order (2 before 10), links included.
+    Hidden files and files that by name are documents or tables are left out; anything else is
+    listed, so that what is no image is noticed when it is read.
+
+    Raises
+    ------
+    InputError
+        For a missing or empty source, and for a file that a list names twice.
+    """
+    if isinstance(source, np.ndarray):
+        raise InputError("an array has no files; read it with read_images")
+    if not isinstance(source, str | os.PathLike):
+        return _named([Path(p) for p in source])
+    root = Path(source)
+    if root.is_dir():
+        files = sorted(_walk(root, "", ()), key=lambda item: natural_key(item[0]))
+        if not files:
+            raise InputError(f"no image in folder {root}: it is empty or holds documents only")
+        return files
+    if not root.exists():
+        raise InputError(f"no such folder or file: {root}")
+    return _listed(root) if root.suffix.lower() == ".csv" else [(root.name, root)]
+
+
+def source_root(source: Source) -> Path | None:
+    """The folder that ids are relative to; None for arrays and lists of paths."""
+    if not isinstance(source, str | os.PathLike):
+        return None
+    root = Path(source)
+    return root if root.is_dir() else root.parent
+
+
+def peek_size(sources: Iterable[Source]) -> int:
+    """Working size that fits these sources, from the headers of up to 16 files of each.
+
+    Returns
+    -------
+    int
+        64, or the smallest of the images' larger sides if that is less, but at least 8.
+    """
+    low, high = _WORKING_SIZES
+    sides = [side for source in sources for side in _sides(source)]
+    return max(low, min([high, *sides]))
+
+
+def natural_key(identifier: str) -> tuple[Any, ...]:
+    """Sort key by which "s2/img_10" follows "s2/img_9"; total, so ties cannot depend on luck."""
+    parts = tuple(
+        tuple(int(p) if k % 2 else p for k, p in enumerate(re.split(r"(\d+)", part)))
+        for part in identifier.split("/")
+    )
+    return parts, identifier
+
+
+def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return  # a link back to a folder that we are inside of
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(f"cannot read folder {folder}: {error.strerror}") from error
+    for entry in entries:
+        name = entry.name.lower()
+        if name.startswith(".") or name in _NO_IMAGE_NAMES:
+            continue
+        if entry.is_dir():
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, real))
+        elif os.path.splitext(name)[1] not in _NO_IMAGE_SUFFIXES:
+            yield f"{prefix}{entry.name}", Path(entry.path)
+
+
+def _named(paths: list[Path]) -> list[tuple[str, Path]]:
+    if not paths:
+        raise InputError("an empty list of images was given; name at least one file")
+    common = os.path.commonpath([os.path.abspath(p.parent) for p in paths])
+    return _unique([(_relative(p, common), p) for p in paths], "the list of paths")
+
+
+def _listed(table: Path) -> list[tuple[str, Path]]:
+    """Files of a CSV: the first column, under a header or as the only column without one."""
+    rows = read_rows(table)
+    if rows and rows[0][0].strip().lower() in LIST_COLUMNS:
+        rows = rows[1:]
+    elif any(len(row) > 1 for row in rows):
+        raise InputError(
+            f"{table} has several columns but its first is named {rows[0][0]!r}; "
+            f"name it one of {', '.join(LIST_COLUMNS)}"
+        )
+    names = [row[0].strip() for row in rows]
+    if not names:
+        raise InputError(f"{table} lists no file; put one path in each line")
+    if "" in names:
+        raise InputError(f"{table}: the path of entry {names.index('') + 1} is empty; fill it in")
+    folder = table.parent
+    files = [(_relative(folder / n, os.path.abspath(folder)), folder / n) for n in names]
+    return _unique(files, str(table))
+
+
+def read_rows(table: Path) -> list[list[str]]:
+    """The rows of a CSV file that are not blank."""
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            return [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {table} as CSV: {error}") from error
+
+
+def _relative(path: Path, folder: str) -> str:
+    return PurePath(os.path.relpath(path, folder)).as_posix()
+
+
+def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, Path]]:
+    seen: set[str] = set()
+    for identifier, _ in files:
+        if identifier in seen:
+            raise InputError(f"{where} names {identifier} twice; name every file once")
+        seen.add(identifier)
+    return files
+
+
+def _sides(source: Source) -> list[int]:
+    if isinstance(source, np.ndarray):
+        try:
+            return [max(as_stack(source.shape)[1:])]
+        except Unreadable as error:
+            raise InputError(f"the array of images {error}") from error
+    files = list_files(source)
+    picks = np.unique(np.linspace(0, len(files) - 1, _PEEKED_FILES).round().astype(int))
+    sides = []
+    for k in picks:
+        try:
+            sides.append(max(peek_shape(files[k][1])))
+        except InputError:
+            raise
+        except Exception:  # not silent: reading the file itself reports the fault
+            continue
+    return [side for side in sides if side > 0]

@@ -1,0 +1,114 @@
+"""PNG, JPEG, BMP and WebP through Pillow, in every mode that Pillow can report."""
+
+import os
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vestige.images.frame import (
+    CMYK,
+    CUT_TO_EIGHT,
+    Frame,
+    Unreadable,
+    Window,
+    check_size,
+    from_any,
+    from_colour,
+    from_floats,
+    from_levels,
+    oriented,
+    over_black,
+)
+
+# Only these: Pillow knows some seventy formats, a few of which start other programs.
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+_ORIENTATION = 0x0112
+_EXIF_HOLDERS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+
+
+def read_raster(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
+    """Decode every frame of one file; `window` has no meaning here and is not used."""
+    del window
+    return read_pillow(path, FORMATS)
+
+
+def read_pillow(path: str | os.PathLike[str], formats: tuple[str, ...]) -> list[Frame]:
+    """Decode every frame of one file of the given Pillow formats.
+
+    Raises
+    ------
+    Unreadable, OSError, SyntaxError, ...
+        Whatever a broken file makes Pillow say; the caller turns it into one row.
+    """
+    with Image.open(path, formats=formats) as image:
+        count = int(getattr(image, "n_frames", 1))
+        check_size(image.height, image.width, count)
+        if Image.MAX_IMAGE_PIXELS and image.height * image.width > Image.MAX_IMAGE_PIXELS:
+            # Pillow only warns from here to twice the limit
+            raise Unreadable(f"is a possible decompression bomb: {image.width} x {image.height}")
+        frames = []
+        for k in range(count):
+            if k:
+                image.seek(k)
+            frames.append(_frame(image))
+    return frames
+
+
+def _frame(image: Any) -> Frame:
+    stored = str(image.tile[0][3]) if image.tile else ""  # gone once the image is loaded
+    image.load()
+    frame = _grey(image, stored)
+    if any(holder in image.info for holder in _EXIF_HOLDERS):
+        frame = oriented(frame, image.getexif().get(_ORIENTATION, 1))
+    return frame
+
+
+def _grey(image: Any, stored: str) -> Frame:
+    mode, has_key = image.mode, "transparency" in image.info
+    if mode in ("L", "1") and not has_key:
+        return from_levels(np.asarray(image), mode)
+    if mode == "P" and not has_key and image.palette.mode == "RGB":
+        return _through_palette(image)
+    if mode.startswith("I;16"):
+        levels = np.asarray(image)
+        frame = from_levels(levels, mode)
+        return over_black(frame, levels != image.info["transparency"]) if has_key else frame
+    if mode == "I":
+        return _from_int32(np.asarray(image))
+    if mode == "F":
+        return from_floats(np.asarray(image), mode)
+    if mode in ("CMYK", "YCbCr", "RGBX"):
+        rgb = np.asarray(image.convert("RGB"))  # the decoder undoes Adobe's inversion
+        return from_colour(rgb, mode, (CMYK,) if mode == "CMYK" else ())
+    flags = (CUT_TO_EIGHT,) if "16" in stored else ()
+    if mode in ("L", "1", "LA", "La"):
+        pair = np.asarray(image.convert("LA"))
+        return over_black(from_levels(pair[..., 0], mode, flags), pair[..., 1])
+    if mode == "RGB" and not has_key:
+        return from_colour(np.asarray(image), mode, flags)
+    if mode in ("RGB", "RGBA", "RGBa", "P", "PA"):
+        four = np.asarray(image.convert("RGBA"))
+        return over_black(from_colour(four[..., :3], mode, flags), four[..., 3])
+    raise Unreadable(f"has pixels of mode {mode}, which have no plain grey meaning; save as grey")
+
+
+def _through_palette(image: Any) -> Frame:
+    """Colours of a palette image, never its index: a grey palette is one table look-up."""
+    table = np.zeros((256, 3), np.uint8)
+    entries = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)[:256]
+    table[: len(entries)] = entries
+    index = np.asarray(image)
+    if (entries == entries[:, :1]).all():
+        return from_levels(table[:, 0].take(index), "P")
+    return from_colour(table[index], "P")
+
+
+def _from_int32(values: np.ndarray[Any, Any]) -> Frame:
+    # Pillow before 11 opens 16-bit grey PNG in this mode
+    if values.size and (values.min() < 0 or values.max() > 65535):
+        raise Unreadable(
+            f"has 32-bit values from {values.min()} to {values.max()}, whose range is not known. "
+            "Save as uint16, or as float in 0..1"
+        )
+    return from_any(values.astype(np.uint16), "I")

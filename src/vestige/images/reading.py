@@ -1,0 +1,209 @@
+"""From a source to an ImageSet: files in shards, through worker processes or not."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.choices import InputError
+from vestige.images.arrays import as_stack, split
+from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
+from vestige.images.imageset import (
+    ImageSet,
+    Record,
+    flag_problems,
+    in_series_order,
+    pixel_digest,
+)
+from vestige.images.listing import Source, list_files, source_root
+from vestige.images.preprocess import to_working
+from vestige.images.readers import read_file
+from vestige.result import Problem
+from vestige.types import Images
+
+SHARD_FILES = 64
+_IN_FLIGHT = 128
+"""Shards submitted and not yet fetched: enough for a large cluster, and bounded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """The images of some files; rows of `pixels` [n, size, size] belong to `records`."""
+
+    pixels: Images
+    records: tuple[Record, ...]
+    problems: tuple[Problem, ...]
+    files: int
+
+
+def read_shard(
+    paths: Sequence[tuple[str, str | Path]], size: int, window: Window | None = None
+) -> Shard:
+    """Read some files; pure, so that any worker process can do it.
+
+    Parameters
+    ----------
+    paths : sequence of (id, path)
+    size : int
+        Working size in pixels.
+    window : (centre, width) or None
+
+    Returns
+    -------
+    Shard
+        A file that cannot be read is a row in `problems` (path = id), never an exception.
+
+    Raises
+    ------
+    InputError
+        Only where no file of that kind could be read: a package is missing.
+    """
+    pixels, records, problems = [], [], []
+    for identifier, path in paths:
+        try:
+            frames = read_file(path, window)
+            rows = [_record(f, identifier, str(path), k, len(frames)) for k, f in enumerate(frames)]
+            small = [to_working(frame.pixels, size) for frame in frames]
+        except Unreadable as error:
+            harmless = isinstance(error, NotAnImage)
+            problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
+            continue
+        records += rows
+        pixels += small
+    return Shard(_stacked(pixels, size), tuple(records), tuple(problems), len(paths))
+
+
+def read_images(
+    source: Source,
+    *,
+    role: str,
+    size: int = 64,
+    window: Window | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImageSet:
+    """Read all images of a source at the working size.
+
+    Parameters
+    ----------
+    source : folder, file, CSV list, list of paths, or array [n, h, w]
+        Arrays are uint8, uint16 or float in 0..1.
+    role : str
+        Name of the set in messages and in the paths of problems ("used", "generated", ...).
+    size : int
+        Working size in pixels.
+    window : (centre, width) or None
+        For DICOM and NIfTI, in modality units.
+    executor : Executor or None
+        Where to decode; the result does not depend on it.
+    progress : callable or None
+        Called with the number of files done so far and in all.
+
+    Returns
+    -------
+    ImageSet
+        In natural order of the ids; slices of one DICOM series by position.
+
+    Raises
+    ------
+    InputError
+        For a missing or empty source, or one without a single readable image.
+    """
+    if window is not None and not (np.isfinite(window).all() and window[1] >= 1):
+        raise InputError(f"the window {window} is (centre, width) with a width of at least 1")
+    if isinstance(source, np.ndarray):
+        return _from_array(source, role, size)
+    files = list_files(source)
+    shards = []
+    done = 0
+    for shard in _read_shards(files, size, window, executor):
+        shards.append(shard)
+        done += shard.files
+        if progress is not None:
+            progress(done, len(files))
+    faults = [
+        Problem(f"{role}/{p.path}", p.what, p.severity) for shard in shards for p in shard.problems
+    ]
+    records = [record for shard in shards for record in shard.records]
+    if not records:
+        raise InputError(
+            f"no readable image among the {len(files)} files of {role} "
+            f"({_name(source)}). First fault: {faults[0].path} {faults[0].what}"
+        )
+    order = in_series_order(records)
+    pixels = np.concatenate([shard.pixels for shard in shards])
+    if (order != np.arange(len(order))).any():
+        pixels, records = pixels[order], [records[k] for k in order]
+    problems = (*faults, *flag_problems(records, role))
+    return ImageSet(pixels, tuple(records), problems, source_root(source), window)
+
+
+def _read_shards(
+    files: list[tuple[str, Path]],
+    size: int,
+    window: Window | None,
+    executor: Executor | None,
+) -> Iterator[Shard]:
+    """Shards in the order of the files, with a bounded number on their way."""
+    parts = (files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES))
+    if executor is None:
+        yield from (read_shard(part, size, window) for part in parts)
+        return
+    waiting: deque[Future[Shard]] = deque(
+        executor.submit(read_shard, part, size, window)
+        for part in itertools.islice(parts, _IN_FLIGHT)
+    )
+    try:
+        while waiting:
+            shard = waiting.popleft().result()
+            waiting.extend(
+                executor.submit(read_shard, part, size, window)
+                for part in itertools.islice(parts, 1)
+            )
+            yield shard
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _record(frame: Frame, identifier: str, path: str, k: int, count: int) -> Record:
+    height, width = frame.pixels.shape
+    return Record(
+        id=identifier if count == 1 else f"{identifier}#{k}",
+        path=path,
+        frame=k,
+        sha256=pixel_digest(frame),
+        shape=(height, width),
+        bits=frame.bits,
+        mode=frame.mode,
+        flags=frame.flags,
+        patient=frame.patient,
+        series=frame.series,
+        position=frame.position,
+    )
+
+
+def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
+    try:
+        stack = source.reshape(as_stack(source.shape))
+        frames = split(stack, "array")
+    except Unreadable as error:
+        raise InputError(f"the array of {role} images {error}") from error
+    records = tuple(_record(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames))
+    pixels = _stacked([to_working(frame.pixels, size) for frame in frames], size)
+    problems = tuple(flag_problems(records, role))
+    return ImageSet(pixels, records, problems, arrays=stack)
+
+
+def _stacked(images: list[Any], size: int) -> Images:
+    return np.stack(images) if images else np.zeros((0, size, size), np.float32)
+
+
+def _name(source: Source) -> str:
+    return str(source) if isinstance(source, str | Path) else "a list of paths"

@@ -1,0 +1,22 @@
+"""Small PNGs for the gallery of the report."""
+
+import io
+
+import numpy as np
+
+from vestige.images.imageset import ImageSet
+from vestige.images.preprocess import to_working
+
+SIDE = 128
+
+
+def thumbnail(images: ImageSet, i: int) -> bytes:
+    """PNG bytes of image i, read again in full size, at most 128 px; no metadata."""
+    from PIL import Image
+
+    pixels = images.original(i)
+    small = to_working(pixels, min(SIDE, max(pixels.shape)))
+    grey = np.round(np.clip(small, 0, 1) * 255).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(grey, mode="L").save(out, format="PNG")
+    return out.getvalue()

@@ -1,0 +1,110 @@
+"""TIFF through tifffile; compressions it cannot undo alone go through Pillow's libtiff."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from vestige.images.frame import (
+    Frame,
+    Unreadable,
+    Window,
+    check_size,
+    from_any,
+    from_colour,
+    oriented,
+    over_black,
+)
+from vestige.images.raster import read_pillow
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = range(4)
+_ORIENTATION = 274
+_REDUCED_OR_MASK = 1 | 4  # bits of NewSubfileType: not an image of its own
+
+
+def read_tiff(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
+    """Decode every page of one TIFF; 8 and 16 bit by their type, float must lie in 0..1."""
+    del window
+    import tifffile
+
+    with tifffile.TiffFile(path) as tif:
+        everything: list[Any] = list(tif.pages)
+        pages = [p for p in everything if not int(p.subfiletype) & _REDUCED_OR_MASK]
+        for page in pages:
+            check_size(int(page.imagelength), int(page.imagewidth), len(pages))
+            _check_complete(page, tif.filehandle.size)
+        stack = _one_block(tif, pages)
+        if stack is not None:
+            return [_grey(pages[0], image) for image in stack]
+        if not all(_plain(page) for page in pages):
+            return _read_by_pillow(path)
+        try:
+            return [_grey(page, page.asarray(maxworkers=1)) for page in pages]
+        except (ValueError, ImportError) as error:
+            if "imagecodecs" not in str(error):
+                raise
+    return _read_by_pillow(path)
+
+
+def _one_block(tif: Any, pages: list[Any]) -> np.ndarray[Any, Any] | None:
+    """The stack that ImageJ, or tifffile itself, may store behind a single page."""
+    if len(pages) != 1 or len(tif.series) != 1 or int(pages[0].samplesperpixel) != 1:
+        return None
+    series = tif.series[0]
+    if len(series.shape) < 3 or not series.axes.endswith("YX"):
+        return None
+    *outer, height, width = (int(n) for n in series.shape)
+    check_size(height, width, int(np.prod(outer)))
+    block: np.ndarray[Any, Any] = series.asarray().reshape(-1, height, width)
+    return block
+
+
+def _check_complete(page: Any, file_bytes: int) -> None:
+    # tifffile fills missing data with zeros; a truncated file must be an error instead
+    ends = [a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if not ends or max(ends) > file_bytes:
+        raise Unreadable("is truncated: its pixel data end after the file does")
+
+
+def _plain(page: Any) -> bool:
+    return int(page.photometric) <= _PALETTE and page.bitspersample in (8, 16, 32, 64)
+
+
+def _grey(page: Any, values: np.ndarray[Any, Any]) -> Frame:
+    mode = f"TIFF {page.photometric.name} {values.dtype.name}"
+    samples, photometric = int(page.samplesperpixel), int(page.photometric)
+    if samples > 1 and values.ndim == 3 and int(page.planarconfig) == 2:
+        values = np.moveaxis(values, 0, -1)
+    if photometric == _PALETTE:
+        table = np.asarray(page.colormap, np.uint16)
+        if (table % 257 == 0).all():
+            table = (table // 257).astype(np.uint8)  # an 8-bit palette stays 8-bit
+        frame = from_colour(np.moveaxis(table, 0, -1)[values], mode)
+    elif photometric == _RGB:
+        if values.ndim != 3 or values.shape[-1] < 3 or values.dtype.kind != "u":
+            raise Unreadable(f"is an RGB TIFF of {values.dtype.name} {values.shape}; save as grey")
+        frame = from_colour(values[..., :3], mode)
+        if values.shape[-1] > 3 and _has_alpha(page):
+            frame = over_black(frame, values[..., 3])
+    else:
+        grey = values[..., 0] if samples > 1 else values
+        if photometric == _WHITE_IS_ZERO:
+            if grey.dtype.kind not in "bu":
+                raise Unreadable("is a float TIFF with white as zero; save with black as zero")
+            grey = ~grey
+        frame = from_any(np.ascontiguousarray(grey), mode)
+        if samples > 1:
+            if not _has_alpha(page):
+                raise Unreadable(f"has {samples} channels without a colour meaning; save as grey")
+            frame = over_black(frame, values[..., 1])
+    tag = page.tags.get(_ORIENTATION)
+    return oriented(frame, int(tag.value)) if tag is not None else frame
+
+
+def _has_alpha(page: Any) -> bool:
+    return any(int(kind) in (1, 2) for kind in page.extrasamples)
+
+
+def _read_by_pillow(path: str | os.PathLike[str]) -> list[Frame]:
+    return [replace(f, mode=f"TIFF {f.mode}") for f in read_pillow(path, ("TIFF",))]

@@ -1,0 +1,225 @@
+"""The one place that judges: columns of evidence -> p-values, the set test, the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vestige.bag import Bag, Mode
+from vestige.detectors.columns import Column
+from vestige.result import Control, DetectorTest, SetTest, Verdict
+from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
+from vestige.stats.combine import (
+    cross_fitted_stack,
+    pooled_rank_score,
+    rank_average,
+    stack_p_values,
+)
+from vestige.stats.groups import Labels
+from vestige.stats.intervals import auc, auc_interval
+from vestige.stats.permutation import permutation_test_refit, set_test, set_tests
+from vestige.stats.power import effective_size, intraclass_correlation, minimum_detectable_auc
+from vestige.stats.roc import tpr_at_fpr
+from vestige.stats.splits import group_folds
+from vestige.types import Bools, Floats
+
+STACK_GROUPS = 20
+"""Used and unused groups from which the stack is worth its variance; fewer: rank average."""
+FOLDS = 5
+FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Scores and p-values of the judged rows, scores of the controls; p None: uncalibrated."""
+
+    scores: Floats
+    p_values: Floats | None
+    q_values: Floats | None
+    control_scores: Floats
+    combination: str
+
+
+def judge(columns: Floats, plan: Sequence[Column], bag: Bag, false_alarm_rate: float) -> Judgement:
+    """One score per judged image and, when there are controls, a valid p-value.
+
+    Raises
+    ------
+    InputError
+        When the asked rate is below what so many controls can show.
+    """
+    weights = np.array([column.weight for column in plan])
+    judged, control = bag.judged, bag.control
+    if not control.any():
+        scores = pooled_rank_score(columns[judged], weights)
+        return Judgement(scores, None, None, np.empty(0), "rank average, uncalibrated")
+    n_groups = len(np.unique(bag.groups[control]))
+    one_each = n_groups == int(control.sum())
+    require_resolution(false_alarm_rate, n_groups, "images" if one_each else "groups")
+    if _enough_labels(bag):
+        scores, p_values, control_scores = stack_p_values(
+            columns[judged],
+            columns[control],
+            columns[bag.known_used],
+            weights,
+            bag.groups[judged],
+            bag.groups[control],
+            bag.groups[bag.known_used],
+        )
+        combination = "stack"
+    else:
+        scores, p_values, control_scores = rank_average(
+            columns[judged], columns[control], weights, bag.groups[judged], bag.groups[control]
+        )
+        combination = "rank average"
+    singletons = one_each and len(np.unique(bag.groups[judged])) == int(judged.sum())
+    # several images of a patient have dependent p-values: Yekutieli's bound needs no assumption
+    q_values = benjamini_hochberg(p_values) if singletons else benjamini_yekutieli(p_values)
+    return Judgement(scores, p_values, q_values, control_scores, combination)
+
+
+def test_set(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    suspects: Bools,
+    judgement: Judgement,
+    mode: Mode,
+    false_alarm_rate: float,
+    seed: int,
+) -> SetTest | None:
+    """Suspects against controls, by group; None without controls or suspects.
+
+    Release mode with labels: the cross-fitted stack, fitted again for every permutation of the
+    labels. Else the rank average, whose weights are fixed beforehand. AUC, TPR and p-value come
+    from the same scores. `suspects` [n] are the judged rows whose answer is not known already.
+    """
+    if judgement.p_values is None or not suspects.any():
+        return None
+    weights = np.array([column.weight for column in plan])
+    rows = suspects | bag.control
+    evidence, is_suspect, groups = columns[rows], suspects[rows], bag.groups[rows]
+    each, adjusted = set_tests(evidence, is_suspect, groups, seed=seed)
+    if mode == "release" and judgement.combination == "stack":
+        scores, p_value = _stacked_test(
+            evidence, is_suspect, groups, weights, false_alarm_rate, seed
+        )
+    else:
+        scores = pooled_rank_score(evidence, weights)
+        p_value = set_test(scores, is_suspect, groups, seed=seed).p_value
+    high, low = scores[is_suspect], scores[~is_suspect]
+    high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
+    return SetTest(
+        suspects="used" if mode == "release" else "query",
+        auc=auc_interval(high, low, high_groups, low_groups, seed=seed),
+        p_value=p_value,
+        minimum_detectable_auc=_detectable(high, low, high_groups, low_groups, false_alarm_rate),
+        tpr_at=tuple(
+            tpr_at_fpr(high, low, fpr, high_groups, low_groups, seed=seed)
+            for fpr in FALSE_POSITIVE_RATES
+            if fpr * len(low) >= 1
+        ),
+        detectors=tuple(
+            DetectorTest(
+                column.name,
+                auc(evidence[is_suspect, d], evidence[~is_suspect, d]),
+                float(each[d]),
+                float(adjusted[d]),
+            )
+            for d, column in enumerate(plan)
+        ),
+    )
+
+
+test_set.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
+
+
+def decide(
+    test: SetTest | None,
+    controls: Sequence[Control],
+    bag: Bag,
+    mode: Mode,
+    false_alarm_rate: float,
+) -> Verdict:
+    """The verdict for the set; a failed control can only weaken it."""
+    suspects = "training images" if mode == "release" else "query images"
+    if test is None:
+        why = (
+            "There are no unused real images to calibrate with, so no score can be called high."
+            if not bag.control.any()
+            else "The status of every query is already known; there is nothing to test."
+        )
+        return Verdict("undecided", "uncalibrated", why)
+    failed = [control for control in controls if not control.passed]
+    if failed:
+        return Verdict(
+            "undecided",
+            "confounded",
+            f"The control {failed[0].name!r} failed (p = {failed[0].p_value:.2g}); it vetoes "
+            f"{failed[0].vetoes}.",
+        )
+    interval = f"AUC {test.auc.value:.2f} [{test.auc.low:.2f}, {test.auc.high:.2f}]"
+    if test.p_value <= false_alarm_rate:
+        return Verdict(
+            "found",
+            "found",
+            f"The generated images are closer to the {suspects} than to unused images of the same "
+            f"source ({interval}, p = {test.p_value:.2g}).",
+        )
+    if test.minimum_detectable_auc > 0.9:
+        return Verdict(
+            "undecided",
+            "underpowered",
+            f"Nothing was found ({interval}, p = {test.p_value:.2g}), but so few images or "
+            f"patients can only show an AUC of {test.minimum_detectable_auc:.2f} or more.",
+        )
+    return Verdict(
+        "not found",
+        "nothing found",
+        f"Nothing tells the {suspects} from unused images ({interval}, p = {test.p_value:.2g}); "
+        f"this audit could have seen an AUC of {test.minimum_detectable_auc:.2f} or more, "
+        "with 80 % power.",
+    )
+
+
+def _enough_labels(bag: Bag) -> bool:
+    used = len(np.unique(bag.groups[bag.known_used]))
+    unused = len(np.unique(bag.groups[bag.control]))
+    return min(used, unused) >= STACK_GROUPS
+
+
+def _detectable(
+    used: Floats, unused: Floats, used_groups: Labels, unused_groups: Labels, rate: float
+) -> float:
+    n1, n0 = len(np.unique(used_groups)), len(np.unique(unused_groups))
+    if n0 < len(unused) or n1 < len(used):
+        rho = intraclass_correlation(unused, unused_groups)
+        size1 = effective_size(len(used), len(used) / n1, rho)
+        size0 = effective_size(len(unused), len(unused) / n0, rho)
+    else:
+        size1, size0 = float(n1), float(n0)
+    return minimum_detectable_auc(size1, size0, alpha=rate)
+
+
+def _stacked_test(
+    evidence: Floats,
+    is_suspect: Bools,
+    groups: Labels,
+    weights: Floats,
+    false_alarm_rate: float,
+    seed: int,
+) -> tuple[Floats, float]:
+    """Out-of-fold scores of the true labels, and their p-value among permuted and refitted ones."""
+
+    def scores(labels: Bools) -> Floats:
+        folds = group_folds(groups, FOLDS, seed, strata=labels)
+        return cross_fitted_stack(evidence, labels, groups, folds, weights)
+
+    def statistic(labels: Bools) -> float:
+        fitted = scores(labels)
+        return auc(fitted[labels], fitted[~labels])
+
+    # enough permutations that the asked rate is not the smallest p-value they can show
+    n_permutations = min(9999, max(199, round(10 / false_alarm_rate) - 1))
+    test = permutation_test_refit(statistic, is_suspect, groups, n_permutations, seed)
+    return scores(is_suspect), test.p_value

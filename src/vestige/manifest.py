@@ -1,0 +1,69 @@
+"""What is needed to repeat an audit: versions, options, hashes, seconds, memory."""
+
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from time import perf_counter
+from typing import Any
+
+import vestige
+from vestige.result import Manifest
+
+DEPENDENCIES = ("numpy", "scipy", "scikit-image", "pillow", "tifffile", "pydicom", "nibabel")
+
+
+class Clock:
+    """Wall seconds per stage."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure one stage."""
+        start = perf_counter()
+        yield
+        self.add(name, perf_counter() - start)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Note the seconds of a stage."""
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 4)
+
+
+def write_manifest(
+    clock: Clock, seed: int, options: Mapping[str, Any], inputs: Mapping[str, str]
+) -> Manifest:
+    """Collect the manifest at the end of an audit."""
+    return Manifest(
+        vestige=vestige.__version__,
+        python=platform.python_version(),
+        dependencies={n: v for n in DEPENDENCIES if (v := _version(n)) is not None},
+        seed=seed,
+        options=dict(options),
+        inputs_sha256=dict(inputs),
+        weights_sha256={},
+        started=clock.started,
+        seconds=dict(clock.seconds),
+        peak_rss_bytes=_peak_memory(),
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _peak_memory() -> int:
+    """Largest resident set of this process so far, bytes; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

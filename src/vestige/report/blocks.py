@@ -1,0 +1,132 @@
+"""What a section of the report is made of: plain words, tables, charts and pictures.
+
+Nothing here is escaped: the template does that, once, for everything. The two exceptions,
+`Chart.svg` and the data URIs of `Pair`, are made by vestige and never hold a user's text.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `tone` "box" sets it apart as something not to be missed."""
+
+    text: str
+    tone: Literal["plain", "box"] = "plain"
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number, its name, and one sentence that says what it means."""
+
+    name: str
+    value: str
+    detail: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Numbers side by side."""
+
+    facts: tuple[Fact, ...]
+    kind: Literal["facts"] = "facts"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells of a table; `mark` colours the row ("alarm", "caution", "calm", "")."""
+
+    cells: tuple[str, ...]
+    mark: Literal["alarm", "caution", "calm", ""] = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; headings that are all empty are left out.
+
+    `numeric` lists the columns set flush right, `short` those kept on one line, `whole` those
+    that break between words only; names in the others break anywhere. A table with a `folded`
+    title opens on click.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[Row, ...]
+    numeric: tuple[int, ...] = ()
+    short: tuple[int, ...] = ()
+    whole: tuple[int, ...] = ()
+    folded: str = ""
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list under a small heading ("" for none); each point has a lead-in and a sentence."""
+
+    points: tuple[tuple[str, str], ...]
+    title: str = ""
+    kind: Literal["points"] = "points"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with words for those who cannot see it."""
+
+    svg: str
+    label: str
+    caption: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Drawings side by side."""
+
+    charts: tuple[Chart, ...]
+    kind: Literal["charts"] = "charts"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A real image beside the nearest generated one; pictures as data URIs, "" for none."""
+
+    real: str
+    generated: str
+    real_uri: str
+    generated_uri: str
+    caption: str
+    mark: Literal["alarm", "caution", "calm", ""] = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pairs of pictures."""
+
+    pairs: tuple[Pair, ...]
+    kind: Literal["gallery"] = "gallery"
+
+
+Block = Text | Facts | Table | Points | Charts | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page; a folded one opens on click."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Banner:
+    """The answer, at the top: look, headline, explanation, what follows from it."""
+
+    look: Literal["alarm", "caution", "calm"]
+    label: str
+    headline: str
+    detail: str
+    advice: str

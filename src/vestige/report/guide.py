@@ -1,0 +1,115 @@
+"""The parts of the page that explain it: how to read it, its limits, how to repeat the audit."""
+
+from vestige.report import words
+from vestige.report.blocks import Points, Row, Section, Table, Text
+from vestige.result import AuditResult
+
+Q_LEVEL = 0.10
+"""Lists that name images keep the share of false names below this (METHODS 4.2)."""
+
+
+def reading(result: AuditResult) -> Section | None:
+    """How to read the page, and what it does not show."""
+    asked = result.question
+    points = [
+        ("Score", "Higher = more likely used, always. It has no unit; only p-values compare."),
+        (
+            "p-value of an image",
+            (
+                "The share of unused controls that score at least as high. It is not the probability "
+                "that the image was unused."
+            ),
+        ),
+        (
+            "q-value",
+            (
+                "If every image up to this one is named, at most this share of the names is expected "
+                f"to be false. Name images or patients only with q ≤ {Q_LEVEL:.2f}."
+            ),
+        ),
+        ("AUC", "0.50 is guessing, 1.00 is certainty. “Used” is always the positive class."),
+        (
+            "Interval",
+            "95 %, by group: patients (or clusters) are drawn, never single images of a patient.",
+        ),
+    ]
+    feasible = _naming_needs(result)
+    if feasible:
+        points.append(("Naming images", feasible))
+    limits = [
+        (
+            "“Not found” never means private.",
+            (
+                "It means that these detectors saw nothing as large as the smallest visible AUC. A "
+                "better attack, or a larger synthetic set, may see more."
+            ),
+        ),
+        (
+            "Only this synthetic set was judged,",
+            "not the generator itself, its weights or later samples from it.",
+        ),
+        (
+            "Used, or a near relative?",
+            "A high score can come from other images of the same patient in the training set.",
+        ),
+        (
+            "The controls must be like the suspects.",
+            (
+                "p-values hold if unused and suspect images, had none been used, would be "
+                "exchangeable: same source, same preparation."
+            ),
+        ),
+    ]
+    if asked.mode == "forensic":
+        limits.append(("A score is no proof of use.", "It is evidence, to be weighed with other."))
+    else:
+        limits.append(
+            ("Averages hide people.", "A low AUC can go with a few patients who are fully exposed.")
+        )
+    return Section(
+        "reading",
+        "How to read this page",
+        (Points(tuple(points)), Points(tuple(limits), "What this page does not show")),
+    )
+
+
+def _naming_needs(result: AuditResult) -> str:
+    """Benjamini-Hochberg can only fire if enough images beat every control (METHODS 4.2)."""
+    from vestige.stats.calibration import fewest_discoveries
+
+    judged = sum(f.q_value is not None for f in result.findings)
+    units = len(set(result.calibration.groups))
+    if not judged or not units:
+        return ""
+    needed = fewest_discoveries(units, judged, Q_LEVEL)
+    smallest = (
+        f"With {words.plural(units, 'control group')} the smallest possible p-value is "
+        f"{words.p_text(1 / (units + 1))}. "
+    )
+    if needed > judged:
+        return f"{smallest}So no image can reach q ≤ {Q_LEVEL:.2f}: more unused images are needed."
+    return (
+        f"{smallest}So images can reach q ≤ {Q_LEVEL:.2f} only if at least {needed:,} of the "
+        f"{judged:,} score above (nearly) all controls."
+    )
+
+
+def manifest(result: AuditResult) -> Section | None:
+    """Everything needed to repeat the audit, folded away."""
+    made = result.manifest
+    rows = [
+        ("vestige", made.vestige),
+        ("Python", made.python),
+        ("Seed", str(made.seed)),
+        ("Started", made.started),
+        ("Seconds", ", ".join(f"{stage} {s:.1f}" for stage, s in made.seconds.items())),
+        ("Peak memory", f"{made.peak_rss_bytes / 2**20:,.0f} MiB"),
+        *((f"Option: {name}", str(value)) for name, value in made.options.items()),
+        *((f"SHA-256 of {name}", digest) for name, digest in made.inputs_sha256.items()),
+        *((f"Weights: {name}", digest) for name, digest in made.weights_sha256.items()),
+        *((f"Package: {name}", version) for name, version in made.dependencies.items()),
+    ]
+    lead = "What is needed to repeat this audit, or to check that these are the same files."
+    cells = tuple(Row((words.name(a), words.name(b, 400))) for a, b in rows)
+    title = "Manifest"
+    return Section("manifest", title, (Text(lead), Table(("", ""), cells)), folded=True)

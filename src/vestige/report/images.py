@@ -1,0 +1,188 @@
+"""The parts of the page about single images: the table of findings and the nearest pairs."""
+
+from base64 import b64encode
+
+import numpy as np
+
+from vestige.report import words
+from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
+from vestige.result import AuditResult, Finding, strongest_first
+
+MOST_ROWS = 200
+OPEN_ROWS = 25
+"""Rows in sight; the others open on click."""
+MOST_PAIRS = 12
+PICTURE_BUDGET = 1_000_000
+"""Bytes of base64 that the pictures may add to the page."""
+CARRIED = 0.10
+"""A column "carries" a finding when it ranks the image within this share of all findings."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def findings(result: AuditResult) -> Section | None:
+    """What is said of each real image: those called "used" first, then by strength."""
+    if not result.findings:
+        return None
+    order = strongest_first(result.findings)
+    shown = order[:MOST_ROWS]
+    carried = carrying_columns(order)
+    mixed = len({f.role for f in order}) > 1
+    rows = tuple(_finding_row(f, how, mixed) for f, how in zip(shown, carried, strict=False))
+    blocks: list[Block] = [Text(_introduction(result))]
+    if len(order) > len(shown):
+        text = f"The {len(shown)} strongest of {len(order):,}; all are in findings.csv."
+        blocks.append(Text(text, "box"))
+    head = (
+        "Image",
+        "Group",
+        "Verdict (role)" if mixed else "Verdict",
+        "p",
+        "q",
+        "Score",
+        "Nearest generated",
+        "Carried by",
+    )
+    # short names (hashes above all) stay on one line
+    short = tuple(k for k in (0, 1, 2, 6) if k in (1, 2) or _longest(rows, k) <= 24)
+    blocks.append(Table(head, rows[:OPEN_ROWS], (3, 4, 5), short, (7,)))
+    if rest := rows[OPEN_ROWS:]:
+        named = sum(row.mark == "alarm" for row in rest)
+        folded = f"{words.plural(len(rest), 'more image')}, {named:,} of them called “used”"
+        blocks.append(Table(head, rest, (3, 4, 5), short, (7,), folded))
+    return Section("findings", "Image by image", tuple(blocks))
+
+
+def pairs(result: AuditResult) -> Section | None:
+    """The strongest findings beside their nearest generated images."""
+    if result.manifest.options.get("redacted") is True:
+        return None  # hashes beside hashes show nothing
+    chosen = [f for f in strongest_first(result.findings) if f.evidence][:MOST_PAIRS]
+    if not chosen:
+        return None
+    pictures = _Pictures(result.thumbnails)
+    drawn = tuple(_pair(f, pictures) for f in chosen)
+    text = "Left the real image, right the generated image nearest to it. Look at them yourself: "
+    text += "near-copies are evident, and nearness alone proves nothing."
+    if not any(f.verdict == "used" for f in chosen):
+        text += " None of these images is called “used”."
+    blocks: list[Block] = [Text(text)]
+    if not result.thumbnails:
+        blocks.append(
+            Text(
+                "Pictures are not stored in result.json, so this page, made from it, shows names "
+                "only. The report that the audit itself wrote has the pictures.",
+                "box",
+            )
+        )
+    elif pictures.left_out:
+        count = words.plural(pictures.left_out, "picture")
+        blocks.append(Text(f"{count} could not be shown (missing, not PNG, or too large).", "box"))
+    return Section("pairs", "Nearest pairs", (*blocks, Gallery(drawn)))
+
+
+def carrying_columns(rows: tuple[Finding, ...], most: int = 2) -> list[str]:
+    """Name, per finding, the columns that rank it highest among all findings.
+
+    Columns have no common unit, so ranks are compared: "density_ratio (2nd of 100)". Only ranks
+    within the top `CARRIED` are named.
+
+    Parameters
+    ----------
+    rows : tuple of Finding, length n
+        Columns are oriented: higher = more likely used.
+    most : int
+        Columns named per finding.
+
+    Returns
+    -------
+    list of str, length n
+        A dash where no column stands out.
+    """
+    ranked: list[list[tuple[int, str]]] = [[] for _ in rows]
+    for column in sorted({name for f in rows for name in f.columns}):
+        have = [i for i, f in enumerate(rows) if column in f.columns]
+        values = np.array([rows[i].columns[column] for i in have])
+        ranks = values.size - np.searchsorted(np.sort(values), values, side="right") + 1
+        for i, rank in zip(have, ranks.tolist(), strict=True):
+            if rank <= max(1, CARRIED * values.size) and (values != values[0]).any():
+                ranked[i].append((rank, column))
+    return [
+        ", ".join(
+            f"{words.name(column, 40)} ({_ordinal(rank)})" for rank, column in sorted(best)[:most]
+        )
+        or "–"
+        for best in ranked
+    ]
+
+
+def _introduction(result: AuditResult) -> str:
+    named = sum(f.verdict == "used" for f in result.findings)
+    total = words.plural(len(result.findings), "image")
+    if all(f.verdict == "uncalibrated" for f in result.findings):
+        return (
+            f"{total}, by score. None can be called “used” or not: there are too few controls, or "
+            "a control failed. p-values, where shown, are flagged by that."
+        )
+    rate = words.percent(result.question.false_alarm_rate)
+    return (
+        f"{named:,} of {total} called “used” at a false-alarm rate of {rate}. “Carried by” names "
+        "the detectors that rank the image highest among all judged images."
+    )
+
+
+def _finding_row(finding: Finding, carried: str, mixed: bool) -> Row:
+    near = finding.evidence[0] if finding.evidence else None
+    return Row(
+        (
+            words.name(finding.id),
+            words.name(finding.group, 24),
+            f"{finding.verdict} ({finding.role})" if mixed else finding.verdict,
+            words.p_text(finding.p_value),
+            words.p_text(finding.q_value),
+            words.score_text(finding.score),
+            f"{words.name(near.generated)} ({near.similarity:.2f})" if near else "–",
+            carried,
+        ),
+        "alarm" if finding.verdict == "used" else "",
+    )
+
+
+def _longest(rows: tuple[Row, ...], column: int) -> int:
+    return max(len(row.cells[column]) for row in rows)
+
+
+class _Pictures:
+    """Hands out thumbnails as data URIs until the page would become too large."""
+
+    def __init__(self, thumbnails: dict[str, bytes]) -> None:
+        self.thumbnails = thumbnails
+        self.left = PICTURE_BUDGET
+        self.left_out = 0
+
+    def uri(self, key: str) -> str:
+        data = self.thumbnails.get(key, b"")
+        text = b64encode(data).decode("ascii") if data.startswith(_PNG) else ""
+        if not text or len(text) > self.left:
+            self.left_out += 1
+            return ""
+        self.left -= len(text)
+        return f"data:image/png;base64,{text}"
+
+
+def _pair(finding: Finding, pictures: _Pictures) -> Pair:
+    near = finding.evidence[0]
+    numbers = f"{finding.verdict} · p {words.p_text(finding.p_value)}"
+    return Pair(
+        real=words.name(finding.id, 80),
+        generated=words.name(near.generated, 80),
+        real_uri=pictures.uri(f"real:{finding.id}"),
+        generated_uri=pictures.uri(f"generated:{near.generated}"),
+        caption=f"{numbers} · q {words.p_text(finding.q_value)} · similarity {near.similarity:.2f}",
+        mark="alarm" if finding.verdict == "used" else "",
+    )
+
+
+def _ordinal(n: int) -> str:
+    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n:,}{suffix}"

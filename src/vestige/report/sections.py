@@ -1,0 +1,250 @@
+"""The page, part by part: a result goes in, a section or nothing comes out.
+
+No section computes a statistic anew; charts and ranks only show the numbers of the result.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vestige.report import charts, words
+from vestige.report.blocks import (
+    Block,
+    Chart,
+    Charts,
+    Fact,
+    Facts,
+    Row,
+    Section,
+    Table,
+    Text,
+)
+from vestige.report.guide import manifest, reading
+from vestige.report.images import findings, pairs
+from vestige.result import AuditResult, Finding, Role
+
+MOST_PROBLEMS = 50
+"""Problems listed on the page."""
+
+
+def summary(result: AuditResult) -> Section | None:
+    """Four numbers that carry the verdict, each with its meaning."""
+    test, facts = result.set_test, []
+    blocks: list[Block] = []
+    if test is not None:
+        interval = f"95 % interval {words.interval(test.auc.low, test.auc.high)}"
+        unseen = test.minimum_detectable_auc
+        facts = [
+            Fact("AUC", f"{test.auc.value:.2f}", interval, words.auc_meaning(test)),
+            Fact("p-value", words.p_text(test.p_value), "whole set", words.p_meaning(test.p_value)),
+            Fact(
+                "Smallest visible AUC", f"{unseen:.2f}", "80 % power", words.power_meaning(unseen)
+            ),
+        ]
+        if caution := words.CAUTIONS.get(result.verdict.reason):
+            blocks.append(Text(caution, "box"))
+    judged = [f for f in result.findings if f.verdict != "uncalibrated"]
+    if judged:
+        named = sum(f.verdict == "used" for f in judged)
+        chance = result.question.false_alarm_rate * len(judged)
+        shown = f"{chance:.0f}" if chance >= 1 else "fewer than 1"
+        meaning = (
+            f"At a false-alarm rate of {words.percent(result.question.false_alarm_rate)} about "
+            f"{shown} would be called “used” even if none had been."
+        )
+        facts.append(Fact("Images called “used”", f"{named:,}", f"of {len(judged):,}", meaning))
+    if not facts:
+        return None
+    return Section("summary", "In numbers", (*blocks, Facts(tuple(facts))))
+
+
+def question(result: AuditResult) -> Section | None:
+    """What was asked, of which images."""
+    asked = result.question
+    mode = {
+        "release": "Release: may this synthetic set leave the house without giving away whose "
+        "images trained the generator?",
+        "forensic": "Forensic: were these images of unknown status used to train the generator?",
+    }[asked.mode]
+    rows = [Row(("Question", mode))]
+    for role in (*words.ROLES, *sorted(set(asked.counts) - set(words.ROLES))):
+        if asked.counts.get(role):
+            count = words.plural(asked.counts[role], "image")
+            rows.append(Row((role.capitalize(), f"{count}: {words.ROLE_MEANING.get(role, role)}")))
+    rows.append(Row(("Groups", f"{asked.groups:,} (patients or clusters) – {asked.groups_from}")))
+    rate = f"{words.percent(asked.false_alarm_rate)} of unused images may be called “used”"
+    rows.append(Row(("False-alarm rate", rate)))
+    return Section("question", "What was asked", (Table(("", ""), tuple(rows)),))
+
+
+def whole_set(result: AuditResult) -> Section | None:
+    """Set test, score histogram and ROC curve; without controls, the reason they are missing."""
+    test = result.set_test
+    role: Role = test.suspects if test else _default_suspects(result)
+    suspects = [f for f in result.findings if f.role == role]
+    blocks: list[Block] = []
+    if test is not None:
+        label = (
+            f"AUC {test.auc.value:.2f}, 95 % interval "
+            f"{words.interval(test.auc.low, test.auc.high)}; guessing is 0.50."
+        )
+        caption = "Grey: effects that an audit with this many images would miss too often."
+        blocks.append(Charts((Chart(charts.auc_line(test), label, caption, wide=True),)))
+    if not result.calibration.scores:
+        blocks.append(
+            Text(
+                "Uncalibrated: no unused control images were given. The scores put the images in "
+                "order, but nobody can say how high an unused image would score. So there are no "
+                "p-values, no ROC curve and no “used” verdicts. Give unused images of the same "
+                "source (--unused or --reference).",
+                "box",
+            )
+        )
+    elif test is None:
+        blocks.append(Text("No set test was made; the reason stands in the verdict above.", "box"))
+    blocks += _score_charts(result, role, suspects)
+    if test is not None and test.tpr_at:
+        blocks.append(_rates(result))
+    return Section("set", "The whole set", tuple(blocks)) if blocks else None
+
+
+def _default_suspects(result: AuditResult) -> Role:
+    return "used" if result.question.mode == "release" else "query"
+
+
+def _score_charts(result: AuditResult, role: Role, suspects: list[Finding]) -> list[Block]:
+    scores = np.array([f.score for f in suspects], dtype=np.float64)
+    controls = np.array(result.calibration.scores, dtype=np.float64)
+    both = np.r_[scores, controls]
+    if not scores.size:
+        return []
+    if not charts.drawable(both):
+        return [Text("The scores are too large to be drawn; see findings.csv.", "box")]
+    suspects_label = words.suspects_word(role)
+    caption = f"Filled: {suspects_label}. "
+    if controls.size:
+        caption += (
+            "Line: unused controls. The further the filled part lies to the right of the "
+            "line, the stronger the evidence."
+        )
+    if charts.score_range(both)[2]:
+        caption += " The outermost bars also hold all scores further out."
+    histogram = charts.histogram(scores, controls, suspects_label)
+    drawn = [Chart(histogram, f"Histogram of scores: {suspects_label} and controls.", caption)]
+    if controls.size:
+        roc = charts.roc(
+            scores,
+            controls,
+            np.array([f.group for f in suspects]),
+            np.array(result.calibration.groups),
+            result.manifest.seed,
+        )
+        caption = "Every threshold at once. A curve along the dashed diagonal is guessing."
+        drawn.append(Chart(roc, "ROC step curve with its 95 % band.", caption))
+    return [Charts(tuple(drawn))]
+
+
+def _rates(result: AuditResult) -> Table:
+    rows = tuple(
+        Row(
+            (
+                words.percent(rate.fpr),
+                words.percent(rate.value),
+                f"{words.percent(rate.low)} to {words.percent(rate.high)}",
+                words.rate_meaning(rate.fpr, rate.value),
+            )
+        )
+        for rate in (result.set_test.tpr_at if result.set_test else ())
+    )
+    head = ("Of the unused, at most", "Of the suspects", "95 % interval", "In words")
+    return Table(head, rows, numeric=(0, 1, 2))
+
+
+def detectors(result: AuditResult) -> Section | None:
+    """The set test of every detector, with the price of having looked at all of them."""
+    if result.set_test is None or not result.set_test.detectors:
+        return None
+    alpha = result.question.false_alarm_rate
+    rows = tuple(
+        Row(
+            (
+                test.name,
+                f"{test.auc:.3f}",
+                words.p_text(test.p_value),
+                words.p_text(test.p_adjusted),
+                "above chance" if test.p_adjusted <= alpha else "within chance",
+            ),
+            "alarm" if test.p_adjusted <= alpha else "",
+        )
+        for test in sorted(result.set_test.detectors, key=lambda d: (d.p_adjusted, -d.auc, d.name))
+    )
+    note = Text(
+        "Whoever looks at many detectors will find a high AUC by luck. The adjusted p-value pays "
+        "for that; read a single row only by it."
+    )
+    head = ("Detector", "AUC", "p", "adjusted p", "In words")
+    return Section("detectors", "The detectors", (note, Table(head, rows, numeric=(1, 2, 3))))
+
+
+def controls(result: AuditResult) -> Section | None:
+    """Experiments whose right answer is known."""
+    if not result.controls:
+        return None
+    rows = tuple(
+        Row(
+            (
+                control.name,
+                "passed" if control.passed else "FAILED",
+                f"{control.auc.value:.2f} ({words.interval(control.auc.low, control.auc.high)})"
+                if control.auc
+                else "–",
+                words.p_text(control.p_value),
+                words.CONTROL_MEANING.get(control.name, ""),
+                control.vetoes,
+            ),
+            "" if control.passed else "caution",
+        )
+        for control in result.controls
+    )
+    head = ("Control", "Outcome", "AUC (95 %)", "p", "What it asks", "Vetoes")
+    note = Text(
+        "Here the right answer is known in advance. A failed control can take a verdict back; "
+        "none can strengthen one."
+    )
+    return Section("controls", "Controls", (note, Table(head, rows, numeric=(2, 3), short=(0, 1))))
+
+
+def problems(result: AuditResult) -> Section | None:
+    """Everything that went wrong on the way; said even when nothing did."""
+    shown = sorted(result.problems, key=lambda p: p.severity)[:MOST_PROBLEMS]
+    if not shown:
+        text = Text("Every file was read and every step ran.")
+        return Section("problems", "Problems", (text,))
+    errors = sum(p.severity == "error" for p in result.problems)
+    warnings = words.plural(len(result.problems) - errors, "warning")
+    count = f"{words.plural(errors, 'error')}, {warnings}."
+    if len(result.problems) > len(shown):
+        count += f" The first {len(shown)} are listed; result.json holds all."
+    rows = tuple(
+        Row(
+            (p.severity, words.name(p.path) or "(whole audit)", p.what),
+            "caution" if p.severity == "error" else "",
+        )
+        for p in shown
+    )
+    table = Table(("Severity", "File", "What"), rows, short=(0,))
+    return Section("problems", "Problems", (Text(count), table))
+
+
+SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
+    summary,
+    question,
+    whole_set,
+    detectors,
+    controls,
+    problems,
+    pairs,
+    findings,
+    reading,
+    manifest,
+)

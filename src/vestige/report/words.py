@@ -1,0 +1,178 @@
+"""The sentences of the report: for a data-protection officer (release) or an examiner."""
+
+from vestige.report.blocks import Banner
+from vestige.result import AuditResult, SetTest
+
+ROLES = ("generated", "query", "used", "unused", "reference")
+
+ROLE_MEANING = {
+    "generated": "synthetic images under audit",
+    "query": "real images of unknown status, to be judged",
+    "used": "real images the generator was trained on",
+    "unused": "real images of the same source that were not used: the controls",
+    "reference": "further unused images, for calibration only",
+}
+
+_HEADLINES = {
+    ("release", "found"): "Leakage found: the synthetic images give away training images.",
+    ("release", "not found"): "No leakage found by this audit.",
+    ("release", "undecided"): "Undecided: this audit cannot carry a release decision.",
+    ("forensic", "found"): "Evidence of use found: the queried images are closer to the "
+    "synthetic set than unused ones.",
+    ("forensic", "not found"): "No evidence of use found by this audit.",
+    ("forensic", "undecided"): "Undecided: this audit cannot say whether the images were used.",
+}
+
+_ADVICE = {
+    ("release", "found"): "Do not release this synthetic set as it stands. Withhold the generated "
+    "images that lie nearest to the named training images (vestige scrub lists them), then audit "
+    "the rest again.",
+    ("release", "not found"): "This is not proof that the set is private. The decision stays with "
+    "the board, which should weigh the smallest effect the audit could have seen (below).",
+    ("release", "undecided"): "Treat the question as open. The reason above says what to change "
+    "before the audit is repeated.",
+    ("forensic", "found"): "The finding supports use in training; it does not exclude another "
+    "explanation, such as other images of the same patient. Report it with its false-alarm rate.",
+    ("forensic", "not found"): "Absence of evidence: use below the smallest visible effect (below) "
+    "would look the same. Do not report the images as unused.",
+    ("forensic", "undecided"): "Report no conclusion from this audit. The reason above says what "
+    "is missing.",
+}
+
+_LOOKS = {"found": "alarm", "not found": "calm", "undecided": "caution"}
+_LABELS = {"found": "Found", "not found": "Not found", "undecided": "Undecided"}
+
+CONTROL_MEANING = {
+    "conformity": "Were the sets prepared alike (size, bit depth, grey levels)? If not, "
+    "differences may come from preparation.",
+    "blind": "Can suspects and controls be told apart without the generated set? If so, they "
+    "differ by themselves.",
+    "member_only": "Do two random halves of the used images differ as much? If so, the score "
+    "reflects the split, not training.",
+    "swapped": "Does another generator's output give the same signal? If so, it is not specific "
+    "to this generator.",
+    "planted": "Are exact copies hidden in the generated set found again? If not, the audit is "
+    "blind and a negative means nothing.",
+}
+
+
+CAUTIONS = {
+    "confounded": "A control failed: the sets differ by themselves, so neither the AUC nor the "
+    "p-values below speak about training.",
+    "insensitive": "Planted copies were not found again: the audit could have missed a leak, so "
+    "the smallest visible AUC below does not hold.",
+    "underpowered": "There are too few images for a negative answer to mean anything.",
+}
+
+
+def banner(result: AuditResult) -> Banner:
+    """The verdict in one sentence, with its reason and what to do about it."""
+    verdict, mode, test = result.verdict, result.question.mode, result.set_test
+    headline = _HEADLINES[mode, verdict.leak]
+    if verdict.leak == "not found" and test is not None and test.minimum_detectable_auc < 0.995:
+        headline += f" It would have noticed an AUC of {test.minimum_detectable_auc:.2f} or more."
+    return Banner(
+        look=_LOOKS[verdict.leak],  # type: ignore[arg-type]
+        label=_LABELS[verdict.leak],
+        headline=headline,
+        detail=verdict.why,
+        advice=_ADVICE[mode, verdict.leak],
+    )
+
+
+def suspects_word(role: str) -> str:
+    """How the page calls the images under suspicion."""
+    return "training images" if role == "used" else "queried images"
+
+
+def auc_meaning(test: SetTest) -> str:
+    """One sentence on an AUC: a share of pairs, and whether guessing explains it."""
+    pairs = (
+        f"One suspect beside one unused image: the suspect scores higher in "
+        f"{percent(test.auc.value)} of such pairs. Guessing gives 50 %."
+    )
+    if test.auc.low > 0.5:
+        return pairs + " The interval lies above guessing."
+    if test.auc.high < 0.5:
+        return pairs + " Below guessing: suspect a fault in how the sets were made."
+    return pairs + " The interval includes guessing."
+
+
+def p_meaning(p: float) -> str:
+    """One sentence on the p-value of the set test."""
+    if p > 0.5:
+        return "Chance alone gives a difference this large in most audits."
+    return (
+        f"If no suspect had been used, chance alone would give a difference this large in about "
+        f"{one_in(p)} audits."
+    )
+
+
+def power_meaning(smallest: float) -> str:
+    """One sentence on the minimum detectable AUC."""
+    if smallest >= 0.995:
+        return "With so few images hardly any leak would have been noticed."
+    return (
+        f"A leak with an AUC of {smallest:.2f} or more would have been noticed in four of five "
+        "such audits; a weaker one may go unseen."
+    )
+
+
+def rate_meaning(fpr: float, value: float) -> str:
+    """One sentence on a true positive rate."""
+    return (
+        f"With a threshold that at most {percent(fpr)} of the unused images pass, "
+        f"{percent(value)} of the suspects pass it."
+    )
+
+
+def p_text(p: float | None) -> str:
+    """A p- or q-value for a table; a dash when there is none."""
+    if p is None:
+        return "–"
+    if p >= 0.001:
+        return f"{p:.3f}"
+    return f"{p:.1g}" if p >= 1e-4 else "< 0.0001"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, with decimals only where they matter."""
+    value = 100 * share
+    number = f"{value:.0f}" if value >= 10 or value == round(value) else f"{value:.2g}"
+    return f"{number}\N{NO-BREAK SPACE}%"
+
+
+def one_in(p: float) -> str:
+    """A small probability as "1 in N"."""
+    return f"1 in {round(1 / p):,}" if p > 1e-9 else "1 in a thousand million"
+
+
+def interval(low: float, high: float) -> str:
+    """A 95 % interval in words."""
+    return f"{low:.2f} to {high:.2f}"
+
+
+def score_text(score: float) -> str:
+    """A score with four digits."""
+    return f"{score:.4g}"
+
+
+def plural(n: int, word: str, many: str = "") -> str:
+    """A count with its noun: "1 image", "1,200 images"."""
+    return f"{n:,} {word if n == 1 else many or word + 's'}"
+
+
+def visible(text: str) -> str:
+    r"""Show what a hostile name hides: control and direction characters as escapes, \x00."""
+    return "".join(
+        c
+        if c.isprintable() or c == "\N{NO-BREAK SPACE}"
+        else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+
+
+def name(text: str, length: int = 120) -> str:
+    """A file or group name for the page: the middle of a long one becomes an ellipsis."""
+    half = length // 2 - 1
+    return text if len(text) <= length else f"{text[:half]} … {text[-half:]}"

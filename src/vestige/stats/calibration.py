@@ -1,0 +1,238 @@
+"""Conformal p-values, false discovery rates and the share of used images (METHODS 4.1, 4.2)."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+from vestige.choices import InputError
+from vestige.result import Estimate
+from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
+from vestige.stats.groups import Labels, finite_vector, group_index
+from vestige.stats.rates import share_interval
+from vestige.types import Floats, Ints
+
+
+def conformal_p_values(
+    scores: Floats, control_scores: Floats, control_groups: Labels | None = None
+) -> Floats:
+    """Share of unused controls that score at least as high as each query.
+
+    p = (1 + sum over groups of the share of the group's controls with s(c) >= s(x)) / (G + 1):
+    with one image per group the plain conformal p-value (Bates et al. 2023,
+    doi:10.1214/22-AOS2244), with several the hierarchical one (Lee, Barber, Willett,
+    arXiv:2306.06342). Ties count against the query. Needs queries exchangeable with the controls
+    when unused, from groups that hold no control.
+
+    Parameters
+    ----------
+    scores : Floats, shape (nq,)
+        Queries, higher = more likely used; any finite unit.
+    control_scores : Floats, shape (nc,)
+        Unused controls in the same unit, not used for fitting.
+    control_groups : labels of shape (nc,), optional
+        Patients of the controls; None makes each image its own group.
+
+    Returns
+    -------
+    Floats, shape (nq,)
+        From 1 / (G + 1), which no evidence can undercut, to 1.
+
+    Raises
+    ------
+    InputError
+        Without controls, or with a score that is not finite.
+
+    Examples
+    --------
+    >>> conformal_p_values(np.array([9.0, 0.0]), np.array([1.0, 2.0, 3.0]))
+    array([0.25, 1.  ])
+    """
+    scores = finite_vector(scores, "query scores", least=0)
+    controls = finite_vector(control_scores, "control scores")
+    sizes, n_groups = _own_group_sizes(control_groups, controls.size)
+    at_least = np.zeros(scores.size)
+    # Counting per group size keeps the counts whole, so that k/k is exactly 1 and singletons
+    # give the very number of the plain form.
+    for size in np.unique(sizes):
+        ranked = np.sort(controls[sizes == size])
+        at_least += (ranked.size - np.searchsorted(ranked, scores, side="left")) / size
+    return np.asarray((1.0 + at_least) / (1.0 + n_groups))
+
+
+def conformal_p_value_rows(
+    scores: Floats, control_scores: Floats, control_groups: Labels | None = None
+) -> Floats:
+    """Like :func:`conformal_p_values`, for controls whose scores differ from query to query.
+
+    Parameters
+    ----------
+    scores : Floats, shape (nq,)
+    control_scores : Floats, shape (nq, nc)
+        Row i holds the controls as they score in the pool of query i.
+    control_groups : labels of shape (nc,), optional
+
+    Returns
+    -------
+    Floats, shape (nq,)
+
+    Raises
+    ------
+    InputError
+        Without controls, with a score that is not finite, or with shapes that do not fit.
+    """
+    scores = finite_vector(scores, "query scores", least=0)
+    controls = np.asarray(control_scores, dtype=np.float64)
+    if controls.ndim != 2 or controls.shape[0] != scores.size or controls.shape[1] < 1:
+        raise InputError(
+            f"control scores need one row per query and at least one column: {scores.size} "
+            f"queries, found shape {controls.shape}."
+        )
+    finite_vector(controls.ravel(), "control scores", least=0)
+    sizes, n_groups = _own_group_sizes(control_groups, controls.shape[1])
+    above = controls >= scores[:, np.newaxis]
+    at_least = np.zeros(scores.size)
+    for size in np.unique(sizes):
+        at_least += above[:, sizes == size].sum(axis=1) / size
+    return np.asarray((1.0 + at_least) / (1.0 + n_groups))
+
+
+def smallest_p_value(controls: int | Labels) -> float:
+    """1 / (G + 1) for a number of control groups, or for the group labels of the controls."""
+    if isinstance(controls, int | np.integer):
+        n_groups = int(controls)
+    else:
+        n_groups = group_index(controls, len(controls))[1]
+    return 1.0 / (n_groups + 1.0)
+
+
+def require_resolution(
+    rate: float, n_groups: int, unit: Literal["images", "groups"] = "images"
+) -> None:
+    """Refuse a false-alarm rate that no p-value of these unused controls can reach.
+
+    Raises
+    ------
+    InputError
+        With the number of unused images (or groups) that the rate needs.
+    """
+    if not 0.0 < rate < 1.0:
+        raise InputError(f"a false-alarm rate lies between 0 and 1, found {rate:g}. 0.05 is usual.")
+    if smallest_p_value(n_groups) <= rate:
+        return
+    needed = max(math.ceil(1.0 / rate) - 2, 0)  # 1/rate may be rounded up: start one below
+    while smallest_p_value(needed) > rate:
+        needed += 1
+    advice = "Add some."
+    reachable = math.ceil(1e4 * smallest_p_value(n_groups)) / 1e4
+    if reachable < 1.0:
+        advice = f"Add some or ask for {reachable:.4f} or more."
+    raise InputError(
+        f"a false-alarm rate of {rate:g} needs {needed} unused {unit}, "
+        f"{n_groups} were given. {advice}"
+    )
+
+
+def benjamini_hochberg(p: Floats) -> Floats:
+    """q-values [n] of p-values [n]: for p-values that share one control set (METHODS 4.2)."""
+    return _adjusted(p, "bh")
+
+
+def benjamini_yekutieli(p: Floats) -> Floats:
+    """q-values [n] under any dependence; sum(1/i) times those of Benjamini-Hochberg, at most 1."""
+    return _adjusted(p, "by")
+
+
+def fewest_discoveries(n_controls: int, n_queries: int, level: float = 0.10) -> int:
+    """How many queries must beat every control before Benjamini-Hochberg names any of them.
+
+    ceil(N / (level (n_C + 1))), at least 1. More than `n_queries` means: it can name none.
+
+    Parameters
+    ----------
+    n_controls : int
+        Control images, or groups where p-values go by group.
+    n_queries : int
+    level : float
+        False discovery rate, 0..1.
+
+    Raises
+    ------
+    InputError
+        For numbers below 1 or a level outside 0..1.
+    """
+    if n_controls < 1 or n_queries < 1 or not 0.0 < level < 1.0:
+        raise InputError(
+            "naming images needs at least one control, one query and a level between 0 and 1, "
+            f"found {n_controls}, {n_queries}, {level:g}."
+        )
+    return max(1, math.ceil(n_queries / (level * (n_controls + 1)) - 1e-9))
+
+
+def share_used(
+    p: Floats,
+    groups: Labels | None = None,
+    *,
+    level: float = 0.95,
+    repeats: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Estimated share of used images among the queries: max(0, 1 - #{p > .5} / (.5 N)).
+
+    Unused images have p > .5 about half the time, used ones rarely; the estimate is low rather
+    than high. The interval is exact for one image per group, else a bootstrap of whole groups
+    (exact with groups as units where the bootstrap has too little to vary). It does not include
+    the chance in which controls were drawn.
+
+    Parameters
+    ----------
+    p : Floats, shape (n,)
+        Conformal p-values, 0..1.
+    groups : labels of shape (n,), optional
+        Patients of the queries.
+    level, repeats, seed
+        Coverage, bootstrap repeats and their seed.
+
+    Returns
+    -------
+    Estimate
+        Share in 0..1 with its interval; n images.
+    """
+    p = _checked_p(p)
+    if p.size == 0:
+        raise InputError("the share of used images needs at least one p-value, found none.")
+    index, n_groups = group_index(groups, p.size)
+    high_p = (p > 0.5).astype(np.float64)
+    value = float(high_p.mean())
+    low, high = share_interval(value, n_groups, level)
+    if n_groups < p.size and n_groups >= FEWEST_GROUPS and 0.0 < value < 1.0:
+        weights = draw_groups(n_groups, repeats, np.random.default_rng(seed))
+        hits = weights @ np.bincount(index, weights=high_p, minlength=n_groups)
+        images = weights @ np.bincount(index, minlength=n_groups).astype(np.float64)
+        low, high = percentile_interval(hits / images, value, level, n_groups)
+
+    def used(share: float) -> float:
+        return max(0.0, 1.0 - 2.0 * share)
+
+    return Estimate(used(value), used(high), used(low), p.size)
+
+
+def _adjusted(p: Floats, method: Literal["bh", "by"]) -> Floats:
+    p = _checked_p(p)
+    if p.size == 0:
+        return p
+    return np.asarray(false_discovery_control(p, method=method), dtype=np.float64)
+
+
+def _checked_p(p: Floats) -> Floats:
+    p = finite_vector(p, "p-values", least=0)
+    if ((p < 0.0) | (p > 1.0)).any():
+        raise InputError(f"p-values lie in 0..1, found {p.min():g} to {p.max():g}.")
+    return p
+
+
+def _own_group_sizes(groups: Labels | None, n: int) -> tuple[Ints, int]:
+    """Size of the group of each control [n], and the number of groups."""
+    index, n_groups = group_index(groups, n)
+    return np.bincount(index, minlength=n_groups)[index].astype(np.int64), n_groups

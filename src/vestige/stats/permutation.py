@@ -1,0 +1,236 @@
+"""Set-level tests: are the suspects ranked above the controls, more than chance would? (METHODS 4.6)
+
+Whole groups are relabelled. Under "no suspect was used" the groups are exchangeable units even
+when their sizes differ, provided that the number of images of a patient has nothing to do with
+being a suspect; each group counts once, by its mean, so that a large patient has no louder voice.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from vestige.choices import InputError
+from vestige.stats.groups import Labels, finite_vector, group_index, group_means, group_status
+from vestige.types import Bools, Floats, Ints
+
+MOST_EXACT = 20_000
+"""All relabellings are enumerated when there are no more than this."""
+_CHUNK = 1000  # relabellings held in memory at a time
+
+
+@dataclass(frozen=True)
+class SetTestResult:
+    """Statistic, one-sided p-value (high = suspects above controls), every relabelling tried?"""
+
+    statistic: float
+    p_value: float
+    exact: bool
+
+
+def set_test(
+    scores: Floats,
+    is_suspect: Bools,
+    groups: Labels | None = None,
+    n_permutations: int = 9999,
+    seed: int = 0,
+) -> SetTestResult:
+    """Test whether some suspects were used, for scores that did not learn from this labelling.
+
+    The statistic is the mean over suspect groups of the group's mean mid-rank (in all scores) less
+    the same over control groups. p = (1 + #{T* >= T}) / (B + 1), or the exact share when all
+    relabellings can be enumerated (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
+
+    Parameters
+    ----------
+    scores : Floats, shape (n,)
+        Higher = more likely used.
+    is_suspect : Bools, shape (n,)
+        True for suspects, False for controls.
+    groups : labels of shape (n,), optional
+        Patients; none may be on both sides.
+    n_permutations, seed : int
+        Random relabellings and their seed.
+
+    Returns
+    -------
+    SetTestResult
+
+    Raises
+    ------
+    InputError
+        Without suspects or controls, with a group on both sides, or a score that is not finite.
+    """
+    scores = finite_vector(scores, "scores")
+    p, _, statistic, exact = _max_t(scores[:, np.newaxis], is_suspect, groups, n_permutations, seed)
+    return SetTestResult(float(statistic[0]), float(p[0]), exact)
+
+
+def set_tests(
+    columns: Floats,
+    is_suspect: Bools,
+    groups: Labels | None = None,
+    n_permutations: int = 9999,
+    seed: int = 0,
+) -> tuple[Floats, Floats]:
+    """:func:`set_test` of each column, and p-values that pay for having looked at all.
+
+    Statistics are divided by the standard deviation they have over all relabellings (known
+    without drawing any), then step-down max-T (Westfall and Young 1993). A column that never
+    varies has p = 1.
+
+    Parameters
+    ----------
+    columns : Floats, shape (n, d)
+        One column of scores per detector.
+    is_suspect, groups, n_permutations, seed
+        As for :func:`set_test`; the same relabellings serve all columns.
+
+    Returns
+    -------
+    p, p_adjusted : Floats, shapes (d,)
+        ``p[j]`` is what :func:`set_test` says of column j; ``p_adjusted >= p``.
+    """
+    columns = np.asarray(columns, dtype=np.float64)
+    if columns.ndim != 2 or columns.shape[1] < 1:
+        raise InputError(f"columns must have shape (images, detectors), found {columns.shape}.")
+    finite_vector(columns.ravel(), "scores")
+    p, p_adjusted, _, _ = _max_t(columns, is_suspect, groups, n_permutations, seed)
+    return p, p_adjusted
+
+
+def permutation_test_refit(
+    statistic: Callable[[Bools], float],
+    is_suspect: Bools,
+    groups: Labels | None = None,
+    n_permutations: int = 199,
+    seed: int = 0,
+) -> SetTestResult:
+    """Permutation test for scores that learn from labels: everything is fitted again each time.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes labels [n] (True = suspect), fits from scratch, returns a number that is high when
+        suspects stand out.
+    is_suspect : Bools, shape (n,)
+    groups : labels of shape (n,), optional
+        Labels of whole groups are permuted.
+    n_permutations, seed : int
+        Fewer relabellings are tried, all of them, when no more than ``n_permutations + 1`` exist.
+
+    Returns
+    -------
+    SetTestResult
+
+    Raises
+    ------
+    InputError
+        As for :func:`set_test`, or when the statistic is not finite.
+    """
+    status, index = _group_labels(is_suspect, groups)
+    relabellings = math.comb(status.size, int(status.sum()))
+    exact = relabellings <= n_permutations + 1
+    observed = _finite(statistic(status[index]))
+    at_least, tried = 0, 0
+    for rows in _relabel(status, n_permutations, seed, exact):
+        values = np.array([_finite(statistic(row[index])) for row in rows])
+        at_least += int((values >= observed - _slack(observed)).sum())
+        tried += len(rows)
+    return SetTestResult(observed, _p_value(at_least, tried, exact), exact)
+
+
+def _max_t(
+    columns: Floats, is_suspect: Bools, groups: Labels | None, n_permutations: int, seed: int
+) -> tuple[Floats, Floats, Floats, bool]:
+    status, index = _group_labels(is_suspect, groups)
+    if index.size != columns.shape[0]:
+        raise InputError(
+            f"{columns.shape[0]} scores were given with {index.size} suspect flags. "
+            "Give one flag per image."
+        )
+    n_groups, n_suspect = status.size, int(status.sum())
+    means = group_means(np.asarray(rankdata(columns, axis=0)), index, n_groups)
+    # With a fixed number of suspect groups, T is a rising line in the sum over suspect groups.
+    centred = means - means.mean(axis=0)
+    spread = np.sqrt((centred**2).sum(axis=0) / (n_groups - 1))
+    share = n_suspect * (n_groups - n_suspect) / n_groups
+    varies = spread > 1e-9 * columns.shape[0]
+    unit = np.where(varies, spread * math.sqrt(share), 1.0)
+    standard = np.where(varies, centred / unit, 0.0)
+    observed = np.asarray(status.astype(np.float64) @ standard)
+    falling = np.argsort(-observed, kind="stable")
+    exact = math.comb(n_groups, n_suspect) <= MOST_EXACT
+    reached = np.zeros(columns.shape[1])
+    reached_by_max = np.zeros(columns.shape[1])
+    tried = 0
+    line = observed - 1e-9  # equal statistics must not differ by rounding
+    for rows in _relabel(status, n_permutations, seed, exact):
+        drawn = rows.astype(np.float64) @ standard
+        reached += (drawn >= line).sum(axis=0)
+        # largest over this column and all that stood lower
+        best = np.maximum.accumulate(drawn[:, falling[::-1]], axis=1)[:, ::-1]
+        reached_by_max += (best >= line[falling]).sum(axis=0)
+        tried += len(rows)
+    p = np.array([_p_value(int(k), tried, exact) for k in reached])
+    adjusted = np.array([_p_value(int(k), tried, exact) for k in reached_by_max])
+    p_adjusted = np.empty_like(p)
+    p_adjusted[falling] = np.maximum.accumulate(adjusted)
+    p[~varies] = p_adjusted[~varies] = 1.0
+    return (
+        p,
+        np.maximum(p, p_adjusted),
+        np.asarray(status.astype(np.float64) @ centred) / share,
+        exact,
+    )
+
+
+def _group_labels(is_suspect: Bools, groups: Labels | None) -> tuple[Bools, Ints]:
+    """Status of each group and the group of each image, checked."""
+    flags = np.asarray(is_suspect)
+    if flags.dtype != np.bool_ or flags.ndim != 1:
+        raise InputError(
+            f"is_suspect must be True or False per image, found {flags.dtype} {flags.shape}."
+        )
+    index, n_groups = group_index(groups, flags.size)
+    status = group_status(flags, index, n_groups, groups)
+    if not 0 < status.sum() < n_groups:
+        raise InputError(
+            f"a set test needs suspects and controls, found {int(status.sum())} suspect groups "
+            f"among {n_groups}. Add images of the missing side."
+        )
+    return status, index
+
+
+def _relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Iterator[Bools]:
+    """Chunks of relabellings [b, groups], each with as many suspects as there are."""
+    n_groups, n_suspect = status.size, int(status.sum())
+    if exact:
+        every = itertools.combinations(range(n_groups), n_suspect)
+        while chosen := list(itertools.islice(every, _CHUNK)):
+            rows = np.zeros((len(chosen), n_groups), dtype=np.bool_)
+            np.put_along_axis(rows, np.array(chosen), True, axis=1)
+            yield rows
+        return
+    rng = np.random.default_rng(seed)
+    for start in range(0, n_permutations, _CHUNK):
+        rows = np.broadcast_to(status, (min(_CHUNK, n_permutations - start), n_groups))
+        yield rng.permuted(rows, axis=1)
+
+
+def _p_value(at_least: int, tried: int, exact: bool) -> float:
+    """Enumeration holds the true labelling itself; random draws get it added."""
+    return at_least / tried if exact else (1 + at_least) / (1 + tried)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise InputError(f"the statistic of a relabelling is {value}. Mend the detector.")
+    return float(value)
+
+
+def _slack(value: float) -> float:
+    return 1e-12 * max(1.0, abs(value))

@@ -1,0 +1,166 @@
+"""Results made by hand: leak found, not found, undecided; with hostile names."""
+
+import io
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vestige.result import (
+    AuditResult,
+    Calibration,
+    Control,
+    DetectorTest,
+    Estimate,
+    Evidence,
+    Finding,
+    Manifest,
+    Problem,
+    Question,
+    Rate,
+    Role,
+    SetTest,
+    Verdict,
+)
+
+HOSTILE = (
+    "<script>alert(1)</script>.png",
+    'a" onmouseover="alert(2)/é&amp;.png',
+    "{{ 7*7 }}{% raw %}/=1+1.png",
+    "line\nbreak\x00and\u202egnp.exe",
+    "javascript:alert(3)//" + "long" * 60 + ".png",
+)
+DETECTORS = ("matched_filter_pool", "nearest_distance", "density_ratio", "retrieval_count")
+Leak = Literal["found", "not found", "undecided"]
+
+
+def png(seed: int, side: int = 64) -> bytes:
+    """A small grey picture."""
+    grey = np.random.default_rng(seed).integers(0, 255, (side, side), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(grey).save(out, "png")
+    return out.getvalue()
+
+
+def make_result(
+    leak: Leak = "found",
+    mode: Literal["release", "forensic"] = "release",
+    n: int = 100,
+    hostile: bool = True,
+    calibrated: bool = True,
+    thumbnails: bool = True,
+    seed: int = 0,
+) -> AuditResult:
+    """A whole result whose numbers agree with one another roughly."""
+    rng = np.random.default_rng(seed)
+    role: Role = "used" if mode == "release" else "query"
+    shift = np.where(np.arange(n) < 0.4 * n, 2.2, 0.0) if leak == "found" else np.zeros(n)
+    scores = rng.normal(0, 1, n) + shift
+    unused = rng.normal(0, 1, n) if calibrated else np.zeros(0)
+    p = (1 + (unused[None] >= scores[:, None]).sum(1)) / (1 + n)
+    ids = [f"ward_07/patient_{i // 2:03d}/slice_{i:04d}.png" for i in range(n)]
+    if hostile:
+        ids[: len(HOSTILE)] = HOSTILE
+    findings = tuple(
+        Finding(
+            id=ids[i],
+            group=f"pat-{i // 2:03d}",
+            role=role,
+            score=float(scores[i]),
+            p_value=float(p[i]) if calibrated else None,
+            q_value=float(min(1, p[i] * 2)) if calibrated else None,
+            verdict="uncalibrated" if not calibrated or leak == "undecided"
+            else "used" if p[i] <= 0.05 else "no evidence",
+            columns={d: float(scores[i] + rng.normal(0, 0.7)) for d in DETECTORS},
+            evidence=tuple(Evidence(f"synth/gen_{i}_{k}.png", 0.97 - 0.1 * k) for k in range(2)),
+        )
+        for i in range(n)
+    )  # fmt: skip
+    auc = float((scores[:, None] > unused[None]).mean()) if calibrated else 0.5
+    test = SetTest(
+        suspects=role,
+        auc=Estimate(auc, max(0.0, auc - 0.07), min(1.0, auc + 0.07), n),
+        p_value=0.0001 if leak == "found" else 0.41,
+        minimum_detectable_auc=0.601,
+        tpr_at=(Rate(0.36, 0.27, 0.46, n, 0.1), Rate(0.28, 0.19, 0.37, n, 0.05),
+                Rate(0.11, 0.05, 0.19, n, 0.01)) if leak == "found"
+        else (Rate(0.11, 0.06, 0.19, n, 0.1), Rate(0.05, 0.02, 0.11, n, 0.05)),
+        detectors=tuple(
+            DetectorTest(d, auc - 0.02 * k, 0.0001 * 4**k if leak == "found" else 0.2 + 0.1 * k,
+                         0.0003 * 6**k if leak == "found" else 0.5 + 0.1 * k)
+            for k, d in enumerate(DETECTORS)
+        ),
+    )  # fmt: skip
+    return AuditResult(
+        question=Question(
+            mode=mode,
+            counts={"generated": 600, role: n, "unused": len(unused)},
+            groups=n,
+            groups_from="near-duplicate clustering (no patient ids were given): "
+            f"{2 * n} images in {n} groups",
+            false_alarm_rate=0.05,
+        ),
+        findings=findings,
+        set_test=test if calibrated else None,
+        controls=_controls(leak) if calibrated else (),
+        verdict=_verdict(leak, calibrated),
+        problems=(
+            Problem("ward_07/broken scan.png", "truncated file, left out", "error"),
+            Problem(HOSTILE[0], "12 of 16 bits used? <b>" + HOSTILE[1], "warning"),
+        ) if hostile else (),
+        manifest=Manifest(
+            vestige="0.1.0",
+            python="3.11.2",
+            dependencies={"numpy": "1.26.4", "scipy": "1.14.0"},
+            seed=7,
+            options={"generated": "/data/secret clinic/synthetic", "false_alarm_rate": 0.05,
+                     "detectors": list(DETECTORS), "engine": "dask:tcp://node17.clinic:8786"},
+            inputs_sha256={"generated": "ab" * 32, role: "cd" * 32},
+            weights_sha256={"weights/clinic_net.safetensors": "ef" * 32},
+            started="2026-11-22T15:53:00+00:00",
+            seconds={"images": 3.2, "detectors": 11.0},
+            peak_rss_bytes=734003200,
+        ),
+        calibration=Calibration(
+            tuple(f"holdout/person_{i:03d}.png" for i in range(len(unused))),
+            tuple(f"hold-{i:03d}" for i in range(len(unused))),
+            tuple(map(float, unused)),
+        ),
+        thumbnails=_thumbnails(findings) if thumbnails else {},
+    )  # fmt: skip
+
+
+def _controls(leak: Leak) -> tuple[Control, ...]:
+    blind_ok = leak != "undecided"
+    auc = Estimate(0.53, 0.45, 0.61, 200) if blind_ok else Estimate(0.71, 0.63, 0.78, 200)
+    return (
+        Control("conformity", None, 0.62, True, "the sets were prepared alike"),
+        Control("blind", auc, 0.31 if blind_ok else 0.0004, blind_ok,
+                "nothing" if blind_ok else "a positive verdict: the sets differ by themselves"),
+        Control("planted", Estimate(1.0, 0.93, 1.0, 30), None, True, "nothing: copies are found"),
+    )  # fmt: skip
+
+
+def _verdict(leak: Leak, calibrated: bool) -> Verdict:
+    if leak == "found":
+        why = "The training images score higher than unused images of the same source (p = 0.0001)."
+        return Verdict("found", "found", why)
+    if leak == "not found":
+        why = "No difference seen (p = 0.41); an AUC of 0.60 or more would have been noticed."
+        return Verdict("not found", "nothing found", why)
+    if not calibrated:
+        return Verdict("undecided", "uncalibrated", "No unused control images were given.")
+    why = "The blind control tells suspects from controls without looking at the generated set."
+    return Verdict("undecided", "confounded", why)
+
+
+def _thumbnails(findings: tuple[Finding, ...]) -> dict[str, bytes]:
+    return {f"real:{f.id}": png(i) for i, f in enumerate(findings[:60])} | {
+        f"generated:{f.evidence[0].generated}": png(1000 + i) for i, f in enumerate(findings[:60])
+    }
+
+
+@pytest.fixture(name="make_result")
+def _make_result() -> Any:
+    return make_result
