@@ -1,11 +1,13 @@
 """The whole procedure, from folders of images to a verdict; read it from top to bottom."""
 
+import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from vestige.bag import JUDGED, Bag, check_roles, fill_bag, find_mode
+from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
 from vestige.controls import Comparison, run_controls
 from vestige.detectors.columns import Column, plan_columns, score_columns
@@ -13,7 +15,7 @@ from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.engine import open_executor
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import Source, peek_size
+from vestige.images.listing import Source, natural_key, peek_size
 from vestige.images.reading import read_images
 from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement, decide, judge, test_set
@@ -24,11 +26,11 @@ from vestige.result import (
     Control,
     Evidence,
     Finding,
-    Problem,
     Question,
     SetTest,
+    strongest_first,
 )
-from vestige.types import Bools, Floats
+from vestige.types import Bools, Detector, Floats
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 EVIDENCE = 3
@@ -50,7 +52,7 @@ def audit(
     query: Source | None = None,
     reference: Source | None = None,
     *,
-    groups: str | None = None,
+    groups: str | os.PathLike[str] | None = None,
     group_regex: str | None = None,
     detectors: Sequence[str] | None = None,
     false_alarm_rate: float = 0.05,
@@ -116,7 +118,7 @@ def audit(
 
     # 3. images -> columns of evidence, one score per image and detector
     with clock.stage("detect"):
-        columns = _score(plan, sets, bag, clock, progress)
+        columns, fitted = _score(plan, sets, bag, clock, progress)
 
     # 4. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
@@ -132,8 +134,9 @@ def audit(
     # 6. what is said of each image, and the pictures behind it
     with clock.stage("evidence"):
         vetoed = any(not control.passed for control in controls)
-        findings, rows = _findings(columns, plan, bag, judgement, sets, false_alarm_rate, vetoed)
-        thumbnails = _gallery(findings, rows, bag, sets, mode)
+        near = _evidence(fitted, bag, sets)
+        findings = _findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
+        thumbnails = _gallery(findings, sets, mode)
 
     options = {
         "detectors": [column.name for column in plan],
@@ -182,7 +185,7 @@ def _read(
             size=size,
             window=window,
             executor=executor,
-            progress=lambda done, role=role: progress(f"reading {role}", done, 0),
+            progress=partial(progress, f"reading {role}"),
         )
         for role, source in sources.items()
     }
@@ -194,7 +197,7 @@ def _score(
     bag: Bag,
     clock: Clock,
     progress: Progress,
-) -> Floats:
+) -> tuple[Floats, dict[str, Detector]]:
     steps = 0
 
     def done(name: str, seconds: float) -> None:
@@ -208,13 +211,29 @@ def _score(
     return score_columns(plan, sets["generated"].pixels, reference, bag.images, bag.groups, done)
 
 
-def _control(
-    bag: Bag, suspects: Bools, test: SetTest | None, seed: int
-) -> tuple[Control, ...]:
+def _control(bag: Bag, suspects: Bools, test: SetTest | None, seed: int) -> tuple[Control, ...]:
     if test is None:
         return ()
     rows = suspects | bag.control
     return run_controls(Comparison(bag.images[rows], suspects[rows], bag.groups[rows], seed))
+
+
+def _evidence(
+    fitted: Mapping[str, Detector], bag: Bag, sets: Mapping[str, ImageSet]
+) -> list[tuple[Evidence, ...]]:
+    """The generated images nearest to each image of the bag, by whitened cosine at 32 px."""
+    generated = sets["generated"]
+    primary = fitted.get("matched_filter_pool_32")
+    if not isinstance(primary, MatchedFilterPool):
+        primary = MatchedFilterPool(size=32).fit(generated.pixels)
+    cosines, near = primary.nearest_pool(bag.images, EVIDENCE)
+    return [
+        tuple(
+            Evidence(generated.ids[g], float(np.clip(c, -1, 1)))
+            for g, c in zip(rows, values, strict=True)
+        )
+        for rows, values in zip(near, cosines, strict=True)
+    ]
 
 
 def _findings(
@@ -222,14 +241,11 @@ def _findings(
     plan: Sequence[Column],
     bag: Bag,
     judgement: Judgement,
-    sets: Mapping[str, ImageSet],
+    evidence: Sequence[tuple[Evidence, ...]],
     false_alarm_rate: float,
     vetoed: bool,
-) -> tuple[tuple[Finding, ...], dict[str, tuple[int, ...]]]:
-    """Findings by id, and the rows of the generated images behind each."""
-    generated = sets["generated"]
-    primary = MatchedFilterPool(size=min(32, bag.images.shape[1])).fit(generated.pixels)
-    cosines, near = primary.nearest_pool(bag.images, EVIDENCE)
+) -> tuple[Finding, ...]:
+    """One finding per judged image, in natural order of the ids."""
     findings = []
     for i, row in enumerate(np.flatnonzero(bag.judged)):
         known = bag.settled.get(int(row))
@@ -240,6 +256,9 @@ def _findings(
             verdict = "uncalibrated"
         elif not known and p is not None and p <= false_alarm_rate:
             verdict = "used"
+        values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
+        if judgement.stack is not None:
+            values["stack"] = float(judgement.stack[i])
         findings.append(
             Finding(
                 id=bag.ids[row],
@@ -249,31 +268,21 @@ def _findings(
                 p_value=p,
                 q_value=q,
                 verdict=verdict,
-                columns={c.name: float(columns[row, d]) for d, c in enumerate(plan)},
-                evidence=tuple(
-                    Evidence(generated.ids[g], float(np.clip(c, -1, 1)))
-                    for g, c in zip(near[row], cosines[row], strict=True)
-                ),
+                columns=values,
+                evidence=evidence[int(row)],
             )
         )
-    rows = {bag.ids[row]: tuple(int(g) for g in near[row]) for row in np.flatnonzero(bag.judged)}
-    return tuple(sorted(findings, key=lambda f: f.id)), rows
+    return tuple(sorted(findings, key=lambda finding: natural_key(finding.id)))
 
 
 def _gallery(
-    findings: Sequence[Finding],
-    rows: Mapping[str, tuple[int, ...]],
-    bag: Bag,
-    sets: Mapping[str, ImageSet],
-    mode: Any,
+    findings: Sequence[Finding], sets: Mapping[str, ImageSet], mode: Mode
 ) -> dict[str, bytes]:
     """Thumbnails of the strongest findings beside their nearest generated image."""
-    strongest = sorted(findings, key=lambda f: (-f.score, f.id))[:GALLERY]
     judged, generated = sets[JUDGED[mode]], sets["generated"]
-    where = {id_: i for i, id_ in enumerate(judged.ids)}
     pictures = {}
-    for finding in strongest:
-        pictures[f"real:{finding.id}"] = thumbnail(judged, where[finding.id])
-        nearest = rows[finding.id][0]
-        pictures[f"generated:{generated.ids[nearest]}"] = thumbnail(generated, nearest)
+    for finding in strongest_first(findings)[:GALLERY]:
+        nearest = finding.evidence[0].generated
+        pictures[f"real:{finding.id}"] = thumbnail(judged, judged.ids.index(finding.id))
+        pictures[f"generated:{nearest}"] = thumbnail(generated, generated.ids.index(nearest))
     return pictures

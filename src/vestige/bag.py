@@ -122,7 +122,10 @@ def fill_bag(
     groups = np.array([labels[r][i] for r, i in zip(role, index, strict=True)])
     judged = role == JUDGED[mode]
     known = {
-        sha: r for r in ("used", "unused") if r in sets and r != JUDGED[mode] for sha in sets[r].sha256
+        sha: r
+        for r in ("used", "unused")
+        if r in sets and r != JUDGED[mode]
+        for sha in sets[r].sha256
     }
     settled = {
         row: known[sha] for row, (sha, *_) in enumerate(order) if judged[row] and sha in known
@@ -161,7 +164,5 @@ def _shared(first: ImageSet, second: ImageSet) -> list[tuple[str, str]]:
     """Pairs of ids with equal pixels."""
     where = dict(zip(second.sha256, second.ids, strict=True))
     return [
-        (id_, where[sha])
-        for sha, id_ in zip(first.sha256, first.ids, strict=True)
-        if sha in where
+        (id_, where[sha]) for sha, id_ in zip(first.sha256, first.ids, strict=True) if sha in where
     ]

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Choice[Any]")
 
 
 class InputError(ValueError):
@@ -43,7 +44,7 @@ class Choice(Generic[T]):
     extra: str = ""
 
 
-def choose(table: Mapping[str, Choice[T]], name: str, kind: str) -> Choice[T]:
+def choose(table: Mapping[str, C], name: str, kind: str) -> C:
     """Look up `name`, or say which names exist."""
     if name in table:
         return table[name]

@@ -1,9 +1,13 @@
-"""The command line: one short function per command. Exit codes: 0 done, 2 bad input, 3 and 4 gate."""
+"""The command line: one short function per command.
+
+Exit codes: 0 done, 2 bad usage or input, 3 gate closed, 4 gate undecided.
+"""
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +15,10 @@ from typing import Annotated, Any
 import click
 import typer
 
-from vestige import __version__
 from vestige.audit import Progress, audit
 from vestige.choices import Choice, InputError
 from vestige.result import AuditResult
+from vestige.version import __version__
 
 app = typer.Typer(
     help="Was this real medical image used to train the generator behind those synthetic images?",
@@ -90,8 +94,12 @@ def audit_command(
         raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
     with _output(out), _progress(quiet) as progress:
         result = audit(
-            **folders,
-            groups=None if groups is None else str(groups),
+            folders["generated"],
+            folders.get("used"),
+            folders.get("unused"),
+            folders.get("query"),
+            folders.get("reference"),
+            groups=groups,
             group_regex=group_regex,
             detectors=detector,
             false_alarm_rate=false_alarm_rate,
@@ -118,9 +126,18 @@ def demo(
     from vestige.worlds.embedded import write_demo
 
     with _output(out), _progress(quiet) as progress:
-        worlds = write_demo(out, seed, progress)
-        for name, folders in worlds.items():
-            result = audit(**folders, seed=seed, progress=progress)
+        progress("drawing phantoms", 0, 1)
+        asked = write_demo(out, seed)
+        progress("drawing phantoms", 1, 1)
+        for name, inputs in asked.items():
+            result = audit(
+                inputs["generated"],
+                inputs["used"],
+                inputs["unused"],
+                groups=inputs["groups"],
+                seed=seed,
+                progress=progress,
+            )
             report = result.save(out / name)
             if not quiet and not as_json:
                 print(f"The {name} set:")
@@ -147,13 +164,27 @@ def export(
 def score(
     run: Annotated[Path, typer.Argument(metavar="RUN.csv")],
     truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv")],
+    runs: Annotated[int, typer.Option(help="Runs tried, this one included.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Score a run against the truth, with intervals and the constant baselines."""
     from vestige.challenge import read_run, score_run
 
-    card = score_run(read_run(run), read_run(truth))
-    print(card.to_json() if as_json else card.render())
+    card = score_run(read_run(run), read_run(truth), runs=runs)
+    if as_json:
+        print(json.dumps(asdict(card), indent=1))
+        return
+    print(f"{card.n} images; decisions from the {card.decided_by}; AUC from the {card.auc_from}")
+    for name in ("kappa", "accuracy", "precision", "recall", "specificity", "f1", "auc"):
+        e = getattr(card, name)
+        shown = f"{e.value:6.3f}  [{e.low:.3f}, {e.high:.3f}]" if e else "undefined"
+        print(f"{name:>12}  {shown}")
+    base = card.baselines
+    print(
+        f"{'constants':>12}  all used: F1 {base.all_used_f1:.3f}, kappa 0; "
+        f"majority: accuracy {base.majority_accuracy:.3f}"
+    )
+    print(f"{'p (guessing)':>12}  {card.p_value:.3g}, for {card.runs} run(s) {card.p_adjusted:.3g}")
 
 
 @app.command()
@@ -253,7 +284,9 @@ def _tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None
     if as_json:
         answer = {"leak": result.verdict.leak, "reason": result.verdict.reason}
         named = sum(f.verdict == "used" for f in result.findings)
-        print(json.dumps(answer | {"why": result.verdict.why, "used": named, "report": str(report)}))
+        print(
+            json.dumps(answer | {"why": result.verdict.why, "used": named, "report": str(report)})
+        )
         return
     if quiet:
         return

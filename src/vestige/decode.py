@@ -2,6 +2,7 @@
 
 from dataclasses import fields, is_dataclass
 from functools import cache
+from sys import float_info
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -42,7 +43,7 @@ def decode(kind: Any, value: Any, where: str) -> Any:
         return tuple(decode(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is dict:
         _demand(isinstance(value, dict), where, value, "an object")
-        return {key: decode(arguments[1], v, f"{where}.{key}") for key, v in value.items()}
+        return {key: decode(arguments[1], v, f"{where}[{key!r:.40}]") for key, v in value.items()}
     if origin in (Union, UnionType):
         (inner,) = (a for a in arguments if a is not type(None))
         return None if value is None else decode(inner, value, where)
@@ -65,7 +66,7 @@ def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
 def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
     if kind is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        _demand(number and abs(value) <= 1e308, where, value, "a finite number")
+        _demand(number and abs(value) <= float_info.max, where, value, "a finite number")
         return float(value)
     if kind is int:
         whole = isinstance(value, int) and not isinstance(value, bool)

@@ -9,34 +9,33 @@ from vestige.bag import Bag, Mode
 from vestige.detectors.columns import Column
 from vestige.result import Control, DetectorTest, SetTest, Verdict
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
-from vestige.stats.combine import (
-    cross_fitted_stack,
-    pooled_rank_score,
-    rank_average,
-    stack_p_values,
-)
+from vestige.stats.combine import pooled_rank_score, rank_average, stack_p_values
 from vestige.stats.groups import Labels
 from vestige.stats.intervals import auc, auc_interval
-from vestige.stats.permutation import permutation_test_refit, set_test, set_tests
+from vestige.stats.permutation import set_test, set_tests
 from vestige.stats.power import effective_size, intraclass_correlation, minimum_detectable_auc
 from vestige.stats.roc import tpr_at_fpr
-from vestige.stats.splits import group_folds
 from vestige.types import Bools, Floats
 
 STACK_GROUPS = 20
 """Used and unused groups from which the stack is worth its variance; fewer: rank average."""
-FOLDS = 5
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Scores and p-values of the judged rows, scores of the controls; p None: uncalibrated."""
+    """What is known of the judged rows; None where nothing calibrates.
+
+    scores, control_scores : the rank average, as a normal score
+    p_values, q_values : from the stack when there are labels, else from the rank average
+    stack : logits of the stack
+    """
 
     scores: Floats
+    control_scores: Floats
     p_values: Floats | None
     q_values: Floats | None
-    control_scores: Floats
+    stack: Floats | None
     combination: str
 
 
@@ -51,31 +50,32 @@ def judge(columns: Floats, plan: Sequence[Column], bag: Bag, false_alarm_rate: f
     weights = np.array([column.weight for column in plan])
     judged, control = bag.judged, bag.control
     if not control.any():
-        scores = pooled_rank_score(columns[judged], weights)
-        return Judgement(scores, None, None, np.empty(0), "rank average, uncalibrated")
+        pooled = pooled_rank_score(columns[judged], weights)
+        return Judgement(pooled, np.empty(0), None, None, None, "rank average, uncalibrated")
     n_groups = len(np.unique(bag.groups[control]))
     one_each = n_groups == int(control.sum())
     require_resolution(false_alarm_rate, n_groups, "images" if one_each else "groups")
+    groups, control_groups = bag.groups[judged], bag.groups[control]
+    scores, p_values, control_scores = rank_average(
+        columns[judged], columns[control], weights, groups, control_groups
+    )
+    stack = None
     if _enough_labels(bag):
-        scores, p_values, control_scores = stack_p_values(
+        used = bag.known_used
+        stack, p_values = stack_p_values(
             columns[judged],
             columns[control],
-            columns[bag.known_used],
+            columns[used],
             weights,
-            bag.groups[judged],
-            bag.groups[control],
-            bag.groups[bag.known_used],
+            groups,
+            control_groups,
+            bag.groups[used],
         )
-        combination = "stack"
-    else:
-        scores, p_values, control_scores = rank_average(
-            columns[judged], columns[control], weights, bag.groups[judged], bag.groups[control]
-        )
-        combination = "rank average"
-    singletons = one_each and len(np.unique(bag.groups[judged])) == int(judged.sum())
+    singletons = one_each and len(np.unique(groups)) == len(groups)
     # several images of a patient have dependent p-values: Yekutieli's bound needs no assumption
     q_values = benjamini_hochberg(p_values) if singletons else benjamini_yekutieli(p_values)
-    return Judgement(scores, p_values, q_values, control_scores, combination)
+    combination = "rank average" if stack is None else "rank average, p-values from the stack"
+    return Judgement(scores, control_scores, p_values, q_values, stack, combination)
 
 
 def test_set(
@@ -90,9 +90,8 @@ def test_set(
 ) -> SetTest | None:
     """Suspects against controls, by group; None without controls or suspects.
 
-    Release mode with labels: the cross-fitted stack, fitted again for every permutation of the
-    labels. Else the rank average, whose weights are fixed beforehand. AUC, TPR and p-value come
-    from the same scores. `suspects` [n] are the judged rows whose answer is not known already.
+    The rank average, whose weights are fixed beforehand, so that labels can be permuted without
+    fitting anything again. `suspects` [n] are the judged rows whose answer is not known already.
     """
     if judgement.p_values is None or not suspects.any():
         return None
@@ -100,14 +99,9 @@ def test_set(
     rows = suspects | bag.control
     evidence, is_suspect, groups = columns[rows], suspects[rows], bag.groups[rows]
     each, adjusted = set_tests(evidence, is_suspect, groups, seed=seed)
-    if mode == "release" and judgement.combination == "stack":
-        scores, p_value = _stacked_test(
-            evidence, is_suspect, groups, weights, false_alarm_rate, seed
-        )
-    else:
-        scores = pooled_rank_score(evidence, weights)
-        p_value = set_test(scores, is_suspect, groups, seed=seed).p_value
-    high, low = scores[is_suspect], scores[~is_suspect]
+    p_value = set_test(pooled_rank_score(evidence, weights), is_suspect, groups, seed=seed).p_value
+    # the order of the bag is kept, so scores and rows stay together
+    high, low = judgement.scores[suspects[bag.judged]], judgement.control_scores
     high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
     return SetTest(
         suspects="used" if mode == "release" else "query",
@@ -199,27 +193,3 @@ def _detectable(
     else:
         size1, size0 = float(n1), float(n0)
     return minimum_detectable_auc(size1, size0, alpha=rate)
-
-
-def _stacked_test(
-    evidence: Floats,
-    is_suspect: Bools,
-    groups: Labels,
-    weights: Floats,
-    false_alarm_rate: float,
-    seed: int,
-) -> tuple[Floats, float]:
-    """Out-of-fold scores of the true labels, and their p-value among permuted and refitted ones."""
-
-    def scores(labels: Bools) -> Floats:
-        folds = group_folds(groups, FOLDS, seed, strata=labels)
-        return cross_fitted_stack(evidence, labels, groups, folds, weights)
-
-    def statistic(labels: Bools) -> float:
-        fitted = scores(labels)
-        return auc(fitted[labels], fitted[~labels])
-
-    # enough permutations that the asked rate is not the smallest p-value they can show
-    n_permutations = min(9999, max(199, round(10 / false_alarm_rate) - 1))
-    test = permutation_test_refit(statistic, is_suspect, groups, n_permutations, seed)
-    return scores(is_suspect), test.p_value

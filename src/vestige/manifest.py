@@ -9,8 +9,8 @@ from importlib import metadata
 from time import perf_counter
 from typing import Any
 
-import vestige
 from vestige.result import Manifest
+from vestige.version import __version__
 
 DEPENDENCIES = ("numpy", "scipy", "scikit-image", "pillow", "tifffile", "pydicom", "nibabel")
 
@@ -39,7 +39,7 @@ def write_manifest(
 ) -> Manifest:
     """Collect the manifest at the end of an audit."""
     return Manifest(
-        vestige=vestige.__version__,
+        vestige=__version__,
         python=platform.python_version(),
         dependencies={n: v for n in DEPENDENCIES if (v := _version(n)) is not None},
         seed=seed,

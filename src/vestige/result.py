@@ -205,9 +205,7 @@ class AuditResult:
         """The text of findings.csv: one row per finding; safe to open in a spreadsheet."""
         columns = sorted({name for f in self.findings for name in f.columns})
         out = io.StringIO()
-        writer = csv.writer(
-            out
-        )  # CRLF (RFC 4180): the writer then also quotes names that hold a CR
+        writer = csv.writer(out)  # CRLF (RFC 4180), so that names with a CR are quoted too
         writer.writerow(
             ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(_cell, columns)]
             + ["nearest_generated", "similarity"]

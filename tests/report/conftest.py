@@ -73,7 +73,7 @@ def make_result(
             verdict="uncalibrated" if not calibrated or leak == "undecided"
             else "used" if p[i] <= 0.05 else "no evidence",
             columns={d: float(scores[i] + rng.normal(0, 0.7)) for d in DETECTORS},
-            evidence=tuple(Evidence(f"synth/gen_{i}_{k}.png", 0.97 - 0.1 * k) for k in range(2)),
+            evidence=tuple(Evidence(f"fakes/gen_{i}_{k}.png", 0.97 - 0.1 * k) for k in range(2)),
         )
         for i in range(n)
     )  # fmt: skip

@@ -179,6 +179,26 @@ def test_few_patients_count_as_images() -> None:
     assert agreement(decisions, truth, many) == twenty
 
 
+def test_few_patients_widen_kappa() -> None:
+    decisions, truth = table(12, 8, 8, 12)
+    patients, images = (
+        agreement(decisions, truth, np.repeat(np.arange(8), 5)).kappa,
+        agreement(decisions, truth).kappa,
+    )
+    assert patients is not None
+    assert images is not None
+    ratio = (patients.value - patients.low) / (images.value - images.low)
+    assert ratio == pytest.approx(np.sqrt(5))
+
+
+def test_patients_are_drawn_within_status() -> None:
+    # "always used" has accuracy .5 in every such draw: the limits are those of 24 patients
+    decisions, truth = table(24, 0, 24, 0)
+    found = agreement(decisions, truth, np.repeat(np.arange(24), 2)).accuracy
+    exact = binomtest(12, 24).proportion_ci(method="exact")
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(InputError, match="one flag per image"):
         agreement(np.ones(3, bool), np.ones(4, bool))

@@ -83,6 +83,10 @@ def test_the_ends_are_wide_for_few_images() -> None:
     many = auc_interval(np.arange(50) + 100.0, np.arange(50.0))
     assert 0.9 < many.low < many.high == 1.0
     assert auc_interval(-np.arange(50) - 100.0, np.arange(50.0)).low == 0.0
+    few, more = np.array([1.0, 2.0, 2.0]), np.array([2.0] * 9)  # no variance, AUC 1/3
+    turned = auc_interval(more, few)
+    assert auc_interval(few, more).low == pytest.approx(1 - turned.high)
+    assert auc_interval(few[:1], more).high == pytest.approx(1 - auc_interval(more, few[:1]).low)
     ties = auc_interval(np.ones(40), np.ones(40))
     assert ties.low < 0.42
     assert ties.high > 0.58
@@ -128,6 +132,20 @@ def test_bca_agrees_with_scipy() -> None:
         rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
     np.testing.assert_allclose([ours.low, ours.high], [theirs.low, theirs.high], atol=0.015)
+
+
+def test_bca_formula_agrees_with_scipy_on_the_same_draws() -> None:
+    rng = np.random.default_rng(12)
+    used, unused = rng.exponential(6.0, 14), rng.exponential(1.0, 18)
+    theirs = bootstrap(
+        (used, unused), auc, vectorized=False, method="BCa", n_resamples=999, rng=rng
+    )
+    leave_one_out = (
+        np.array([auc(np.delete(used, i), unused) for i in range(14)]),
+        np.array([auc(used, np.delete(unused, i)) for i in range(18)]),
+    )
+    ours = bca_interval(theirs.bootstrap_distribution, auc(used, unused), leave_one_out, 0.95)
+    np.testing.assert_allclose(ours, theirs.confidence_interval, atol=1e-9)
 
 
 def test_intervals_do_not_depend_on_row_order() -> None:
@@ -229,13 +247,13 @@ def test_tpr_is_the_best_real_threshold(used: list[int], unused: list[int], fpr:
 
 def test_tpr_golden_and_refusal() -> None:
     unused = np.arange(100.0)
-    used = np.array([98.5, 99.5, 50.0, 98.0])
+    used = np.array([98.5, 99.5, 70.5, 98.0])
     at_1_percent = tpr_at_fpr(used, unused, 0.01)  # threshold: the second largest, 98, strictly
     assert (at_1_percent.value, at_1_percent.n, at_1_percent.fpr) == (0.5, 4, 0.01)
     assert (at_1_percent.low, at_1_percent.high) == pytest.approx(
         (clopper_pearson(2, 4).low, clopper_pearson(2, 4).high)
     )
-    assert tpr_at_fpr(used, unused, 0.29).value == 0.75  # .29 x 100 is 29, not 28.999
+    assert tpr_at_fpr(used, unused, 0.29).value == 1.0  # .29 x 100 is 29, not 28.999
     with pytest.raises(InputError, match="0.001 needs 1000 unused images, 100 were given"):
         tpr_at_fpr(used, unused, 0.001)
     with pytest.raises(InputError, match="between 0 and 1"):

@@ -38,6 +38,17 @@ def test_folds_share_every_stratum() -> None:
     assert totals.max() - totals.min() <= 4
 
 
+def test_many_small_strata_do_not_pile_up_in_one_fold() -> None:
+    folds = group_folds(np.arange(24), 4, 0, np.arange(24) // 2)
+    np.testing.assert_array_equal(np.bincount(folds), [6, 6, 6, 6])
+
+
+def test_large_groups_come_first() -> None:
+    groups = np.repeat(np.arange(11), [1] * 10 + [10])
+    for seed in range(8):
+        assert (np.bincount(group_folds(groups, 2, seed)) == 10).all()
+
+
 def test_seeds_differ_and_repeat() -> None:
     groups = np.arange(40)
     first = group_folds(groups, 5, 0)

@@ -75,9 +75,9 @@ def image_statistics(images: Images) -> dict[str, Floats]:
         "share of black": (flat <= 1 / 255).mean(axis=1),
         "share of white": (flat >= 254 / 255).mean(axis=1),
         "sharpness": laplacian.reshape(len(images), -1).std(axis=1, dtype=np.float64),
-        "fine noise": np.median(
-            np.abs(finest - neighbour).reshape(len(images), -1), axis=1
-        ).astype(np.float64),
+        "fine noise": np.median(np.abs(finest - neighbour).reshape(len(images), -1), axis=1).astype(
+            np.float64
+        ),
         "spectral slope": _spectral_slope(images),
         "border level": border.mean(axis=1, dtype=np.float64),
         "vertical centre": np.einsum("nij,i->n", images, axis) / weight,

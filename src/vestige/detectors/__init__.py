@@ -109,7 +109,7 @@ _CLASSES = {
     "RetrievalCount": "retrieval",
 }
 
-__all__ = ["DETECTORS", "DetectorChoice", *_CLASSES]  # noqa: PLE0604
+__all__ = ["DETECTORS", "DetectorChoice", *_CLASSES]
 
 
 def __getattr__(name: str) -> Any:

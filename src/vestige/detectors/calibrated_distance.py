@@ -75,5 +75,5 @@ class CalibratedDistance:
     def _compare(self, usual: Floats, distances: Floats) -> Floats:
         near = distances.mean(axis=1)
         if self.form == "difference":
-            return usual - near
-        return np.log(usual + FLOOR) - np.log(near + FLOOR)
+            return np.asarray(usual - near)
+        return np.asarray(np.log(usual + FLOOR) - np.log(near + FLOOR))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vestige.choices import InputError, build, choose
 from vestige.detectors import DETECTORS
-from vestige.types import Floats, Images, PoolDetector
+from vestige.types import Detector, Floats, Images, PoolDetector
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def score_columns(
     bag: Images,
     groups: npt.NDArray[Any],
     done: Callable[[str, float], None],
-) -> Floats:
-    """Score every image of the bag by every column -> float64 [n, D].
+) -> tuple[Floats, dict[str, Detector]]:
+    """Score every image of the bag by every column -> float64 [n, D], and the fitted detectors.
 
     `done` is called with the column's name and its seconds.
 
@@ -71,6 +71,7 @@ def score_columns(
     from time import perf_counter
 
     columns = np.empty((len(bag), len(plan)))
+    fitted: dict[str, Detector] = {}
     for d, column in enumerate(plan):
         start = perf_counter()
         detector = build(DETECTORS, column.detector, "detector", **column.options)
@@ -86,5 +87,6 @@ def score_columns(
                 "--detector."
             )
         columns[:, d] = scores
+        fitted[column.name] = detector
         done(column.name, perf_counter() - start)
-    return columns
+    return columns, fitted

@@ -12,7 +12,7 @@ from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import nearest, nearest_outside_group
-from vestige.types import Floats, Float32s, Images
+from vestige.types import Float32s, Floats, Images
 
 FLOOR = 1e-9
 
@@ -78,4 +78,4 @@ class DensityRatio:
     def _knn(self, rows: Float32s, pool: Float32s, usual: Floats, n_reference: int) -> Floats:
         near = nearest(rows, pool, self.k)[0][:, -1]
         ratio = np.log(usual + FLOOR) - np.log(near + FLOOR)
-        return rows.shape[1] * ratio + np.log(n_reference / len(pool))
+        return np.asarray(rows.shape[1] * ratio + np.log(n_reference / len(pool)))

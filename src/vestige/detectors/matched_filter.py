@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pixels import as_images, shrink
-from vestige.types import Floats, Float32s, Images, Ints
+from vestige.types import Float32s, Floats, Images, Ints
 
 BLOCK_BYTES = 64 * 2**20
 TEMPERATURE = 0.1
@@ -25,10 +25,11 @@ class Whitening:
 
     def apply(self, rows: Float32s) -> Float32s:
         """Rows [n, D] -> [n, p] of norm 1 (0 for a row that equals the mean)."""
-        projected: Float32s = (rows - self.mean) @ self.matrix
-        norms = np.sqrt(np.einsum("ij,ij->i", projected, projected))
-        projected /= np.where(norms > 0, norms, 1)[:, None]
-        return projected
+        projected: Any = (rows - self.mean) @ self.matrix
+        norms: Float32s = np.sqrt(np.einsum("ij,ij->i", projected, projected))
+        norms[norms == 0] = 1
+        projected /= norms[:, None]
+        return np.asarray(projected)
 
 
 def whitening(rows: Float32s, ridge: float) -> Whitening:
@@ -127,6 +128,14 @@ class MatchedFilterPool(MatchedFilter):
     """
 
     ridge: float = 0.1
+    _last: tuple[Images, Float32s, Whitening] | None = field(
+        init=False, default=None, repr=False, compare=False
+    )
+
+    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
+        """Keep the generated set and the reference, if any; `used` is ignored."""
+        self._last = None
+        return super().fit(generated, used, unused)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
@@ -147,20 +156,25 @@ class MatchedFilterPool(MatchedFilter):
         index = np.empty((len(rows), 0), dtype=np.int64)
         for start in range(0, len(generated), step := _block_rows(rows, generated)):
             cosines = rows @ filters.apply(generated[start : start + step]).T
-            best = np.hstack([best, cosines])
-            columns = np.arange(start, start + cosines.shape[1])
-            index = np.hstack([index, np.tile(columns, (len(rows), 1))])
-            order = np.argsort(-best, axis=1, kind="stable")[:, :k]
-            best, index = np.take_along_axis(best, order, 1), np.take_along_axis(index, order, 1)
-        return best.astype(np.float64), index
+            local = _largest_at(cosines, k)
+            best = np.hstack([best, np.take_along_axis(cosines, local, axis=1)])
+            index = np.hstack([index, local + start])
+        order = np.lexsort((index, -best), axis=1)[:, :k]
+        return (
+            np.take_along_axis(best, order, axis=1).astype(np.float64),
+            np.take_along_axis(index, order, axis=1),
+        )
 
     def _whiten(self, pool: Images) -> tuple[Float32s, Whitening]:
+        if self._last is not None and self._last[0] is pool:
+            return self._last[1], self._last[2]  # the same bag, asked for its nearest images
         rows = self._rows(pool)
         bag = rows
         if self.reference_ is not None:
             bag = np.concatenate([rows, self._rows(self.reference_)])
         filters = whitening(bag, self.ridge)
-        return filters.apply(rows), filters
+        self._last = (pool, filters.apply(rows), filters)
+        return self._last[1], self._last[2]
 
 
 def _largest(values: Float32s, k: int) -> Float32s:
@@ -169,5 +183,11 @@ def _largest(values: Float32s, k: int) -> Float32s:
     return np.partition(values, -k, axis=1)[:, -k:]
 
 
+def _largest_at(values: Float32s, k: int) -> Ints:
+    if values.shape[1] <= k:
+        return np.tile(np.arange(values.shape[1]), (len(values), 1))
+    return np.argpartition(values, -k, axis=1)[:, -k:]
+
+
 def _block_rows(rows: Float32s, generated: Float32s) -> int:
-    return max(1, BLOCK_BYTES // (4 * max(len(rows), generated.shape[1])))
+    return max(1, BLOCK_BYTES // (4 * max(len(rows), int(generated.shape[1]))))

@@ -11,9 +11,10 @@ from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.stats.neighbours import nearest
-from vestige.types import Floats, Float32s, Images
+from vestige.types import Float32s, Floats, Images
 
 FLOOR = 1e-9
+SLACK = 1e-6
 
 
 @dataclass
@@ -75,11 +76,17 @@ class MonteCarloBall:
         return embed, embed.transform(generated)
 
     def _inside(self, rows: Float32s, pool: Float32s, radius: float) -> Floats:
-        """Few dimensions: distances by direct subtraction are affordable and exact."""
+        """Find the ball by products, then measure exactly by subtraction inside it."""
         scores = np.empty(len(rows))
-        for i, row in enumerate(rows):
-            squares = ((pool - row) ** 2).sum(axis=1, dtype=np.float64)
-            inside = np.sqrt(squares[squares < radius**2])
-            weights = np.log(radius / np.maximum(inside, FLOOR)) if self.form == "log" else inside >= 0
-            scores[i] = weights.sum() / len(pool)
+        points = pool.astype(np.float64)
+        half_norms = 0.5 * np.einsum("ij,ij->i", points, points)
+        for i, row in enumerate(rows.astype(np.float64)):
+            edge = 0.5 * (row @ row - radius**2 * (1 + SLACK))
+            near = np.flatnonzero(points @ row - half_norms >= edge)
+            inside = np.sqrt(((points[near] - row) ** 2).sum(axis=1))
+            inside = inside[inside < radius]
+            if self.form == "log":
+                scores[i] = np.log(radius / np.maximum(inside, FLOOR)).sum() / len(pool)
+            else:
+                scores[i] = len(inside) / len(pool)
         return scores

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+import numpy as np
+
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels, as_images
 from vestige.stats.neighbours import nearest
-from vestige.types import Floats, Float32s, Ints
+from vestige.types import Float32s, Floats, Ints
 
 Space = Literal["pixels", "contrast", "pca"]
 
@@ -62,7 +64,7 @@ class NearestDistance:
         """Minus the distance, float64 [n]: 0 for a verbatim copy."""
         pool = fitted(self.generated_, "nearest_distance")
         rows = self.embed_.transform(as_images(images))
-        return -nearest(rows, pool, self.k)[0].mean(axis=1)
+        return np.asarray(-nearest(rows, pool, self.k)[0].mean(axis=1))
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Minus distances [n, k] and rows [n, k] of the nearest generated images."""

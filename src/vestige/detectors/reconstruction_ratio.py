@@ -49,10 +49,11 @@ class ReconstructionRatio:
         dims = max(1, min(self.dims, len(reference) // 2, len(generated) // 2))
         usual = PCA(dims, self.size).fit(reference)
         model = PCA(dims, self.size).fit(generated)
-        return np.log(_residual(usual, images) + FLOOR) - np.log(_residual(model, images) + FLOOR)
+        ratio = (_residual(usual, images) + FLOOR) / (_residual(model, images) + FLOOR)
+        return np.asarray(np.log(ratio))
 
 
 def _residual(pca: PCA, images: Images) -> Floats:
     centred = Pixels(pca.size).transform(images).astype(np.float64) - pca.mean_
     missing: Floats = centred - (centred @ pca.components_) @ pca.components_.T
-    return np.einsum("ij,ij->i", missing, missing)
+    return np.asarray(np.einsum("ij,ij->i", missing, missing))

@@ -13,7 +13,7 @@ from vestige.detectors.nearest_distance import Space, embedder
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.stats.neighbours import nearest
-from vestige.types import Floats, Float32s, Images, Ints
+from vestige.types import Float32s, Floats, Images, Ints
 
 TIE_BREAK = 1e-6
 BLOCK_BYTES = 64 * 2**20
@@ -155,7 +155,7 @@ class MeanRank(_Retrieval):
 
 
 def _closeness(rows: Float32s, generated: Float32s) -> Float32s:
-    """row . g - |row|^2 / 2, [n, m]: for one g it falls as the distance grows."""
+    """Row . g - |row|^2 / 2, [n, m]: for one g it falls as the distance grows."""
     products: Float32s = rows @ generated.T
     products -= (0.5 * np.einsum("ij,ij->i", rows, rows))[:, None]
     return products

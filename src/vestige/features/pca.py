@@ -7,7 +7,7 @@ import numpy as np
 
 from vestige.choices import InputError
 from vestige.features.pixels import Pixels
-from vestige.types import Floats, Float32s, Images
+from vestige.types import Float32s, Floats, Images
 
 
 def moments(rows: Float32s, block: int = 4096) -> tuple[Floats, Floats]:
@@ -76,6 +76,8 @@ class PCA:
         return projected
 
     def _keep(self, mean: Floats, covariance: Floats, n: int) -> Self:
-        self.values_, self.components_ = leading_components(covariance, min(self.dims, max(1, n - 1)))
+        self.values_, self.components_ = leading_components(
+            covariance, min(self.dims, max(1, n - 1))
+        )
         self.mean_ = mean
         return self

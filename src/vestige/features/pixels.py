@@ -8,6 +8,8 @@ import numpy as np
 from vestige.choices import InputError
 from vestige.types import Float32s, Images
 
+BLOCK = 256
+
 
 def as_images(source: Any) -> Images:
     """Accept arrays, ImageSets, folders and lists of paths.
@@ -42,10 +44,18 @@ def shrink(images: Images, size: int) -> Images:
         return images
     if side == width and side % size == 0:
         f = side // size
-        # two steps over contiguous memory are several times faster than one mean over two axes
-        rows = images.reshape(n, size, f, side).sum(axis=2)
-        small: Images = rows.reshape(n, size, size, f).sum(axis=3)
-        small *= np.float32(1 / f**2)
+        small = np.empty((n, size, size), dtype=np.float32)
+        # sums of slices, a few images at a time: in the cache, far faster than a mean over axes
+        for start in range(0, n, BLOCK):
+            part = images[start : start + BLOCK]
+            rows = part[:, 0::f].copy()
+            for k in range(1, f):
+                rows += part[:, k::f]
+            sums = small[start : start + BLOCK]
+            sums[:] = rows[:, :, 0::f]
+            for k in range(1, f):
+                sums += rows[:, :, k::f]
+            sums *= np.float32(1 / f**2)
         return small
     from vestige.images.preprocess import to_working
 

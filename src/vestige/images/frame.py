@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,7 +58,8 @@ class Frame:
 
     Parameters
     ----------
-    pixels : float32 [h, w], 0..1
+    stored : uint8, uint16 or float32 [h, w]
+        Levels on the scale of their type, or float32 in 0..1; black is 0.
     bits : int
         Bits per level in the file.
     mode : str
@@ -70,31 +72,34 @@ class Frame:
         sha256 (hex) of the DICOM series, "" if there is none.
     position : float or None
         Millimetres along the slice normal.
-    levels : uint8 or uint16 [h, w], or None
-        Where pixels are exactly levels / 255 or levels / 65535.
     """
 
-    pixels: Float32s
+    stored: Levels | Float32s
     bits: int
     mode: str
     flags: tuple[str, ...] = ()
     patient: str = ""
     series: str = ""
     position: float | None = None
-    levels: Levels | None = None
+
+    @cached_property
+    def pixels(self) -> Float32s:
+        """The image as float32 [h, w] in 0..1."""
+        return scaled(self.stored)
 
 
 def from_levels(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()) -> Frame:
     """Grey integer levels [h, w] (bool, uint8 or uint16) on the scale of their type."""
     if levels.dtype == np.bool_:
-        levels, bits = levels.view(np.uint8) * np.uint8(255), 1
-    else:
-        bits = 8 * levels.dtype.itemsize
-    if bits == 16:
-        levels = levels.astype(np.uint16, copy=False)  # native byte order
-        if levels.size and levels.max() <= 4095:
-            flags = (*flags, TWELVE_OF_SIXTEEN)
-    return Frame(scaled(levels), bits, mode, flags, levels=levels)
+        # Pillow's booleans are bytes 0 and 255, NumPy's own are 0 and 1
+        white = np.minimum(levels.view(np.uint8), 1) * np.uint8(255)
+        return Frame(white, 1, mode, flags)
+    if levels.dtype.itemsize == 1:
+        return Frame(levels, 8, mode, flags)
+    levels = levels.astype(np.uint16, copy=False)  # native byte order
+    if levels.size and levels.max() <= 4095:
+        flags = (*flags, TWELVE_OF_SIXTEEN)
+    return Frame(levels, 16, mode, flags)
 
 
 def from_colour(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()) -> Frame:
@@ -105,8 +110,7 @@ def from_colour(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()
     # float32 throughout: rounding the luma to 8 bits would cost levels
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     luma = np.minimum(luma / np.float32(np.iinfo(levels.dtype).max), np.float32(1))
-    bits = 8 * levels.dtype.itemsize
-    return Frame(luma.astype(np.float32, copy=False), bits, mode, (*flags, COLOUR))
+    return Frame(luma.astype(np.float32), 8 * levels.dtype.itemsize, mode, (*flags, COLOUR))
 
 
 def from_floats(values: npt.NDArray[Any], mode: str) -> Frame:
@@ -138,18 +142,16 @@ def over_black(frame: Frame, alpha: npt.NDArray[Any]) -> Frame:
     full = 1 if alpha.dtype == np.bool_ else np.iinfo(alpha.dtype).max
     if (alpha == full).all():
         return frame
-    pixels = frame.pixels * (alpha.astype(np.float32) / np.float32(full))
-    return replace(frame, pixels=pixels, levels=None, flags=(*frame.flags, TRANSPARENT))
+    covered = frame.pixels * (alpha.astype(np.float32) / np.float32(full))
+    return replace(frame, stored=covered, flags=(*frame.flags, TRANSPARENT))
 
 
 def oriented(frame: Frame, tag: int) -> Frame:
     """Turn the image as the EXIF/TIFF orientation tag (1 to 8) says."""
     if tag not in _TURNS:
         return frame
-    turn = _TURNS[tag]
-    levels = None if frame.levels is None else np.ascontiguousarray(turn(frame.levels))
-    pixels = np.ascontiguousarray(turn(frame.pixels))
-    return replace(frame, pixels=pixels, levels=levels, flags=(*frame.flags, ROTATED))
+    turned = np.ascontiguousarray(_TURNS[tag](frame.stored))
+    return replace(frame, stored=turned, flags=(*frame.flags, ROTATED))
 
 
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
@@ -163,10 +165,12 @@ _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
 }
 
 
-def scaled(levels: npt.NDArray[Any]) -> Float32s:
-    """Levels of an unsigned type as float32 in 0..1; one correctly rounded division."""
-    full = np.float32(np.iinfo(levels.dtype).max)
-    pixels: Float32s = np.divide(levels, full, dtype=np.float32)
+def scaled(stored: npt.NDArray[Any]) -> Float32s:
+    """Stored levels as float32 in 0..1 by one correctly rounded division; floats as they are."""
+    if stored.dtype.kind == "f":
+        return np.asarray(stored, np.float32)
+    full = np.float32(np.iinfo(stored.dtype).max)
+    pixels: Float32s = np.divide(stored, full, dtype=np.float32)
     return pixels
 
 

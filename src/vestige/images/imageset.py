@@ -148,9 +148,9 @@ def pixel_digest(frame: Frame) -> str:
     bytes where all are multiples of 257, that is, where the image has 8 bits. So 8-bit, palette
     and 16-bit files of the same picture agree.
     """
-    levels = frame.levels
-    if levels is None:
-        levels = np.rint(frame.pixels * np.float32(65535)).astype(np.uint16)
+    levels = frame.stored
+    if levels.dtype == np.float32:
+        levels = np.rint(levels * np.float32(65535)).astype(np.uint16)
     if levels.dtype == np.uint16 and not (levels % 257).any():
         levels = (levels // 257).astype(np.uint8)
     digest = hashlib.sha256(f"{levels.shape[0]}x{levels.shape[1]}:{levels.itemsize}:".encode())

@@ -20,12 +20,51 @@ Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | 
 
 LIST_COLUMNS = ("id", "file", "path")
 _NO_IMAGE_SUFFIXES = frozenset(
-    ".csv .tsv .txt .md .rst .json .jsonl .html .htm .xml .yaml .yml .toml .ini .cfg .log .pdf "
-    ".xls .xlsx .doc .docx .db .sqlite .py .ipynb .sh .sha256 .md5".split()
+    [
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".md",
+        ".rst",
+        ".json",
+        ".jsonl",
+        ".html",
+        ".htm",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".ini",
+        ".cfg",
+        ".log",
+        ".pdf",
+        ".xls",
+        ".xlsx",
+        ".doc",
+        ".docx",
+        ".db",
+        ".sqlite",
+        ".py",
+        ".ipynb",
+        ".sh",
+        ".sha256",
+        ".md5",
+    ]
 )
 _NO_IMAGE_NAMES = frozenset(
-    "readme license licence copying notice authors changelog dicomdir thumbs.db desktop.ini "
-    "__macosx".split()
+    [
+        "readme",
+        "license",
+        "licence",
+        "copying",
+        "notice",
+        "authors",
+        "changelog",
+        "dicomdir",
+        "thumbs.db",
+        "desktop.ini",
+        "__macosx",
+    ]
 )
 _PEEKED_FILES = 16
 _WORKING_SIZES = (8, 64)

@@ -4,53 +4,66 @@ import numpy as np
 from PIL import Image
 
 from vestige.choices import InputError
+from vestige.images.frame import Levels, scaled
 from vestige.types import Float32s
 
 
-def to_working(pixels: Float32s, size: int) -> Float32s:
+def to_working(image: Float32s | Levels, size: int) -> Float32s:
     """Bring one image to the working size.
 
     An image that is not square is padded with black around its centre, never stretched. An
     integer factor is an area average; any other a bilinear resize, antialiased when shrinking.
-    Both run in float32: rounding to 8 bits would leave a trace that differs between sets.
+    Nothing is rounded to 8 bits, which would leave a trace that differs between sets.
 
     Parameters
     ----------
-    pixels : float32 [h, w], 0..1
+    image : float32 [h, w] in 0..1, or uint8 or uint16 levels [h, w]
+        Levels are on the scale of their type; giving them is faster, and exact.
     size : int
         Side of the result in pixels.
 
     Returns
     -------
     Float32s, shape (size, size)
-        0..1. An image that has this size already comes back bit for bit.
+        0..1. A float image that has this size already comes back bit for bit.
     """
     if size < 1:
         raise InputError(f"the working size must be at least 1 pixel, {size} was given")
-    height, width = pixels.shape
+    if image.dtype.kind == "f":
+        image = np.asarray(image, np.float32)
+    elif image.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"images are uint8, uint16 or float in 0..1, found {image.dtype.name}")
+    height, width = image.shape
     side = max(height, width)
     if height != width:
-        square = np.zeros((side, side), np.float32)
+        square = np.zeros((side, side), image.dtype)
         top, left = (side - height) // 2, (side - width) // 2
-        square[top : top + height, left : left + width] = pixels
-        pixels = square
+        square[top : top + height, left : left + width] = image
+        image = square
     if side == size:
-        return pixels
+        return scaled(image)
     if side % size == 0:
-        return area_average(pixels, side // size)
-    image = Image.fromarray(np.ascontiguousarray(pixels, np.float32))
-    resized = np.array(image.resize((size, size), Image.Resampling.BILINEAR), np.float32)
+        return area_average(image, side // size)
+    picture = Image.fromarray(np.ascontiguousarray(scaled(image)))
+    resized = np.array(picture.resize((size, size), Image.Resampling.BILINEAR), np.float32)
     return np.clip(resized, 0, 1, out=resized)  # the kernel weights sum to 1 only nearly
 
 
-def area_average(pixels: Float32s, factor: int) -> Float32s:
-    """Mean over blocks of factor x factor pixels, float32 [..., h, w]; h and w are multiples."""
-    # whole rows first: contiguous sums, three times as fast as a reshaped mean
-    rows = pixels[..., 0::factor, :].copy()
-    for k in range(1, factor):
-        rows += pixels[..., k::factor, :]
+def area_average(image: Float32s | Levels, factor: int) -> Float32s:
+    """Mean over blocks of factor x factor pixels, float32 [..., h, w]; h and w are multiples.
+
+    Levels are summed as integers and divided once, so that the same picture with 8 and with
+    16 bits gives the same bits.
+    """
+    *outer, height, width = image.shape
+    total, kind = factor * factor, np.dtype(np.float32)
+    if image.dtype.kind == "u":
+        total *= np.iinfo(image.dtype.name).max
+        kind = np.min_scalar_type(total)  # holds the sum of a block: uint16 for 8 bits
+    # rows first: sums along memory, several times as fast as a mean over both axes
+    in_rows = image.reshape(*outer, height // factor, factor, width)
+    rows = np.add.reduce(in_rows, axis=-2, dtype=kind)
     blocks = rows[..., 0::factor].copy()
     for k in range(1, factor):
         blocks += rows[..., k::factor]
-    blocks /= np.float32(factor * factor)
-    return blocks
+    return np.asarray(blocks / np.float64(total), np.float32)

@@ -94,14 +94,12 @@ def _grey(image: Any, stored: str) -> Frame:
 
 
 def _through_palette(image: Any) -> Frame:
-    """Colours of a palette image, never its index: a grey palette is one table look-up."""
-    table = np.zeros((256, 3), np.uint8)
-    entries = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)[:256]
-    table[: len(entries)] = entries
-    index = np.asarray(image)
+    """Colours of a palette image, never its index."""
+    entries = np.frombuffer(image.palette.tobytes(), np.uint8)
+    entries = entries[: entries.size // 3 * 3].reshape(-1, 3)
     if (entries == entries[:, :1]).all():
-        return from_levels(table[:, 0].take(index), "P")
-    return from_colour(table[index], "P")
+        return from_levels(np.asarray(image.convert("L")), "P")  # exact where R = G = B
+    return from_colour(np.asarray(image.convert("RGB")), "P")
 
 
 def _from_int32(values: np.ndarray[Any, Any]) -> Frame:

@@ -232,9 +232,9 @@ def _checked(frames: list[Frame]) -> list[Frame]:
     if not frames:
         raise Unreadable("holds no image")
     for frame in frames:
-        if frame.pixels.ndim != 2:
-            raise Unreadable(f"holds an image of shape {frame.pixels.shape}; save [h, w]")
-        check_size(*frame.pixels.shape)
+        if frame.stored.ndim != 2:
+            raise Unreadable(f"holds an image of shape {frame.stored.shape}; save [h, w]")
+        check_size(*frame.stored.shape)
     return frames
 
 

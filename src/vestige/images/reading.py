@@ -69,7 +69,7 @@ def read_shard(
         try:
             frames = read_file(path, window)
             rows = [_record(f, identifier, str(path), k, len(frames)) for k, f in enumerate(frames)]
-            small = [to_working(frame.pixels, size) for frame in frames]
+            small = [to_working(frame.stored, size) for frame in frames]
         except Unreadable as error:
             harmless = isinstance(error, NotAnImage)
             problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
@@ -173,7 +173,7 @@ def _read_shards(
 
 
 def _record(frame: Frame, identifier: str, path: str, k: int, count: int) -> Record:
-    height, width = frame.pixels.shape
+    height, width = frame.stored.shape
     return Record(
         id=identifier if count == 1 else f"{identifier}#{k}",
         path=path,
@@ -196,7 +196,7 @@ def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
     records = tuple(_record(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames))
-    pixels = _stacked([to_working(frame.pixels, size) for frame in frames], size)
+    pixels = _stacked([to_working(frame.stored, size) for frame in frames], size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)
 

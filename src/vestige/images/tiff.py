@@ -61,10 +61,10 @@ def _one_block(tif: Any, pages: list[Any]) -> np.ndarray[Any, Any] | None:
 
 
 def _check_complete(page: Any, file_bytes: int) -> None:
-    # tifffile fills missing data with zeros; a truncated file must be an error instead
-    ends = [a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    if not ends or max(ends) > file_bytes:
-        raise Unreadable("is truncated: its pixel data end after the file does")
+    # tifffile leaves a strip or tile without data black; missing data must be an error instead
+    parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    if not parts or any(offset + count > file_bytes or count == 0 for offset, count in parts):
+        raise Unreadable("is truncated: some of its pixel data are missing")
 
 
 def _plain(page: Any) -> bool:

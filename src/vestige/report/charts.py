@@ -151,7 +151,10 @@ def roc(
             grid, low, high, step="post", color=SUSPECT, alpha=0.25, linewidth=0, clip_on=False,
             label="95 % band",
         )  # fmt: skip
-        axes.plot([0, 1], [0, 1], color=INK, linestyle=(0, (4, 3)), linewidth=1, label="guessing")
+        axes.plot(
+            [0, 1], [0, 1], color=INK, linestyle=(0, (4, 3)), linewidth=1, clip_on=False,
+            label="guessing",
+        )  # fmt: skip
         axes.step(
             fpr, tpr, where="post", color=SUSPECT, linewidth=2, clip_on=False, label="this audit"
         )

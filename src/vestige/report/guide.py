@@ -16,15 +16,15 @@ def reading(result: AuditResult) -> Section | None:
         (
             "p-value of an image",
             (
-                "The share of unused controls that score at least as high. It is not the probability "
-                "that the image was unused."
+                "The share of unused controls that score at least as high. It is not the "
+                "probability that the image was unused."
             ),
         ),
         (
             "q-value",
             (
-                "If every image up to this one is named, at most this share of the names is expected "
-                f"to be false. Name images or patients only with q ≤ {Q_LEVEL:.2f}."
+                "If every image up to this one is named, at most this share of the names is "
+                f"expected to be false. Name images or patients only with q ≤ {Q_LEVEL:.2f}."
             ),
         ),
         ("AUC", "0.50 is guessing, 1.00 is certainty. “Used” is always the positive class."),

@@ -127,7 +127,8 @@ def _introduction(result: AuditResult) -> str:
     rate = words.percent(result.question.false_alarm_rate)
     return (
         f"{named:,} of {total} called “used” at a false-alarm rate of {rate}. “Carried by” names "
-        "the detectors that rank the image highest among all judged images."
+        "the detectors that rank the image highest among all judged images. A dash for p: not "
+        "tested, as the image is a copy of one whose status is known, or no control was given."
     )
 
 

@@ -46,13 +46,17 @@ def summary(result: AuditResult) -> Section | None:
     judged = [f for f in result.findings if f.verdict != "uncalibrated"]
     if judged:
         named = sum(f.verdict == "used" for f in judged)
-        chance = result.question.false_alarm_rate * len(judged)
+        tested = sum(f.p_value is not None for f in judged)
+        chance = result.question.false_alarm_rate * tested
         shown = f"{chance:.0f}" if chance >= 1 else "fewer than 1"
         meaning = (
             f"At a false-alarm rate of {words.percent(result.question.false_alarm_rate)} about "
             f"{shown} would be called “used” even if none had been."
         )
-        facts.append(Fact("Images called “used”", f"{named:,}", f"of {len(judged):,}", meaning))
+        detail = f"of {len(judged):,}"
+        if tested < len(judged):
+            detail += f" ({len(judged) - tested:,} known without a test)"
+        facts.append(Fact("Images called “used”", f"{named:,}", detail, meaning))
     if not facts:
         return None
     return Section("summary", "In numbers", (*blocks, Facts(tuple(facts))))
@@ -82,6 +86,8 @@ def whole_set(result: AuditResult) -> Section | None:
     test = result.set_test
     role: Role = test.suspects if test else _default_suspects(result)
     suspects = [f for f in result.findings if f.role == role]
+    if any(f.p_value is not None for f in suspects):
+        suspects = [f for f in suspects if f.p_value is not None]  # copies of known images: no test
     blocks: list[Block] = []
     if test is not None:
         label = (
@@ -131,6 +137,10 @@ def _score_charts(result: AuditResult, role: Role, suspects: list[Finding]) -> l
         caption += " The outermost bars also hold all scores further out."
     histogram = charts.histogram(scores, controls, suspects_label)
     drawn = [Chart(histogram, f"Histogram of scores: {suspects_label} and controls.", caption)]
+    shared = {f.group for f in suspects} & set(result.calibration.groups)
+    if controls.size and shared:
+        note = f"{words.plural(len(shared), 'group')} on both sides: no ROC curve can be drawn."
+        return [Charts(tuple(drawn)), Text(note, "box")]
     if controls.size:
         roc = charts.roc(
             scores,

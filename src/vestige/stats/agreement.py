@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, norm
 
 from vestige.choices import InputError
 from vestige.result import Estimate
@@ -142,6 +141,8 @@ def p_against_guessing(decisions: Bools, truth: Bools) -> float:
     half in a balanced test), which is the probability used. Takes images as independent: with
     several per patient use a permutation of whole groups instead.
     """
+    from scipy.stats import binomtest
+
     decisions, truth = _flags(decisions, "decisions"), _flags(truth, "truth")
     chance = constant_baselines(truth).majority_accuracy
     right = int((decisions == truth).sum())
@@ -195,6 +196,8 @@ def _bootstrap(
 
 def _exact_limits(name: str, cells: Floats, weight: float, level: float) -> tuple[float, float]:
     """Limits of one measure when an image counts as `weight` (groups per image) units."""
+    from scipy.special import ndtri
+
     tp, fn, fp, tn = (float(c) for c in cells)
     trials = {
         "accuracy": (tp + tn, tp + tn + fp + fn),
@@ -211,7 +214,7 @@ def _exact_limits(name: str, cells: Floats, weight: float, level: float) -> tupl
     if name != "kappa":
         return low, high
     kappa = float(_measures(cells)["kappa"])
-    half = float(norm.ppf((1.0 + level) / 2.0)) * kappa_se(tp, fn, fp, tn) / math.sqrt(weight)
+    half = float(ndtri((1.0 + level) / 2.0)) * kappa_se(tp, fn, fp, tn) / math.sqrt(weight)
     if half > 1e-9:
         return max(kappa - half, -1.0), min(kappa + half, 1.0)
     expected = ((tp + fn) * (tp + fp) + (tn + fp) * (tn + fn)) / of**2

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy.stats import norm, t
 
 from vestige.types import Floats
 
@@ -28,8 +27,10 @@ def percentile_interval(
     tails are moved out to where Student's t would put them (Hesterberg 2015,
     doi:10.1080/00031305.2015.1089789). `n_groups` is the number on the smaller side.
     """
-    edge = t.ppf((1.0 - level) / 2.0, n_groups - 1) * math.sqrt(n_groups / (n_groups - 1))
-    tail = float(norm.cdf(edge))
+    from scipy.special import ndtr, stdtrit
+
+    edge = stdtrit(n_groups - 1, (1.0 - level) / 2.0) * math.sqrt(n_groups / (n_groups - 1))
+    tail = float(ndtr(edge))
     low, high = np.quantile(samples, [tail, 1.0 - tail])
     return min(float(low), value), max(float(high), value)
 
@@ -55,17 +56,19 @@ def bca_interval(
     tuple of float
         Low and high; they hold `value`.
     """
+    from scipy.special import ndtr, ndtri
+
     below = ((samples < value).sum() + 0.5 * (samples == value).sum()) / samples.size
     # 1 / (2 repeats) is the finest share the repeats can tell; beyond it the bias is infinite.
     edge = 0.5 / samples.size
-    bias = norm.ppf(np.clip(below, edge, 1.0 - edge))
+    bias = ndtri(np.clip(below, edge, 1.0 - edge))
     cubes = squares = 0.0
     for values in leave_one_out:
         influence = (values.size - 1) / values.size * (values.mean() - values)
         cubes += float((influence**3).sum())
         squares += float((influence**2).sum())
     acceleration = cubes / (6.0 * squares**1.5) if squares > 0.0 else 0.0
-    z = bias + norm.ppf([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    shares = norm.cdf(bias + z / (1.0 - acceleration * z))
+    z = bias + ndtri([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    shares = ndtr(bias + z / (1.0 - acceleration * z))
     low, high = np.quantile(samples, shares)
     return min(float(low), value), max(float(high), value)

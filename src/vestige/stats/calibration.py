@@ -4,7 +4,6 @@ import math
 from typing import Literal
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from vestige.choices import InputError
 from vestige.result import Estimate
@@ -219,6 +218,8 @@ def share_used(
 
 
 def _adjusted(p: Floats, method: Literal["bh", "by"]) -> Floats:
+    from scipy.stats import false_discovery_control
+
     p = _checked_p(p)
     if p.size == 0:
         return p

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import scipy
 
 from vestige.choices import InputError
-from vestige.types import Bools, Floats, Ints
+from vestige.types import Bools, Floats
 
 DIGITS = 9
 """Combined ranks are compared after rounding: sums of equal parts must tie."""
@@ -90,7 +90,7 @@ def stack_p_values(
     judged_groups: npt.NDArray[Any],
     control_groups: npt.NDArray[Any],
     used_groups: npt.NDArray[Any],
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Floats, Floats]:
     """Full-conformal stack: for each judged image, refit with it among the unused, then rank.
 
     The model learns used images (those of the judged image's group left out) against the unused
@@ -103,9 +103,6 @@ def stack_p_values(
     -------
     scores : [n], logits
     p_values : [n]
-    control_scores : [c]
-        Logits of the controls in the fit without any judged image, for charts and the AUC: they
-        too were fitted as unused, so neither side profits from its own label.
     """
     _check(judged, controls)
     scores, p_values = np.empty(len(judged)), np.empty(len(judged))
@@ -122,33 +119,7 @@ def stack_p_values(
         per_group = np.bincount(codes, above) / np.bincount(codes)
         p_values[i] = (1.0 + per_group.sum()) / (1.0 + len(per_group))
         scores[i] = logits[-1]
-    calm = _unused_logits(controls, control_groups, known_used, used_groups, weights)
-    return scores, np.minimum(p_values, 1.0), calm
-
-
-def cross_fitted_stack(
-    columns: Floats,
-    labels: Bools,
-    groups: npt.NDArray[Any],
-    folds: Ints,
-    weights: Floats,
-) -> Floats:
-    """Out-of-fold logits [n] of the stack (METHODS 3.1); `folds` [n] keeps a group together.
-
-    Out-of-fold ranks are compared within the whole set, so the intercepts are left out.
-    """
-    logits = np.empty(len(columns))
-    for fold in np.unique(folds):
-        test = folds == fold
-        train = ~test
-        if labels[train].all() or not labels[train].any():
-            raise InputError("a fold of the stack has only used or only unused images.")
-        unused = columns[train & ~labels]
-        mass = _group_mass(groups[train], labels[train])
-        model = fit_stack(normal_scores(columns[train], unused), labels[train], mass, weights)
-        model[0] = 0.0
-        logits[test] = stack_logits(normal_scores(columns[test], unused), model, weights)
-    return np.round(logits, 6)
+    return scores, np.minimum(p_values, 1.0)
 
 
 def _unused_logits(
@@ -181,6 +152,7 @@ def normal_scores(columns: Floats, unused: Floats) -> Floats:
 
 PENALTY = 0.05
 """L2 strength of the stack, fixed beforehand: nothing is tuned on the labels it will judge."""
+NEWTON_STEPS = 50
 
 
 def fit_stack(z: Floats, labels: Bools, mass: Floats, weights: Floats) -> Floats:
@@ -191,22 +163,35 @@ def fit_stack(z: Floats, labels: Bools, mass: Floats, weights: Floats) -> Floats
     """
     x = np.column_stack([np.ones(len(z)), z * np.sqrt(weights / weights.max())])
     y = labels.astype(float)
+    penalty = np.r_[0.0, np.full(z.shape[1], PENALTY)]
 
-    def loss(b: Floats) -> tuple[float, Floats]:
+    def loss(b: Floats) -> float:
         t = x @ b
-        value = mass @ (np.logaddexp(0, t) - y * t) + 0.5 * PENALTY * (b[1:] @ b[1:])
-        gradient = x.T @ (mass * (scipy.special.expit(t) - y))
-        gradient[1:] += PENALTY * b[1:]
-        return float(value), gradient
+        return float(mass @ (np.logaddexp(0, t) - y * t) + 0.5 * penalty @ b**2)
 
-    first = np.r_[0.0, np.full(z.shape[1], 0.1)]
-    bounds = [(None, None)] + [(0.0, None)] * z.shape[1]
-    # tight: the p-value compares logits, and every query must be fitted equally well
-    options = {"ftol": 1e-12, "gtol": 1e-7}
-    result = scipy.optimize.minimize(
-        loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options
-    )
-    return np.asarray(result.x)
+    # projected Newton: a coefficient at zero whose slope points below stays there for the step
+    b = np.zeros(x.shape[1])
+    value = loss(b)
+    for _ in range(NEWTON_STEPS):
+        p = scipy.special.expit(x @ b)
+        gradient = x.T @ (mass * (p - y)) + penalty * b
+        free = (b > 0) | (gradient < 0)
+        free[0] = True
+        if np.abs(gradient[free]).max() < 1e-10:
+            break
+        hessian = (x * (mass * p * (1 - p))[:, None]).T @ x + np.diag(penalty + 1e-12)
+        step = np.zeros_like(b)
+        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        for _ in range(30):
+            trial = b - step
+            trial[1:] = np.maximum(trial[1:], 0.0)
+            if (new := loss(trial)) <= value:
+                break
+            step /= 2
+        else:
+            break
+        b, value = trial, new
+    return b
 
 
 def stack_logits(z: Floats, model: Floats, weights: Floats) -> Floats:

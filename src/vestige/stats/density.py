@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
-from vestige.types import Floats, Float32s
+from vestige.types import Float32s, Floats
 
 RIDGE = 1e-6
 BLOCK_BYTES = 64 * 2**20
@@ -64,4 +64,4 @@ class GaussianKDE:
             top = exponents.max(axis=1)
             np.exp(exponents - top[:, None], out=exponents)
             out[start : start + step] = top + np.log(exponents.sum(axis=1)) - np.log(count)
-        return out + self._log_kernel
+        return np.asarray(out + self._log_kernel)

@@ -4,9 +4,6 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.sparse import csr_array
-from scipy.stats import norm, rankdata
 
 from vestige.result import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, bca_interval, draw_groups, percentile_interval
@@ -45,6 +42,8 @@ def auc(used: Floats, unused: Floats) -> float:
     float
         0..1; never turned round: a value well below .5 means a defect.
     """
+    from scipy.stats import rankdata
+
     used = finite_vector(used, "scores of used images")
     unused = finite_vector(unused, "scores of unused images")
     wins = rankdata(np.concatenate([used, unused]))[: used.size] - rankdata(used)
@@ -57,6 +56,8 @@ def delong_variance(used: Floats, unused: Floats) -> float:
 
     Needs two images on each side.
     """
+    from scipy.stats import rankdata
+
     used = finite_vector(used, "scores of used images", least=2)
     unused = finite_vector(unused, "scores of unused images", least=2)
     ranks = rankdata(np.concatenate([used, unused]))
@@ -124,16 +125,21 @@ def auc_interval(
 
 
 def _logit_interval(value: float, variance: float, level: float) -> tuple[float, float] | None:
+    from scipy.special import ndtri
+
     if variance <= 0.0 or not 0.0 < value < 1.0:
         return None
     centre = math.log(value / (1.0 - value))
-    half = float(norm.ppf((1.0 + level) / 2.0)) * math.sqrt(variance) / (value * (1.0 - value))
+    half = float(ndtri((1.0 + level) / 2.0)) * math.sqrt(variance) / (value * (1.0 - value))
     low, high = (0.5 * (1.0 + math.tanh(0.5 * (centre + s * half))) for s in (-1.0, 1.0))
     return min(low, value), max(high, value)
 
 
 def _score_interval(value: float, n1: int, n0: int, level: float) -> tuple[float, float]:
-    z = float(norm.ppf((1.0 + level) / 2.0))
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    z = float(ndtri((1.0 + level) / 2.0))
 
     def lower(at: float, n1: int, n0: int) -> float:
         # A = `at` is always a root where the variance vanishes (at 1), hence the small step.
@@ -182,6 +188,8 @@ def _group_wins(
     used: tuple[Floats, Ints, int], unused: tuple[Floats, Ints, int]
 ) -> Iterator[tuple[slice, Floats]]:
     """Pairs won by used groups [n_used, block] against blocks of unused groups, ties half."""
+    from scipy.sparse import csr_array
+
     used_scores, used_index, n_used = used
     unused_scores, unused_index, n_unused = unused
     order = np.argsort(unused_scores)

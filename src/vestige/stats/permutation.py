@@ -1,4 +1,4 @@
-"""Set-level tests: are the suspects ranked above the controls, more than chance would? (METHODS 4.6)
+"""Set-level tests (METHODS 4.6): do the suspects rank above the controls by more than chance?
 
 Whole groups are relabelled. Under "no suspect was used" the groups are exchangeable units even
 when their sizes differ, provided that the number of images of a patient has nothing to do with
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from vestige.choices import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means, group_status
@@ -146,6 +145,8 @@ def permutation_test_refit(
 def _max_t(
     columns: Floats, is_suspect: Bools, groups: Labels | None, n_permutations: int, seed: int
 ) -> tuple[Floats, Floats, Floats, bool]:
+    from scipy.stats import rankdata
+
     status, index = _group_labels(is_suspect, groups)
     if index.size != columns.shape[0]:
         raise InputError(
@@ -179,13 +180,8 @@ def _max_t(
     adjusted = np.array([_p_value(int(k), tried, exact) for k in reached_by_max])
     p_adjusted = np.empty_like(p)
     p_adjusted[falling] = np.maximum.accumulate(adjusted)
-    p[~varies] = p_adjusted[~varies] = 1.0
-    return (
-        p,
-        np.maximum(p, p_adjusted),
-        np.asarray(status.astype(np.float64) @ centred) / share,
-        exact,
-    )
+    statistic = np.asarray(status.astype(np.float64) @ centred) / share
+    return p, p_adjusted, statistic, exact
 
 
 def _group_labels(is_suspect: Bools, groups: Labels | None) -> tuple[Bools, Ints]:

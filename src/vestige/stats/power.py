@@ -6,8 +6,6 @@ Numbers of images may be effective sizes, hence fractional.
 import math
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import norm
 
 from vestige.choices import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means
@@ -51,11 +49,14 @@ def minimum_detectable_auc(n1: float, n0: float, alpha: float = 0.05, power: flo
     InputError
         For sizes below 1 or rates outside 0..1.
     """
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
     _check_sizes(n1, n0)
     if not (0.0 < alpha < 1.0 and 0.0 < power < 1.0):
         raise InputError(f"alpha and power lie between 0 and 1, found {alpha:g} and {power:g}.")
-    line = 0.5 + float(norm.ppf(1.0 - alpha)) * null_sd(n1, n0)
-    z_power = float(norm.ppf(power))
+    line = 0.5 + float(ndtri(1.0 - alpha)) * null_sd(n1, n0)
+    z_power = float(ndtri(power))
 
     def shortfall(auc: float) -> float:
         return auc - line - z_power * auc_sd(auc, n1, n0)

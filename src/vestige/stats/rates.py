@@ -1,7 +1,5 @@
 """Exact intervals of shares (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404)."""
 
-from scipy.stats import beta
-
 from vestige.choices import InputError
 from vestige.result import Estimate
 
@@ -32,10 +30,12 @@ def share_interval(share: float, n: float, level: float = 0.95) -> tuple[float, 
     Groups of images use it with the number of groups as `n`, where a bootstrap has nothing to
     vary: as wide as if each group were one image.
     """
+    from scipy.special import betaincinv
+
     tail = (1.0 - level) / 2.0
     k = share * n
-    low = 0.0 if share <= 0.0 else float(beta.ppf(tail, k, n - k + 1.0))
-    high = 1.0 if share >= 1.0 else float(beta.ppf(1.0 - tail, k + 1.0, n - k))
+    low = 0.0 if share <= 0.0 else float(betaincinv(k, n - k + 1.0, tail))
+    high = 1.0 if share >= 1.0 else float(betaincinv(k + 1.0, n - k, 1.0 - tail))
     return min(low, share), max(high, share)
 
 
@@ -49,8 +49,10 @@ def fpr_upper_bound(k: int, n0: int, level: float = 0.95) -> float:
     InputError
         Without unused images, or with k outside 0..n0.
     """
+    from scipy.special import betaincinv
+
     _check_counts(k, n0)
-    return 1.0 if k == n0 else float(beta.ppf(level, k + 1, n0 - k))
+    return 1.0 if k == n0 else float(betaincinv(k + 1, n0 - k, level))
 
 
 def _check_counts(k: int, n: int) -> None:

@@ -10,8 +10,8 @@ from vestige.types import Bools, Ints
 def group_folds(groups: Labels, k: int, seed: int, strata: Labels | None = None) -> Ints:
     """Put whole groups into `k` folds that hold about as many images each.
 
-    Largest groups first, each into the fold that then differs least from its share of each
-    stratum; chance (by `seed`) decides among equals. Depends on which groups there are, their
+    Largest groups first, each into the fold that holds least of its stratum, then least of all;
+    chance (by `seed`) decides among equals. Depends on which groups there are, their
     sizes and the seed, not on the order of the rows. With fewer groups of a stratum than folds,
     some folds hold none of it.
 
@@ -53,14 +53,13 @@ def group_folds(groups: Labels, k: int, seed: int, strata: Labels | None = None)
     chance = np.random.default_rng(seed)
     shuffled = chance.permutation(n_groups)
     order = shuffled[np.argsort(-sizes.sum(axis=1)[shuffled], kind="stable")]
-    totals = sizes.sum(axis=0)
     filled = np.zeros((k, n_strata))
     fold_of_group = np.empty(n_groups, dtype=np.int64)
     preference = chance.permutation(k)
     for group in order:
-        # growth of the sum of squared shares; whole numbers first, so that ties are real ties
-        growth = ((2.0 * filled + sizes[group]) * sizes[group] / totals).sum(axis=1)
-        fold = np.lexsort((preference, filled.sum(axis=1), np.round(growth, 9)))[0]
+        # growth of the sum of squared counts per fold and stratum, least first
+        growth = ((2.0 * filled + sizes[group]) * sizes[group]).sum(axis=1)
+        fold = np.lexsort((preference, filled.sum(axis=1), growth))[0]
         filled[fold] += sizes[group]
         fold_of_group[group] = fold
     return fold_of_group[index]

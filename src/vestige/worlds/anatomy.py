@@ -5,6 +5,7 @@ with the same stream at another level paints the same patient. `level` runs from
 lungs (0) to the diaphragm (1). The measures are plausible, not fitted to any data.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +91,11 @@ def outline(
     """Distance to the skin: the cavity and its wall, shoulders high up, breasts at times."""
     toward = np.where(canvas.y > 0, np.float32(body.back), np.float32(body.front))
     wall = body.side + (toward - body.side) * upright
-    groove = rng.uniform(3, 9) * np.exp(-((canvas.x / 16) ** 2)) * np.where(canvas.y > 0, 1, 0.4)
+    groove = (
+        rng.uniform(3, 9)
+        * np.exp(-((canvas.x / 16) ** 2))
+        * np.where(canvas.y > 0, np.float32(1), np.float32(0.4))
+    )
     skin = np.asarray(inner - wall + groove, np.float32)
     shoulder = rng.uniform(0.8, 1.2) * 90 * max(0.0, 0.5 - level)
     breast = rng.uniform(10, 26) if rng.random() < 0.45 else 0.0
@@ -189,7 +194,7 @@ def spine(canvas: Canvas, body: Thorax, level: float, rng: np.random.Generator) 
     wide, deep = rng.uniform(15, 19), rng.uniform(13, 16)
     y = body.spine
     # discs (softer) and vertebrae alternate down the spine
-    disc = 0.5 + 0.5 * np.sin(level * body.height / 24 * 2 * np.pi + rng.uniform(0, 6.28))
+    disc = 0.5 + 0.5 * math.sin(level * body.height / 24 * 2 * math.pi + rng.uniform(0, 6.28))
     marrow = float(hard - 60 - 130 * max(0.0, disc - 0.7))
     for side in SIDES:
         paint_capsule(canvas, hard, (side * 11, y + 8), (side * 14, y + 24), 4.2)

@@ -176,3 +176,25 @@ def _write_png(path: Path, image: Bytes) -> None:
     from PIL import Image
 
     Image.fromarray(image).save(path, compress_level=1)
+
+
+def write_demo(folder: str | os.PathLike[str], seed: int = 0) -> dict[str, dict[str, Path]]:
+    """Write a leaking and a clean world over the same reals, as an audit would be given them.
+
+    Returns
+    -------
+    dict
+        "leaking" and "clean" -> the folders and the groups file of one release audit.
+    """
+    images = Path(folder) / "images"
+    worlds = dict(zip(("leaking", "clean"), embedded_worlds(seed), strict=True))
+    asked = {}
+    for name, world in worlds.items():
+        write_world(world, images, f"generated_{name}")
+        asked[name] = {
+            "generated": images / f"generated_{name}",
+            "used": images / "used",
+            "unused": images / "unused",
+            "groups": images / "groups.csv",
+        }
+    return asked

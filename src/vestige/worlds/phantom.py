@@ -127,7 +127,7 @@ def _canvas(size: int, body: anatomy.Thorax, level: float, rng: np.random.Genera
                 rng.normal(0, BEND),
             )
             wave = (math.cos(angle) * x + math.sin(angle) * y) * (2 * math.pi / length)
-            axis_bent += np.clip(size_of, -2 * BEND, 2 * BEND) * np.sin(
+            axis_bent += min(max(size_of, -2 * BEND), 2 * BEND) * np.sin(
                 wave + begin + drift * level
             )
     hu = np.full((size, size), anatomy.AIR, np.float32)
@@ -163,12 +163,12 @@ def _scan(
     """What the scanner makes of the body: blur, noise, streaks, a round field of view, a window."""
     size = canvas.hu.shape[0]
     blur, softness = scanner.uniform(0.35, 0.6), scanner.uniform(0.35, 0.8)
-    amount = scanner.choice([scanner.uniform(6, 16), scanner.uniform(16, 38)], p=[0.8, 0.2])
+    amount = scanner.uniform(6, 16) if scanner.random() < 0.8 else scanner.uniform(16, 38)
     round_view, outside = scanner.random() < 0.35, scanner.uniform(-1100, -1024)
     hu = ndimage.gaussian_filter(canvas.hu, blur, truncate=3.0)
-    hu += np.float32(amount) * reconstruction_noise(rng, size, softness)
-    shadow = np.exp(-((canvas.y / 45) ** 2)) * max(0.0, 0.5 - level) * amount * 3
-    hu += shadow.astype(np.float32) * streaks(rng, size)
+    hu += amount * reconstruction_noise(rng, size, softness)
+    if level < 0.5:  # the shoulders lie in the beam
+        hu += np.exp(-((canvas.y / 45) ** 2)) * (3 * amount * (0.5 - level)) * streaks(rng, size)
     if round_view:
         axis = np.arange(size, dtype=np.float32) - (size - 1) / 2
         beyond = axis[None, :] ** 2 + axis[:, None] ** 2 > (size / 2) ** 2

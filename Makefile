@@ -1,0 +1,37 @@
+# Two commands: make demo (core dependencies only), make test (all extras, whole suite).
+PYTHON ?= python3
+DEMO := .venv-demo
+TEST := .venv
+
+.PHONY: demo test test-slow check clean
+
+demo: $(DEMO)/.done
+	$(DEMO)/bin/vestige demo --out demo
+	@echo "Reports: $(CURDIR)/demo/leaking/report.html and $(CURDIR)/demo/clean/report.html"
+
+test: check
+	$(TEST)/bin/python -m pytest -m "not slow"
+
+test-slow: $(TEST)/.done
+	$(TEST)/bin/python -m pytest -m slow
+
+check: $(TEST)/.done
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/lint-imports
+
+$(DEMO)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vestige needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install -q -c constraints.txt .
+	touch $@
+
+$(TEST)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vestige needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(TEST)
+	$(TEST)/bin/pip install -q -c constraints.txt -e ".[all,test]"
+	touch $@
+
+clean:
+	rm -rf $(DEMO) $(TEST) demo build dist

@@ -1,0 +1,281 @@
+"""The page: one offline file, escaped throughout, that says what the result says."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from vestige.report import SECTIONS, render_html
+from vestige.report.images import (
+    MOST_PAIRS,
+    MOST_ROWS,
+    PICTURE_BUDGET,
+    carrying_columns,
+)
+from vestige.report.words import visible
+from vestige.result import AuditResult, Finding, Rate, Verdict
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags with attributes, texts by enclosing tag, and a check that tags nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+ALL = [
+    {"leak": leak, "mode": mode, "calibrated": calibrated}
+    for leak in ("found", "not found", "undecided")
+    for mode in ("release", "forensic")
+    for calibrated in (True, False)
+    if calibrated or leak == "undecided"
+]
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_nothing_runs_and_nothing_loads(make_result: Any, case: dict[str, Any]) -> None:
+    html = render_html(make_result(**case))
+    page = Page(html)
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {
+        tag for tag, _ in page.tags
+    }
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("href", "xlink:href"):
+            if name in attributes:
+                assert attributes[name][:1] == "#" and attributes[name][1:] in ids
+        if "src" in attributes:
+            assert tag == "img" and attributes["src"].startswith("data:image/png;base64,")
+    assert "http:" not in html and "https:" not in html
+    assert "url(" not in html and "@import" not in html
+    assert len(html.encode()) < 1_500_000
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_the_verdict_is_said_in_words_and_drawn(make_result: Any, case: dict[str, Any]) -> None:
+    result = make_result(**case)
+    html = render_html(result)
+    text = Page(html).text
+    label = {"found": "Found", "not found": "Not found", "undecided": "Undecided"}[case["leak"]]
+    assert f"Verdict: {label}" in text
+    assert result.verdict.why in text
+    assert "“Not found” never means private." in text
+    heading = re.search(r"<h1>(.*?)</h1>", html)
+    assert heading is not None
+    negative = {"found": False, "not found": True, "undecided": False}[case["leak"]]
+    assert heading[1].startswith("No ") == negative
+    look = {"found": "alarm", "not found": "calm", "undecided": "caution"}[case["leak"]]
+    verdict = html[html.index(f'class="verdict {look}"') : html.index("</h1>")]
+    assert "<svg" in verdict
+    advice = {"release": "board|Do not release|repeated", "forensic": "Report|report"}
+    assert re.search(advice[case["mode"]], text)
+
+
+def test_hostile_names_arrive_as_text(make_result: Any) -> None:
+    result = make_result("found")
+    page = Page(render_html(result))
+    for finding in result.findings[:4]:
+        assert visible(finding.id) in page.texts
+    assert visible("a\x00\u202eb\n") == r"a\x00\u202eb\n"  # shown, not obeyed
+    hostile = "<img src=x onerror=alert(1)>{{ 1/0 }}"
+    everywhere = replace(
+        result,
+        verdict=Verdict("found", "found", hostile),
+        question=replace(result.question, groups_from=hostile, counts={hostile: 3}),
+        controls=tuple(replace(c, name=hostile, vetoes=hostile) for c in result.controls),
+        problems=tuple(replace(p, path=hostile, what=hostile) for p in result.problems),
+        findings=tuple(
+            replace(f, id=hostile, group=hostile, columns={hostile: f.score})
+            for f in result.findings
+        ),
+        set_test=replace(
+            result.set_test,
+            detectors=tuple(replace(d, name=hostile) for d in result.set_test.detectors),
+        ),
+        manifest=replace(
+            result.manifest, vestige=hostile, started=hostile, options={hostile: hostile}
+        ),
+        thumbnails={f"real:{hostile}": next(iter(result.thumbnails.values()))},
+    )
+    html = render_html(everywhere)
+    assert "<img src=x" not in html
+    page = Page(html)
+    assert not [a for _, a in page.tags if "onerror" in a]
+    assert page.text.count(hostile) > 20
+
+
+def test_a_name_that_is_not_utf8_can_be_written(make_result: Any) -> None:
+    result = make_result("found")
+    odd = replace(result, findings=(replace(result.findings[0], id="\udcff.png"),))
+    assert r"\udcff.png" in render_html(odd).encode("utf-8").decode()
+
+
+def test_same_result_same_bytes(make_result: Any) -> None:
+    assert render_html(make_result("found")) == render_html(make_result("found"))
+
+
+def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
+    result = make_result("found", hostile=False)
+    result = replace(
+        result,
+        set_test=replace(
+            result.set_test, p_value=0.0123, minimum_detectable_auc=0.678,
+            tpr_at=(Rate(0.37, 0.31, 0.43, 100, 0.05),),
+        ),
+    )  # fmt: skip
+    text = Page(render_html(result)).text.replace("\N{NO-BREAK SPACE}", " ")
+    auc = result.set_test.auc
+    for expected in (
+        f"{auc.value:.2f} 95 % interval {auc.low:.2f} to {auc.high:.2f}",
+        "0.012",
+        "1 in 81 audits",
+        "AUC of 0.68 or more",
+        "5 % 37 % 31 % to 43 %",
+        "at most 5 % of the unused images pass, 37 % of the suspects",
+        f"{sum(f.verdict == 'used' for f in result.findings)} of 100",
+        "about 5 would be called “used” even if none had been",
+        "at least 10 of the 100",  # METHODS 4.2, table: 100 controls, 100 queries
+    ):
+        assert expected in text, expected
+
+
+def test_uncalibrated_says_why_and_draws_no_roc(make_result: Any) -> None:
+    with_controls = render_html(make_result("found"))
+    without = render_html(make_result("undecided", calibrated=False))
+    assert "ROC step curve" in with_controls
+    assert "ROC step curve" not in without
+    assert "Histogram of scores" in without
+    assert "Uncalibrated: no unused control images were given." in without
+
+
+def test_a_failed_control_takes_the_numbers_back(make_result: Any) -> None:
+    html = render_html(make_result("undecided"))
+    assert "FAILED" in html
+    assert "neither the AUC nor the p-values below speak about training" in html
+    assert "FAILED" not in render_html(make_result("found"))
+
+
+def test_table_has_a_limit_and_used_come_first(make_result: Any) -> None:
+    result = make_result("found", n=MOST_ROWS + 30, hostile=False, thumbnails=False)
+    html = render_html(result)
+    table = html[html.index('id="findings"') : html.index('id="reading"')]
+    shown = re.findall(r'data-head="Image"><bdi>(.*?)</bdi>', table)
+    verdicts = re.findall(r'data-head="Verdict"><bdi>(.*?)</bdi>', table)
+    assert len(shown) == MOST_ROWS == len(set(shown))
+    assert f"The {MOST_ROWS} strongest of {MOST_ROWS + 30}; all are in findings.csv." in html
+    assert verdicts == sorted(verdicts, key=lambda v: v != "used")
+    assert verdicts.count("used") == sum(f.verdict == "used" for f in result.findings)
+
+
+def test_gallery_shows_the_right_pictures(make_result: Any) -> None:
+    result = make_result("found", hostile=False)
+    page = Page(render_html(result))
+    pictures = {a["alt"]: a["src"] for tag, a in page.tags if tag == "img"}
+    assert len(pictures) == 2 * MOST_PAIRS
+    from base64 import b64decode
+
+    for finding in result.findings:
+        for kind, name in (("real", finding.id), ("generated", finding.evidence[0].generated)):
+            if source := pictures.get(f"{kind} image {name}"):
+                data = b64decode(source.removeprefix("data:image/png;base64,"))
+                assert data == result.thumbnails[f"{kind}:{name}"]
+                assert finding.verdict == "used"
+
+
+def test_gallery_without_pictures_says_so(make_result: Any) -> None:
+    result = make_result("found")
+    html = render_html(AuditResult.from_json(result.to_json()))
+    assert "<img" not in html
+    assert "Pictures are not stored in result.json" in html
+    not_png = replace(result, thumbnails=dict.fromkeys(result.thumbnails, b"<svg onload=x>"))
+    html = render_html(not_png)
+    assert "<img" not in html and f"{2 * MOST_PAIRS} pictures could not be shown" in html
+
+
+def test_large_pictures_do_not_swell_the_page(make_result: Any) -> None:
+    result = make_result("found")
+    huge = next(iter(result.thumbnails.values())) + bytes(PICTURE_BUDGET // 5)
+    html = render_html(replace(result, thumbnails=dict.fromkeys(result.thumbnails, huge)))
+    assert 1 <= html.count("<img") < 2 * MOST_PAIRS
+    assert "could not be shown" in html
+    assert len(html) < 1_500_000
+
+
+def test_the_smallest_result_renders(make_result: Any) -> None:
+    result = make_result("undecided", calibrated=False)
+    empty = replace(result, findings=(), problems=(), thumbnails={})
+    text = Page(render_html(empty)).text
+    assert "Every file was read and every step ran." in text
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-300, 1e80, 1e307])
+def test_extreme_scores_render(make_result: Any, scale: float) -> None:
+    result = make_result("found", n=20)
+    scaled = tuple(replace(f, score=f.score * scale) for f in result.findings)
+    known = replace(result.calibration, scores=tuple(s * scale for s in result.calibration.scores))
+    html = render_html(replace(result, findings=scaled, calibration=known))
+    assert ("too large to be drawn" in html) == (scale == 1e307)
+
+
+def test_a_group_on_both_sides_is_said(make_result: Any) -> None:
+    result = make_result("found", n=20)
+    groups = (result.findings[0].group, *result.calibration.groups[1:])
+    html = render_html(replace(result, calibration=replace(result.calibration, groups=groups)))
+    assert "1 group on both sides: no ROC curve can be drawn." in html
+
+
+def test_sections_are_distinct(make_result: Any) -> None:
+    made = [section(make_result("found")) for section in SECTIONS]
+    keys = [section.key for section in made if section is not None]
+    assert len(keys) == len(set(keys)) == len(SECTIONS)
+
+
+def test_carrying_columns_compares_ranks_not_units() -> None:
+    def finding(name: str, **columns: float) -> Finding:
+        return Finding(name, name, "query", 0.0, None, None, "uncalibrated", columns)
+
+    rows = tuple(finding(f"{i}", small=i / 1e6, large=-i * 1e6, flat=1.0) for i in range(20))
+    carried = carrying_columns(rows)
+    assert carried[19] == "small (1st)"
+    assert carried[18] == "small (2nd)"
+    assert carried[0] == "large (1st)"
+    assert carried[10] == "–"
+
+
+def test_thumbnails_of_the_fixture_are_real_pngs(make_result: Any) -> None:
+    import io
+
+    data = next(iter(make_result("found").thumbnails.values()))
+    assert Image.open(io.BytesIO(data)).size == (64, 64)

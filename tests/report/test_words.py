@@ -1,0 +1,65 @@
+"""Sentences beside numbers say what the numbers say."""
+
+from typing import Any
+
+import pytest
+
+from vestige.report import words
+from vestige.result import Estimate, SetTest
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.51, 0.8, "lies above guessing"),
+        (0.4, 0.8, "includes guessing"),
+        (0.5, 0.8, "includes guessing"),
+        (0.2, 0.49, "Below guessing"),
+    ],
+)
+def test_auc(low: float, high: float, said: str) -> None:
+    value = (low + high) / 2
+    test = SetTest("used", Estimate(value, low, high, 10), 0.1, 0.6)
+    assert said in words.auc_meaning(test)
+    assert words.percent(value) in words.auc_meaning(test)
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [(None, "–"), (1.0, "1.000"), (0.05, "0.050"), (0.0004, "0.0004"), (1e-4, "0.0001"),
+     (9e-5, "< 0.0001"), (0.0, "< 0.0001")],
+)  # fmt: skip
+def test_p(p: float | None, shown: str) -> None:
+    assert words.p_text(p) == shown
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-12, 0.001, 0.5, 1.0])
+def test_p_meaning_never_fails(p: float) -> None:
+    assert "audits" in words.p_meaning(p)
+    assert ("1 in 1,000 " in words.p_meaning(p)) == (p == 0.001)
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.0, "0"), (0.001, "0.1"), (0.05, "5"), (0.123, "12"), (1.0, "100")]
+)
+def test_percent(share: float, shown: str) -> None:
+    assert words.percent(share) == shown + "\N{NO-BREAK SPACE}%"
+
+
+def test_power() -> None:
+    assert "0.60 or more" in words.power_meaning(0.6)
+    assert "hardly any" in words.power_meaning(1.0)
+
+
+def test_a_negative_names_what_it_could_have_seen(make_result: Any) -> None:
+    for mode in ("release", "forensic"):
+        headline = words.banner(make_result("not found", mode)).headline
+        assert "AUC of 0.60 or more" in headline and "private" not in headline
+        assert "0.60" not in words.banner(make_result("undecided", mode)).headline
+
+
+def test_long_names_keep_both_ends() -> None:
+    assert words.name("a" * 120) == "a" * 120
+    short = words.name("start" + "x" * 500 + "end.png")
+    assert len(short) <= 121 and short.startswith("start") and short.endswith("end.png")
+    assert len(words.name("y" * 100, 24)) <= 25

@@ -1,0 +1,330 @@
+"""result.json and findings.csv: what is written comes back, and nothing hostile gets in."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vestige.choices import InputError
+from vestige.result import (
+    AuditResult,
+    Calibration,
+    Control,
+    DetectorTest,
+    Estimate,
+    Evidence,
+    Finding,
+    Manifest,
+    Problem,
+    Question,
+    Rate,
+    SetTest,
+    Verdict,
+    schema,
+    strongest_first,
+)
+
+# --- results of every shape, names of every kind (but lone surrogates, see below)
+text = st.text(max_size=12)
+awkward = st.sampled_from(
+    ['=1+1"', "+x", "-x", "@x", "\t=x", "\rx", "\n=x", "'x", "＝x", 'a"b', "a,b", "a\r\nb", "a\nb"]
+)
+names = text | awkward
+share = st.floats(0, 1)
+number = st.floats(allow_nan=False, allow_infinity=False)
+count = st.integers(0, 10**6)
+estimates = st.builds(Estimate, share, share, share, count)
+free = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | number | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def few(strategy: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[Any]:
+    return st.lists(strategy, max_size=most).map(tuple)
+
+
+findings = st.builds(
+    Finding,
+    id=names,
+    group=names,
+    role=st.sampled_from(["query", "used"]),
+    score=number,
+    p_value=st.none() | share,
+    q_value=st.none() | share,
+    verdict=st.sampled_from(["used", "no evidence", "uncalibrated"]),
+    columns=st.dictionaries(names, number, max_size=3),
+    evidence=few(st.builds(Evidence, names, st.floats(-1, 1))),
+)
+results = st.builds(
+    AuditResult,
+    question=st.builds(
+        Question,
+        st.sampled_from(["release", "forensic"]),
+        st.dictionaries(text, count, max_size=3),
+        count,
+        text,
+        share,
+    ),
+    findings=few(findings),
+    set_test=st.none()
+    | st.builds(
+        SetTest,
+        st.sampled_from(["query", "used"]),
+        estimates,
+        share,
+        share,
+        few(st.builds(Rate, share, share, share, count, share)),
+        few(st.builds(DetectorTest, text, share, share, share)),
+    ),
+    controls=few(
+        st.builds(Control, text, st.none() | estimates, st.none() | share, st.booleans(), text)
+    ),
+    verdict=st.builds(
+        Verdict,
+        st.sampled_from(["found", "not found", "undecided"]),
+        st.sampled_from(["found", "nothing found", "confounded", "uncalibrated"]),
+        text,
+    ),
+    problems=few(st.builds(Problem, names, text, st.sampled_from(["error", "warning"]))),
+    manifest=st.builds(
+        Manifest,
+        text,
+        text,
+        st.dictionaries(text, text, max_size=2),
+        st.integers(0, 2**40),
+        st.dictionaries(text, free, max_size=2),
+        st.dictionaries(text, text, max_size=2),
+        st.dictionaries(text, text, max_size=2),
+        text,
+        st.dictionaries(text, st.floats(0, 1e6), max_size=2),
+        count,
+    ),
+    calibration=few(st.tuples(names, names, number)).map(
+        lambda rows: Calibration(
+            tuple(r[0] for r in rows), tuple(r[1] for r in rows), tuple(r[2] for r in rows)
+        )
+    ),
+)
+EXAMPLE = AuditResult(
+    question=Question("release", {"used": 1}, 1, "given", 0.05),
+    findings=(
+        Finding("a.png", "g", "used", 1.5, 0.01, 0.02, "used", {"d": 2.0}, (Evidence("s", 0.9),)),
+    ),
+    set_test=SetTest(
+        "used",
+        Estimate(0.7, 0.6, 0.8, 9),
+        0.01,
+        0.6,
+        (Rate(0.2, 0.1, 0.3, 9, 0.05),),
+        (DetectorTest("d", 0.7, 0.01, 0.02),),
+    ),
+    controls=(Control("blind", Estimate(0.5, 0.4, 0.6, 9), 0.5, True, "nothing"),),
+    verdict=Verdict("found", "found", "because"),
+    problems=(Problem("b.png", "broken", "error"),),
+    manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
+    calibration=Calibration(("c",), ("h",), (0.1,)),
+)
+checker = jsonschema.Draft202012Validator(schema())
+
+
+def test_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@given(results)
+@settings(max_examples=60, deadline=None)
+def test_json_keeps_the_result_and_the_schema(result: AuditResult) -> None:
+    text = result.to_json()
+    checker.validate(json.loads(text))
+    again = AuditResult.from_json(text)
+    assert again == result
+    assert again.to_json() == text
+
+
+def test_schema_lists_every_field_of_every_type() -> None:
+    # a field that only the dataclass or only the schema knows is found in either direction
+    def refuse_missing(value: Any, kind: dict[str, Any]) -> None:
+        if "$ref" in kind:
+            kind = schema()["$defs"][kind["$ref"].rsplit("/", 1)[1]]
+        for option in kind.get("anyOf", []):
+            if "$ref" in option:
+                refuse_missing(value, option)
+        if isinstance(value, list):
+            refuse_missing(value[0], kind["items"])
+        elif kind.get("properties"):
+            assert kind["additionalProperties"] is False
+            assert set(value) == set(kind["properties"]) == set(kind["required"])
+            for name, inner in value.items():
+                refuse_missing(inner, kind["properties"][name])
+
+    refuse_missing(json.loads(EXAMPLE.to_json()), schema())
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON value, the free-form options left out."""
+    found = [path] if path else []
+    if not isinstance(value, dict | list) or path[-1:] == ("options",):
+        return found
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    return found + [p for key, v in inner for p in places(v, (*path, key))]
+
+
+def put(raw: Any, path: tuple[Any, ...], value: Any) -> Any:
+    for key in path[:-1]:
+        raw = raw[key]
+    raw[path[-1]] = value
+
+
+RAW = json.loads(EXAMPLE.to_json())
+PLACES = [p for p in places(RAW) if p != ("schema",)]
+WRONG = [True, 7, 0.5, "text", [[]], {"x": {"y": 1}}, 10**400, None]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda w: type(w).__name__)
+def test_a_wrong_type_anywhere_is_refused_exactly_where_the_schema_refuses_it(wrong: Any) -> None:
+    refused = 0
+    for path in PLACES:
+        raw = json.loads(EXAMPLE.to_json())
+        put(raw, path, wrong)
+        by_schema = not checker.is_valid(raw)
+        try:
+            AuditResult.from_json(json.dumps(raw))
+            ours = False
+        except InputError as error:
+            ours = True
+            assert "\n" not in str(error) and len(str(error)) < 400
+        if wrong == 10**400:
+            assert ours  # a number no float holds; JSON Schema knows no such limit
+        else:
+            assert ours == by_schema, (path, wrong)
+        refused += ours
+    assert refused > len(PLACES) / 3
+
+
+@pytest.mark.parametrize("path", PLACES, ids=str)
+def test_a_missing_or_unknown_key_is_refused(path: tuple[Any, ...]) -> None:
+    raw = json.loads(EXAMPLE.to_json())
+    parent = raw
+    for key in path[:-1]:
+        parent = parent[key]
+    if isinstance(parent, list) or path[-2:-1] in [
+        ("counts",), ("columns",), ("seconds",), ("dependencies",)
+    ]:  # fmt: skip
+        return
+    kept = parent.pop(path[-1])
+    with pytest.raises(InputError, match=str(path[-1])):
+        AuditResult.from_json(json.dumps(raw))
+    parent[path[-1]] = kept
+    parent["surplus"] = 1
+    with pytest.raises(InputError, match="surplus"):
+        AuditResult.from_json(json.dumps(raw))
+
+
+DEEP = "[" * 5000 + "]" * 5000
+NESTED = "[" * 40 + "]" * 40
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "null", "3", "[]", "{}", '"x"', "nonsense", '{"schema": 1}', '{"schema": 2}', DEEP,
+        '{"schema": true}', '{"schema": ' + NESTED + "}", '{"schema": 1, "x": ' + DEEP + "}",
+        EXAMPLE.to_json().replace("0.05", "NaN"),
+        EXAMPLE.to_json().replace("0.05", "-Infinity"),
+        EXAMPLE.to_json().replace("0.05", "1e999"),
+        EXAMPLE.to_json().replace("0.05", "1.5"),
+        EXAMPLE.to_json().replace("0.05", "9" * 5000),
+        EXAMPLE.to_json().replace('"a": [', '"a": [NaN,'),
+        EXAMPLE.to_json().replace('"a": [', '"a": [' + "9" * 30 + ","),
+        EXAMPLE.to_json().replace('"a": [', '"a": [' + NESTED + ","),
+        EXAMPLE.to_json().replace('"a": [', '"a": [' + DEEP + ","),
+        EXAMPLE.to_json().replace('"a": [', '"a": [1e999,'),
+        EXAMPLE.to_json().replace('"h"', '"h", "i"'),
+        EXAMPLE.to_json()[:-40],
+    ],
+    ids=range(25),
+)  # fmt: skip
+def test_hostile_json_is_an_input_error(text: str) -> None:
+    with pytest.raises(InputError):
+        AuditResult.from_json(text)
+
+
+@given(st.recursive(free, lambda inner: st.lists(inner, max_size=2), max_leaves=4), st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_put_anywhere_gives_a_result_or_an_input_error(
+    value: Any, data: st.DataObject
+) -> None:
+    raw = json.loads(EXAMPLE.to_json())
+    put(raw, data.draw(st.sampled_from(PLACES)), value)
+    try:
+        result = AuditResult.from_json(json.dumps(raw))
+    except InputError:
+        return
+    checker.validate(json.loads(result.to_json()))
+
+
+def test_a_result_never_holds_nan() -> None:
+    from dataclasses import replace
+
+    bad = replace(EXAMPLE, findings=(replace(EXAMPLE.findings[0], score=float("nan")),))
+    with pytest.raises(ValueError, match="NaN"):
+        bad.to_json()
+
+
+# --- findings.csv
+@given(results)
+@settings(max_examples=60, deadline=None)
+def test_csv_is_free_of_formulas_and_gives_every_name_back(result: AuditResult) -> None:
+    rows = list(csv.reader(io.StringIO(result.to_csv(), newline="")))
+    columns = sorted({c for f in result.findings for c in f.columns})
+    assert [len(row) for row in rows] == [9 + len(columns)] * (1 + len(result.findings))
+    for cell in (cell for row in rows for cell in row):
+        is_number = cell.startswith("-") and cell[1:2].isdigit()
+        assert is_number or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
+    back = [[cell.removeprefix("'") for cell in row] for row in rows]
+    assert back[0][7:-2] == columns
+    for row, finding in zip(back[1:], result.findings, strict=True):
+        assert row[:4] == [finding.id, finding.group, finding.role, finding.verdict]
+        assert float(row[4]) == finding.score
+        assert row[5] == ("" if finding.p_value is None else repr(float(finding.p_value)))
+        assert row[-2] == (finding.evidence[0].generated if finding.evidence else "")
+
+
+def test_strongest_first() -> None:
+    from dataclasses import replace
+
+    base = EXAMPLE.findings[0]
+    weak = replace(base, id="w", verdict="no evidence", p_value=0.001)
+    none = replace(base, id="n", verdict="no evidence", p_value=None, score=99.0)
+    later = replace(base, id="b", score=1.0)
+    assert strongest_first([none, weak, later, base]) == (base, later, weak, none)
+
+
+# --- files
+def test_save_and_load(tmp_path: Any) -> None:
+    from dataclasses import replace
+
+    not_utf8 = replace(EXAMPLE, findings=(replace(EXAMPLE.findings[0], id="\udcff.png"),))
+    report = not_utf8.save(tmp_path / "out")
+    written = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert written == ["findings.csv", "report.html", "result.json"]
+    assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert AuditResult.load(tmp_path / "out" / "result.json") == not_utf8
+
+
+def test_load_says_what_is_wrong(tmp_path: Any) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        AuditResult.load(tmp_path / "missing.json")
+    (tmp_path / "x.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="cannot read"):
+        AuditResult.load(tmp_path / "x.json")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write"):
+        EXAMPLE.save(tmp_path / "file" / "out")
