@@ -220,6 +220,17 @@ def test_a_series_is_in_order_of_position_not_of_name(tmp_path: Path) -> None:
         np.testing.assert_array_equal(images.pixels[k], to_working(expected, 8))
 
 
+def test_a_localiser_of_the_same_series_keeps_its_place(tmp_path: Path) -> None:
+    dicom(
+        tmp_path / "1b.dcm",
+        hounsfield(),
+        SeriesInstanceUID="1.2.3",
+        ImagePositionPatient=[0, -50, 0],
+        ImageOrientationPatient=[1, 0, 0, 0, 0, -1],
+    )
+    assert series(tmp_path, [5, -20, 1]).ids == ("1.dcm", "2.dcm", "1b.dcm", "0.dcm")
+
+
 def test_the_patient_id_leaves_as_a_digest_only(tmp_path: Path) -> None:
     images = series(tmp_path, [0, 1])
     assert len(set(images.patients)) == 1

@@ -264,8 +264,18 @@ class TestTiff:
             tifffile.imwrite(tmp_path / "t.tif", grey(64, 64), metadata=None, **options)
             whole = (tmp_path / "t.tif").read_bytes()
             (tmp_path / "t.tif").write_bytes(whole[:-100])
-            with pytest.raises(Unreadable):
+            with pytest.raises(Unreadable, match="truncated"):
                 read_file(tmp_path / "t.tif")
+
+    def test_a_strip_without_data_is_not_black(self, tmp_path: Path) -> None:
+        path = tmp_path / "t.tif"
+        tifffile.imwrite(path, grey(64, 64), metadata=None, rowsperstrip=16, compression="zlib")
+        with tifffile.TiffFile(path, mode="r+b") as tif:
+            for tag in (273, 279):  # offsets, byte counts
+                values = tif.pages[0].tags[tag].value
+                tif.pages[0].tags[tag].overwrite([*values[:-1], 0])
+        with pytest.raises(Unreadable, match="missing"):
+            read_file(path)
 
 
 def test_every_format_has_a_summary_and_a_reader() -> None:

@@ -218,12 +218,15 @@ def share_used(
 
 
 def _adjusted(p: Floats, method: Literal["bh", "by"]) -> Floats:
-    from scipy.stats import false_discovery_control
-
     p = _checked_p(p)
     if p.size == 0:
         return p
-    return np.asarray(false_discovery_control(p, method=method), dtype=np.float64)
+    order = np.argsort(p)[::-1]
+    ranks = np.arange(p.size, 0, -1)
+    penalty = (1.0 / ranks).sum() if method == "by" else 1.0
+    q = np.empty(p.size)
+    q[order] = np.minimum(np.minimum.accumulate(p[order] * penalty * p.size / ranks), 1.0)
+    return q
 
 
 def _checked_p(p: Floats) -> Floats:

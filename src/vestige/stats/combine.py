@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy
 
 from vestige.choices import InputError
+from vestige.stats.ranks import mid_ranks
 from vestige.types import Bools, Floats
 
 DIGITS = 9
@@ -78,7 +79,7 @@ def rank_average(
 
 def pooled_rank_score(columns: Floats, weights: Floats) -> Floats:
     """Weighted mean of mid-ranks over all rows [n, D] -> [n]; for set-level tests."""
-    ranks = scipy.stats.rankdata(columns, axis=0)
+    ranks = mid_ranks(columns)
     return np.asarray(np.round(ranks @ (weights / weights.sum()), DIGITS))
 
 

@@ -9,6 +9,7 @@ from vestige.result import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, bca_interval, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.power import auc_sd
+from vestige.stats.ranks import mid_ranks
 from vestige.stats.rates import clopper_pearson, fpr_upper_bound, share_interval
 from vestige.stats.roc import SIDES, roc_band, roc_points, tpr_at_fpr
 from vestige.types import Floats, Ints
@@ -42,11 +43,9 @@ def auc(used: Floats, unused: Floats) -> float:
     float
         0..1; never turned round: a value well below .5 means a defect.
     """
-    from scipy.stats import rankdata
-
     used = finite_vector(used, "scores of used images")
     unused = finite_vector(unused, "scores of unused images")
-    wins = rankdata(np.concatenate([used, unused]))[: used.size] - rankdata(used)
+    wins = mid_ranks(np.concatenate([used, unused]))[: used.size] - mid_ranks(used)
     # halves add up without rounding, so the order of the rows cannot show
     return float(wins.sum() / (used.size * unused.size))
 
@@ -56,13 +55,11 @@ def delong_variance(used: Floats, unused: Floats) -> float:
 
     Needs two images on each side.
     """
-    from scipy.stats import rankdata
-
     used = finite_vector(used, "scores of used images", least=2)
     unused = finite_vector(unused, "scores of unused images", least=2)
-    ranks = rankdata(np.concatenate([used, unused]))
-    below = np.sort(ranks[: used.size] - rankdata(used)) / unused.size
-    above = np.sort(rankdata(unused) - ranks[used.size :]) / used.size
+    ranks = mid_ranks(np.concatenate([used, unused]))
+    below = np.sort(ranks[: used.size] - mid_ranks(used)) / unused.size
+    above = np.sort(mid_ranks(unused) - ranks[used.size :]) / used.size
     return float(below.var(ddof=1) / used.size + above.var(ddof=1) / unused.size)
 
 

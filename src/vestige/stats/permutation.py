@@ -14,6 +14,7 @@ import numpy as np
 
 from vestige.choices import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means, group_status
+from vestige.stats.ranks import mid_ranks
 from vestige.types import Bools, Floats, Ints
 
 MOST_EXACT = 20_000
@@ -145,8 +146,6 @@ def permutation_test_refit(
 def _max_t(
     columns: Floats, is_suspect: Bools, groups: Labels | None, n_permutations: int, seed: int
 ) -> tuple[Floats, Floats, Floats, bool]:
-    from scipy.stats import rankdata
-
     status, index = _group_labels(is_suspect, groups)
     if index.size != columns.shape[0]:
         raise InputError(
@@ -154,7 +153,7 @@ def _max_t(
             "Give one flag per image."
         )
     n_groups, n_suspect = status.size, int(status.sum())
-    means = group_means(np.asarray(rankdata(columns, axis=0)), index, n_groups)
+    means = group_means(mid_ranks(columns), index, n_groups)
     # With a fixed number of suspect groups, T is a rising line in the sum over suspect groups.
     centred = means - means.mean(axis=0)
     spread = np.sqrt((centred**2).sum(axis=0) / (n_groups - 1))

@@ -1,0 +1,238 @@
+"""What users ask: release or forensic, with labels or without, with groups or without."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from story.world import call, load, release, worlds, write
+
+import vestige
+from vestige.worlds.embedded import embedded_worlds
+
+HALF = 16  # of the 40 used images are queries when the others are known
+
+
+
+def named(result: vestige.AuditResult, ids: set[str]) -> int:
+    """How many of these images are judged used."""
+    return sum(f.verdict == "used" for f in result.findings if f.id in ids)
+
+
+# --- the three ways to ask
+def test_release_finds_copies_and_leaves_a_clean_set_alone(
+    leaking: Path, clean: Path, tmp_path: Path, capsys: Any
+) -> None:
+    for folder, leak, code in ((leaking, "found", 3), (clean, "not found", 0)):
+        out = tmp_path / folder.name
+        said = call(capsys, "audit", *release(folder), "--gate", "--out", out)
+        result = load(out)
+        assert (said.code, said.err) == (code, "")
+        assert said.out.startswith(f"Leak {leak}: ")
+        assert result.verdict.leak == leak
+        assert result.question.mode == "release"
+        assert {f.role for f in result.findings} == {"used"}
+        assert [c.name for c in result.controls] == ["blind"]
+        assert not result.problems
+        calls = sum(f.verdict == "used" for f in result.findings)
+        # clean: 40 images at 5 %, P(more than 12) < 1e-6 were they independent
+        assert calls >= 36 if leak == "found" else calls <= 12
+
+
+def test_forensic_without_labels(leaking: Path) -> None:
+    world = worlds()[0]
+    queries = np.concatenate([world.used[:20], world.unused[:15]])
+    result = vestige.audit(world.generated, query=queries, unused=world.unused[15:])
+    assert (result.question.mode, result.verdict.leak) == ("forensic", "found")
+    assert {f.role for f in result.findings} == {"query"}
+    ids = [f"{k:06d}" for k in range(35)]
+    assert [f.id for f in result.findings] == ids
+    assert named(result, set(ids[:20])) >= 18
+    # 15 innocents, 25 controls: P(more than 6 of 15 at 5 %) < 1e-5
+    assert named(result, set(ids[20:])) <= 6
+    assert "stack" not in result.findings[0].columns
+
+
+def test_forensic_with_labels_stacks() -> None:
+    world = worlds()[0]
+    queries = np.concatenate([world.used[:HALF], world.unused[:HALF]])
+    known, controls = world.used[HALF:], world.unused[HALF:]
+    result = vestige.audit(world.generated, used=known, unused=controls, query=queries)
+    assert (result.question.mode, result.verdict.leak) == ("forensic", "found")
+    assert result.question.counts["used"] == 40 - HALF
+    assert "stack" in result.manifest.options["combination"]
+    assert all("stack" in f.columns for f in result.findings)
+    ids = [f"{k:06d}" for k in range(2 * HALF)]
+    assert [f.id for f in result.findings] == ids  # knowns are not judged
+    assert named(result, set(ids[:HALF])) >= HALF - 2
+    assert named(result, set(ids[HALF:])) <= 6
+
+
+def test_few_labels_do_not_stack() -> None:
+    world = worlds()[0]
+    result = vestige.audit(
+        world.generated, used=world.used[:8], query=world.used[8:], unused=world.unused
+    )
+    assert result.manifest.options["combination"] == "rank average"
+    assert result.verdict.leak == "found"
+
+
+# --- what it takes to give an answer
+@pytest.mark.parametrize("gate", [False, True])
+def test_without_unused_images_nothing_is_decided(
+    leaking: Path, tmp_path: Path, capsys: Any, gate: bool
+) -> None:
+    asked = ["--generated", leaking / "generated", "--query", leaking / "used"]
+    said = call(capsys, "audit", *asked, *(["--gate"] if gate else []), "--out", tmp_path / "o")
+    result = load(tmp_path / "o")
+    assert said.code == (4 if gate else 0)
+    assert (result.verdict.leak, result.verdict.reason) == ("undecided", "uncalibrated")
+    assert result.set_test is None
+    assert result.controls == ()
+    assert {(f.verdict, f.p_value, f.q_value) for f in result.findings} == {
+        ("uncalibrated", None, None)
+    }
+
+
+def test_too_few_patients_close_the_gate_without_a_finding(
+    clean: Path, tmp_path: Path, capsys: Any
+) -> None:
+    few = write(tmp_path / "few", worlds()[1].used[:2])
+    asked = ["--generated", clean / "generated", "--used", few, "--unused", clean / "unused"]
+    said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
+    result = load(tmp_path / "o")
+    assert (said.code, result.verdict.reason) == (4, "underpowered")
+
+
+def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) -> None:
+    world = worlds()[1]
+    brighter = np.minimum(world.used.astype(int) + 40, 255).astype(np.uint8)
+    roles = {"generated": world.generated, "used": brighter, "unused": world.unused}
+    asked = [x for role, a in roles.items() for x in (f"--{role}", write(tmp_path / role, a))]
+    said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
+    result = load(tmp_path / "o")
+    assert (said.code, result.verdict.reason) == (4, "confounded")
+    assert [c.passed for c in result.controls] == [False]
+    assert {f.verdict for f in result.findings} == {"uncalibrated"}
+
+
+def test_a_reference_replaces_the_bag() -> None:
+    world = worlds()[0]
+    asked: dict[str, Any] = {"used": world.used, "unused": world.unused[10:]}
+    without = vestige.audit(world.generated, **asked)
+    # strangers of the same source: neither judged nor controls
+    strangers = embedded_worlds(8, n_used=30, n_unused=1, n_generated=1, size=64)[0].used
+    given = vestige.audit(world.generated, **asked, reference=strangers)
+    assert given.question.counts["reference"] == 30
+    assert "density_ratio" in set(without.manifest.options["pool"])
+    assert "density_ratio" not in given.manifest.options["pool"]
+    assert given.verdict.leak == "found"
+    assert set(given.manifest.inputs_sha256) == {"generated", "used", "unused", "reference"}
+
+
+# --- detectors
+def test_named_detectors_are_the_only_ones(leaking: Path, tmp_path: Path, capsys: Any) -> None:
+    def columns(*detectors: str) -> list[str]:
+        out = tmp_path / "-".join(detectors)
+        asked = [x for name in detectors for x in ("--detector", name)]
+        assert call(capsys, "audit", *release(leaking), *asked, "--out", out).code == 0
+        result = load(out)
+        assert result.verdict.leak == "found"
+        assert list(result.findings[0].columns) == result.manifest.options["detectors"]
+        assert result.set_test is not None
+        found = [d.name for d in result.set_test.detectors]
+        assert found == result.manifest.options["detectors"]
+        return found
+
+    assert columns("nearest_distance") == ["nearest_distance"]
+    assert columns("nearest_distance", "density_ratio") == ["nearest_distance", "density_ratio"]
+
+
+# --- groups
+def test_groups_come_from_a_csv_a_regex_or_clusters(
+    leaking: Path, tmp_path: Path, capsys: Any
+) -> None:
+    plain = release(leaking)[:-2]
+    table, regex = ["--groups", leaking / "groups.csv"], ["--group-regex", r"(patient\d+)"]
+    csv_said = "the CSV file groups.csv: 80 images in 80 groups"
+    for name, more, said, group in (
+        ("csv", table, csv_said, "patient0000"),
+        ("regex", regex, "the regular expression", "patient0000"),
+        ("clusters", [], "near-duplicate clustering", "cluster-0001"),
+    ):
+        assert call(capsys, "audit", *plain, *more, "--out", tmp_path / name).code == 0
+        result = load(tmp_path / name)
+        assert result.question.groups_from.startswith(said)
+        assert result.findings[0].group == group
+        assert result.question.groups == 80
+        page = (tmp_path / name / "report.html").read_text(encoding="utf-8")
+        assert said in page
+    same = [(tmp_path / n / "findings.csv").read_bytes() for n in ("csv", "regex")]
+    assert same[0] == same[1]
+
+
+def test_an_unused_image_of_a_suspect_does_not_calibrate(
+    leaking: Path, tmp_path: Path, capsys: Any
+) -> None:
+    rows = (leaking / "groups.csv").read_text(encoding="utf-8")
+    table = tmp_path / "shared.csv"
+    # patient 40 is the first unused one; give it to the patient of a used image
+    table.write_text(rows.replace("patient0040.png,patient0040", "patient0040.png,patient0003"))
+    asked = [*release(leaking)[:-1], table]
+    assert call(capsys, "audit", *asked, "--out", tmp_path / "o").code == 0
+    result = load(tmp_path / "o")
+    assert "patient0040.png" not in result.calibration.ids
+    assert len(result.calibration.ids) == 39
+    [problem] = result.problems
+    assert problem.path == "unused"
+    assert problem.what.startswith("1 unused image(s) belong to a group")
+    assert result.verdict.leak == "found"
+
+
+def test_a_query_that_is_a_known_image_is_answered_from_its_label(
+    leaking: Path, tmp_path: Path, capsys: Any
+) -> None:
+    world = worlds()[0]
+    query = write(tmp_path / "query", [*world.used[:12], *world.unused[:6]])
+    # number 12 is among the known unused, number 2 among the known used
+    known = write(tmp_path / "known", [world.used[2], *world.used[20:]])
+    unused = write(tmp_path / "unused", [world.unused[0], *world.unused[6:]])
+    asked = ["--generated", leaking / "generated", "--query", query, "--used", known]
+    said = call(capsys, "audit", *asked, "--unused", unused, "--out", tmp_path / "o")
+    assert said.code == 0
+    result = load(tmp_path / "o")
+    by_id = {f.id: f for f in result.findings}
+    assert len(by_id) == 18
+    twin, innocent = by_id["002.png"], by_id["012.png"]
+    assert (twin.verdict, twin.p_value, twin.q_value) == ("used", None, None)
+    assert (innocent.verdict, innocent.p_value) == ("no evidence", None)
+    assert [p.path for p in result.problems[:2]] == ["query/002.png", "query/012.png"]
+    assert "status is known to be used" in result.problems[0].what
+    assert "000.png" not in result.calibration.ids  # the unused twin has the group of a query
+    assert result.set_test is not None
+    assert result.set_test.suspects == "query"
+    rest = [f for f in result.findings if f.id not in ("002.png", "012.png")]
+    assert all(f.p_value is not None for f in rest)
+    plain = replace(result, problems=())
+    assert plain.verdict.leak == "found"
+
+
+# --- what is printed
+def test_json_quiet_and_plain_output(leaking: Path, tmp_path: Path, capsys: Any) -> None:
+    said = call(capsys, "audit", *release(leaking), "--json", "--out", tmp_path / "a")
+    answer = json.loads(said.out)
+    result = load(tmp_path / "a")
+    assert answer == {
+        "leak": "found",
+        "reason": "found",
+        "why": result.verdict.why,
+        "used": sum(f.verdict == "used" for f in result.findings),
+        "report": str(tmp_path / "a" / "report.html"),
+    }
+    quiet = call(capsys, "audit", *release(leaking), "--quiet", "--out", tmp_path / "b")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    gate = call(capsys, "audit", *release(leaking), "--quiet", "--gate", "--out", tmp_path / "b")
+    assert (gate.code, gate.out, gate.err) == (3, "", "")  # again into the same folder
+    load(tmp_path / "b")
