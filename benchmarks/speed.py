@@ -110,9 +110,7 @@ def measure(generated: int, reals: int, repeats: int) -> dict[str, float]:
 
 def import_seconds(repeats: int = 7) -> float:
     """Median extra wall seconds of `import vestige` over an empty interpreter."""
-    pairs = [
-        timed("import vestige")[0] - timed("pass")[0] for _ in range(repeats)
-    ]
+    pairs = [timed("import vestige")[0] - timed("pass")[0] for _ in range(repeats)]
     return float(np.median(pairs))
 
 

@@ -7,10 +7,12 @@ results come back in the order of the shards, so the engine cannot change a resu
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from vestige.choices import Choice, InputError, choose
+
+DASK_TIMEOUT = "10s"
 
 
 def cores() -> int:
@@ -18,7 +20,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _local(argument: str) -> Executor | None:
+def _local(argument: str) -> AbstractContextManager[Executor | None]:
     try:
         workers = int(argument) if argument else cores()
     except ValueError:
@@ -26,26 +28,31 @@ def _local(argument: str) -> Executor | None:
     if workers < 1:
         raise InputError(f"engine local:N needs a number of processes, not {argument!r}.")
     if workers == 1:
-        return None
+        return nullcontext()
     # Pillow, zlib and NumPy release the interpreter lock while they work: threads decode as fast
     # as processes here, start at once, and need no guarded main module in a user's script
     return ThreadPoolExecutor(workers)
 
 
-def _dask(argument: str) -> Executor:
+@contextmanager
+def _dask(argument: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError as error:
         raise InputError("engine dask needs: pip install 'vestige[cluster]'") from error
+    if "://" not in argument:
+        raise InputError(
+            f"engine dask needs an address as in dask:tcp://host:port, not {argument!r}."
+        )
     try:
-        client: Any = Client(argument, timeout="10s")  # type: ignore[no-untyped-call]
+        client: Any = Client(argument, timeout=DASK_TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise InputError(f"no Dask scheduler answers at {argument!r}: {error}") from error
-    executor: Executor = client.get_executor()
-    return executor
+    with client, client.get_executor() as executor:
+        yield executor
 
 
-ENGINES: dict[str, Choice[Executor | None]] = {
+ENGINES: dict[str, Choice[AbstractContextManager[Executor | None]]] = {
     "local": Choice("threads on this machine: local (all cores) or local:N", _local),
     "dask": Choice("a running Dask cluster: dask:tcp://host:port", _dask, extra="cluster"),
 }
@@ -61,9 +68,5 @@ def open_executor(spec: str = "local") -> Iterator[Executor | None]:
         Unknown engine, or no scheduler at the address.
     """
     name, _, argument = spec.partition(":")
-    executor = choose(ENGINES, name, "engine").build(argument)
-    if executor is None:
-        yield None
-        return
-    with executor:
+    with choose(ENGINES, name, "engine").build(argument) as executor:
         yield executor

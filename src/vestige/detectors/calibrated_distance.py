@@ -35,8 +35,8 @@ class CalibratedDistance:
     size: int = 32
     dims: int = 64
     form: Literal["log_ratio", "difference"] = "log_ratio"
-    generated_: Images | None = field(init=False, default=None, repr=False)
-    reference_: Images | None = field(init=False, default=None, repr=False)
+    generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.form not in ("log_ratio", "difference"):

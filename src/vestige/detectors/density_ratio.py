@@ -36,8 +36,8 @@ class DensityRatio:
     estimator: Literal["kde", "knn"] = "kde"
     k: int = 1
     size: int = 32
-    generated_: Images | None = field(init=False, default=None, repr=False)
-    reference_: Images | None = field(init=False, default=None, repr=False)
+    generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.estimator not in ("kde", "knn"):
@@ -51,8 +51,9 @@ class DensityRatio:
 
     def score_samples(self, images: Any) -> Floats:
         """Score against the reference of `fit`, float64 [n]."""
+        generated = fitted(self.generated_, "density_ratio")
         reference = reference_of(self.reference_, "density_ratio")
-        embed, pool = self._space(reference)
+        embed, pool = self._space(generated, reference)
         rows, usual = embed.transform(as_images(images)), embed.transform(reference)
         if self.estimator == "kde":
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
@@ -61,7 +62,7 @@ class DensityRatio:
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         bag = as_images(pool)
-        embed, generated = self._space(bag)
+        embed, generated = self._space(fitted(self.generated_, "density_ratio"), bag)
         rows, labels = embed.transform(bag), groups_of(groups, len(bag))
         if self.estimator == "kde":
             usual = GaussianKDE(rows).log_density_outside_group(labels)
@@ -69,8 +70,7 @@ class DensityRatio:
         distances = nearest_outside_group(rows, labels, self.k)[:, -1]
         return self._knn(rows, generated, distances, len(rows))
 
-    def _space(self, reference: Images) -> tuple[PCA, Float32s]:
-        generated = fitted(self.generated_, "density_ratio")
+    def _space(self, generated: Images, reference: Images) -> tuple[PCA, Float32s]:
         dims = max(2, min(self.dims, len(reference) // 5, max(2, len(generated) // 5)))
         embed = PCA(dims=dims, size=self.size).fit_pair(generated, reference)
         return embed, embed.transform(generated)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pixels import as_images, shrink
+from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images, Ints
 
 BLOCK_BYTES = 64 * 2**20
@@ -25,6 +26,7 @@ class Whitening:
 
     def apply(self, rows: Float32s) -> Float32s:
         """Rows [n, D] -> [n, p] of norm 1 (0 for a row that equals the mean)."""
+        same_width(rows.shape[1], len(self.mean))
         projected: Any = (rows - self.mean) @ self.matrix
         norms: Float32s = np.sqrt(np.einsum("ij,ij->i", projected, projected))
         norms[norms == 0] = 1
@@ -93,8 +95,8 @@ class MatchedFilter:
     top: int = 3
     aggregate: Aggregate = "top"
     ridge: float = 0.1
-    generated_: Float32s | None = field(init=False, default=None, repr=False)
-    reference_: Images | None = field(init=False, default=None, repr=False)
+    generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
+    reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.aggregate not in ("top", "logsumexp"):
@@ -140,6 +142,7 @@ class MatchedFilterPool(MatchedFilter):
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
         generated = fitted(self.generated_, "matched_filter_pool")
+        self._last = None  # the caller may have changed the array in place since
         rows, filters = self._whiten(as_images(pool))
         return cosine_summary(rows, generated, filters, self.top, self.aggregate)
 
@@ -171,7 +174,9 @@ class MatchedFilterPool(MatchedFilter):
         rows = self._rows(pool)
         bag = rows
         if self.reference_ is not None:
-            bag = np.concatenate([rows, self._rows(self.reference_)])
+            reference = self._rows(self.reference_)
+            same_width(rows.shape[1], reference.shape[1])
+            bag = np.concatenate([rows, reference])
         filters = whitening(bag, self.ridge)
         self._last = (pool, filters.apply(rows), filters)
         return self._last[1], self._last[2]

@@ -41,8 +41,8 @@ class MonteCarloBall:
     quantile: float = 0.05
     pool_quantile: float = 0.5
     form: Literal["log", "count"] = "log"
-    generated_: Images | None = field(init=False, default=None, repr=False)
-    reference_: Images | None = field(init=False, default=None, repr=False)
+    generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.form not in ("log", "count"):
@@ -56,8 +56,9 @@ class MonteCarloBall:
 
     def score_samples(self, images: Any) -> Floats:
         """Score against a radius from the reference of `fit`, float64 [n]."""
+        generated = fitted(self.generated_, "mc_ball")
         reference = reference_of(self.reference_, "mc_ball")
-        embed, pool = self._space(reference)
+        embed, pool = self._space(generated, reference)
         usual = nearest(embed.transform(reference), pool)[0][:, 0]
         rows = embed.transform(as_images(images))
         return self._inside(rows, pool, float(np.quantile(usual, self.quantile)))
@@ -65,13 +66,12 @@ class MonteCarloBall:
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag with a radius from the bag itself."""
         bag = as_images(pool)
-        embed, generated = self._space(bag)
+        embed, generated = self._space(fitted(self.generated_, "mc_ball"), bag)
         rows = embed.transform(bag)
         usual = nearest(rows, generated)[0][:, 0]
         return self._inside(rows, generated, float(np.quantile(usual, self.pool_quantile)))
 
-    def _space(self, reference: Images) -> tuple[PCA, Float32s]:
-        generated = fitted(self.generated_, "mc_ball")
+    def _space(self, generated: Images, reference: Images) -> tuple[PCA, Float32s]:
         embed = PCA(dims=self.dims, size=self.size).fit_pair(generated, reference)
         return embed, embed.transform(generated)
 

@@ -46,8 +46,8 @@ class NearestDistance:
     space: Space = "pixels"
     size: int = 32
     dims: int = 64
-    embed_: Pixels | PCA = field(init=False, repr=False)
-    generated_: Float32s | None = field(init=False, default=None, repr=False)
+    embed_: Pixels | PCA = field(init=False, repr=False, compare=False)
+    generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""

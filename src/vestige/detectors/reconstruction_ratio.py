@@ -9,6 +9,7 @@ import numpy.typing as npt
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels, as_images
+from vestige.stats.neighbours import same_width
 from vestige.types import Floats, Images
 
 FLOOR = 1e-12
@@ -26,8 +27,8 @@ class ReconstructionRatio:
 
     dims: int = 32
     size: int = 32
-    generated_: Images | None = field(init=False, default=None, repr=False)
-    reference_: Images | None = field(init=False, default=None, repr=False)
+    generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -37,15 +38,16 @@ class ReconstructionRatio:
 
     def score_samples(self, images: Any) -> Floats:
         """Score against the reference of `fit`, float64 [n]."""
-        return self._score(reference_of(self.reference_, "reconstruction_ratio"), as_images(images))
+        generated = fitted(self.generated_, "reconstruction_ratio")
+        reference = reference_of(self.reference_, "reconstruction_ratio")
+        return self._score(generated, reference, as_images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag against the low-rank model of the whole bag (symmetric in its members)."""
         bag = as_images(pool)
-        return self._score(bag, bag)
+        return self._score(fitted(self.generated_, "reconstruction_ratio"), bag, bag)
 
-    def _score(self, reference: Images, images: Images) -> Floats:
-        generated = fitted(self.generated_, "reconstruction_ratio")
+    def _score(self, generated: Images, reference: Images, images: Images) -> Floats:
         dims = max(1, min(self.dims, len(reference) // 2, len(generated) // 2))
         usual = PCA(dims, self.size).fit(reference)
         model = PCA(dims, self.size).fit(generated)
@@ -54,6 +56,8 @@ class ReconstructionRatio:
 
 
 def _residual(pca: PCA, images: Images) -> Floats:
-    centred = Pixels(pca.size).transform(images).astype(np.float64) - pca.mean_
+    rows = Pixels(pca.size).transform(images)
+    same_width(rows.shape[1], len(pca.mean_))
+    centred = rows.astype(np.float64) - pca.mean_
     missing: Floats = centred - (centred @ pca.components_) @ pca.components_.T
     return np.asarray(np.einsum("ij,ij->i", missing, missing))

@@ -12,7 +12,7 @@ from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.nearest_distance import Space, embedder
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
-from vestige.stats.neighbours import nearest
+from vestige.stats.neighbours import nearest, same_width
 from vestige.types import Float32s, Floats, Images, Ints
 
 TIE_BREAK = 1e-6
@@ -26,8 +26,8 @@ class _Retrieval:
     space: Space = "pixels"
     size: int = 32
     dims: int = 64
-    generated_: Images | None = field(init=False, default=None, repr=False)
-    reference_: Images | None = field(init=False, default=None, repr=False)
+    generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -39,7 +39,10 @@ class _Retrieval:
         embed = embedder(self.space, self.size, self.dims)
         if isinstance(embed, PCA):
             embed.fit_pair(sets[0], sets[1])
-        return [embed.transform(images) for images in sets]
+        rows = [embed.transform(images) for images in sets]
+        for other in rows[1:]:
+            same_width(other.shape[1], rows[0].shape[1])
+        return rows
 
 
 @dataclass

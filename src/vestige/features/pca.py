@@ -5,8 +5,8 @@ from typing import Self
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.features.pixels import Pixels
+from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images
 
 
@@ -43,9 +43,9 @@ class PCA:
 
     dims: int = 64
     size: int = 32
-    mean_: Floats = field(init=False, repr=False)
-    components_: Floats = field(init=False, repr=False)
-    values_: Floats = field(init=False, repr=False)
+    mean_: Floats = field(init=False, repr=False, compare=False)
+    components_: Floats = field(init=False, repr=False, compare=False)
+    values_: Floats = field(init=False, repr=False, compare=False)
 
     def fit(self, images: Images) -> Self:
         """Learn the components of one set [n, h, w]."""
@@ -57,6 +57,7 @@ class PCA:
         pixels = Pixels(self.size)
         mean_a, cov_a = moments(pixels.transform(first))
         mean_b, cov_b = moments(pixels.transform(second))
+        same_width(len(mean_a), len(mean_b))
         gap = (mean_a - mean_b) / 2
         covariance = (cov_a + cov_b) / 2 + np.outer(gap, gap)
         return self._keep((mean_a + mean_b) / 2, covariance, len(first) + len(second))
@@ -66,10 +67,7 @@ class PCA:
         if not hasattr(self, "mean_"):
             raise RuntimeError("call fit(images) before transform(images)")
         rows = Pixels(self.size).transform(images)
-        if rows.shape[1] != len(self.mean_):
-            raise InputError(
-                f"images have {rows.shape[1]} pixels at this size, the fit had {len(self.mean_)}."
-            )
+        same_width(rows.shape[1], len(self.mean_))
         projected: Float32s = (rows - self.mean_.astype(np.float32)) @ self.components_.astype(
             np.float32
         )

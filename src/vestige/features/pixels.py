@@ -28,8 +28,10 @@ def as_images(source: Any) -> Images:
         return pixels
     if source.ndim != 3 or 0 in source.shape:
         raise InputError(f"images need shape [n, h, w] with no empty side, got {source.shape}.")
-    if source.dtype == np.uint8:
-        return np.asarray(source, dtype=np.float32) / np.float32(255)
+    if source.dtype in (np.uint8, np.uint16):
+        return np.asarray(source, dtype=np.float32) / np.float32(np.iinfo(source.dtype).max)
+    if source.dtype.kind != "f":
+        raise InputError(f"images are uint8, uint16 or float in 0..1, found {source.dtype.name}.")
     return np.ascontiguousarray(source, dtype=np.float32)
 
 

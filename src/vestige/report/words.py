@@ -25,7 +25,7 @@ _HEADLINES = {
 
 _ADVICE = {
     ("release", "found"): "Do not release this synthetic set as it stands. Withhold the generated "
-    "images that lie nearest to the named training images (vestige scrub lists them), then audit "
+    "images that lie nearest to the named training images, then audit "
     "the rest again.",
     ("release", "not found"): "This is not proof that the set is private. The decision stays with "
     "the board, which should weigh the smallest effect the audit could have seen (below).",

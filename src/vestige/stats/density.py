@@ -9,6 +9,8 @@ from vestige.choices import InputError
 from vestige.types import Float32s, Floats
 
 RIDGE = 1e-6
+LEAST_VARIANCE = 1e-12
+"""Keeps the kernel of points that are all equal wide enough for its exponents to stay finite."""
 BLOCK_BYTES = 64 * 2**20
 
 
@@ -26,18 +28,20 @@ class GaussianKDE:
     def __init__(self, points: Float32s | Floats) -> None:
         points = np.asarray(points, dtype=np.float64)
         n, d = points.shape
-        centred = points - points.mean(axis=0)
+        self._mean = points.mean(axis=0)
+        centred = points - self._mean
         covariance = centred.T @ centred / max(1, n - 1)
-        ridge = RIDGE * max(np.trace(covariance) / d, np.finfo(float).tiny)
+        ridge = RIDGE * max(np.trace(covariance) / d, LEAST_VARIANCE)
         factor = n ** (-1.0 / (d + 4))
         cholesky = np.linalg.cholesky(covariance + ridge * np.eye(d)) * factor
         self._whiten = np.linalg.inv(cholesky).T
-        self._points = points @ self._whiten
+        self._points = centred @ self._whiten  # centred: small norms lose fewer digits
         self._log_kernel = -0.5 * d * np.log(2 * np.pi) - np.log(np.diag(cholesky)).sum()
 
     def log_density(self, rows: Float32s | Floats) -> Floats:
         """Log density at rows [n, d] -> float64 [n]."""
-        return self._evaluate(np.asarray(rows, dtype=np.float64) @ self._whiten, None)
+        centred: Floats = np.asarray(rows, dtype=np.float64) - self._mean
+        return self._evaluate(centred @ self._whiten, None)
 
     def log_density_outside_group(self, groups: npt.NDArray[Any]) -> Floats:
         """Log density at each of the points, from points of other groups only, float64 [n].

@@ -2,7 +2,7 @@
 
 The search runs on float32 matrix products; the distances that are returned are computed again by
 direct subtraction in float64, because |a|^2 + |b|^2 - 2ab loses what separates near copies
-(METHODS 0.3). Ties: the lower row first.
+(METHODS 0.3). Ties among the candidates: the lower row first.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.choices import InputError
 from vestige.types import Float32s, Floats, Ints
 
 CANDIDATES = 32
@@ -29,7 +30,14 @@ def nearest(rows: Float32s, pool: Float32s, k: int = 1) -> tuple[Floats, Ints]:
     -------
     distances : float64 [n, k], ascending
     indices : int [n, k], rows of `pool`
+
+    Raises
+    ------
+    InputError
+        For k below 1, or rows and pool of different width.
     """
+    _at_least_one(k)
+    same_width(rows.shape[1], pool.shape[1])
     keep = min(len(pool), max(CANDIDATES, k))
     half_norms = 0.5 * np.einsum("ij,ij->i", pool, pool)
     candidates = top_products(rows, pool, keep, offset=-half_norms)
@@ -42,6 +50,7 @@ def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) 
     Fewer than k other-group rows: the farthest available distance is repeated. A bag of one
     group only has no answer: infinity.
     """
+    _at_least_one(k)
     codes = np.unique(groups, return_inverse=True)[1]
     n = len(rows)
     half_norms = 0.5 * np.einsum("ij,ij->i", rows, rows)
@@ -60,6 +69,15 @@ def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) 
     return np.where(np.isfinite(found), found, np.where(last > -np.inf, last, np.inf))
 
 
+def same_width(first: int, second: int) -> None:
+    """Refuse rows of different width: images that were not brought to one size."""
+    if first != second:
+        raise InputError(
+            f"images of different sizes cannot be compared: {first} and {second} values per image. "
+            "Bring all sets to one working size."
+        )
+
+
 def top_products(rows: Float32s, pool: Float32s, k: int, offset: Floats | None = None) -> Ints:
     """Indices [n, k] of the largest ``row . pool + offset``, unordered, streamed over the pool."""
     n = len(rows)
@@ -76,6 +94,11 @@ def top_products(rows: Float32s, pool: Float32s, k: int, offset: Floats | None =
         best = np.take_along_axis(best, kept, axis=1)
         best_index = np.take_along_axis(best_index, kept, axis=1)
     return best_index
+
+
+def _at_least_one(k: int) -> None:
+    if k < 1:
+        raise InputError(f"the number of neighbours k must be 1 or more, {k} was given.")
 
 
 def _top(values: npt.NDArray[Any], k: int) -> Ints:

@@ -1,0 +1,48 @@
+"""`vestige demo`: two reports from nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from story.world import FILES, call, load, names
+
+from vestige.worlds import embedded
+from vestige.worlds.embedded import embedded_worlds
+
+
+def check(out: Path) -> None:
+    for name, leak in (("leaking", "found"), ("clean", "not found")):
+        result = load(out / name)
+        assert result.verdict.leak == leak
+        page = (out / name / "report.html").read_text(encoding="utf-8")
+        assert "data:image/png" in page
+    assert names(out)[:8] == ["clean", *(f"clean/{f}" for f in FILES), "images", *names(out)[5:8]]
+    assert sorted(p.name for p in out.iterdir()) == ["clean", "images", "leaking"]
+
+
+def test_the_demo_finds_the_leak_and_only_the_leak(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = embedded_worlds(1, n_used=50, n_unused=50, n_generated=150, size=64, share=0.3)
+    monkeypatch.setattr(embedded, "embedded_worlds", lambda seed: small)
+    out = tmp_path / "demo"
+    said = call(capsys, "demo", "--out", out, "--seed", 1)
+    assert (said.code, said.err) == (0, "")
+    shown = said.out.splitlines()
+    assert shown[0] == "The leaking set:"
+    assert shown[1].startswith("Leak found: ")
+    assert shown[3] == "The clean set:"
+    assert shown[4].startswith("Leak not found: ")
+    check(out)
+    # again into the same folder: the same findings
+    before = (out / "leaking" / "findings.csv").read_bytes()
+    again = call(capsys, "demo", "--out", out, "--seed", 1, "--json")
+    assert [json.loads(line)["leak"] for line in again.out.splitlines()] == ["found", "not found"]
+    assert (out / "leaking" / "findings.csv").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_demo_as_shipped(tmp_path: Path, capsys: Any) -> None:
+    assert call(capsys, "demo", "--out", tmp_path / "demo", "--quiet").code == 0
+    check(tmp_path / "demo")
