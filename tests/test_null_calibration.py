@@ -7,9 +7,9 @@ the binomial 99 % band of the issue; the sizes make 0.05 and 0.1 reachable exact
 
 import numpy as np
 import pytest
-from reference_worlds import population
 from scipy.stats import binom
 
+from reference_worlds import population
 from vestige.bag import Bag
 from vestige.detectors.columns import plan_columns, score_columns
 from vestige.judge import judge

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Protocol
 
@@ -58,6 +59,7 @@ def audit(
     false_alarm_rate: float = 0.05,
     window: tuple[float, float] | None = None,
     engine: str = "local",
+    cache: str | os.PathLike[str] | None = None,
     seed: int = 0,
     progress: Progress = lambda stage, done, total: None,
 ) -> AuditResult:
@@ -81,6 +83,8 @@ def audit(
     window : (centre, width), optional
         For DICOM and NIfTI; else from the file.
     engine : "local", "local:N" or "dask:ADDRESS"
+    cache : folder, optional
+        Keeps decoded images between runs; a killed audit goes on from there.
     seed : int
         Of permutations and bootstraps. Same seed, same input: same findings.csv.
     progress : callable, optional
@@ -98,6 +102,8 @@ def audit(
     clock = Clock()
     if not 0 < false_alarm_rate < 1:
         raise InputError(f"false-alarm rate {false_alarm_rate:g} is not between 0 and 1.")
+    if seed < 0:
+        raise InputError(f"seed {seed} is negative; give 0 or more.")
     mode = find_mode(used, unused, query)
     plan = plan_columns(detectors, has_reference=reference is not None)
 
@@ -105,7 +111,7 @@ def audit(
     given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
     sources = {role: source for role, source in given.items() if source is not None}
     with clock.stage("read"), open_executor(engine) as executor:
-        sets = _read(sources, window, executor, progress)
+        sets = _read(sources, window, executor, cache, progress)
     problems = [problem for images in sets.values() for problem in images.problems]
     problems += check_roles(sets, mode)
 
@@ -174,7 +180,8 @@ def audit(
 def _read(
     sources: Mapping[str, Source],
     window: tuple[float, float] | None,
-    executor: Any,
+    executor: Executor | None,
+    cache: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> dict[str, ImageSet]:
     size = peek_size(list(sources.values()))
@@ -185,6 +192,7 @@ def _read(
             size=size,
             window=window,
             executor=executor,
+            cache=cache,
             progress=partial(progress, f"reading {role}"),
         )
         for role, source in sources.items()

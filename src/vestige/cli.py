@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from vestige.audit import Progress, audit
@@ -22,7 +21,7 @@ from vestige.version import __version__
 
 app = typer.Typer(
     help="Was this real medical image used to train the generator behind those synthetic images?",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -32,6 +31,7 @@ Folder = Annotated[Path | None, typer.Option(metavar="DIR")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstraps.")]
+INTERRUPTED = 130
 GATE = {"not found": 0, "found": 3, "undecided": 4}
 
 
@@ -70,6 +70,9 @@ def audit_command(
         str | None, typer.Option(metavar="C,W", help="DICOM/NIfTI window, centre and width.")
     ] = None,
     engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep decoded images between runs here.")
+    ] = None,
     seed: Seed = 0,
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit 0 not found, 3 found, 4 undecided.")
@@ -105,6 +108,7 @@ def audit_command(
             false_alarm_rate=false_alarm_rate,
             window=None if window is None else _window(window),
             engine=engine,
+            cache=cache,
             seed=seed,
             progress=progress,
         )
@@ -215,36 +219,41 @@ def list_choices(kind: Kind, as_json: Json = False) -> None:
 
 
 @app.callback()
-def version_option(
+def before_command(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Options before the command."""
+    """Was this real medical image used to train the generator behind those synthetic images?"""
     if version:
         print(__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error a user can mend is one line on stderr and exit code 2."""
+    # click's exceptions, from wherever typer has them: newer versions bring click within
+    usage_error: Any = sys.modules[typer.BadParameter.__module__].ClickException
     try:
         code = app(args=arguments, standalone_mode=False)
     except InputError as error:
         code = _fail(str(error))
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        code = 2
-    except click.ClickException as error:
+    except usage_error as error:
         code = _fail(error.format_message())
     except OSError as error:
         code = _fail(f"{error.strerror or error}: {error.filename or ''}")
-    except (KeyboardInterrupt, click.Abort):
-        code = _fail("interrupted; nothing was written.", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # typer may also return it
+        _fail("interrupted before the result was written.")
     sys.exit(code or 0)
 
 
-def _fail(message: str, code: int = 2) -> int:
+def _fail(message: str) -> int:
     print("vestige: " + " ".join(message.split()), file=sys.stderr)
-    return code
+    return 2
 
 
 def _table(kind: Kind) -> dict[str, Choice[Any]]:
@@ -301,31 +310,38 @@ def _tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None
 def _write(out: Path, text: str) -> None:
     partial = out.with_name(f".{out.name}.tmp")
     try:
-        partial.write_text(text, encoding="utf-8", newline="")
-        partial.replace(out)
+        try:
+            # a file name that is not UTF-8 is written escaped, as in result.json
+            partial.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+            partial.replace(out)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def _output(folder: Path) -> Iterator[None]:
     """Refuse an unwritable folder before hours of work; leave none behind after an error."""
-    fresh = not folder.exists()
-    probe = folder / ".vestige-probe"
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    try:
+        _probe(folder)
         yield
     except BaseException:
-        if fresh and not any(folder.iterdir()):
-            folder.rmdir()
+        for place in made:
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
         raise
+
+
+def _probe(folder: Path) -> None:
+    file = folder / ".vestige-probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        file.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from story.world import worlds
 
+from story.world import worlds
 from vestige.worlds.embedded import write_world
 
 

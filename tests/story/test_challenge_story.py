@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from story.world import call, load, names, worlds, write
 
+from story.world import call, load, names, worlds, write
 from vestige.cli import Kind, _table
 
 QUERIES = 30  # half of them used

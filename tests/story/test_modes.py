@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from story.world import call, load, release, worlds, write
 
 import vestige
+from story.world import call, load, release, worlds, write
 from vestige.worlds.embedded import embedded_worlds
 
 HALF = 16  # of the 40 used images are queries when the others are known

@@ -12,9 +12,9 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from story.world import FILES, call, load, names, release, told, worlds
 
 import vestige
+from story.world import FILES, call, load, names, release, told, worlds
 from vestige.result import schema
 
 

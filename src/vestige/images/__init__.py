@@ -8,7 +8,8 @@ from vestige.images.imageset import ImageSet, Record
 from vestige.images.listing import Source, list_files, peek_size
 from vestige.images.preprocess import to_working
 from vestige.images.readers import READERS, read_file
-from vestige.images.reading import Shard, read_images, read_shard
+from vestige.images.reading import read_images
+from vestige.images.shards import Shard, read_shard
 
 __all__ = [
     "READERS",

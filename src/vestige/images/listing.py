@@ -209,6 +209,6 @@ def _sides(source: Source) -> list[int]:
             sides.append(max(peek_shape(files[k][1])))
         except InputError:
             raise
-        except Exception:  # not silent: reading the file itself reports the fault
+        except Exception:  # noqa: S112 - not silent: reading the file itself reports the fault
             continue
     return [side for side in sides if side > 0]

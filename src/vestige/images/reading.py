@@ -1,10 +1,10 @@
 """From a source to an ImageSet: files in shards, through worker processes or not."""
 
 import itertools
+import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,70 +13,17 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.images.arrays import as_stack, split
-from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
-from vestige.images.imageset import (
-    ImageSet,
-    Record,
-    flag_problems,
-    in_series_order,
-    pixel_digest,
-)
+from vestige.images.cache import read_shard_cached
+from vestige.images.frame import Unreadable, Window
+from vestige.images.imageset import ImageSet, flag_problems, in_series_order
 from vestige.images.listing import Source, list_files, source_root
 from vestige.images.preprocess import to_working
-from vestige.images.readers import read_file
+from vestige.images.shards import Shard, read_shard, record_of, stacked
 from vestige.result import Problem
-from vestige.types import Images
 
 SHARD_FILES = 64
 _IN_FLIGHT = 128
 """Shards submitted and not yet fetched: enough for a large cluster, and bounded."""
-
-
-@dataclass(frozen=True, eq=False)
-class Shard:
-    """The images of some files; rows of `pixels` [n, size, size] belong to `records`."""
-
-    pixels: Images
-    records: tuple[Record, ...]
-    problems: tuple[Problem, ...]
-    files: int
-
-
-def read_shard(
-    paths: Sequence[tuple[str, str | Path]], size: int, window: Window | None = None
-) -> Shard:
-    """Read some files; pure, so that any worker process can do it.
-
-    Parameters
-    ----------
-    paths : sequence of (id, path)
-    size : int
-        Working size in pixels.
-    window : (centre, width) or None
-
-    Returns
-    -------
-    Shard
-        A file that cannot be read is a row in `problems` (path = id), never an exception.
-
-    Raises
-    ------
-    InputError
-        Only where no file of that kind could be read: a package is missing.
-    """
-    pixels, records, problems = [], [], []
-    for identifier, path in paths:
-        try:
-            frames = read_file(path, window)
-            rows = [_record(f, identifier, str(path), k, len(frames)) for k, f in enumerate(frames)]
-            small = [to_working(frame.stored, size) for frame in frames]
-        except Unreadable as error:
-            harmless = isinstance(error, NotAnImage)
-            problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
-            continue
-        records += rows
-        pixels += small
-    return Shard(_stacked(pixels, size), tuple(records), tuple(problems), len(paths))
 
 
 def read_images(
@@ -87,6 +34,7 @@ def read_images(
     window: Window | None = None,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
     """Read all images of a source at the working size.
 
@@ -102,6 +50,8 @@ def read_images(
         For DICOM and NIfTI, in modality units.
     executor : Executor or None
         Where to decode; the result does not depend on it.
+    cache : folder or None
+        Where decoded shards are kept between runs.
     progress : callable or None
         Called with the number of files done so far and in all.
 
@@ -122,7 +72,7 @@ def read_images(
     files = list_files(source)
     shards = []
     done = 0
-    for shard in _read_shards(files, size, window, executor):
+    for shard in _read_shards(files, size, window, executor, cache):
         shards.append(shard)
         done += shard.files
         if progress is not None:
@@ -149,44 +99,30 @@ def _read_shards(
     size: int,
     window: Window | None,
     executor: Executor | None,
+    cache: str | os.PathLike[str] | None,
 ) -> Iterator[Shard]:
     """Shards in the order of the files, with a bounded number on their way."""
+    read: Callable[..., Shard] = read_shard
+    arguments: tuple[Any, ...] = (size, window)
+    if cache is not None:
+        read, arguments = read_shard_cached, (size, window, os.fspath(cache))
     parts = (files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES))
     if executor is None:
-        yield from (read_shard(part, size, window) for part in parts)
+        yield from (read(part, *arguments) for part in parts)
         return
     waiting: deque[Future[Shard]] = deque(
-        executor.submit(read_shard, part, size, window)
-        for part in itertools.islice(parts, _IN_FLIGHT)
+        executor.submit(read, part, *arguments) for part in itertools.islice(parts, _IN_FLIGHT)
     )
     try:
         while waiting:
             shard = waiting.popleft().result()
             waiting.extend(
-                executor.submit(read_shard, part, size, window)
-                for part in itertools.islice(parts, 1)
+                executor.submit(read, part, *arguments) for part in itertools.islice(parts, 1)
             )
             yield shard
     finally:
         for future in waiting:
             future.cancel()
-
-
-def _record(frame: Frame, identifier: str, path: str, k: int, count: int) -> Record:
-    height, width = frame.stored.shape
-    return Record(
-        id=identifier if count == 1 else f"{identifier}#{k}",
-        path=path,
-        frame=k,
-        sha256=pixel_digest(frame),
-        shape=(height, width),
-        bits=frame.bits,
-        mode=frame.mode,
-        flags=frame.flags,
-        patient=frame.patient,
-        series=frame.series,
-        position=frame.position,
-    )
 
 
 def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
@@ -195,14 +131,10 @@ def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
         frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
-    records = tuple(_record(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames))
-    pixels = _stacked([to_working(frame.stored, size) for frame in frames], size)
+    records = tuple(record_of(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames))
+    pixels = stacked([to_working(frame.stored, size) for frame in frames], size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)
-
-
-def _stacked(images: list[Any], size: int) -> Images:
-    return np.stack(images) if images else np.zeros((0, size, size), np.float32)
 
 
 def _name(source: Source) -> str:

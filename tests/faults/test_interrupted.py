@@ -1,0 +1,119 @@
+"""A run that ends early, for whatever reason, leaves nothing half-written."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vestige.cli  # noqa: F401  # loads vestige.audit, which the function of that name hides
+from story.world import FILES, call, names, release
+
+AUDIT = sys.modules["vestige.audit"]
+
+
+def press_ctrl_c(*arguments: Any, **options: Any) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("stage", ["read_images", "score_columns", "run_controls"])
+@pytest.mark.parametrize("there", [False, True])
+def test_ctrl_c(
+    leaking: Path,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    there: bool,
+) -> None:
+    out = tmp_path / "deep" / "out"
+    if there:
+        out.mkdir(parents=True)
+    monkeypatch.setattr(AUDIT, stage, press_ctrl_c)
+    said = call(capsys, "audit", *release(leaking), "--out", out)
+    assert said.code == 130
+    assert said.out == ""
+    assert said.err == "vestige: interrupted before the result was written.\n"
+    assert names(tmp_path) == (["deep", "deep/out"] if there else [])
+
+
+def test_ctrl_c_while_saving_keeps_the_earlier_result(
+    leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert call(capsys, "audit", *release(leaking), "--quiet", "--out", out).code == 0
+    before = [(out / name).read_bytes() for name in FILES]
+    monkeypatch.setattr(Path, "replace", press_ctrl_c)
+    said = call(capsys, "audit", *release(leaking), "--seed", 9, "--quiet", "--out", out)
+    assert said.code == 130
+    assert [(out / name).read_bytes() for name in FILES] == before
+    assert names(out) == FILES
+
+
+@pytest.mark.parametrize("method", ["replace", "write_bytes"])
+def test_a_full_disk_while_saving(
+    leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def full(self: Path, *arguments: Any) -> None:
+        if method == "write_bytes":
+            self.touch()  # the file was begun
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, method, full)
+    out = tmp_path / "out"
+    said = call(capsys, "audit", *release(leaking), "--out", out)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"vestige: cannot write {out}: No space left on device\n"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["export", "report"])
+def test_a_full_disk_while_exporting(
+    leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    asked = ["--generated", leaking / "generated", "--query", leaking / "used", "--quiet"]
+    assert call(capsys, "audit", *asked, "--out", tmp_path / "o").code == 0
+    target = tmp_path / "written"
+    target.write_text("earlier")
+
+    def full(self: Path, *arguments: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, "replace", full)
+    more = ["--format", "imageclef2025", "--balanced"] if command == "export" else []
+    said = call(capsys, command, tmp_path / "o" / "result.json", *more, "--out", target)
+    assert said.code == 2
+    assert said.err == f"vestige: cannot write {target}: No space left on device\n"
+    assert target.read_text() == "earlier"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["o", "written"]
+
+
+def test_an_error_in_the_middle_is_not_swallowed(
+    leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a fault of ours is no "bad input": it shows as itself, and still writes nothing
+    def fault(*arguments: Any, **options: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(AUDIT, "judge", fault)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        call(capsys, "audit", *release(leaking), "--out", tmp_path / "out")
+    assert names(tmp_path) == []
+
+
+def test_a_worker_that_fails_is_not_swallowed(
+    leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = sys.modules["vestige.images.reading"]
+
+    def denied(*arguments: Any) -> None:
+        raise PermissionError(13, "Permission denied", "x.png")
+
+    monkeypatch.setattr(reading, "read_file", denied)
+    said = call(
+        capsys, "audit", *release(leaking), "--engine", "local:2", "--out", tmp_path / "out"
+    )
+    assert (said.code, said.err) == (2, "vestige: Permission denied: x.png\n")
+    assert names(tmp_path) == []
