@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-DISTINCT = 500
+DISTINCT = 1000
 DECODE = """
 import sys, glob
 from concurrent.futures import ProcessPoolExecutor
@@ -49,7 +49,7 @@ finally:
 
 
 def write_images(folder: Path, generated: int, reals: int) -> None:
-    """Distinct phantoms, shifted and with fresh grain, so that no two files are equal."""
+    """Distinct phantoms, shifted and with fresh grain: no two files equal, no two reals alike."""
     from vestige.worlds.phantom import chest_phantoms
 
     base = chest_phantoms(DISTINCT, size=128, seed=1)[0].repeat(2, axis=1).repeat(2, axis=2)
@@ -68,7 +68,7 @@ def _write(job: tuple[Path, int, int], base: np.ndarray) -> None:
     folder, first, count = job
     for k in range(first, first + count):
         rng = np.random.default_rng(k)
-        image = np.roll(base[rng.integers(len(base))], rng.integers(-6, 7, 2), axis=(0, 1))
+        image = np.roll(base[k % len(base)], rng.integers(-6, 7, 2), axis=(0, 1))
         noisy = image + rng.normal(0, 0.012, image.shape)
         grey = np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
         Image.fromarray(grey).save(folder / f"{k:06d}.png")

@@ -12,7 +12,7 @@ from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, r
 from vestige.stats.combine import pooled_rank_score, rank_average, stack_p_values
 from vestige.stats.groups import Labels
 from vestige.stats.intervals import auc, auc_interval
-from vestige.stats.permutation import set_test, set_tests
+from vestige.stats.permutation import set_tests
 from vestige.stats.power import effective_size, intraclass_correlation, minimum_detectable_auc
 from vestige.stats.roc import tpr_at_fpr
 from vestige.types import Bools, Floats
@@ -98,15 +98,16 @@ def test_set(
     weights = np.array([column.weight for column in plan])
     rows = suspects | bag.control
     evidence, is_suspect, groups = columns[rows], suspects[rows], bag.groups[rows]
-    each, adjusted = set_tests(evidence, is_suspect, groups, seed=seed)
-    p_value = set_test(pooled_rank_score(evidence, weights), is_suspect, groups, seed=seed).p_value
+    # the combination is tested beside its columns, by the same permutations
+    tested = np.column_stack([pooled_rank_score(evidence, weights), evidence])
+    each, adjusted = set_tests(tested, is_suspect, groups, seed=seed)
     # the order of the bag is kept, so scores and rows stay together
     high, low = judgement.scores[suspects[bag.judged]], judgement.control_scores
     high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
     return SetTest(
         suspects="used" if mode == "release" else "query",
         auc=auc_interval(high, low, high_groups, low_groups, seed=seed),
-        p_value=p_value,
+        p_value=float(each[0]),
         minimum_detectable_auc=_detectable(high, low, high_groups, low_groups, false_alarm_rate),
         tpr_at=tuple(
             tpr_at_fpr(high, low, fpr, high_groups, low_groups, seed=seed)
@@ -117,8 +118,8 @@ def test_set(
             DetectorTest(
                 column.name,
                 auc(evidence[is_suspect, d], evidence[~is_suspect, d]),
-                float(each[d]),
-                float(adjusted[d]),
+                float(each[d + 1]),
+                float(adjusted[d + 1]),
             )
             for d, column in enumerate(plan)
         ),

@@ -1,7 +1,9 @@
 """Run detectors on one audit: a plan of columns, then a matrix [images, columns]."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy.typing as npt
 
 from vestige.choices import InputError, build, choose
 from vestige.detectors import DETECTORS
+from vestige.engine import cores
 from vestige.types import Detector, Floats, Images, PoolDetector
 
 
@@ -61,32 +64,56 @@ def score_columns(
 ) -> tuple[Floats, dict[str, Detector]]:
     """Score every image of the bag by every column -> float64 [n, D], and the fitted detectors.
 
-    `done` is called with the column's name and its seconds.
+    Columns run side by side, each on one core: nothing in a column then depends on how many cores
+    there are, down to the last bit. `done` is called with a column's name and its seconds.
 
     Raises
     ------
     InputError
         When a detector gives a score that is not finite: a column is never imputed.
     """
-    from time import perf_counter
+    from threadpoolctl import threadpool_limits
 
     columns = np.empty((len(bag), len(plan)))
     fitted: dict[str, Detector] = {}
-    for d, column in enumerate(plan):
-        start = perf_counter()
-        detector = build(DETECTORS, column.detector, "detector", **column.options)
-        detector.fit(generated, unused=reference)
-        if column.pool and isinstance(detector, PoolDetector):
-            scores = detector.score_pool(bag, groups)
-        else:
-            scores = detector.score_samples(bag)
-        if not np.isfinite(scores).all():
-            raise InputError(
-                f"detector {column.name} gave a score that is not finite for "
-                f"{int((~np.isfinite(scores)).sum())} of {len(bag)} images; leave it out with "
-                "--detector."
-            )
-        columns[:, d] = scores
-        fitted[column.name] = detector
-        done(column.name, perf_counter() - start)
+    with threadpool_limits(1), ThreadPoolExecutor(cores()) as executor:
+        running = {
+            executor.submit(_score_column, column, generated, reference, bag, groups): d
+            for d, column in sorted(enumerate(plan), key=_largest_first)
+        }
+        try:
+            for future in as_completed(running):
+                column = plan[running[future]]
+                columns[:, running[future]], fitted[column.name], seconds = future.result()
+                done(column.name, seconds)
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
     return columns, fitted
+
+
+def _largest_first(entry: tuple[int, Column]) -> int:
+    return -int(entry[1].options.get("size", 0))
+
+
+def _score_column(
+    column: Column,
+    generated: Images,
+    reference: Images | None,
+    bag: Images,
+    groups: npt.NDArray[Any],
+) -> tuple[Floats, Detector, float]:
+    start = perf_counter()
+    detector = build(DETECTORS, column.detector, "detector", **column.options)
+    detector.fit(generated, unused=reference)
+    if column.pool and isinstance(detector, PoolDetector):
+        scores = detector.score_pool(bag, groups)
+    else:
+        scores = detector.score_samples(bag)
+    lost = int((~np.isfinite(scores)).sum())
+    if lost:
+        raise InputError(
+            f"detector {column.name} gave a score that is not finite for {lost} of {len(bag)} "
+            "images; leave it out with --detector."
+        )
+    return scores, detector, perf_counter() - start

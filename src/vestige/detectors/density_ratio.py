@@ -28,14 +28,14 @@ class DensityRatio:
     Parameters
     ----------
     dims : int
-        Components; at most a fifth of the reference, at least 2.
+        Components at `size` px; at most a fifth of the reference, at least 2.
     estimator : "kde" (Gaussian, Scott factor, full covariance) or "knn" (k-nearest distances)
     """
 
     dims: int = 16
     estimator: Literal["kde", "knn"] = "kde"
     k: int = 1
-    size: int = 32
+    size: int = 16
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 

@@ -37,7 +37,8 @@ class Whitening:
 def whitening(rows: Float32s, ridge: float) -> Whitening:
     """All principal components of rows [n, D], each divided by sqrt(ev + ridge mean(ev)).
 
-    The smaller of the two Gram matrices is decomposed, in float64.
+    The smaller of the two Gram matrices is decomposed, in float64; its products are float32, so
+    components below 1e-6 of the largest are left out as rounding.
     """
     from scipy.linalg import eigh
 

@@ -26,7 +26,7 @@ class MonteCarloBall:
     Parameters
     ----------
     dims : int
-        Principal components, fitted on the generated set and the reference with equal weight.
+        Principal components at `size` px (16 hold them as well as 32 do), fitted on the generated set and the reference with equal weight.
     quantile : float, 0..1
         The radius is this quantile of the reference's distances to the generated set.
     pool_quantile : float, 0..1
@@ -37,7 +37,7 @@ class MonteCarloBall:
     """
 
     dims: int = 16
-    size: int = 32
+    size: int = 16
     quantile: float = 0.05
     pool_quantile: float = 0.5
     form: Literal["log", "count"] = "log"

@@ -73,16 +73,19 @@ class RetrievalCount(_Retrieval):
         bag = as_images(pool)
         generated, rows = self._rows(fitted(self.generated_, "retrieval_count"), bag)
         codes = np.unique(groups_of(groups, len(bag)), return_inverse=True)[1]
+        alone = int(codes.max()) + 1 == len(codes)
         counts = np.zeros(len(rows))
         for block in _blocks(len(rows), len(generated)):
             closeness = _closeness(rows, generated[block])
             best = closeness.max(axis=0)
+            counts += (closeness >= best).sum(axis=1)
+            if alone:
+                continue
+            # the other images of the winner's group compete with the best of other groups only
             winner = codes[closeness.argmax(axis=0)]
-            others = np.where(codes[:, None] == winner[None, :], -np.inf, closeness)
-            second = others.max(axis=0)
-            # the winning group's images compete with the best other group, all others with it
-            rival = np.where(codes[:, None] == winner[None, :], second[None, :], best[None, :])
-            counts += (closeness >= rival).sum(axis=1)
+            mates = codes[:, None] == winner[None, :]
+            rival = np.where(mates, -np.inf, closeness).max(axis=0)
+            counts += (mates & (closeness >= rival) & (closeness < best)).sum(axis=1)
         return counts - TIE_BREAK * nearest(rows, generated)[0][:, 0]
 
 

@@ -1,0 +1,139 @@
+"""The blind control: it must see a shifted set, and must not see patients."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from reference_worlds import population
+from scipy.stats import binom
+
+from vestige.controls import CONTROLS, Comparison, run_controls
+from vestige.controls.blind import LIMIT, image_statistics
+from vestige.types import Images
+
+
+def comparison(suspects: Images, controls: Images, seed: int = 0) -> Comparison:
+    n = len(suspects) + len(controls)
+    return Comparison(
+        np.concatenate([suspects, controls]), np.arange(n) < len(suspects), np.arange(n), seed
+    )
+
+
+def shifted_world(seed: int, shift: float) -> Comparison:
+    """250 against 250; the suspects are brighter inside the body (W-shift)."""
+    rng = np.random.default_rng([seed, 77])
+    suspects, body = population(250, rng)
+    controls = population(250, rng)[0]
+    brighter = (suspects + shift * body).astype(np.float32)
+    return comparison(brighter, controls, seed)
+
+
+def test_a_brightness_shift_is_vetoed() -> None:
+    # METHODS 5: in at least 95 of 100 worlds. At that rate fewer than 6 of 10 has P < 1e-4.
+    found = [run_controls(shifted_world(seed, 6 / 255))[0] for seed in range(10)]
+    vetoed = sum(not control.passed for control in found)
+    assert vetoed >= 6
+    for control in found:
+        assert control.name == "blind"
+        if not control.passed:
+            assert control.vetoes.startswith("any verdict: the sets differ by themselves in ")
+            assert control.auc is not None
+            assert control.auc.value > 0.5  # turned so that suspects are high
+            assert control.p_value is not None
+            assert control.p_value < LIMIT
+    darker = run_controls(shifted_world(0, -12 / 255))[0]
+    assert not darker.passed
+    assert darker.auc is not None
+    assert darker.auc.value > 0.5
+
+
+def small_null(seed: int) -> Comparison:
+    """40 against 40 of one population, at 16 px."""
+    images = population(80, np.random.default_rng([seed, 78]))[0][:, ::2, ::2]
+    return comparison(images[:40], images[40:], seed)
+
+
+def test_equal_populations_pass() -> None:
+    p = np.array([run_controls(small_null(seed))[0].p_value for seed in range(40)], dtype=float)
+    # P(p <= .5) <= .5 and P(p < .01) <= .01: each bound fails with probability < 1e-4
+    assert (p <= 0.5).sum() <= binom.isf(1e-4, 40, 0.5)
+    assert (p < LIMIT).sum() <= binom.isf(1e-4, 40, LIMIT)
+    assert (p < 0.5).sum() >= 8  # and it is no constant: max-T is exact up to its 9,999 draws
+    assert len(np.unique(p)) > 30
+
+
+def test_patients_that_differ_are_no_difference_of_sets() -> None:
+    # 8 + 8 patients of 10 images; brightness varies by patient, far more than within. By image
+    # the sets differ "significantly" almost always; by patient the control passes.
+    vetoed = by_image = 0
+    for seed in range(12):
+        rng = np.random.default_rng([seed, 79])
+        images = population(160, rng)[0][:, ::2, ::2]
+        patient = np.repeat(np.arange(16), 10)
+        images = images + rng.uniform(0, 0.3, 16).astype(np.float32)[patient][:, None, None]
+        both = Comparison(images, patient < 8, patient, seed)
+        vetoed += not run_controls(both)[0].passed
+        by_image += not run_controls(replace(both, groups=np.arange(160)))[0].passed
+    assert vetoed <= binom.isf(1e-4, 12, LIMIT)  # at a rate of 1 % fails with P < 1e-4
+    assert by_image >= 4  # the trap: groups ignored
+
+
+def test_repeats_with_the_seed() -> None:
+    assert run_controls(small_null(1)) == run_controls(small_null(1))
+
+
+def test_every_control_reports_its_name() -> None:
+    done: list[str] = []
+    rows = run_controls(small_null(2), done.append)
+    assert done == list(CONTROLS) == [row.name for row in rows]
+    for row in rows:
+        assert row.p_value is None or 0 < row.p_value <= 1
+        assert row.vetoes
+
+
+HOSTILE = {
+    "black": np.zeros((20, 8, 8), np.float32),
+    "white": np.ones((20, 8, 8), np.float32),
+    "one pixel": np.eye(64, dtype=np.float32)[:20].reshape(20, 8, 8),
+    "tall": np.random.default_rng(0).uniform(size=(20, 9, 4)).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_statistics_are_finite_on_hostile_images(case: str) -> None:
+    images = HOSTILE[case]
+    for values in image_statistics(images).values():
+        assert values.dtype == np.float64
+        assert values.shape == (20,)
+        assert np.isfinite(values).all()
+    control = run_controls(comparison(images[:10], images[10:]))[0]
+    assert control.passed
+
+
+def test_equal_images_cannot_differ() -> None:
+    control = run_controls(comparison(HOSTILE["black"][:10], HOSTILE["black"][10:]))[0]
+    assert control.passed
+    assert control.p_value == 1.0
+
+
+def test_statistics_by_hand() -> None:
+    image = np.zeros((1, 4, 4), np.float32)
+    image[0, 0, 0] = 1.0
+    found = {name: float(values[0]) for name, values in image_statistics(image).items()}
+    assert found["mean grey"] == pytest.approx(1 / 16)
+    assert found["spread of grey"] == pytest.approx(np.sqrt(15) / 16)
+    assert found["share of black"] == pytest.approx(15 / 16)
+    assert found["share of white"] == pytest.approx(1 / 16)
+    assert found["vertical centre"] == pytest.approx(-1.5)
+    assert found["horizontal centre"] == pytest.approx(-1.5)
+    assert found["border level"] == pytest.approx(2 / 16)  # a corner is on two sides
+    assert found["median grey"] == 0
+    assert found["sharpness"] == 0  # no inner pixel touches a corner
+
+
+def test_white_noise_has_slope_zero_and_smooth_images_a_steep_one() -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.uniform(size=(50, 32, 32)).astype(np.float32)
+    assert image_statistics(noise)["spectral slope"].mean() == pytest.approx(0, abs=0.1)
+    smooth = np.cumsum(np.cumsum(noise - noise.mean(), axis=1), axis=2)
+    assert (image_statistics(smooth)["spectral slope"] < -1).all()

@@ -1,0 +1,87 @@
+"""Principal components against scikit-learn, and two sets of equal weight."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference_worlds import reference_world
+from sklearn.decomposition import PCA as REFERENCE
+
+from vestige.choices import InputError
+from vestige.features.pca import PCA, leading_components, moments
+
+IMAGES = reference_world("null", 1).reference[:, ::2, ::2]  # 200 of 16 px
+FLAT = IMAGES.reshape(200, -1).astype(np.float64)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(n=st.integers(1, 40), d=st.integers(1, 6), block=st.integers(1, 50), seed=st.integers(0, 9))
+def test_moments_equal_numpy_for_every_block_size(n: int, d: int, block: int, seed: int) -> None:
+    rows = np.random.default_rng(seed).normal(3, 1, (n, d)).astype(np.float32)
+    mean, covariance = moments(rows, block)
+    np.testing.assert_allclose(mean, rows.mean(axis=0, dtype=float), rtol=1e-6)
+    wanted = np.cov(rows.T.astype(float), bias=True).reshape(d, d)
+    np.testing.assert_allclose(covariance, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dims", [1, 5, 30])
+def test_equals_scikit_learn(dims: int) -> None:
+    ours = PCA(dims=dims, size=16).fit(IMAGES)
+    theirs = REFERENCE(n_components=dims, svd_solver="full").fit(FLAT)
+    np.testing.assert_allclose(ours.mean_, theirs.mean_, atol=1e-7)
+    np.testing.assert_allclose(ours.values_ * 200 / 199, theirs.explained_variance_, rtol=1e-5)
+    overlap = np.abs(np.sum(ours.components_ * theirs.components_.T, axis=0))
+    np.testing.assert_allclose(overlap, 1, atol=1e-5)
+    signs = np.sign(np.sum(ours.components_ * theirs.components_.T, axis=0))
+    np.testing.assert_allclose(ours.transform(IMAGES), theirs.transform(FLAT) * signs, atol=1e-4)
+
+
+def test_components_are_orthonormal_with_a_fixed_sign() -> None:
+    components = PCA(dims=20, size=16).fit(IMAGES).components_
+    np.testing.assert_allclose(components.T @ components, np.eye(20), atol=1e-10)
+    largest = np.abs(components).argmax(axis=0)
+    assert (components[largest, np.arange(20)] > 0).all()
+    again = PCA(dims=20, size=16).fit(IMAGES[::-1]).components_
+    np.testing.assert_allclose(again, components, atol=1e-3)
+
+
+def test_two_sets_count_equally_whatever_their_sizes() -> None:
+    few, many = IMAGES[:20] + np.float32(0.1), IMAGES[50:]
+    found = PCA(dims=4, size=16).fit_pair(few, many)
+    repeated = np.concatenate([np.tile(few, (15, 1, 1)), np.tile(many, (2, 1, 1))])  # 300 + 300
+    wanted = PCA(dims=4, size=16).fit(repeated)
+    np.testing.assert_allclose(found.mean_, wanted.mean_, atol=1e-7)
+    np.testing.assert_allclose(found.values_, wanted.values_, rtol=1e-5)
+    np.testing.assert_allclose(found.components_, wanted.components_, atol=1e-4)
+    swapped = PCA(dims=4, size=16).fit_pair(many, few)
+    np.testing.assert_allclose(swapped.components_, found.components_, atol=1e-9)
+
+
+def test_the_difference_of_two_sets_is_in_their_space() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.normal(0, 0.01, (40, 4, 4)).astype(np.float32)
+    second = first + np.float32(1)
+    leading = PCA(dims=1, size=4).fit_pair(first, second)
+    np.testing.assert_allclose(leading.components_[:, 0], 0.25, atol=0.01)
+    assert leading.values_[0] == pytest.approx(16 / 4, rel=0.01)
+
+
+@pytest.mark.parametrize(("n", "dims", "kept"), [(200, 500, 199), (2, 64, 1), (1, 64, 1)])
+def test_there_are_fewer_components_than_images(n: int, dims: int, kept: int) -> None:
+    space = PCA(dims=dims, size=16).fit(IMAGES[:n])
+    assert space.transform(IMAGES[:3]).shape == (3, kept)
+
+
+def test_eigenvalues_come_in_falling_order_and_never_negative() -> None:
+    values, vectors = leading_components(np.diag([1.0, 4.0, -1e-17]), 3)
+    np.testing.assert_allclose(values, [4.0, 1.0, 0.0])
+    np.testing.assert_allclose(vectors, [[0, 1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-15)
+
+
+def test_misuse_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="call fit"):
+        PCA().transform(IMAGES)
+    with pytest.raises(InputError, match="different sizes"):
+        PCA(size=16).fit(IMAGES).transform(IMAGES[:, :8, :8])
+    with pytest.raises(InputError, match="different sizes"):
+        PCA(size=16).fit_pair(IMAGES, IMAGES[:, :8, :8])
