@@ -81,3 +81,16 @@ def test_a_cluster_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch)
         ):
             pass
         assert monotonic() - start < 20
+
+
+@pytest.mark.slow
+def test_a_cluster_computes_and_its_client_is_closed() -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        with open_executor(f"dask:{cluster.scheduler_address}") as executor:
+            assert executor is not None
+            assert list(executor.map(square, range(5))) == [0, 1, 4, 9, 16]
+        with pytest.raises(ValueError, match="No global client"):
+            distributed.get_client(timeout=0)

@@ -240,17 +240,12 @@ def test_every_column_can_be_built_and_scored(
         if reference is None and DETECTORS[name].needs_reference and name not in by_bag:
             continue
         plan = plan_columns([name], has_reference=reference is not None)
-        seen: list[str] = []
+        seen: dict[str, float] = {}
         columns, fitted = score_columns(
-            plan,
-            small.generated,
-            reference,
-            bag,
-            np.arange(len(bag)),
-            lambda column, seconds: seen.append(column),
+            plan, small.generated, reference, bag, np.arange(len(bag)), seen.__setitem__
         )
         assert columns.shape == (len(bag), len(plan))
-        assert seen == [column.name for column in plan] == list(fitted)
+        assert list(seen) == [column.name for column in plan] == list(fitted)
         assert np.isfinite(columns).all()
 
 
@@ -262,7 +257,7 @@ def test_a_score_that_is_not_finite_is_refused(
             return self
 
         def score_samples(self, images: Any) -> Floats:
-            return np.r_[np.nan, np.ones(len(images) - 1)]
+            return np.append(np.ones(len(images) - 1), np.nan)
 
     broken = vestige.detectors.DetectorChoice("broken", Broken)
     monkeypatch.setitem(vestige.detectors.DETECTORS, "broken", broken)

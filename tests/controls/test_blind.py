@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference_worlds import population
 from scipy.stats import binom
 
+from reference_worlds import population
 from vestige.controls import CONTROLS, Comparison, run_controls
 from vestige.controls.blind import LIMIT, image_statistics
 from vestige.types import Images
@@ -95,7 +95,7 @@ HOSTILE = {
     "black": np.zeros((20, 8, 8), np.float32),
     "white": np.ones((20, 8, 8), np.float32),
     "one pixel": np.eye(64, dtype=np.float32)[:20].reshape(20, 8, 8),
-    "tall": np.random.default_rng(0).uniform(size=(20, 9, 4)).astype(np.float32),
+    "odd side": np.random.default_rng(0).uniform(size=(20, 9, 9)).astype(np.float32),
 }
 
 
@@ -106,7 +106,7 @@ def test_statistics_are_finite_on_hostile_images(case: str) -> None:
         assert values.dtype == np.float64
         assert values.shape == (20,)
         assert np.isfinite(values).all()
-    control = run_controls(comparison(images[:10], images[10:]))[0]
+    control = run_controls(comparison(images[::2], images[1::2]))[0]
     assert control.passed
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from reference_worlds import reference_world
 from scipy.stats import gaussian_kde
 
 import vestige.stats.density as density
+from reference_worlds import reference_world
 from vestige.choices import InputError
 from vestige.detectors import DensityRatio
 from vestige.features.pca import PCA

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from reference_worlds import reference_world
 
+from reference_worlds import reference_world
 from vestige.detectors import CalibratedDistance, NearestDistance
 from vestige.types import Floats, Images
 
@@ -12,7 +12,7 @@ G, R = WORLD.generated[:70], WORLD.reference[:50]
 X = np.concatenate([WORLD.used[:12], WORLD.unused[:12]])
 
 
-def distances(first: Images, second: Images) -> Floats:
+def distances(first: Images | Floats, second: Images | Floats) -> Floats:
     """Every pair by subtraction, float64 [n, m]."""
     a = first.reshape(len(first), 1, -1).astype(np.float64)
     b = second.reshape(1, len(second), -1).astype(np.float64)
@@ -38,8 +38,10 @@ def test_as_many_neighbours_as_images_give_the_mean_distance(k: int) -> None:
 def test_golden_on_three_points() -> None:
     points = np.array([[0.0, 0.0], [0.3, 0.4], [1.0, 0.0]], np.float32).reshape(3, 1, 2)
     queries = np.array([[0.0, 0.0], [1.0, 1.0]], np.float32).reshape(2, 1, 2)
-    found = NearestDistance(size=2).fit(np.repeat(points, 2, axis=1)).score_samples(
-        np.repeat(queries, 2, axis=1)
+    found = (
+        NearestDistance(size=2)
+        .fit(np.repeat(points, 2, axis=1))
+        .score_samples(np.repeat(queries, 2, axis=1))
     )
     np.testing.assert_allclose(found, [0.0, -np.sqrt(2) * np.sqrt(0.7**2 + 0.6**2)], rtol=1e-6)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference_worlds import reference_world
 
 import vestige.detectors.matched_filter as matched_filter
+from reference_worlds import reference_world
 from vestige.detectors import MatchedFilter, MatchedFilterPool
 from vestige.types import Floats, Images
 

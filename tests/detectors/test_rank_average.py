@@ -57,9 +57,7 @@ def columns(least: int, most: int, d: int = 3) -> st.SearchStrategy[Floats]:
 def test_false_alarms_stay_within_the_promise(rows: Floats, weights: list[float]) -> None:
     # every row is the judged image once: at most `allowed` of n may reach allowed / n
     n = len(rows)
-    p = np.array(
-        [p_values(rows[i], np.delete(rows, i, axis=0), weights)[0] for i in range(n)]
-    )
+    p = np.array([p_values(rows[i], np.delete(rows, i, axis=0), weights)[0] for i in range(n)])
     for allowed in range(n + 1):
         assert (p <= allowed / n + 1e-12).sum() <= allowed
 

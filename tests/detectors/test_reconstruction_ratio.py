@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from reference_worlds import reference_world
 
+from reference_worlds import reference_world
 from vestige.detectors import ReconstructionRatio
 from vestige.types import Floats, Images
 

@@ -12,8 +12,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from reference_worlds import reference_world
 
+from reference_worlds import reference_world
 from vestige.detectors import (
     CalibratedDistance,
     DensityRatio,

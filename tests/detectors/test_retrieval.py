@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference_worlds import reference_world
 
 import vestige.detectors.retrieval as retrieval
+from reference_worlds import reference_world
 from vestige.detectors import MeanRank, RetrievalCount
 from vestige.types import Floats, Images, Ints
 
@@ -24,9 +24,7 @@ def squared(images: Images, g: Images) -> Floats:
 
 def ranks(x: Images, rivals: Images, generated: Images) -> Ints:
     """1 + number of rivals strictly nearer to g than x, for each g."""
-    return np.array(
-        [1 + (squared(rivals, g) < squared(x[None], g)[0]).sum() for g in generated]
-    )
+    return np.array([1 + (squared(rivals, g) < squared(x[None], g)[0]).sum() for g in generated])
 
 
 def ranks_against_reference() -> list[Ints]:
@@ -34,7 +32,7 @@ def ranks_against_reference() -> list[Ints]:
 
 
 def ranks_in_bag() -> list[Ints]:
-    return [ranks(x, X[GROUPS != group], G) for x, group in zip(X, GROUPS, strict=True)]
+    return [ranks(x, X[group != GROUPS], G) for x, group in zip(X, GROUPS, strict=True)]
 
 
 def nearest_generated() -> Floats:

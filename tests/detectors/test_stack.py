@@ -44,7 +44,9 @@ def loss_and_slope(
     )
 
 
-@pytest.mark.parametrize("shift", [(2.0, 0.5, 0.0), (-1.0, 1.0, 0.2), (-1.0, -1.0, -1.0), (0, 0, 9)])
+@pytest.mark.parametrize(
+    "shift", [(2.0, 0.5, 0.0), (-1.0, 1.0, 0.2), (-1.0, -1.0, -1.0), (0, 0, 9)]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_fit_is_the_minimum_that_scipy_finds(seed: int, shift: tuple[float, ...]) -> None:
     z, labels = examples(seed, shift)
@@ -99,9 +101,7 @@ def test_normal_scores_by_scipy_ranks(unused: Floats) -> None:
     np.testing.assert_allclose(beyond[0], norm.ppf([7.5 / 8, 0.5 / 8]))
 
 
-def p_values(
-    judged: Floats, controls: Floats, used: Floats, control_groups: Any = None
-) -> Floats:
+def p_values(judged: Floats, controls: Floats, used: Floats, control_groups: Any = None) -> Floats:
     groups = np.arange(len(controls)) if control_groups is None else control_groups
     return stack_p_values(
         judged,
@@ -116,8 +116,12 @@ def p_values(
 
 @settings(deadline=None, derandomize=True, max_examples=25)
 @given(
-    arrays(np.float64, st.tuples(st.integers(2, 8), st.just(3)), elements=st.integers(-3, 3).map(float)),
-    arrays(np.float64, st.tuples(st.integers(1, 5), st.just(3)), elements=st.integers(-3, 3).map(float)),
+    arrays(
+        np.float64, st.tuples(st.integers(2, 8), st.just(3)), elements=st.integers(-3, 3).map(float)
+    ),
+    arrays(
+        np.float64, st.tuples(st.integers(1, 5), st.just(3)), elements=st.integers(-3, 3).map(float)
+    ),
 )
 def test_false_alarms_stay_within_the_promise(rows: Floats, used: Floats) -> None:
     # the same used set, every unused row the judged image once: at most `allowed` of n may

@@ -106,14 +106,60 @@ def test_an_error_in_the_middle_is_not_swallowed(
 def test_a_worker_that_fails_is_not_swallowed(
     leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reading = sys.modules["vestige.images.reading"]
-
     def denied(*arguments: Any) -> None:
         raise PermissionError(13, "Permission denied", "x.png")
 
-    monkeypatch.setattr(reading, "read_file", denied)
-    said = call(
-        capsys, "audit", *release(leaking), "--engine", "local:2", "--out", tmp_path / "out"
-    )
+    monkeypatch.setattr(sys.modules["vestige.images.reading"], "read_shard", denied)
+    asked = [*release(leaking), "--engine", "local:2", "--out", tmp_path / "out"]
+    said = call(capsys, "audit", *asked)
     assert (said.code, said.err) == (2, "vestige: Permission denied: x.png\n")
     assert names(tmp_path) == []
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["vestige.images.cache"]
+    read, done = module.read_shard, 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal done
+        done += 1
+        if done == 3:
+            press_ctrl_c()
+        return read(*arguments)
+
+    out = tmp_path / "out"
+    asked = [*release(leaking), "--engine", "local:1", "--cache", tmp_path / "c", "--out", out]
+    monkeypatch.setattr(module, "read_shard", counted)
+    assert call(capsys, "audit", *asked).code == 130
+    assert not out.exists()
+    assert call(capsys, "audit", *asked, "--quiet").code == 0
+    # 120 generated images are two shards, which were kept; used and unused are one each
+    assert done == 3 + 2
+    resumed = (out / "findings.csv").read_bytes()
+    assert call(capsys, "audit", *release(leaking), "--quiet", "--out", out).code == 0
+    assert (out / "findings.csv").read_bytes() == resumed
+
+
+def test_a_damaged_cache_is_made_anew(leaking: Path, tmp_path: Path, capsys: Any) -> None:
+    cache = tmp_path / "c"
+    written = []
+    for damage in (None, b"", b"PK\x03\x04 no archive", "half"):
+        for file in cache.glob("*"):
+            whole = file.read_bytes()
+            file.write_bytes(whole[: len(whole) // 2] if damage == "half" else damage)
+        asked = [*release(leaking), "--cache", cache, "--quiet", "--out", tmp_path / "out"]
+        assert call(capsys, "audit", *asked).code == 0
+        written.append((tmp_path / "out" / "findings.csv").read_bytes())
+        assert len(names(cache)) == 4
+    assert len(set(written)) == 1
+
+
+def test_a_cache_that_cannot_be_written(leaking: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").write_text("mine")
+    asked = [*release(leaking), "--cache", tmp_path / "file", "--out", tmp_path / "out"]
+    said = call(capsys, "audit", *asked)
+    assert said.code == 2
+    assert said.err.startswith("vestige: cannot write to the cache")
+    assert names(tmp_path) == ["file"]

@@ -45,9 +45,7 @@ def test_nearest_equals_brute_force(sets: tuple[Float32s, Float32s], k: int) -> 
 
 @CHECK
 @given(two_sets(), st.integers(1, 4), st.sampled_from([1, 40, 200]))
-def test_the_block_size_changes_nothing(
-    sets: tuple[Float32s, Float32s], k: int, size: int
-) -> None:
+def test_the_block_size_changes_nothing(sets: tuple[Float32s, Float32s], k: int, size: int) -> None:
     rows, pool = sets
     groups = np.arange(len(pool)) // 2
     whole, outside = nearest(rows, pool, k), nearest_outside_group(pool, groups, k)

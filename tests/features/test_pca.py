@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_worlds import reference_world
 from sklearn.decomposition import PCA as REFERENCE
 
+from reference_worlds import reference_world
 from vestige.choices import InputError
 from vestige.features.pca import PCA, leading_components, moments
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_worlds import reference_world
 
+from reference_worlds import reference_world
 from vestige.choices import InputError, build
 from vestige.features import EMBEDDERS
 from vestige.features.pixels import Pixels, as_images, local_contrast, shrink
@@ -17,7 +17,9 @@ IMAGES = reference_world("null", 0).unused[:30]
 
 
 @CHECK
-@given(n=st.integers(1, 5), size=st.integers(1, 9), factor=st.integers(1, 6), seed=st.integers(0, 9))
+@given(
+    n=st.integers(1, 5), size=st.integers(1, 9), factor=st.integers(1, 6), seed=st.integers(0, 9)
+)
 def test_an_integer_factor_is_the_mean_over_blocks(
     n: int, size: int, factor: int, seed: int
 ) -> None:

@@ -124,7 +124,7 @@ def test_dicom_and_nifti_say_what_png_says(as_png: Path, as_medical: Path) -> No
     results = []
     for root in (as_png, as_medical):
         roles = {role: root / role for role in ("generated", "used", "unused")}
-        results.append(vestige.audit(**roles, groups=root / "groups.csv"))  # type: ignore[arg-type]
+        results.append(vestige.audit(**roles, groups=root / "groups.csv"))
     png, medical = results
     assert not png.problems
     assert not medical.problems
