@@ -19,7 +19,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, natural_key, peek_size
 from vestige.images.reading import read_images
 from vestige.images.thumbnails import thumbnail
-from vestige.judge import Judgement, decide, judge, test_set
+from vestige.judge import Judgement, check_rate, decide, judge, test_set
 from vestige.manifest import Clock, write_manifest
 from vestige.result import (
     AuditResult,
@@ -121,6 +121,7 @@ def audit(
         grouping = assign_groups(reals, csv=groups, regex=group_regex)
         bag, notes = fill_bag(sets, grouping.labels, mode)
         problems += notes
+        check_rate(bag, false_alarm_rate)
 
     # 3. images -> columns of evidence, one score per image and detector
     with clock.stage("detect"):
@@ -128,7 +129,7 @@ def audit(
 
     # 4. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
-        judgement = judge(columns, plan, bag, false_alarm_rate)
+        judgement = judge(columns, plan, bag)
         suspects = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
@@ -216,14 +217,14 @@ def _score(
 
     reference = sets["reference"].pixels if "reference" in sets else None
     progress("scoring", 0, len(plan))
-    return score_columns(plan, sets["generated"].pixels, reference, bag.images, bag.groups, done)
+    return score_columns(plan, sets["generated"].pixels, reference, bag.images, bag.units, done)
 
 
 def _control(bag: Bag, suspects: Bools, test: SetTest | None, seed: int) -> tuple[Control, ...]:
     if test is None:
         return ()
     rows = suspects | bag.control
-    return run_controls(Comparison(bag.images[rows], suspects[rows], bag.groups[rows], seed))
+    return run_controls(Comparison(bag.images[rows], suspects[rows], bag.units[rows], seed))
 
 
 def _evidence(

@@ -6,6 +6,7 @@ role can move a score.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -35,6 +36,14 @@ class Bag:
     known_used: Bools
     settled: dict[int, str]
     """Judged rows whose answer is already known (a copy of a known image): row -> its role."""
+
+    @cached_property
+    def units(self) -> npt.NDArray[np.int64]:
+        """Groups as numbers [n] in order of first appearance: a group's name moves no result."""
+        _, first, codes = np.unique(self.groups, return_index=True, return_inverse=True)
+        rank = np.empty(len(first), dtype=np.int64)
+        rank[np.argsort(first)] = np.arange(len(first))
+        return rank[codes]
 
 
 def find_mode(used: Any, unused: Any, query: Any) -> Mode:
@@ -83,7 +92,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
                     Problem(
                         f"query/{a}",
                         f"has the pixels of {known}/{b}: its status is known to be {known}, "
-                        "it was not judged",
+                        "it is answered from that",
                         "warning",
                     )
                     for a, b in _shared(sets["query"], sets[known])

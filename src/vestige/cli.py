@@ -5,8 +5,6 @@ Exit codes: 0 done, 2 bad usage or input, 3 gate closed, 4 gate undecided.
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -14,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.audit import Progress, audit
+from vestige.audit import audit
 from vestige.choices import Choice, InputError
 from vestige.result import AuditResult
+from vestige.terminal import output, progress_bars, tell, write
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -95,7 +94,7 @@ def audit_command(
         folders = open_imageclef(imageclef) | folders
     if "generated" not in folders:
         raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
-    with _output(out), _progress(quiet) as progress:
+    with output(out), progress_bars(quiet) as progress:
         result = audit(
             folders["generated"],
             folders.get("used"),
@@ -113,7 +112,7 @@ def audit_command(
             progress=progress,
         )
         report = result.save(out)
-    _tell(result, report, quiet, as_json)
+    tell(result, report, quiet, as_json)
     return GATE[result.verdict.leak] if gate else 0
 
 
@@ -129,7 +128,7 @@ def demo(
     """Audit one leaking and one clean set of embedded CT-like phantoms."""
     from vestige.worlds.embedded import write_demo
 
-    with _output(out), _progress(quiet) as progress:
+    with output(out), progress_bars(quiet) as progress:
         progress("drawing phantoms", 0, 1)
         asked = write_demo(out, seed)
         progress("drawing phantoms", 1, 1)
@@ -145,7 +144,7 @@ def demo(
             report = result.save(out / name)
             if not quiet and not as_json:
                 print(f"The {name} set:")
-            _tell(result, report, quiet, as_json)
+            tell(result, report, quiet, as_json)
 
 
 @app.command()
@@ -161,7 +160,7 @@ def export(
     """Write a challenge submission from a result."""
     from vestige.challenge import export_run
 
-    _write(out, export_run(AuditResult.load(result), format_, header, balanced))
+    write(out, export_run(AuditResult.load(result), format_, header, balanced))
 
 
 @app.command()
@@ -202,7 +201,7 @@ def report(
     """Make the report again from result.json."""
     from vestige.report import render_html
 
-    _write(out, render_html(AuditResult.load(result), redact=redact))
+    write(out, render_html(AuditResult.load(result), redact=redact))
 
 
 @app.command("list")
@@ -287,88 +286,6 @@ def _window(text: str) -> tuple[float, float]:
     if width <= 0:
         raise InputError(f"--window needs a positive width, not {width:g}.")
     return centre, width
-
-
-def _tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None:
-    if as_json:
-        answer = {"leak": result.verdict.leak, "reason": result.verdict.reason}
-        named = sum(f.verdict == "used" for f in result.findings)
-        print(
-            json.dumps(answer | {"why": result.verdict.why, "used": named, "report": str(report)})
-        )
-        return
-    if quiet:
-        return
-    named = sum(finding.verdict == "used" for finding in result.findings)
-    print(f"Leak {result.verdict.leak}: {result.verdict.why}")
-    print(f"{named} of {len(result.findings)} images judged used. Report: {report}")
-    worst = [problem for problem in result.problems if problem.severity == "error"]
-    if worst:
-        print(f"{len(worst)} file(s) could not be read; see problems in the report.")
-
-
-def _write(out: Path, text: str) -> None:
-    partial = out.with_name(f".{out.name}.tmp")
-    try:
-        try:
-            # a file name that is not UTF-8 is written escaped, as in result.json
-            partial.write_bytes(text.encode("utf-8", errors="backslashreplace"))
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
-
-
-@contextmanager
-def _output(folder: Path) -> Iterator[None]:
-    """Refuse an unwritable folder before hours of work; leave none behind after an error."""
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    try:
-        _probe(folder)
-        yield
-    except BaseException:
-        for place in made:
-            if place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
-        raise
-
-
-def _probe(folder: Path) -> None:
-    file = folder / ".vestige-probe"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        file.unlink()
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Progress]:
-    """Progress bars on stderr when a person is watching."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda stage, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    layout = (
-        TextColumn("{task.description:>18}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*layout, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def progress(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield progress
 
 
 if __name__ == "__main__":

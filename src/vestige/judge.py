@@ -39,23 +39,24 @@ class Judgement:
     combination: str
 
 
-def judge(columns: Floats, plan: Sequence[Column], bag: Bag, false_alarm_rate: float) -> Judgement:
-    """One score per judged image and, when there are controls, a valid p-value.
+def check_rate(bag: Bag, false_alarm_rate: float) -> None:
+    """Refuse a rate that so few controls cannot show; without controls nothing is asked of it."""
+    controls = int(bag.control.sum())
+    if controls:
+        n_groups = len(np.unique(bag.units[bag.control]))
+        require_resolution(
+            false_alarm_rate, n_groups, "images" if n_groups == controls else "groups"
+        )
 
-    Raises
-    ------
-    InputError
-        When the asked rate is below what so many controls can show.
-    """
+
+def judge(columns: Floats, plan: Sequence[Column], bag: Bag) -> Judgement:
+    """One score per judged image and, when there are controls, a valid p-value."""
     weights = np.array([column.weight for column in plan])
     judged, control = bag.judged, bag.control
     if not control.any():
         pooled = pooled_rank_score(columns[judged], weights)
         return Judgement(pooled, np.empty(0), None, None, None, "rank average, uncalibrated")
-    n_groups = len(np.unique(bag.groups[control]))
-    one_each = n_groups == int(control.sum())
-    require_resolution(false_alarm_rate, n_groups, "images" if one_each else "groups")
-    groups, control_groups = bag.groups[judged], bag.groups[control]
+    groups, control_groups = bag.units[judged], bag.units[control]
     scores, p_values, control_scores = rank_average(
         columns[judged], columns[control], weights, groups, control_groups
     )
@@ -69,9 +70,10 @@ def judge(columns: Floats, plan: Sequence[Column], bag: Bag, false_alarm_rate: f
             weights,
             groups,
             control_groups,
-            bag.groups[used],
+            bag.units[used],
         )
-    singletons = one_each and len(np.unique(groups)) == len(groups)
+    everyone = np.concatenate([groups, control_groups])
+    singletons = len(np.unique(everyone)) == len(everyone)
     # several images of a patient have dependent p-values: Yekutieli's bound needs no assumption
     q_values = benjamini_hochberg(p_values) if singletons else benjamini_yekutieli(p_values)
     combination = "rank average" if stack is None else "rank average, p-values from the stack"
@@ -97,7 +99,7 @@ def test_set(
         return None
     weights = np.array([column.weight for column in plan])
     rows = suspects | bag.control
-    evidence, is_suspect, groups = columns[rows], suspects[rows], bag.groups[rows]
+    evidence, is_suspect, groups = columns[rows], suspects[rows], bag.units[rows]
     # the combination is tested beside its columns, by the same permutations
     tested = np.column_stack([pooled_rank_score(evidence, weights), evidence])
     each, adjusted = set_tests(tested, is_suspect, groups, seed=seed)
@@ -178,8 +180,8 @@ def decide(
 
 
 def _enough_labels(bag: Bag) -> bool:
-    used = len(np.unique(bag.groups[bag.known_used]))
-    unused = len(np.unique(bag.groups[bag.control]))
+    used = len(np.unique(bag.units[bag.known_used]))
+    unused = len(np.unique(bag.units[bag.control]))
     return min(used, unused) >= STACK_GROUPS
 
 

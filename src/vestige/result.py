@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from vestige.choices import InputError
 from vestige.decode import decode
+from vestige.spreadsheet import cell, number
 
 SCHEMA_VERSION = 1
 FINDING_VERDICTS = ("used", "no evidence", "uncalibrated")
 Role = Literal["query", "used"]
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
@@ -207,15 +207,15 @@ class AuditResult:
         out = io.StringIO()
         writer = csv.writer(out)  # CRLF (RFC 4180), so that names with a CR are quoted too
         writer.writerow(
-            ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(_cell, columns)]
+            ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(cell, columns)]
             + ["nearest_generated", "similarity"]
         )
         for f in self.findings:
             near = f.evidence[0] if f.evidence else None
             numbers = [f.score, f.p_value, f.q_value, *(f.columns.get(c) for c in columns)]
             writer.writerow(
-                [_cell(f.id), _cell(f.group), f.role, f.verdict, *map(_number, numbers)]
-                + ([_cell(near.generated), _number(near.similarity)] if near else ["", ""])
+                [cell(f.id), cell(f.group), f.role, f.verdict, *map(number, numbers)]
+                + ([cell(near.generated), number(near.similarity)] if near else ["", ""])
             )
         return out.getvalue()
 
@@ -259,8 +259,7 @@ class AuditResult:
                 # a file name that is not UTF-8 becomes \udcXX: in JSON its own escape
                 data = text.encode("utf-8", errors="backslashreplace")
                 partial[name].write_bytes(data)
-            for name in texts:
-                partial[name].replace(folder / name)
+            _replace_all({partial[name]: folder / name for name in texts})
         except OSError as error:
             raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
         finally:
@@ -268,6 +267,21 @@ class AuditResult:
                 if leftover.exists():
                     leftover.unlink()
         return folder / "report.html"
+
+
+def _replace_all(moves: dict[Path, Path]) -> None:
+    """Move files in this order; when it breaks off midway, the last (result.json) is removed.
+
+    An older result.json must not stand beside a newer report.
+    """
+    moved = 0
+    try:
+        for source, target in moves.items():
+            source.replace(target)
+            moved += 1
+    finally:
+        if 0 < moved < len(moves):
+            list(moves.values())[-1].unlink(missing_ok=True)
 
 
 def strongest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -329,15 +343,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text!s:.40} is not a finite number")
     return number
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else repr(float(value))
-
-
-def _cell(text: str) -> str:
-    """Neutralise spreadsheet formulas: a text cell must not start like one.
-
-    A leading apostrophe is doubled, so that dropping one apostrophe gives the name back.
-    """
-    return "'" + text if text.startswith(_FORMULA_STARTS) else text

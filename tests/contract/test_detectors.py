@@ -208,7 +208,7 @@ def test_building_only_stores(name: str, small: ReferenceWorld) -> None:
     first.fit(small.generated, unused=small.reference)
     assert repr(first) == shown
     assert first == second  # equal settings; what was learned is not compared
-    assert DETECTORS[name].build(size=16) != second
+    assert DETECTORS[name].build(size=24) != second
 
 
 @every_detector
@@ -245,7 +245,9 @@ def test_every_column_can_be_built_and_scored(
             plan, small.generated, reference, bag, np.arange(len(bag)), seen.__setitem__
         )
         assert columns.shape == (len(bag), len(plan))
-        assert list(seen) == [column.name for column in plan] == list(fitted)
+        names = [column.name for column in plan]
+        assert sorted(seen) == sorted(names)  # columns may be computed side by side
+        assert sorted(fitted) == sorted(names)
         assert np.isfinite(columns).all()
 
 

@@ -119,7 +119,7 @@ def test_two_shifted_gaussians_give_the_analytic_slope() -> None:
 
 
 def test_the_ratio_is_the_difference_of_two_scipy_densities() -> None:
-    space = PCA(dims=16).fit_pair(G, R)
+    space = PCA(dims=16, size=16).fit_pair(G, R)
     g, r, x = (space.transform(images).astype(np.float64) for images in (G, R, X))
     wanted = gaussian_kde(g.T).logpdf(x.T) - gaussian_kde(r.T).logpdf(x.T)
     found = DensityRatio().fit(G, unused=R).score_samples(X)
@@ -135,7 +135,7 @@ def test_two_equal_sets_score_0() -> None:
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_knn_ratio_by_hand(k: int) -> None:
-    space = PCA(dims=16).fit_pair(G, R)
+    space = PCA(dims=16, size=16).fit_pair(G, R)
     g, r, x = (space.transform(images).astype(np.float64) for images in (G, R, X))
     to_g = np.sort(np.linalg.norm(x[:, None] - g[None], axis=2), axis=1)[:, k - 1]
     to_r = np.sort(np.linalg.norm(x[:, None] - r[None], axis=2), axis=1)[:, k - 1]
@@ -145,7 +145,7 @@ def test_knn_ratio_by_hand(k: int) -> None:
 
 
 def test_few_reference_images_limit_the_components() -> None:
-    space = PCA(dims=4).fit_pair(G, R[:20])  # a fifth of the reference
+    space = PCA(dims=4, size=16).fit_pair(G, R[:20])  # a fifth of the reference
     g, r, x = (space.transform(images).astype(np.float64) for images in (G, R[:20], X))
     to_g, to_r = (np.linalg.norm(x[:, None] - s[None], axis=2).min(axis=1) for s in (g, r))
     wanted = 4 * (np.log(to_r) - np.log(to_g)) + np.log(20 / 150)

@@ -18,7 +18,7 @@ DIMS = 16
 
 def distances() -> tuple[Floats, Floats]:
     """[queries, generated] and [reference, generated] on 16 components, float64."""
-    space = PCA(dims=DIMS).fit_pair(G, R)
+    space = PCA(dims=DIMS, size=16).fit_pair(G, R)
     x, r, g = (space.transform(images).astype(np.float64) for images in (X, R, G))
     return (
         np.array([[np.linalg.norm(a - b) for b in g] for a in x]),
@@ -40,7 +40,7 @@ def test_equals_a_loop(quantile: float) -> None:
 
 
 def test_the_bag_form_takes_its_radius_from_the_bag() -> None:
-    space = PCA(dims=DIMS).fit_pair(G, X)
+    space = PCA(dims=DIMS, size=16).fit_pair(G, X)
     x, g = (space.transform(images).astype(np.float64) for images in (X, G))
     d = np.sqrt(((x[:, None] - g[None]) ** 2).sum(axis=2))
     radius = np.median(d.min(axis=1))
@@ -50,7 +50,8 @@ def test_the_bag_form_takes_its_radius_from_the_bag() -> None:
 
 def inside(rows: Floats, pool: Floats, radius: float, form: Any = "log") -> Floats:
     ball = MonteCarloBall(form=form)
-    return ball._inside(rows.astype(np.float32), pool.astype(np.float32), radius)
+    found: Floats = ball._inside(rows.astype(np.float32), pool.astype(np.float32), radius)
+    return found
 
 
 RNG = np.random.default_rng(5)

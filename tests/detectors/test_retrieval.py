@@ -53,6 +53,21 @@ def test_counts_in_a_bag_equal_a_loop() -> None:
     np.testing.assert_allclose(found, wanted - 1e-6 * nearest_generated(), rtol=1e-6, atol=1e-11)
 
 
+def test_an_image_ties_with_its_duplicates() -> None:
+    # a rival is only nearer if it is strictly nearer, so a verbatim copy of x takes nothing away
+    doubled = np.concatenate([R, X[:6]])
+    wanted = np.array([(ranks(x, doubled, G) == 1).sum() for x in X])
+    assert wanted[:6].max() > 0
+    found = RetrievalCount().fit(G, unused=doubled).score_samples(X)
+    np.testing.assert_array_equal(np.round(found), wanted)
+    bag = np.concatenate([X, X[:6]])
+    wanted = np.array([(ranks(x, np.delete(bag, i, 0), G) == 1).sum() for i, x in enumerate(bag)])
+    found = RetrievalCount().fit(G).score_pool(bag)
+    np.testing.assert_array_equal(np.round(found), wanted)
+    ranked = MeanRank(summary="mean").fit(G, unused=doubled).score_samples(X)
+    np.testing.assert_allclose(ranked, [-ranks(x, doubled, G).mean() for x in X], rtol=1e-6)
+
+
 SUMMARIES: dict[str, Any] = {
     "mean": lambda r: -r.mean(),
     "log": lambda r: -np.log(r).mean(),

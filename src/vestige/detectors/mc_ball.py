@@ -26,7 +26,8 @@ class MonteCarloBall:
     Parameters
     ----------
     dims : int
-        Principal components at `size` px (16 hold them as well as 32 do), fitted on the generated set and the reference with equal weight.
+        Principal components at `size` px (16 hold them as well as 32 do), fitted on the generated
+        set and the reference with equal weight.
     quantile : float, 0..1
         The radius is this quantile of the reference's distances to the generated set.
     pool_quantile : float, 0..1

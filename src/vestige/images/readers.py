@@ -164,6 +164,8 @@ def read_file(path: str | os.PathLike[str], window: Window | None = None) -> lis
 
 def peek_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Height and width of the images of one file, from its header alone."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise NotAnImage("is not a regular file")  # a pipe would be waited for
     kind = format_of_name(path) or format_of_content(path)
     if kind in ("npy", "npz"):
         from vestige.images.arrays import array_shape
