@@ -14,6 +14,7 @@ import typer
 
 from vestige.audit import audit
 from vestige.choices import Choice, InputError
+from vestige.engine import keep_freed_memory
 from vestige.result import AuditResult
 from vestige.terminal import output, progress_bars, tell, write
 from vestige.version import __version__
@@ -234,6 +235,7 @@ def before_command(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error a user can mend is one line on stderr and exit code 2."""
     # click's exceptions, from wherever typer has them: newer versions bring click within
+    keep_freed_memory()
     usage_error: Any = sys.modules[typer.BadParameter.__module__].ClickException
     try:
         code = app(args=arguments, standalone_mode=False)

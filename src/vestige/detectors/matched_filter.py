@@ -55,20 +55,34 @@ def whitening(rows: Float32s, ridge: float) -> Whitening:
     return Whitening(mean.astype(np.float32), (vectors / scale).astype(np.float32))
 
 
-def cosine_summary(
-    rows: Float32s, generated: Float32s, filters: Whitening, top: int, aggregate: Aggregate
-) -> Floats:
-    """Summarise the cosines of whitened rows [n, p] with the generated set [m, D], streamed."""
+def top_cosines(
+    rows: Float32s, generated: Float32s, filters: Whitening, k: int
+) -> tuple[Float32s, Ints]:
+    """The k largest cosines of whitened rows [n, p] with the generated set [m, D], streamed.
+
+    Returns
+    -------
+    cosines : [n, k], descending
+    indices : [n, k], rows of `generated`; of equal cosines the lower row first
+    """
     best = np.empty((len(rows), 0), dtype=np.float32)
+    index = np.empty((len(rows), 0), dtype=np.int64)
+    for start in range(0, len(generated), step := _block_rows(rows, generated)):
+        cosines = rows @ filters.apply(generated[start : start + step]).T
+        local = _largest_at(cosines, k)
+        best = np.hstack([best, np.take_along_axis(cosines, local, axis=1)])
+        index = np.hstack([index, local + start])
+    order = np.lexsort((index, -best), axis=1)[:, :k]
+    return np.take_along_axis(best, order, axis=1), np.take_along_axis(index, order, axis=1)
+
+
+def log_sum_exp_cosines(rows: Float32s, generated: Float32s, filters: Whitening) -> Floats:
+    """Log sum over the generated set of exp(cosine / .1), [n], streamed."""
     total = np.zeros(len(rows))
     for start in range(0, len(generated), step := _block_rows(rows, generated)):
         cosines = rows @ filters.apply(generated[start : start + step]).T
-        if aggregate == "top":
-            best = np.hstack([best, _largest(cosines, top)])
-        else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
-            total += np.exp(cosines / np.float32(TEMPERATURE)).sum(axis=1, dtype=np.float64)
-    if aggregate == "top":
-        return np.asarray(np.sort(_largest(best, top), axis=1).mean(axis=1, dtype=np.float64))
+        # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
+        total += np.exp(cosines / np.float32(TEMPERATURE)).sum(axis=1, dtype=np.float64)
     return np.log(total)
 
 
@@ -114,7 +128,9 @@ class MatchedFilter:
         generated = fitted(self.generated_, "matched_filter")
         filters = whitening(self._rows(reference_of(self.reference_, "matched_filter")), self.ridge)
         rows = filters.apply(self._rows(as_images(images)))
-        return cosine_summary(rows, generated, filters, self.top, self.aggregate)
+        if self.aggregate == "logsumexp":
+            return log_sum_exp_cosines(rows, generated, filters)
+        return _mean(top_cosines(rows, generated, filters, self.top)[0])
 
     def _rows(self, images: Images) -> Float32s:
         small = shrink(images, self.size)
@@ -131,21 +147,25 @@ class MatchedFilterPool(MatchedFilter):
     """
 
     ridge: float = 0.1
-    _last: tuple[Images, Float32s, Whitening] | None = field(
+    _near: tuple[Images, Float32s, Ints] | None = field(
         init=False, default=None, repr=False, compare=False
     )
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference, if any; `used` is ignored."""
-        self._last = None
+        self._near = None
         return super().fit(generated, used, unused)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
         generated = fitted(self.generated_, "matched_filter_pool")
-        self._last = None  # the caller may have changed the array in place since
-        rows, filters = self._whiten(as_images(pool))
-        return cosine_summary(rows, generated, filters, self.top, self.aggregate)
+        bag = as_images(pool)
+        rows, filters = self._whiten(bag)
+        if self.aggregate == "logsumexp":
+            return log_sum_exp_cosines(rows, generated, filters)
+        cosines, index = top_cosines(rows, generated, filters, self.top)
+        self._near = (bag, cosines, index)  # the evidence behind the score, for nearest_pool
+        return _mean(cosines)
 
     def score_samples(self, images: Any) -> Floats:
         """Score a bag of its own; prefer `score_pool` with the controls in the bag."""
@@ -154,39 +174,27 @@ class MatchedFilterPool(MatchedFilter):
     def nearest_pool(self, pool: Any, k: int) -> tuple[Floats, Ints]:
         """The k generated images with the largest whitened cosine: cosines and rows, [n, k]."""
         generated = fitted(self.generated_, "matched_filter_pool")
-        rows, filters = self._whiten(as_images(pool))
-        k = min(k, len(generated))
-        best = np.empty((len(rows), 0), dtype=np.float32)
-        index = np.empty((len(rows), 0), dtype=np.int64)
-        for start in range(0, len(generated), step := _block_rows(rows, generated)):
-            cosines = rows @ filters.apply(generated[start : start + step]).T
-            local = _largest_at(cosines, k)
-            best = np.hstack([best, np.take_along_axis(cosines, local, axis=1)])
-            index = np.hstack([index, local + start])
-        order = np.lexsort((index, -best), axis=1)[:, :k]
-        return (
-            np.take_along_axis(best, order, axis=1).astype(np.float64),
-            np.take_along_axis(index, order, axis=1),
-        )
+        bag = as_images(pool)
+        if self._near is not None and self._near[0] is bag and k <= self.top:
+            cosines, index = self._near[1:]
+        else:
+            rows, filters = self._whiten(bag)
+            cosines, index = top_cosines(rows, generated, filters, k)
+        return cosines[:, :k].astype(np.float64), index[:, :k]
 
-    def _whiten(self, pool: Images) -> tuple[Float32s, Whitening]:
-        if self._last is not None and self._last[0] is pool:
-            return self._last[1], self._last[2]  # the same bag, asked for its nearest images
-        rows = self._rows(pool)
-        bag = rows
+    def _whiten(self, bag: Images) -> tuple[Float32s, Whitening]:
+        rows = self._rows(bag)
+        everyone = rows
         if self.reference_ is not None:
             reference = self._rows(self.reference_)
             same_width(rows.shape[1], reference.shape[1])
-            bag = np.concatenate([rows, reference])
-        filters = whitening(bag, self.ridge)
-        self._last = (pool, filters.apply(rows), filters)
-        return self._last[1], self._last[2]
+            everyone = np.concatenate([rows, reference])
+        filters = whitening(everyone, self.ridge)
+        return filters.apply(rows), filters
 
 
-def _largest(values: Float32s, k: int) -> Float32s:
-    if values.shape[1] <= k:
-        return values
-    return np.partition(values, -k, axis=1)[:, -k:]
+def _mean(cosines: Float32s) -> Floats:
+    return np.asarray(cosines.mean(axis=1, dtype=np.float64))
 
 
 def _largest_at(values: Float32s, k: int) -> Ints:

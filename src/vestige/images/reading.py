@@ -17,8 +17,7 @@ from vestige.images.cache import read_shard_cached
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, flag_problems, in_series_order
 from vestige.images.listing import Source, list_files, source_root
-from vestige.images.preprocess import to_working
-from vestige.images.shards import Shard, read_shard, record_of, stacked
+from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.result import Problem
 
 SHARD_FILES = 64
@@ -132,7 +131,7 @@ def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
     records = tuple(record_of(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames))
-    pixels = stacked([to_working(frame.stored, size) for frame in frames], size)
+    pixels = to_working_batch([frame.stored for frame in frames], size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)
 

@@ -3,16 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
-from vestige.images.preprocess import to_working
+from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
 from vestige.result import Problem
 from vestige.types import Images
+
+Stored: TypeAlias = npt.NDArray[Any]
+"""An image [h, w] as its file stores it: uint8, uint16 or float32."""
+BATCH = 8
+"""Images shrunk at once: half a megabyte of 256 x 256 levels stays in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,21 +53,43 @@ def read_shard(
     InputError
         Only where no file of that kind could be read: a package is missing.
     """
-    pixels, records, problems = [], [], []
+    pixels: list[Images] = []
+    records: list[Record] = []
+    problems: list[Problem] = []
+    waiting: list[Stored] = []
     for identifier, path in paths:
         try:
             frames = read_file(path, window)
-            rows = [
-                record_of(f, identifier, str(path), k, len(frames)) for k, f in enumerate(frames)
-            ]
-            small = [to_working(frame.stored, size) for frame in frames]
         except Unreadable as error:
             harmless = isinstance(error, NotAnImage)
             problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
             continue
-        records += rows
-        pixels += small
-    return Shard(stacked(pixels, size), tuple(records), tuple(problems), len(paths))
+        for k, frame in enumerate(frames):
+            records.append(record_of(frame, identifier, str(path), k, len(frames)))
+            if len(waiting) == BATCH or (waiting and not _alike(waiting[0], frame.stored)):
+                pixels.append(to_working_batch(waiting, size))
+                waiting = []
+            waiting.append(frame.stored)
+    if waiting:
+        pixels.append(to_working_batch(waiting, size))
+    joined = np.concatenate(pixels) if pixels else np.zeros((0, size, size), np.float32)
+    return Shard(joined, tuple(records), tuple(problems), len(paths))
+
+
+def to_working_batch(images: Sequence[Stored], size: int) -> Images:
+    """`to_working` of images [h, w] of one shape and type -> [n, size, size].
+
+    The common case, a square image and an integer factor, is one step for all: few calls of NumPy
+    on much memory leave the interpreter lock to the other decoding threads.
+    """
+    height, width = images[0].shape
+    if height == width and height != size and height % size == 0:
+        return area_average(np.stack(images), height // size)
+    return np.stack([to_working(image, size) for image in images])
+
+
+def _alike(one: Stored, other: Stored) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype
 
 
 def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> Record:
@@ -80,8 +108,3 @@ def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> R
         series=frame.series,
         position=frame.position,
     )
-
-
-def stacked(images: list[Any], size: int) -> Images:
-    """Images of one size as one array, also when there are none."""
-    return np.stack(images) if images else np.zeros((0, size, size), np.float32)

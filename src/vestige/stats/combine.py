@@ -44,7 +44,8 @@ def rank_average(
     scores : [n]
         Normal score of the weighted mean rank; compares across judged images.
     p_values : [n]
-        Valid one by one, from 1 / (control groups + 1).
+        From 1 / (control groups + 1). Each is exact with one image per group or one column; with
+        several of both it is nearly so, because the judged image counts as a group of its own.
     control_scores : [c]
         Normal scores of the controls among themselves, for charts.
     """
