@@ -225,7 +225,7 @@ def _adjusted(p: Floats, method: Literal["bh", "by"]) -> Floats:
     ranks = np.arange(p.size, 0, -1)
     penalty = (1.0 / ranks).sum() if method == "by" else 1.0
     q = np.empty(p.size)
-    q[order] = np.minimum(np.minimum.accumulate(p[order] * penalty * p.size / ranks), 1.0)
+    q[order] = np.minimum(np.minimum.accumulate(p[order] * (p.size / ranks) * penalty), 1.0)
     return q
 
 
