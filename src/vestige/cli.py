@@ -15,8 +15,9 @@ import typer
 from vestige.audit import audit
 from vestige.choices import Choice, InputError
 from vestige.engine import keep_freed_memory
+from vestige.files import write_together
 from vestige.result import AuditResult
-from vestige.terminal import output, progress_bars, tell, write
+from vestige.terminal import output, progress_bars, tell
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -161,7 +162,7 @@ def export(
     """Write a challenge submission from a result."""
     from vestige.challenge import export_run
 
-    write(out, export_run(AuditResult.load(result), format_, header, balanced))
+    write_together({out: export_run(AuditResult.load(result), format_, header, balanced)})
 
 
 @app.command()
@@ -202,7 +203,7 @@ def report(
     """Make the report again from result.json."""
     from vestige.report import render_html
 
-    write(out, render_html(AuditResult.load(result), redact=redact))
+    write_together({out: render_html(AuditResult.load(result), redact=redact)})
 
 
 @app.command("list")

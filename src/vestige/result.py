@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from vestige.choices import InputError
 from vestige.decode import decode
+from vestige.files import write_together
 from vestige.spreadsheet import cell, number
 
 SCHEMA_VERSION = 1
@@ -252,36 +253,12 @@ class AuditResult:
             "result.json": self.to_json(),  # last: its presence says that the rest is complete
         }
         folder = Path(out)
-        partial = {name: folder / f".{name}.{os.getpid()}.tmp" for name in texts}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, text in texts.items():
-                # a file name that is not UTF-8 becomes \udcXX: in JSON its own escape
-                data = text.encode("utf-8", errors="backslashreplace")
-                partial[name].write_bytes(data)
-            _replace_all({partial[name]: folder / name for name in texts})
         except OSError as error:
             raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-        finally:
-            for leftover in partial.values():
-                if leftover.exists():
-                    leftover.unlink()
+        write_together({folder / name: text for name, text in texts.items()})
         return folder / "report.html"
-
-
-def _replace_all(moves: dict[Path, Path]) -> None:
-    """Move files in this order; when it breaks off midway, the last (result.json) is removed.
-
-    An older result.json must not stand beside a newer report.
-    """
-    moved = 0
-    try:
-        for source, target in moves.items():
-            source.replace(target)
-            moved += 1
-    finally:
-        if 0 < moved < len(moves):
-            list(moves.values())[-1].unlink(missing_ok=True)
 
 
 def strongest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -31,20 +31,6 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None:
         print(f"{len(worst)} file(s) could not be read; see problems in the report.")
 
 
-def write(out: Path, text: str) -> None:
-    """Write one file, whole or not at all."""
-    partial = out.with_name(f".{out.name}.tmp")
-    try:
-        try:
-            # a file name that is not UTF-8 is written escaped, as in result.json
-            partial.write_bytes(text.encode("utf-8", errors="backslashreplace"))
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
-
-
 @contextmanager
 def output(folder: Path) -> Iterator[None]:
     """Refuse an unwritable folder before hours of work; leave none behind after an error."""
