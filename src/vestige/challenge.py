@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from vestige.choices import InputError, build
+from vestige.images.listing import natural_key
 from vestige.result import AuditResult, Estimate
 from vestige.runfile import (
     FORMATS,
     RunFormat,
     bare_name,
-    natural_key,
     read_run,
     refuse_collisions,
     validate_run,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vestige.choices import Choice, InputError, build
+from vestige.images.listing import natural_key
 from vestige.stats.groups import some_names
 
 # Longest first, so that "scan.nii.gz" loses both.
@@ -43,16 +44,6 @@ FORMATS: dict[str, Choice[RunFormat]] = {
         lambda: RunFormat("imageclef2023", None, extension=False),
     ),
 }
-
-
-def natural_key(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Sort key that puts "img_2" before "img_10"; equal numbers fall back on the text."""
-    parts = []
-    for part in re.split(r"([0-9]+)", text):
-        digits = part.lstrip("0") if part.isascii() and part.isdigit() else None
-        # numbers by their length first: no conversion, so no limit on the digits
-        parts.append((1, 0, part) if digits is None else (0, len(digits), digits))
-    return tuple(parts), text
 
 
 def bare_name(image_id: str) -> str:

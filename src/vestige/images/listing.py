@@ -121,11 +121,16 @@ def peek_size(sources: Iterable[Source]) -> int:
 
 def natural_key(identifier: str) -> tuple[Any, ...]:
     """Sort key by which "s2/img_10" follows "s2/img_9"; total, so ties cannot depend on luck."""
-    parts = tuple(
-        tuple(int(p) if k % 2 else p for k, p in enumerate(re.split(r"(\d+)", part)))
-        for part in identifier.split("/")
-    )
+    parts = tuple(tuple(map(_chunk, re.split(r"([0-9]+)", p))) for p in identifier.split("/"))
     return parts, identifier
+
+
+def _chunk(text: str) -> tuple[int, int, str]:
+    if not (text.isascii() and text.isdigit()):
+        return 1, 0, text
+    digits = text.lstrip("0")
+    # numbers by their length first: no conversion, so no limit on the digits
+    return 0, len(digits), digits
 
 
 def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
