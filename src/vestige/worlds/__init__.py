@@ -1,16 +1,51 @@
 """Generators to test an audit on, and worlds: reals and a generated set with known truth."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol, Self
 
-from vestige.choices import Choice
+from vestige.choices import Choice, InputError
 from vestige.types import Images
+
+Figures = Mapping[str, float | str]
+
+
+class Progress(Protocol):
+    """Told how far a stage is: name, steps done, steps in all."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report one step."""
+        ...
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
 
 
 class Generator(Protocol):
     """Makes images like those it was fitted on; both steps are determined by their seed."""
 
-    def fit(self, images: Images, seed: int = 0) -> Self:
-        """Learn from training images, float32 [n, h, w] in 0..1."""
+    @property
+    def figures(self) -> Figures:
+        """What training took: steps, seconds, ...; empty for generators that do not train."""
+        ...
+
+    def fit(
+        self,
+        images: Images,
+        seed: int = 0,
+        *,
+        strangers: Images | None = None,
+        folder: Path | None = None,
+        progress: Progress = quiet,
+    ) -> Self:
+        """Learn from training images, float32 [n, h, w] in 0..1.
+
+        `strangers` are reals that took no part, for generators that want some; `folder` keeps
+        checkpoints, and training goes on from there when the same settings and images come again.
+        """
         ...
 
     def sample(self, m: int, seed: int = 0) -> Images:
@@ -18,12 +53,58 @@ class Generator(Protocol):
         ...
 
 
-def _copier(**options: Any) -> Generator:
-    from vestige.worlds.copier import Copier
+@dataclass(frozen=True)
+class GeneratorChoice(Choice[Generator]):
+    """A generator: whether it trains, wants strangers, and may return training images verbatim."""
 
-    return Copier(**options)
+    trains: bool = False
+    strangers: bool = False
+    copies: bool = False
 
 
-GENERATORS: dict[str, Choice[Generator]] = {
-    "copier": Choice("near-copies of a set share of training images, the rest fresh", _copier),
+def _deep(module: str, name: str, **options: Any) -> Generator:
+    try:
+        made = import_module(f"vestige.worlds.{module}")
+    except ImportError as error:
+        raise InputError(
+            f"generator {module!r} needs {error.name}: pip install 'vestige[deep]'."
+        ) from error
+    generator: Generator = getattr(made, name)(**options)
+    return generator
+
+
+def _plain(module: str, name: str, **options: Any) -> Generator:
+    generator: Generator = getattr(import_module(f"vestige.worlds.{module}"), name)(**options)
+    return generator
+
+
+GENERATORS: dict[str, GeneratorChoice] = {
+    "copier": GeneratorChoice(
+        "near-copies of a set share of training images, the rest fresh",
+        lambda **options: _plain("copier", "Copier", **options),
+        strangers=True,
+        copies=True,
+    ),
+    "pca_gaussian": GeneratorChoice(
+        "draws of a Gaussian on the first principal components: knows no single image",
+        lambda **options: _plain("pca_gaussian", "PcaGaussian", **options),
+    ),
+    "vae": GeneratorChoice(
+        "variational auto-encoder",
+        lambda **options: _deep("vae", "Vae", **options),
+        extra="deep",
+        trains=True,
+    ),
+    "gan": GeneratorChoice(
+        "residual GAN: hinge loss, spectral norm, differentiable augmentation, weight average",
+        lambda **options: _deep("gan", "Gan", **options),
+        extra="deep",
+        trains=True,
+    ),
+    "diffusion": GeneratorChoice(
+        "diffusion model: v-prediction U-Net, cosine schedule, DDIM sampling",
+        lambda **options: _deep("diffusion", "Diffusion", **options),
+        extra="deep",
+        trains=True,
+    ),
 }

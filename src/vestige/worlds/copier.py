@@ -1,6 +1,7 @@
 """A generator whose leak is set by hand: a share of its samples are near-copies."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import ndimage
 
 from vestige.choices import InputError
 from vestige.types import Float32s, Images, Ints
+from vestige.worlds import Progress, quiet
 
 COMPONENTS = 16  # of the Gaussian that makes fresh images when no strangers are given
 WARP = 0.02  # sd of the warp of fresh images, as a share of their side
@@ -47,6 +49,7 @@ class Copier:
     shift: float = 0.01
     blur: float = 0.5
     noise: float = 0.01
+    figures: dict[str, float | str] = field(init=False, default_factory=dict, repr=False)
     images_: Images | None = field(init=False, default=None, repr=False)
     strangers_: Images | None = field(init=False, default=None, repr=False)
 
@@ -54,7 +57,10 @@ class Copier:
         self,
         images: npt.NDArray[Any],
         seed: int = 0,
+        *,
         strangers: npt.NDArray[Any] | None = None,
+        folder: Path | None = None,
+        progress: Progress = quiet,
     ) -> Self:
         """Keep the training images (a copier has nothing to learn; `seed` changes nothing).
 
@@ -68,7 +74,7 @@ class Copier:
         InputError
             For arrays of another kind, too few images, or an option out of its range.
         """
-        del seed
+        del seed, folder, progress
         for name, high in (("share", 1.0), ("rotation", 180.0), ("shift", 1.0)):
             if not 0 <= getattr(self, name) <= high:
                 raise InputError(f"{name} must lie in 0..{high:g}, it is {getattr(self, name)}.")

@@ -1,0 +1,277 @@
+"""A small residual GAN: hinge loss, spectral norm, differentiable augmentation, weight average.
+
+Sources: Miyato et al. 2018 (spectral norm, hinge, residual blocks; arXiv:1802.05957), Zhao et al.
+2020 (differentiable augmentation, arXiv:2006.10738), Yazici et al. 2019 (weight average,
+arXiv:1806.04498).
+"""
+
+import copy
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+from vestige.choices import InputError
+from vestige.types import Images
+from vestige.worlds import Progress, quiet
+from vestige.worlds.training import (
+    SHEET,
+    Training,
+    autocast,
+    check_square,
+    demand_positive,
+    find_device,
+    find_precision,
+    follow,
+    identity,
+    to_images,
+    to_tensor,
+)
+
+SIDES = (32, 64, 128, 256)
+SAMPLING_BATCH = 256
+BETAS = (0.0, 0.9)
+SLOPE = 0.2  # of leaky ReLU in the discriminator: plain ones lose half of the signal each
+
+
+@dataclass
+class Gan:
+    """Train a generator against a discriminator; samples come from the weight average.
+
+    Parameters
+    ----------
+    steps, batch : int
+        Training steps (one of the generator each) and images per step.
+    critic_steps : int
+        Discriminator steps per generator step.
+    width : int
+        Channels at full size; they double with every halving, up to 8 x width.
+    latent : int
+        Length of the latent vector. A small one (2 to 8) brings a collapsed generator about.
+    augment : bool
+        Differentiable augmentation (brightness, contrast, shift, cutout) of reals and fakes.
+    learning_rate, critic_rate, average : float
+        Of Adam (betas 0 and .9), generator and discriminator; decay of the weight average.
+    precision : "auto", "float32" or "bfloat16"
+    """
+
+    steps: int = 4000
+    batch: int = 32
+    critic_steps: int = 1
+    width: int = 16
+    latent: int = 64
+    augment: bool = True
+    learning_rate: float = 2e-4
+    critic_rate: float = 4e-4
+    average: float = 0.995
+    precision: str = "auto"
+    figures: dict[str, float | str] = field(init=False, default_factory=dict, repr=False)
+    net_: nn.Module | None = field(init=False, default=None, repr=False)
+
+    def fit(
+        self,
+        images: Images,
+        seed: int = 0,
+        *,
+        strangers: Images | None = None,
+        folder: Path | None = None,
+        progress: Progress = quiet,
+    ) -> Self:
+        """Train on float32 [n, s, s], 0..1; s one of 32, 64, 128, 256.
+
+        Raises
+        ------
+        InputError
+            Images of another shape, options out of range, a checkpoint of other settings.
+        """
+        del strangers
+        side = check_square(images, SIDES, "gan")
+        demand_positive(self, "steps", "batch", "critic_steps", "width", "latent")
+        demand_positive(self, "learning_rate", "critic_rate")
+        device = find_device()
+        precision = find_precision(device, self.precision)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net = make_generator(side, self.width, self.latent)
+            critic = make_discriminator(side, self.width)
+        for part in (net, critic):
+            part.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net_ = average = copy.deepcopy(net).eval().requires_grad_(False)
+        optimizer = torch.optim.Adam(net.parameters(), self.learning_rate, BETAS)
+        critic_optimizer = torch.optim.Adam(critic.parameters(), self.critic_rate, BETAS)
+        data = to_tensor(images, device)
+        training = Training(
+            {
+                "net": net,
+                "average": average,
+                "critic": critic,
+                "optimizer": optimizer,
+                "critic_optimizer": critic_optimizer,
+            },
+            self.steps,
+            seed,
+            identity(self, images, seed),
+            lambda: self.sample(SHEET * SHEET, seed),
+            folder,
+            progress,
+        )
+
+        def judge(x: Tensor, rng: torch.Generator) -> Tensor:
+            with autocast(device, precision):
+                return torch.as_tensor(critic(augment(x, rng) if self.augment else x)).float()
+
+        def dream(rng: torch.Generator) -> Tensor:
+            with autocast(device, precision):
+                latent = torch.randn((self.batch, self.latent), generator=rng)
+                return torch.as_tensor(net(latent.to(device))).float()
+
+        for step, rng in training:
+            for _ in range(self.critic_steps):
+                x = data[torch.randint(len(data), (self.batch,), generator=rng).to(device)]
+                with torch.no_grad():
+                    fake = dream(rng)
+                real_score, fake_score = judge(x, rng), judge(fake, rng)
+                critic_loss = (1 - real_score).relu().mean() + (1 + fake_score).relu().mean()
+                critic_optimizer.zero_grad()
+                critic_loss.backward()
+                critic_optimizer.step()
+            critic.requires_grad_(False)
+            loss = -judge(dream(rng), rng).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            critic.requires_grad_(True)
+            follow(average, net, self.average, step)
+            training.note(step, critic=critic_loss, generator=loss)
+        self.figures = training.figures(self.batch * self.critic_steps, len(data), net, precision)
+        return self
+
+    @torch.no_grad()
+    def sample(self, m: int, seed: int = 0) -> Images:
+        """Draw `m` images, float32 [m, s, s], 0..1 in steps of 1/255."""
+        if self.net_ is None:
+            raise RuntimeError("call fit(images) before sample(m)")
+        if m < 1:
+            raise InputError(f"the number of samples must be 1 or more, {m} was given.")
+        device = next(self.net_.parameters()).device
+        latents = torch.randn((m, self.latent), generator=torch.Generator().manual_seed(seed))
+        done = [self.net_(part.to(device)) for part in latents.split(SAMPLING_BATCH)]
+        return to_images(torch.cat(done))
+
+
+def make_generator(side: int, width: int, latent: int) -> nn.Sequential:
+    """Latent [n, latent] -> images [n, 1, side, side] in -1..1, by doublings from 4 x 4."""
+    channels = _channels(side, width)[::-1]
+    blocks = [GrowBlock(a, b) for a, b in itertools.pairwise(channels)]
+    return nn.Sequential(
+        nn.Linear(latent, 16 * channels[0]),
+        nn.Unflatten(1, (channels[0], 4, 4)),
+        *blocks,
+        nn.BatchNorm2d(channels[-1]),
+        nn.ReLU(),
+        nn.Conv2d(channels[-1], 1, 3, padding=1),
+        nn.Tanh(),
+    )
+
+
+def make_discriminator(side: int, width: int) -> nn.Sequential:
+    """Images [n, 1, side, side] -> scores [n, 1], by halvings to 4 x 4."""
+    channels = _channels(side, width)
+    blocks = [ShrinkBlock(a, b) for a, b in itertools.pairwise(channels)]
+    return nn.Sequential(
+        spectral_norm(nn.Conv2d(1, channels[0], 3, padding=1)),
+        *blocks,
+        nn.LeakyReLU(SLOPE),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        Scale(16.0),  # the sum over 4 x 4 places: a mean would leave the margin out of reach
+        spectral_norm(nn.Linear(channels[-1], 1)),
+    )
+
+
+def _channels(side: int, width: int) -> list[int]:
+    """Channels at side, side / 2, ... 4."""
+    levels = (side // 4).bit_length()
+    return [width * min(2**level, 8) for level in range(levels)]
+
+
+class Scale(nn.Module):
+    """Multiply by a constant."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return self.by * x
+
+
+class GrowBlock(nn.Module):
+    """Residual block that doubles the size."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(before), nn.BatchNorm2d(after)
+        self.conv1 = nn.Conv2d(before, after, 3, padding=1)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1)
+        self.skip = nn.Conv2d(before, after, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, before, h, w] -> [n, after, 2h, 2w]."""
+        h = functional.interpolate(self.norm1(x).relu(), scale_factor=2.0)
+        h = self.conv2(self.norm2(self.conv1(h)).relu())
+        return torch.as_tensor(h + functional.interpolate(self.skip(x), scale_factor=2.0))
+
+
+class ShrinkBlock(nn.Module):
+    """Residual block that halves the size, with spectral norm."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.conv1 = spectral_norm(nn.Conv2d(before, before, 3, padding=1))
+        self.conv2 = spectral_norm(nn.Conv2d(before, after, 3, padding=1))
+        self.skip = spectral_norm(nn.Conv2d(before, after, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, before, h, w] -> [n, after, h / 2, w / 2]."""
+        h = functional.avg_pool2d(self.conv1(functional.leaky_relu(x, SLOPE)), 2)
+        return torch.as_tensor(
+            self.conv2(functional.leaky_relu(h, SLOPE)) + self.skip(functional.avg_pool2d(x, 2))
+        )
+
+
+def augment(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Random brightness, contrast, shift by up to 1/8 and a blank quarter, each image its own."""
+    n, _, side, _ = x.shape
+    bright, strength, down, right, top, left = torch.rand((6, n), generator=rng).to(x.device)
+    x = x + (bright[:, None, None, None] - 0.5)
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = (x - mean) * (strength[:, None, None, None] + 0.5) + mean
+    reach = side // 8
+    rows = _moved(side, down, reach)
+    columns = _moved(side, right, reach)
+    padded = functional.pad(x, (1, 1, 1, 1))
+    images = torch.arange(n, device=x.device)[:, None, None]
+    x = padded[images, 0, rows[:, :, None], columns[:, None, :]][:, None]
+    hole = _inside(side, top)[:, :, None] & _inside(side, left)[:, None, :]
+    return x * ~hole[:, None]
+
+
+def _moved(side: int, share: Tensor, reach: int) -> Tensor:
+    """Rows of the padded image [n, side] after a shift of -reach..reach; outside is the edge."""
+    shift = (share * (2 * reach + 1)).long() - reach
+    places = torch.arange(side, device=share.device)[None] + shift[:, None] + 1
+    return places.clamp(0, side + 1)
+
+
+def _inside(side: int, share: Tensor) -> Tensor:
+    """Whether each place [n, side] lies in a window of half the side at a random position."""
+    start = (share * (side + 1)).long() - side // 4
+    places = torch.arange(side, device=share.device)[None]
+    return (places >= start[:, None]) & (places < start[:, None] + side // 2)
