@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -31,19 +31,11 @@ from vestige.result import (
     SetTest,
     strongest_first,
 )
-from vestige.types import Bools, Detector, Floats
+from vestige.types import Bools, Detector, Floats, Progress, quiet
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 EVIDENCE = 3
 GALLERY = 12
-
-
-class Progress(Protocol):
-    """Told how far a stage is: name, steps done, steps in all."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Report one step."""
-        ...
 
 
 def audit(
@@ -61,7 +53,7 @@ def audit(
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = quiet,
 ) -> AuditResult:
     """Were these real images used to train the generator behind those synthetic ones?
 

@@ -57,7 +57,7 @@ def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
     unknown = [name for name in value if name not in hints]
     if missing or unknown:
         what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r:.60}"
-        raise InputError(f"{where} {what}. Give a result.json written by this vestige.")
+        raise InputError(f"{where} {what}. Give a file written by this version of vestige.")
     return kind(
         **{name: decode(hint, value[name], f"{where}.{name}") for name, hint in hints.items()}
     )

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vestige.audit import Progress
 from vestige.choices import InputError
 from vestige.result import AuditResult
+from vestige.types import Progress
+from vestige.types import quiet as silent
 
 
 def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None:
@@ -59,7 +60,7 @@ def _probe(folder: Path) -> None:
 def progress_bars(quiet: bool) -> Iterator[Progress]:
     """Progress bars on stderr when a person is watching."""
     if quiet or not sys.stderr.isatty():
-        yield lambda stage, done, total: None
+        yield silent
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

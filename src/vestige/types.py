@@ -1,4 +1,4 @@
-"""Array aliases and the two protocols that detectors and embedders follow."""
+"""Array aliases, and the protocols that detectors, embedders and progress follow."""
 
 from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -11,6 +11,18 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Images: TypeAlias = npt.NDArray[np.float32]
 """float32 [n, h, w], grey, 0..1."""
+
+
+class Progress(Protocol):
+    """Told how far a stage is: name, steps done, steps in all."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report one step."""
+        ...
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
 
 
 @runtime_checkable

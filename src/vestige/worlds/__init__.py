@@ -7,21 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from vestige.choices import Choice, InputError
-from vestige.types import Images
+from vestige.types import Images, Progress, quiet
 
 Figures = Mapping[str, float | str]
-
-
-class Progress(Protocol):
-    """Told how far a stage is: name, steps done, steps in all."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Report one step."""
-        ...
-
-
-def quiet(stage: str, done: int, total: int) -> None:
-    """Report nothing."""
 
 
 class Generator(Protocol):

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from vestige.choices import InputError
-from vestige.types import Float32s, Images, Ints
-from vestige.worlds import Progress, quiet
+from vestige.types import Float32s, Images, Ints, Progress, quiet
 
 COMPONENTS = 16  # of the Gaussian that makes fresh images when no strangers are given
 WARP = 0.02  # sd of the warp of fresh images, as a share of their side

@@ -7,8 +7,7 @@ from typing import Self
 import numpy as np
 
 from vestige.choices import InputError
-from vestige.types import Float32s, Floats, Images
-from vestige.worlds import Progress, quiet
+from vestige.types import Float32s, Floats, Images, Progress, quiet
 
 
 @dataclass

@@ -11,21 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vestige.choices import InputError
-from vestige.types import Images
-from vestige.worlds import Progress, quiet
-from vestige.worlds.training import (
+from vestige.nets.training import (
     SHEET,
     Training,
     autocast,
-    check_square,
     demand_positive,
     find_device,
     find_precision,
     follow,
     identity,
-    to_images,
-    to_tensor,
 )
+from vestige.types import Images, Progress, quiet
+from vestige.worlds.tensors import check_square, to_images, to_tensor
 
 SIDES = (32, 64, 128, 256)
 SAMPLING_BATCH = 256

@@ -1,6 +1,6 @@
-"""What the deep generators share: device and precision, resumable steps, the weight average.
+"""What trained networks share: device and precision, resumable steps, the weight average.
 
-The loop itself stands in each generator, readable from top to bottom; `Training` counts its steps.
+The loop itself stands with each network, readable from top to bottom; `Training` counts its steps.
 """
 
 import csv
@@ -20,8 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vestige.choices import InputError
-from vestige.types import Images
-from vestige.worlds import Progress, quiet
+from vestige.types import Images, Progress, quiet
 
 CHECKPOINT_SECONDS = 120.0
 LOSS_EVERY = 50
@@ -66,30 +65,6 @@ def _has_bfloat16_units() -> bool:
     except OSError:  # not Linux: float32 is always right
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def to_tensor(images: Images, device: torch.device) -> Tensor:
-    """Float32 [n, h, w] in 0..1 -> [n, 1, h, w] in -1..1, channels last."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images, np.float32))[:, None] * 2 - 1
-    return tensor.to(device).contiguous(memory_format=torch.channels_last)
-
-
-def to_images(tensor: Tensor) -> Images:
-    """[n, 1, h, w] in -1..1 -> float32 [n, h, w], 0..1 in steps of 1/255."""
-    levels = ((tensor[:, 0].float() + 1) * 127.5).clamp(0, 255).round()
-    return np.asarray((levels / 255).cpu().numpy(), np.float32)
-
-
-def check_square(images: Images, sides: tuple[int, ...], name: str) -> int:
-    """Side of the training images, or an :class:`InputError` that names the sides that fit."""
-    if images.ndim != 3 or images.shape[1] != images.shape[2] or images.shape[1] not in sides:
-        raise InputError(
-            f"{name} takes square images of {', '.join(map(str, sides))} pixels, "
-            f"not {' x '.join(map(str, images.shape[1:]))}: give another --size."
-        )
-    if len(images) < 2:
-        raise InputError(f"{name} needs 2 or more training images, not {len(images)}.")
-    return int(images.shape[1])
 
 
 def demand_positive(generator: Any, *names: str) -> None:

@@ -1,0 +1,108 @@
+"""`vestige world build` and `vestige world check`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vestige.choices import InputError
+from vestige.terminal import output, progress_bars
+
+app = typer.Typer(
+    help="Build and check worlds: reals and a generated set with known truth.",
+    no_args_is_help=True,
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
+
+
+@app.command("build")
+def build(
+    generator: Annotated[str, typer.Argument(help="See vestige list generators.")],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Real images.")],
+    members: Annotated[int, typer.Option(help="Real images to train on.")],
+    samples: Annotated[int, typer.Option(help="Images to generate.")],
+    out: Annotated[Path, typer.Option(metavar="WORLD", help="Folder of the world.")],
+    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="Columns id, group.")] = None,
+    group_regex: Annotated[
+        str | None, typer.Option(metavar="RE", help="First capture group of the id.")
+    ] = None,
+    unused: Annotated[
+        int | None, typer.Option(help="Reals with known status, not trained on; default: as many.")
+    ] = None,
+    reference: Annotated[
+        int | None, typer.Option(help="Further unused reals; default: what remains, up to 1000.")
+    ] = None,
+    query_share: Annotated[
+        float, typer.Option(help="Share of members and of unused that become queries.")
+    ] = 0.5,
+    per_group: Annotated[
+        int | None, typer.Option(metavar="K", help="Use at most K images of a group.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of the images, pixels.")] = 64,
+    seed: Annotated[int, typer.Option(help="Determines everything.")] = 0,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the generator; repeatable.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Split reals by patient, train a generator on the members, and keep all with its truth.
+
+    The same command goes on where a killed one was.
+    """
+    from vestige.worlds.build import build_world
+    from vestige.worlds.options import parse_options
+    from vestige.worlds.record import RECORD, Recipe
+
+    recipe = Recipe(
+        generator=generator,
+        images=str(images),
+        members=members,
+        samples=samples,
+        options=parse_options(generator, option or []),
+        groups=None if groups is None else str(groups),
+        group_regex=group_regex,
+        unused=unused,
+        reference=reference,
+        query_share=query_share,
+        per_group=per_group,
+        size=size,
+        seed=seed,
+    )
+    finished = (out / RECORD).exists()
+    with output(out), progress_bars(quiet) as progress:
+        record = build_world(recipe, out, progress=progress)
+    if quiet:
+        return
+    count = record.counts
+    print(
+        f"{count['members']} members, {count['unused'] + count['query_unused']} unused "
+        f"({count['query']} of both are queries), {count['reference']} reference, "
+        f"{count['generated']} generated. Groups from {record.groups_from}."
+    )
+    print(f"{'This world was there already, unchanged' if finished else 'World'}: {out}")
+
+
+@app.command("check")
+def check(
+    world: Annotated[Path, typer.Argument(metavar="WORLD")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Check that a world is sound: unchanged, nobody on two sides, both sides alike."""
+    from vestige.worlds.check import check_world
+
+    checks = check_world(world)
+    failed = [found.name for found in checks if not found.passed]
+    if as_json:
+        answer = {"passed": not failed, "checks": [asdict(found) for found in checks]}
+        print(json.dumps(answer, indent=1))
+    else:
+        width = max(len(found.name) for found in checks)
+        for found in checks:
+            print(f"{'ok' if found.passed else 'FAILED':6}  {found.name:{width}}  {found.detail}")
+    if failed:
+        raise InputError(
+            f"the world {world} is not sound: {', '.join(failed)} failed. Build it again."
+        )

@@ -1,0 +1,1 @@
+"""Networks and their training; everything here needs the extra `deep`."""

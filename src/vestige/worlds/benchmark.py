@@ -1,0 +1,239 @@
+"""Worlds x detectors: cells planned, measured, kept, and gathered; read it from top to bottom.
+
+A finished cell is one small file, so that a benchmark that was killed goes on where it was.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from vestige.choices import InputError, choose
+from vestige.decode import decode
+from vestige.detectors import DETECTORS
+from vestige.engine import cores
+from vestige.files import write_together
+from vestige.types import Progress, quiet
+from vestige.version import __version__
+from vestige.worlds.benchmark_result import (
+    BLIND,
+    CONTROL_ROWS,
+    SCHEMA,
+    Benchmark,
+    BenchmarkWorld,
+    Row,
+    null_rates,
+)
+from vestige.worlds.cells import DEFAULT, RATE, Cell, Task
+from vestige.worlds.record import RECORD, WorldRecord, verify_world
+from vestige.worlds.table_files import to_csv, to_html, to_markdown
+from vestige.worlds.workers import check_engine, measured
+from vestige.worlds.world_arrays import WorldArrays
+
+CELL_SCHEMA = 1
+
+
+def run_benchmark(
+    worlds: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    detectors: Sequence[str] | None = None,
+    seeds: int = 1,
+    null_seeds: int = 10,
+    null_all: bool = False,
+    workers: int | None = None,
+    engine: str = "local",
+    progress: Progress = quiet,
+) -> Benchmark:
+    """Audit every world by every detector, and write tables of what was found.
+
+    Writes benchmark.json, table.md, table.csv and table.html to `out`, and a file per finished
+    cell to ``out/cells``. The same call again measures what is missing: a cell is known by the
+    digest of its world.json, its row, its seed and the version of vestige.
+
+    Parameters
+    ----------
+    worlds : folders
+        As `vestige.worlds.build.build_world` leaves them; the order is kept.
+    out : folder
+    detectors : names, optional
+        Rows besides the default run, the random scores and the blind control; default: all.
+    seeds : int
+        Audits per world and row, 1 or more. Most rows differ in permutations only.
+    null_seeds : int
+        Audits per world in which there is nothing to find; 0 for none.
+    null_all : bool
+        Null audits for every detector, not for the default run only.
+    workers : int, optional
+        Cells side by side; default: one per core.
+    engine : "local" or "dask:ADDRESS"
+    progress : callable
+        Called as progress(stage, done, total).
+
+    Returns
+    -------
+    Benchmark
+        Cells that failed hold their `error`.
+
+    Raises
+    ------
+    InputError
+        For a folder that is no finished world or was changed, an option out of range, a folder
+        that cannot be written. A cell that fails raises nothing.
+    """
+    for name, value, low in (("seeds", seeds, 1), ("null-seeds", null_seeds, 0)):
+        if value < low:
+            raise InputError(f"--{name} must be {low} or more, not {value}.")
+    workers = cores() if workers is None else workers
+    if workers < 1:
+        raise InputError(f"--workers must be 1 or more, not {workers}.")
+    check_engine(engine)
+    rows = _rows(detectors)
+    known = _open_worlds(worlds)
+    place = Path(out).absolute()  # workers of a cluster stand elsewhere
+    try:
+        (place / "cells").mkdir(parents=True, exist_ok=True)
+        (place / "cache").mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {place}: {error.strerror or error}") from error
+
+    # 1. what is asked, and what an earlier call has answered
+    nulled = [row for row in rows if row.kind == "default" or (null_all and row.kind != "control")]
+    tasks = [
+        Task(str(_arrays(place, world)), world.name, world.sha256, row.name, null, seed)
+        for world in known.values()
+        for null, asked, count in ((False, rows, seeds), (True, nulled, null_seeds))
+        for seed in range(count)
+        for row in asked
+        if row.name != BLIND  # every audit holds its blind control
+    ]
+    found = {task: cell for task in tasks if (cell := _kept(place, task)) is not None}
+    missing = [task for task in tasks if task not in found]
+
+    # 2. files are decoded once per world
+    wanted = {task.world for task in missing}
+    for done, (folder, world) in enumerate(known.items()):
+        progress("reading worlds", done, len(known))
+        if world.name in wanted and not _arrays(place, world).exists():
+            WorldArrays.read(folder).save(_arrays(place, world))
+    progress("reading worlds", len(known), len(known))
+
+    # 3. cells side by side, each kept as soon as it is there
+    progress("cells", len(found), len(tasks))
+    for task, cell in measured(missing, workers, engine):
+        found[task] = cell
+        if not cell.error:
+            write_together({_cell_file(place, task): json.dumps(asdict(cell), indent=1) + "\n"})
+        progress("cells", len(found), len(tasks))
+
+    # 4. one file with everything, and tables made from it alone
+    cells = tuple(found[task] for task in tasks)
+    benchmark = Benchmark(
+        schema=SCHEMA,
+        rows=rows,
+        worlds=tuple(known.values()),
+        cells=cells,
+        nulls=null_rates(cells),
+        options={
+            "seeds": seeds,
+            "null_seeds": null_seeds,
+            "null_all": null_all,
+            "workers": workers,
+            "engine": engine,
+        },
+        environment=_environment(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    write_together(
+        {
+            place / "table.md": to_markdown(benchmark),
+            place / "table.csv": to_csv(benchmark),
+            place / "table.html": to_html(benchmark),
+            place / "benchmark.json": benchmark.to_json(),
+        }
+    )
+    _clear(place / "cache")
+    return benchmark
+
+
+def _rows(detectors: Sequence[str] | None) -> tuple[Row, ...]:
+    names = list(DETECTORS) if not detectors else list(dict.fromkeys(detectors))
+    alone = [
+        Row(name, "detector", not choose(DETECTORS, name, "detector").needs_labels)
+        for name in names
+    ]
+    controls = [Row(name, "control", True) for name in CONTROL_ROWS]
+    return (Row(DEFAULT, "default", True), *alone, *controls)
+
+
+def _open_worlds(folders: Sequence[str | os.PathLike[str]]) -> dict[Path, BenchmarkWorld]:
+    if not folders:
+        raise InputError("which worlds? Name one folder or more, made by `vestige world build`.")
+    worlds: dict[Path, BenchmarkWorld] = {}
+    for folder in map(Path, folders):
+        record: WorldRecord = verify_world(folder)
+        name = folder.resolve().name
+        if name in (world.name for world in worlds.values()):
+            raise InputError(f"two worlds are called {name!r}: rename one of the folders.")
+        worlds[folder] = BenchmarkWorld(
+            name,
+            hashlib.sha256((folder / RECORD).read_bytes()).hexdigest(),
+            record.recipe,
+            record.counts,
+            record.groups,
+            record.figures,
+        )
+    return worlds
+
+
+def _arrays(place: Path, world: BenchmarkWorld) -> Path:
+    return place / "cache" / f"{world.sha256}.npz"
+
+
+def _clear(cache: Path) -> None:
+    for file in cache.glob("*.npz"):
+        file.unlink()
+    if not any(cache.iterdir()):
+        cache.rmdir()
+
+
+def _cell_file(place: Path, task: Task) -> Path:
+    asked = [CELL_SCHEMA, __version__, RATE, task.digest, task.row, task.null, task.seed]
+    return place / "cells" / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()}.json"
+
+
+def _kept(place: Path, task: Task) -> Cell | None:
+    path = _cell_file(place, task)
+    if not path.exists():
+        return None
+    try:
+        cell: Cell = decode(Cell, json.loads(path.read_text(encoding="utf-8")), "cell")
+    except (OSError, ValueError):
+        return None  # damaged: measured again and replaced
+    return replace(cell, world=task.world)  # the folder may have been renamed
+
+
+def _environment() -> dict[str, str]:
+    versions = {name: metadata.version(name) for name in ("numpy", "scipy")}
+    return {
+        "vestige": __version__,
+        "python": platform.python_version(),
+        **versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": str(cores()),
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

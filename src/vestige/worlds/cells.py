@@ -1,0 +1,258 @@
+"""One cell of the benchmark: a world, a row (what is measured), a seed; two audits, a few numbers.
+
+The reals of a world and their truth travel as one .npz, so that its files are decoded once. An
+array is audited exactly as the folder it was read from.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+
+from vestige.audit import audit
+from vestige.bag import JUDGED, Bag, Mode
+from vestige.choices import InputError
+from vestige.detectors.columns import Column
+from vestige.judge import decide, judge, test_set
+from vestige.result import Control, Estimate, Rate, SetTest, Verdict
+from vestige.stats.agreement import agreement
+from vestige.stats.calibration import smallest_p_value
+from vestige.stats.intervals import auc_interval
+from vestige.types import Bools, Floats
+from vestige.worlds.world_arrays import (
+    Rows,
+    WorldArrays,
+    forensic_rows,
+    null_rows,
+    release_rows,
+)
+
+RATE = 0.05
+DEFAULT, RANDOM = "default", "random"
+TPR_AT = (0.05, 0.01)
+
+
+@dataclass(frozen=True)
+class Release:
+    """Are the members visible in the generated set? Asked without labels.
+
+    tpr_5, tpr_1 : at false positive rates .05 and .01, None with fewer than 20 or 100 non-members
+    false_alarm_rate : .05, or the smallest that so few groups of non-members allow
+    """
+
+    auc: Estimate
+    tpr_5: Rate | None
+    tpr_1: Rate | None
+    p_value: float
+    minimum_detectable_auc: float
+    leak: Literal["found", "not found", "undecided"]
+    reason: str
+    false_alarm_rate: float
+
+
+@dataclass(frozen=True)
+class Forensic:
+    """Which of the queries were used? Asked with the labels of used/ and unused/.
+
+    auc : of the scores; kappa, false_alarms : of the verdicts "used" at `false_alarm_rate`, None
+    when a failed control vetoed them; false_alarms : share of the unused queries called used
+    """
+
+    queries: int
+    auc: Estimate
+    kappa: Estimate | None
+    false_alarms: Estimate | None
+    false_alarm_rate: float
+
+
+@dataclass(frozen=True)
+class Blind:
+    """The blind control: do members differ from non-members without the generated set?"""
+
+    auc: Estimate
+    p_value: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was measured; `error` says why not.
+
+    null : only non-members were audited, some of them named members by lot: nothing is there
+    seconds : wall time of the audits, side by side with other cells
+    peak_rss_bytes : of the process that measured it, earlier cells included; 0 without an audit
+    """
+
+    world: str
+    row: str
+    null: bool
+    seed: int
+    release: Release | None = None
+    forensic: Forensic | None = None
+    blind: Blind | None = None
+    seconds: float = 0.0
+    peak_rss_bytes: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to be measured, from the world kept in the file `arrays`."""
+
+    arrays: str
+    world: str
+    digest: str
+    row: str
+    null: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the cell needs of one audit; scores and called in the order of the judged rows."""
+
+    test: SetTest
+    verdict: Verdict
+    rate: float
+    scores: Floats
+    called: Bools | None
+    blind: Control | None
+    peak_rss_bytes: int
+
+
+def measure(task: Task) -> Cell:
+    """Measure one cell.
+
+    Raises
+    ------
+    InputError
+        When the world does not suffice for it.
+    """
+    world = WorldArrays.load(task.arrays)
+    start = perf_counter()
+    rows = null_rows(world, task.digest, task.seed) if task.null else release_rows(world)
+    answer = _ask(world, rows, task)
+    release, peak, forensic = _release(answer), answer.peak_rss_bytes, None
+    queries = forensic_rows(world)
+    if not task.null and queries:
+        said = _ask(world, queries, task)
+        forensic, peak = _forensic(world, queries, said), max(peak, said.peak_rss_bytes)
+    blind = answer.blind
+    return Cell(
+        task.world,
+        task.row,
+        task.null,
+        task.seed,
+        release,
+        forensic,
+        Blind(blind.auc, blind.p_value, blind.passed)
+        if blind and blind.auc is not None and blind.p_value is not None
+        else None,
+        round(perf_counter() - start, 3),
+        peak,
+    )
+
+
+def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
+    if "unused" not in rows:
+        raise InputError("this world has no unused images: nothing can calibrate an audit.")
+    controls = len(np.unique(world.groups[rows["unused"]]))
+    rate = max(RATE, smallest_p_value(controls))
+    if task.row == RANDOM:
+        return _random_answer(world, rows, rate, task)
+    detectors = None if task.row == DEFAULT else [task.row]
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "groups.csv"
+        with table.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "group"])
+            for role, index in rows.items():
+                named = enumerate(world.groups[index])
+                writer.writerows([f"{role}/{k:06d}", f"group{group}"] for k, group in named)
+        reals = {role: world.reals[index] for role, index in rows.items()}
+        result = audit(
+            world.generated,
+            reals.get("used"),
+            reals.get("unused"),
+            reals.get("query"),
+            reals.get("reference"),
+            groups=table,
+            detectors=detectors,
+            false_alarm_rate=rate,
+            engine="local:1",
+            seed=task.seed,
+        )
+    if result.set_test is None:
+        raise InputError(f"the audit gave no test: {result.verdict.why}")
+    verdicts = np.array([finding.verdict for finding in result.findings])
+    return Answer(
+        result.set_test,
+        result.verdict,
+        rate,
+        np.array([finding.score for finding in result.findings]),
+        None if (verdicts == "uncalibrated").any() else verdicts == "used",
+        next((control for control in result.controls if control.name == "blind"), None),
+        result.manifest.peak_rss_bytes,
+    )
+
+
+def _random_answer(world: WorldArrays, rows: Rows, rate: float, task: Task) -> Answer:
+    """Scores by lot through the statistics of an audit: what a detector that sees nothing gets."""
+    mode: Mode = "forensic" if "query" in rows else "release"
+    rows = {role: rows[role] for role in ("query", "used", "unused") if role in rows}
+    roles = np.concatenate([np.full(len(index), role) for role, index in rows.items()])
+    index = np.concatenate(list(rows.values()))
+    bag = Bag(
+        images=np.empty((len(index), 0, 0), np.float32),
+        ids=tuple(map(str, index)),
+        index=index,
+        roles=roles,
+        groups=world.groups[index],
+        judged=roles == JUDGED[mode],
+        control=roles == "unused",
+        known_used=roles == "used",
+        settled={},
+    )
+    plan = (Column(RANDOM, RANDOM, {}, 1.0, pool=False),)
+    lot = np.random.default_rng([task.seed, len(mode), int(task.digest[:12], 16)])
+    scores = lot.standard_normal((len(index), 1))
+    judgement = judge(scores, plan, bag)
+    test = test_set(scores, plan, bag, bag.judged, judgement, mode, rate, task.seed)
+    if test is None or judgement.p_values is None:
+        raise AssertionError("unused images calibrate")
+    verdict = decide(test, (), bag, mode, rate)
+    return Answer(test, verdict, rate, judgement.scores, judgement.p_values <= rate, None, 0)
+
+
+def _release(answer: Answer) -> Release:
+    test = answer.test
+    rates = {rate.fpr: rate for rate in test.tpr_at}
+    tpr_5, tpr_1 = (rates.get(fpr) for fpr in TPR_AT)
+    return Release(
+        test.auc,
+        tpr_5,
+        tpr_1,
+        test.p_value,
+        test.minimum_detectable_auc,
+        answer.verdict.leak,
+        answer.verdict.reason,
+        answer.rate,
+    )
+
+
+def _forensic(world: WorldArrays, rows: Rows, answer: Answer) -> Forensic:
+    query = rows["query"]
+    used, groups, scores = world.used[query], world.groups[query], answer.scores
+    kappa = false_alarms = None
+    if answer.called is not None:
+        found = agreement(answer.called, used, groups)
+        kappa = found.kappa
+        if (right := found.specificity) is not None:
+            limits = 1 - right.high, 1 - right.low
+            false_alarms = Estimate(1 - right.value, *limits, int((~used).sum()))
+    auc = auc_interval(scores[used], scores[~used], groups[used], groups[~used])
+    return Forensic(len(query), auc, kappa, false_alarms, answer.rate)

@@ -1,0 +1,116 @@
+"""The folders of a world on disk: each appears whole or not at all."""
+
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vestige.choices import InputError
+from vestige.worlds.record import (
+    FOLDERS,
+    REALS,
+    RECIPE,
+    RECORD,
+    TRAINING,
+    TRUTH,
+    Recipe,
+    decode_file,
+    digest_files,
+    digest_part,
+    load_world,
+    read_json,
+)
+
+Bytes = npt.NDArray[np.uint8]
+NAMES = {*FOLDERS, RECORD, RECIPE, TRUTH, TRAINING}
+
+
+def claim(root: Path, recipe: Recipe) -> bool:
+    """Whether `root` holds the finished world of this recipe; it must hold nothing else.
+
+    What a killed call left half-written is removed.
+
+    Raises
+    ------
+    InputError
+        When it is a file, or holds other files or the world of another recipe.
+    """
+    if not root.exists():
+        return False
+    if not root.is_dir():
+        raise InputError(f"{root} is a file: name a new folder with --out.")
+    visible = {entry.name for entry in root.iterdir() if not entry.name.startswith(".")}
+    foreign = sorted(visible - NAMES if visible & {RECORD, RECIPE} else visible)
+    if foreign:
+        raise InputError(f"{root} already holds other files ({foreign[0]}): name a new --out.")
+    for name in NAMES:
+        for rest in root.glob(f".{name}.*.tmp"):
+            shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
+    if not visible:
+        return False
+    finished = RECORD in visible
+    if finished:
+        begun = load_world(root).recipe
+    else:
+        begun = decode_file(Recipe, read_json(root / RECIPE).get("recipe"), root / RECIPE)
+    if begun != recipe:
+        raise InputError(
+            f"{root} holds a world of another recipe ({_difference(begun, recipe)}): "
+            "name a new --out."
+        )
+    return finished
+
+
+def write_folder(place: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder that holds these files and nothing else, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When it holds files of other names: they are not this package's to remove.
+    OSError
+        When the disk is full, ...
+    """
+    if place.exists():
+        if digest_part(place) == digest_files(files):
+            return
+        foreign = sorted({entry.name for entry in place.iterdir()} - files.keys())
+        if foreign:
+            raise InputError(f"{place} holds a foreign file ({foreign[0]}): take it out.")
+    if not files:
+        return
+    partial = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        partial.mkdir()
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+        if place.exists():
+            shutil.rmtree(place)
+        partial.replace(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def abandon(root: Path) -> None:
+    """Remove what `build_world` wrote before training: a recipe that cannot work leaves nothing."""
+    for role in REALS:
+        shutil.rmtree(root / role, ignore_errors=True)
+    for name in (TRUTH, RECIPE):  # recipe.json last: without it the rest would be foreign
+        (root / name).unlink(missing_ok=True)
+
+
+def png_bytes(image: Bytes) -> bytes:
+    """An 8-bit grey PNG of uint8 [h, w], without metadata."""
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, format="PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _difference(one: Recipe, other: Recipe) -> str:
+    name = next(name for name in vars(one) if getattr(one, name) != getattr(other, name))
+    return f"{name} {getattr(one, name)!r:.60}, not {getattr(other, name)!r:.60}"

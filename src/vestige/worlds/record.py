@@ -1,0 +1,212 @@
+"""What a world folder says of itself: world.json and truth.csv, read strictly."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vestige.choices import InputError
+from vestige.decode import decode
+
+SCHEMA = 1
+RECORD, RECIPE, TRUTH, TRAINING = "world.json", "recipe.json", "truth.csv", "training"
+REALS = ("query", "reference", "unused", "used")
+GENERATED = "generated"
+FOLDERS = (*REALS, GENERATED)
+TRUTH_COLUMNS = ["id", "role", "group", "used"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything asked of a world; the same recipe on the same images gives the same world.
+
+    Parameters
+    ----------
+    generator : str
+        A name of `vestige.worlds.GENERATORS`.
+    images : str
+        Folder (or CSV list) of real images, as given.
+    members : int
+        Real images the generator is trained on, 1 or more.
+    samples : int
+        Generated images, 1 or more.
+    options : dict of int, float, bool or str
+        Of the generator.
+    groups, group_regex : str or None
+        Where the patients come from; see `vestige.images.assign_groups`.
+    unused : int or None
+        Further reals with known status; None: as many as members, and 100 where there is room.
+    reference : int or None
+        Further unused reals, 0 or more; None: what remains, up to 1,000.
+    query_share : float
+        Share of the members and of the unused that become queries, 0..1.
+    per_group : int or None
+        At most this many images of one group are used at all.
+    size : int
+        Side of the square images, pixels.
+    seed : int
+        Determines everything.
+    """
+
+    generator: str
+    images: str
+    members: int
+    samples: int
+    options: dict[str, Any] = field(default_factory=dict)
+    groups: str | None = None
+    group_regex: str | None = None
+    unused: int | None = None
+    reference: int | None = None
+    query_share: float = 0.5
+    per_group: int | None = None
+    size: int = 64
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class WorldRecord:
+    """world.json: a finished world. Nothing in it names a patient.
+
+    counts : images per folder, and members, strangers, left_out
+    groups : groups per folder, and members, strangers
+    sha256 : digest per folder, and of truth.csv
+    figures : what training and sampling took
+    """
+
+    schema: int
+    name: str
+    recipe: Recipe
+    source_sha256: str
+    groups_from: str
+    counts: dict[str, int]
+    groups: dict[str, int]
+    sha256: dict[str, str]
+    figures: dict[str, Any]
+    versions: dict[str, str]
+    built: str
+
+    def to_json(self) -> str:
+        """The text of world.json."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True)
+class TruthRow:
+    """One real image of a world: "query/0012.png", its role (folder), its group, its status."""
+
+    id: str
+    role: str
+    group: str
+    used: bool
+
+
+def load_world(folder: str | os.PathLike[str]) -> WorldRecord:
+    """Read world.json of a finished world.
+
+    Raises
+    ------
+    InputError
+        When there is none (not a world, or unfinished), or it is not one of this version.
+    """
+    root = Path(folder)
+    if not (root / RECORD).exists():
+        if (root / RECIPE).exists():
+            raise InputError(f"the world {root} is unfinished: run its command again.")
+        raise InputError(f"{root} is not a world: it has no {RECORD}.")
+    raw = read_json(root / RECORD)
+    if raw.get("schema") != SCHEMA or raw["schema"] is True:
+        raise InputError(
+            f"{root / RECORD} has schema {raw.get('schema')!r:.40}, this version reads {SCHEMA}: "
+            "use the vestige version that wrote it."
+        )
+    record: WorldRecord = decode_file(WorldRecord, raw, root / RECORD)
+    return record
+
+
+def verify_world(folder: str | os.PathLike[str]) -> WorldRecord:
+    """Read world.json and compare the digests of every folder and of truth.csv.
+
+    Raises
+    ------
+    InputError
+        As `load_world`, and when files were added, removed or changed; the message names the role.
+    """
+    root, record = Path(folder), load_world(folder)
+    for part in (*FOLDERS, TRUTH):
+        found = digest_part(root / part)
+        if found != record.sha256.get(part):
+            what = "are missing" if found is None else "have changed"
+            raise InputError(f"the files of {part} in {root} {what}: build the world again.")
+    return record
+
+
+def read_truth(folder: str | os.PathLike[str]) -> tuple[TruthRow, ...]:
+    """Read truth.csv of a world.
+
+    Raises
+    ------
+    InputError
+        When it is missing or holds something else.
+    """
+    path = Path(folder) / TRUTH
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    if not rows or rows[0] != TRUTH_COLUMNS:
+        raise InputError(f"{path} must begin with the columns {','.join(TRUTH_COLUMNS)}.")
+    truth = []
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(TRUTH_COLUMNS) or row[1] not in REALS or row[3] not in ("0", "1"):
+            raise InputError(f"{path}: row {number} is not id,role,group,used: {','.join(row)!r}.")
+        group = row[2].removeprefix("'")  # see `vestige.spreadsheet.cell`
+        truth.append(TruthRow(row[0], row[1], group, row[3] == "1"))
+    return tuple(truth)
+
+
+def digest_part(path: Path) -> str | None:
+    """Digest of one file, or of all files of a folder by name; None when there is nothing."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    if not path.is_dir():
+        return None
+    # hidden files are no images (an operating system may leave some); subfolders would be read
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    files = {entry.name: entry.read_bytes() for entry in entries if entry.is_file()}
+    return digest_files(files | {f"{entry.name}/": b"" for entry in entries if entry.is_dir()})
+
+
+def digest_files(files: Mapping[str, bytes]) -> str:
+    """One digest over the sorted names and the digests of some files."""
+    return digest_lines(
+        f"{name}\0{hashlib.sha256(files[name]).hexdigest()}\n" for name in sorted(files)
+    )
+
+
+def digest_lines(lines: Iterable[str]) -> str:
+    """Digest of lines of text."""
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, or an :class:`InputError`."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot read {path}: {error!s:.200}") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{path} holds no object: it was not written by vestige.")
+    return raw
+
+
+def decode_file(kind: Any, raw: Any, path: Path) -> Any:
+    """`decode`, with the name of the file in its message."""
+    try:
+        return decode(kind, raw, path.stem)
+    except InputError as error:
+        raise InputError(f"{path} was not written by this vestige: {error}") from error
