@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vestige.benchmark.arrays import WorldArrays
+from vestige.benchmark.cells import Blind, Cell, Release, Task
 from vestige.choices import InputError
 from vestige.worlds.build import build_world
-from vestige.worlds.cells import Blind, Cell, Release, Task
 from vestige.worlds.phantom import chest_phantoms
 from vestige.worlds.record import Recipe
-from vestige.worlds.world_arrays import WorldArrays
 
 SIZE = 32
 PATIENTS, SLICES = 106, 2

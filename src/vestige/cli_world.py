@@ -1,4 +1,4 @@
-"""`vestige world build` and `vestige world check`."""
+"""`vestige world build`, `vestige world check` and `vestige benchmark`."""
 
 import json
 from dataclasses import asdict
@@ -105,4 +105,47 @@ def check(
     if failed:
         raise InputError(
             f"the world {world} is not sound: {', '.join(failed)} failed. Build it again."
+        )
+
+
+def benchmark(
+    worlds: Annotated[list[Path], typer.Argument(metavar="WORLD...")],
+    out: Annotated[Path, typer.Option(help="Folder for benchmark.json and the tables.")],
+    detector: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Repeatable; default: all.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Audits per world and row.")] = 1,
+    null_seeds: Annotated[int, typer.Option(help="Audits per world with nothing to find.")] = 10,
+    null_all: Annotated[
+        bool, typer.Option("--null-all", help="Those for every detector, not the default run only.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Cells side by side; default: one per core.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local or dask:ADDRESS.")] = "local",
+    quiet: Quiet = False,
+) -> None:
+    """Measure every detector on worlds whose truth is known: one table, with null rows."""
+    from vestige.benchmark.run import run_benchmark
+
+    with output(out), progress_bars(quiet) as progress:
+        found = run_benchmark(
+            worlds,
+            out,
+            detectors=detector,
+            seeds=seeds,
+            null_seeds=null_seeds,
+            null_all=null_all,
+            workers=workers,
+            engine=engine,
+            progress=progress,
+        )
+    if not quiet:
+        print(f"{len(found.cells)} cells over {len(found.worlds)} worlds: {out / 'table.html'}")
+    if found.errors:
+        first = found.errors[0]
+        raise InputError(
+            f"{len(found.errors)} of {len(found.cells)} cells were not measured, the first: world "
+            f"{first.world}, row {first.row}: {first.error} The rest is in {out}; the same command "
+            "tries them again."
         )

@@ -103,8 +103,9 @@ def test_set(
     # the combination is tested beside its columns, by the same permutations
     tested = np.column_stack([pooled_rank_score(evidence, weights), evidence])
     each, adjusted = set_tests(tested, is_suspect, groups, seed=seed)
-    # the order of the bag is kept, so scores and rows stay together
-    high, low = judgement.scores[suspects[bag.judged]], judgement.control_scores
+    # the tested combination itself: scores of suspects and of controls come from pools of unlike
+    # size, and ties (a column full of zeros) would be broken in favour of one side
+    high, low = tested[is_suspect, 0], tested[~is_suspect, 0]
     high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
     return SetTest(
         suspects="used" if mode == "release" else "query",

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark_worlds import write_worlds
 from story.world import call
-from vestige.worlds.benchmark_result import load_benchmark
+from vestige.benchmark.result import load_benchmark
 
 FILES = ["benchmark.json", "cells", "table.csv", "table.html", "table.md"]
 

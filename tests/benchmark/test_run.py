@@ -13,12 +13,12 @@ from scipy.stats import binom
 from benchmark_worlds import plain_cell, write_worlds
 from story.world import call
 from vestige import InputError
+from vestige.benchmark import run as benchmark
+from vestige.benchmark.cells import Cell, Task
+from vestige.benchmark.result import load_benchmark, null_rates
+from vestige.benchmark.run import run_benchmark
+from vestige.benchmark.workers import failed
 from vestige.detectors import DETECTORS
-from vestige.worlds import benchmark
-from vestige.worlds.benchmark import run_benchmark
-from vestige.worlds.benchmark_result import load_benchmark, null_rates
-from vestige.worlds.cells import Cell, Task
-from vestige.worlds.workers import failed
 
 FILES = ["benchmark.json", "cells", "table.csv", "table.html", "table.md"]
 

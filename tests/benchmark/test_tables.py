@@ -8,12 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from vestige.result import Estimate, Rate
-from vestige.worlds.benchmark_result import Benchmark, BenchmarkWorld, Row, null_rates
-from vestige.worlds.cells import Blind, Cell, Forensic, Release
-from vestige.worlds.record import Recipe
-from vestige.worlds.table_files import to_csv, to_html, to_markdown
-from vestige.worlds.tables import (
+from vestige.benchmark.cells import Blind, Cell, Forensic, Release
+from vestige.benchmark.result import Benchmark, BenchmarkWorld, Row, null_rates
+from vestige.benchmark.table_files import to_csv, to_html, to_markdown
+from vestige.benchmark.tables import (
     Table,
     auc_table,
     error_table,
@@ -21,6 +19,8 @@ from vestige.worlds.tables import (
     tables,
     worlds_table,
 )
+from vestige.result import Estimate, Rate
+from vestige.worlds.record import Recipe
 
 HOSTILE = "=cmd|' /C'!A0 <script>alert(1)</script> *b* _x_ [a](//b) \u202e"
 ROWS = (

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from benchmark_worlds import cluster, odd_cell, plain_cell
+from vestige.benchmark.cells import Cell, Task
+from vestige.benchmark.workers import measured
 from vestige.choices import InputError
-from vestige.worlds.cells import Cell, Task
-from vestige.worlds.workers import measured
 
 ROWS = ("fine", "killed", "refused", "broken", "killed", "good", "last")
 

@@ -8,11 +8,11 @@ from scipy.stats import binom
 
 from benchmark_worlds import arrays, write_worlds
 from vestige import InputError, audit
+from vestige.benchmark import cells
+from vestige.benchmark.arrays import WorldArrays, forensic_rows, null_rows, release_rows
+from vestige.benchmark.cells import Cell, Task, measure
 from vestige.challenge import score_run
-from vestige.worlds import cells
-from vestige.worlds.cells import Cell, Task, measure
 from vestige.worlds.record import read_truth
-from vestige.worlds.world_arrays import WorldArrays, forensic_rows, null_rows, release_rows
 
 DIGEST = "0123456789abcdef" * 4
 

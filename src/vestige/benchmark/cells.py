@@ -15,6 +15,13 @@ import numpy as np
 
 from vestige.audit import audit
 from vestige.bag import JUDGED, Bag, Mode
+from vestige.benchmark.arrays import (
+    Rows,
+    WorldArrays,
+    forensic_rows,
+    null_rows,
+    release_rows,
+)
 from vestige.choices import InputError
 from vestige.detectors.columns import Column
 from vestige.judge import decide, judge, test_set
@@ -23,13 +30,6 @@ from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.intervals import auc_interval
 from vestige.types import Bools, Floats
-from vestige.worlds.world_arrays import (
-    Rows,
-    WorldArrays,
-    forensic_rows,
-    null_rows,
-    release_rows,
-)
 
 RATE = 0.05
 DEFAULT, RANDOM = "default", "random"

@@ -16,10 +16,10 @@ from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from vestige.benchmark.cells import Cell, Task, measure
 from vestige.choices import InputError, choose
 from vestige.decode import decode
 from vestige.engine import ENGINES, open_executor
-from vestige.worlds.cells import Cell, Task, measure
 
 Measure = Callable[[Task], Cell]
 

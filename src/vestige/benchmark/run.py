@@ -13,14 +13,9 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from vestige.choices import InputError, choose
-from vestige.decode import decode
-from vestige.detectors import DETECTORS
-from vestige.engine import cores
-from vestige.files import write_together
-from vestige.types import Progress, quiet
-from vestige.version import __version__
-from vestige.worlds.benchmark_result import (
+from vestige.benchmark.arrays import WorldArrays
+from vestige.benchmark.cells import DEFAULT, RATE, Cell, Task
+from vestige.benchmark.result import (
     BLIND,
     CONTROL_ROWS,
     SCHEMA,
@@ -29,11 +24,16 @@ from vestige.worlds.benchmark_result import (
     Row,
     null_rates,
 )
-from vestige.worlds.cells import DEFAULT, RATE, Cell, Task
+from vestige.benchmark.table_files import to_csv, to_html, to_markdown
+from vestige.benchmark.workers import check_engine, measured
+from vestige.choices import InputError, choose
+from vestige.decode import decode
+from vestige.detectors import DETECTORS
+from vestige.engine import cores
+from vestige.files import write_together
+from vestige.types import Progress, quiet
+from vestige.version import __version__
 from vestige.worlds.record import RECORD, WorldRecord, verify_world
-from vestige.worlds.table_files import to_csv, to_html, to_markdown
-from vestige.worlds.workers import check_engine, measured
-from vestige.worlds.world_arrays import WorldArrays
 
 CELL_SCHEMA = 1
 

@@ -5,13 +5,13 @@ import io
 import re
 from collections.abc import Sequence
 
+from vestige.benchmark.cells import Forensic, Release
+from vestige.benchmark.result import Benchmark
+from vestige.benchmark.tables import SHADES, tables
 from vestige.report.words import visible
 from vestige.result import Estimate
 from vestige.spreadsheet import cell as safe
 from vestige.spreadsheet import number
-from vestige.worlds.benchmark_result import Benchmark
-from vestige.worlds.cells import Forensic, Release
-from vestige.worlds.tables import SHADES, tables
 
 
 def to_markdown(benchmark: Benchmark) -> str:
@@ -52,7 +52,7 @@ def to_html(benchmark: Benchmark) -> str:
 
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("vestige.worlds"), jinja2.PackageLoader("vestige.report")]
+            [jinja2.PackageLoader("vestige.benchmark"), jinja2.PackageLoader("vestige.report")]
         ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,

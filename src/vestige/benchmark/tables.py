@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from statistics import fmean
 
+from vestige.benchmark.cells import DEFAULT, RATE, Release
+from vestige.benchmark.result import BLIND, Benchmark, BenchmarkWorld, NullRate
 from vestige.report.words import p_text
 from vestige.result import Estimate
-from vestige.worlds.benchmark_result import BLIND, Benchmark, BenchmarkWorld, NullRate
-from vestige.worlds.cells import DEFAULT, RATE, Release
 
 NONE = "-"
 SHADES = (0.55, 0.65, 0.75, 0.85, 0.95)

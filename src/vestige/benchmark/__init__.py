@@ -1,0 +1,1 @@
+"""Worlds x detectors: one fair table, with rows where nothing is there."""
