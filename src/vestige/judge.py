@@ -61,7 +61,7 @@ def judge(columns: Floats, plan: Sequence[Column], bag: Bag) -> Judgement:
         columns[judged], columns[control], weights, groups, control_groups
     )
     stack = None
-    if _enough_labels(bag):
+    if len(plan) > 1 and _enough_labels(bag):  # one column: any weight gives the same order
         used = bag.known_used
         stack, p_values = stack_p_values(
             columns[judged],

@@ -74,7 +74,7 @@ GENERATORS: dict[str, GeneratorChoice] = {
         copies=True,
     ),
     "pca_gaussian": GeneratorChoice(
-        "draws of a Gaussian on the first principal components: knows no single image",
+        "draws of a Gaussian on mean and first principal components: returns no single image",
         lambda **options: _plain("pca_gaussian", "PcaGaussian", **options),
     ),
     "vae": GeneratorChoice(

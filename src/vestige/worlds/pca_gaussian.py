@@ -1,4 +1,4 @@
-"""A generator that cannot memorise single images: the negative control."""
+"""A generator that cannot return single images: only mean and components of them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,9 @@ from vestige.types import Float32s, Floats, Images, Progress, quiet
 class PcaGaussian:
     """Draw from the Gaussian on the first principal components of the training images.
 
-    Only mean and main components of the training set can show in its samples. With `rank` near the
-    number of training images even those span the single images: keep it far below.
+    Its samples look like nobody. Innocent it is not: the components of a small training set are
+    combinations of its images, which a whitened filter finds (docs/when-generators-leak.md). As a
+    negative control take many training images and a low rank, or images that nobody judges.
 
     Parameters
     ----------
