@@ -16,6 +16,7 @@ matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "vestige"  # the same bytes from the same figures
 
 import matplotlib.pyplot as plt  # noqa: E402
+
 from vestige.benchmark.result import Benchmark, BenchmarkWorld, load_benchmark  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
