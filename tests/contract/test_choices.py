@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reference_worlds import reference_world
+from small_generators import TINY
 from vestige.choices import Choice, InputError, build
 from vestige.controls import CONTROLS, Comparison
 from vestige.detectors import DETECTORS
@@ -52,7 +53,8 @@ def test_an_unknown_option_is_named(kind: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generator_is_determined_by_its_seed(name: str) -> None:
-    generator = build(GENERATORS, name, "generator")
+    options = TINY.get(name, {})
+    generator = build(GENERATORS, name, "generator", **options)
     assert generator.fit(IMAGES, seed=1) is generator
     first = generator.sample(12, seed=3)
     assert first.shape == (12, *IMAGES.shape[1:])
@@ -61,7 +63,7 @@ def test_a_generator_is_determined_by_its_seed(name: str) -> None:
     assert first.max() <= 1
     np.testing.assert_array_equal(generator.sample(12, seed=3), first)
     assert (generator.sample(12, seed=4) != first).any()
-    again = build(GENERATORS, name, "generator").fit(IMAGES, seed=1)
+    again = build(GENERATORS, name, "generator", **options).fit(IMAGES, seed=1)
     np.testing.assert_array_equal(again.sample(12, seed=3), first)
     copy = pickle.loads(pickle.dumps(generator))  # noqa: S301
     np.testing.assert_array_equal(copy.sample(12, seed=3), first)

@@ -11,16 +11,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
+from small_generators import TINY  # noqa: E402
 from vestige.choices import InputError, build  # noqa: E402
 from vestige.nets import training  # noqa: E402
 from vestige.types import Images  # noqa: E402
 from vestige.worlds import GENERATORS, diffusion, gan, tensors, vae  # noqa: E402
-
-TINY: dict[str, dict[str, Any]] = {
-    "vae": {"steps": 6, "batch": 4, "width": 8, "latent": 4},
-    "gan": {"steps": 6, "batch": 4, "width": 2, "latent": 4},
-    "diffusion": {"steps": 6, "batch": 4, "width": 8, "sampling_steps": 3},
-}
 
 
 @pytest.fixture(autouse=True)
