@@ -63,8 +63,9 @@ class RetrievalCount(_Retrieval):
             queries,
         )
         counts = np.zeros(len(rows))
+        slack = _slack(generated)
         for block in _blocks(len(rows) + len(reference), len(generated)):
-            rival = _closeness(reference, generated[block]).max(axis=0)
+            rival = _closeness(reference, generated[block]).max(axis=0) - slack
             counts += (_closeness(rows, generated[block]) >= rival).sum(axis=1)
         return counts - TIE_BREAK * nearest(rows, generated)[0][:, 0]
 
@@ -75,16 +76,17 @@ class RetrievalCount(_Retrieval):
         codes = np.unique(groups_of(groups, len(bag)), return_inverse=True)[1]
         alone = int(codes.max()) + 1 == len(codes)
         counts = np.zeros(len(rows))
+        slack = _slack(generated)
         for block in _blocks(len(rows), len(generated)):
             closeness = _closeness(rows, generated[block])
-            best = closeness.max(axis=0)
+            best = closeness.max(axis=0) - slack
             counts += (closeness >= best).sum(axis=1)
             if alone:
                 continue
             # the other images of the winner's group compete with the best of other groups only
             winner = codes[closeness.argmax(axis=0)]
             mates = codes[:, None] == winner[None, :]
-            rival = np.where(mates, -np.inf, closeness).max(axis=0)
+            rival = np.where(mates, -np.inf, closeness).max(axis=0) - slack
             counts += (mates & (closeness >= rival) & (closeness < best)).sum(axis=1)
         return counts - TIE_BREAK * nearest(rows, generated)[0][:, 0]
 
@@ -117,9 +119,11 @@ class MeanRank(_Retrieval):
             queries,
         )
 
+        slack = _slack(generated)
+
         def ranks(block: slice) -> Ints:
             order = np.sort(_closeness(reference, generated[block]), axis=0)
-            own = _closeness(rows, generated[block])
+            own = _closeness(rows, generated[block]) + slack
             return np.stack(
                 [
                     len(reference) - np.searchsorted(order[:, j], own[:, j], side="right") + 1
@@ -136,13 +140,14 @@ class MeanRank(_Retrieval):
         generated, rows = self._rows(fitted(self.generated_, "mean_rank"), bag)
         labels = groups_of(groups, len(bag))
         members = [np.flatnonzero(labels == g) for g in np.unique(labels)]
+        slack = _slack(generated)
 
         def ranks(block: slice) -> Ints:
             closeness = _closeness(rows, generated[block])
-            rank = _rank_from_top(closeness)
+            rank = _rank_from_top(closeness, slack)
             for group in members:
                 if len(group) > 1:  # images of one patient are not each other's rivals
-                    rank[group] -= _rank_from_top(closeness[group]) - 1
+                    rank[group] -= _rank_from_top(closeness[group], slack) - 1
             return rank
 
         return self._summarise(ranks, len(rows), len(rows), len(generated))
@@ -167,12 +172,17 @@ def _closeness(rows: Float32s, generated: Float32s) -> Float32s:
     return products
 
 
-def _rank_from_top(closeness: Float32s) -> Ints:
+def _slack(generated: Float32s) -> np.float32:
+    """What rounding can do to a closeness: equal images tie, wherever they stand in a product."""
+    return np.float32(6e-7 * float(np.einsum("ij,ij->i", generated, generated).max()))
+
+
+def _rank_from_top(closeness: Float32s, slack: np.float32) -> Ints:
     """1 + number of rows that are strictly closer, per column."""
     order = np.sort(closeness, axis=0)
     return np.stack(
         [
-            len(order) - np.searchsorted(order[:, j], closeness[:, j], side="right") + 1
+            len(order) - np.searchsorted(order[:, j], closeness[:, j] + slack, side="right") + 1
             for j in range(closeness.shape[1])
         ],
         axis=1,
