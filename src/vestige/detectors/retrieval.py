@@ -165,19 +165,24 @@ class MeanRank(_Retrieval):
         return -best.mean(axis=1) if self.summary == "best" else -total / m
 
 
-def _closeness(rows: Float32s, generated: Float32s) -> Float32s:
-    """Row . g - |row|^2 / 2, [n, m]: for one g it falls as the distance grows."""
-    products: Float32s = rows @ generated.T
-    products -= (0.5 * np.einsum("ij,ij->i", rows, rows))[:, None]
+def _closeness(rows: Float32s, generated: Float32s) -> Floats:
+    """Row . g - |row|^2 / 2, [n, m]: for one g it falls as the distance grows.
+
+    In float64: the rounding of float32 differs between processors and shapes, and is as large as
+    the gaps between near rivals.
+    """
+    wide = rows.astype(np.float64)
+    products: Floats = wide @ generated.astype(np.float64).T
+    products -= (0.5 * np.einsum("ij,ij->i", wide, wide))[:, None]
     return products
 
 
-def _slack(generated: Float32s) -> np.float32:
+def _slack(generated: Float32s) -> float:
     """What rounding can do to a closeness: equal images tie, wherever they stand in a product."""
-    return np.float32(6e-7 * float(np.einsum("ij,ij->i", generated, generated).max()))
+    return 1e-10 * float(np.einsum("ij,ij->i", generated, generated).max())
 
 
-def _rank_from_top(closeness: Float32s, slack: np.float32) -> Ints:
+def _rank_from_top(closeness: Floats, slack: float) -> Ints:
     """1 + number of rows that are strictly closer, per column."""
     order = np.sort(closeness, axis=0)
     return np.stack(
@@ -190,6 +195,6 @@ def _rank_from_top(closeness: Float32s, slack: np.float32) -> Ints:
 
 
 def _blocks(width: int, m: int) -> Iterator[slice]:
-    step = max(1, BLOCK_BYTES // (4 * width))
+    step = max(1, BLOCK_BYTES // (8 * width))
     for start in range(0, m, step):
         yield slice(start, start + step)
