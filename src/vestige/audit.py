@@ -11,7 +11,7 @@ import numpy as np
 from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
 from vestige.controls import Comparison, run_controls
-from vestige.detectors.columns import Column, plan_columns, score_columns
+from vestige.detectors.columns import Column, Known, plan_columns, score_columns
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.engine import open_executor
 from vestige.images.groups import assign_groups
@@ -209,7 +209,11 @@ def _score(
 
     reference = sets["reference"].pixels if "reference" in sets else None
     progress("scoring", 0, len(plan))
-    return score_columns(plan, sets["generated"].pixels, reference, bag.images, bag.units, done)
+    known = None
+    if bag.folds is not None and any(column.learns for column in plan):
+        known = Known(bag.known_used, bag.control, bag.folds)
+    generated = sets["generated"].pixels
+    return score_columns(plan, generated, reference, bag.images, bag.units, done, known)
 
 
 def _control(bag: Bag, suspects: Bools, test: SetTest | None, seed: int) -> tuple[Control, ...]:

@@ -15,9 +15,11 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.images.imageset import ImageSet
 from vestige.result import Problem
-from vestige.types import Bools, Images
+from vestige.stats.splits import group_folds
+from vestige.types import Bools, Images, Ints
 
 Mode = Literal["release", "forensic"]
+FOLDS = 5
 JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
 
 
@@ -44,6 +46,18 @@ class Bag:
         rank = np.empty(len(first), dtype=np.int64)
         rank[np.argsort(first)] = np.arange(len(first))
         return rank[codes]
+
+    @cached_property
+    def folds(self) -> Ints | None:
+        """Fold [n] of each image, for detectors that learn from labels; None without labels.
+
+        Whole groups, known used images spread evenly; used and others need two groups each.
+        """
+        labelled = [np.unique(self.units[mask]) for mask in (self.known_used, ~self.known_used)]
+        if min(map(len, labelled)) < 2:
+            return None
+        k = min(FOLDS, *map(len, labelled))
+        return group_folds(self.units, k, 0, self.known_used)
 
 
 def find_mode(used: Any, unused: Any, query: Any) -> Mode:

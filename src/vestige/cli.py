@@ -282,9 +282,9 @@ def _table(kind: Kind) -> dict[str, Choice[Any]]:
         from vestige.images.readers import READERS
 
         return dict(READERS) | dict(FORMATS)
-    from vestige.features import EMBEDDERS
+    from vestige.features import BACKBONES
 
-    return dict(EMBEDDERS)
+    return dict(BACKBONES)
 
 
 def _window(text: str) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, r
 from vestige.stats.combine import pooled_rank_score, rank_average, stack_p_values
 from vestige.stats.groups import Labels
 from vestige.stats.intervals import auc, auc_interval
-from vestige.stats.permutation import set_tests
+from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.power import effective_size, intraclass_correlation, minimum_detectable_auc
 from vestige.stats.roc import tpr_at_fpr
 from vestige.types import Bools, Floats
@@ -93,16 +93,27 @@ def test_set(
     """Suspects against controls, by group; None without controls or suspects.
 
     The rank average, whose weights are fixed beforehand, so that labels can be permuted without
-    fitting anything again. `suspects` [n] are the judged rows whose answer is not known already.
+    fitting anything again; columns that learned from the labels are permuted within their folds.
+    `suspects` [n] are the judged rows whose answer is not known already.
     """
     if judgement.p_values is None or not suspects.any():
         return None
     weights = np.array([column.weight for column in plan])
     rows = suspects | bag.control
     evidence, is_suspect, groups = columns[rows], suspects[rows], bag.units[rows]
-    # the combination is tested beside its columns, by the same permutations
-    tested = np.column_stack([pooled_rank_score(evidence, weights), evidence])
+    # the combination is tested beside its columns, by the same permutations; what has learned from
+    # the labels does not take part, unless there is nothing else
+    learned = np.array([column.learns for column in plan])
+    counted = ~learned if not learned.all() else learned
+    combined = pooled_rank_score(evidence[:, counted], weights[counted])
+    tested = np.column_stack([combined, evidence])
     each, adjusted = set_tests(tested, is_suspect, groups, seed=seed)
+    if learned.any() and bag.folds is not None:
+        late = np.concatenate([[learned.all()], learned])
+        each[late] = set_tests_in_folds(
+            tested[:, late], is_suspect, bag.folds[rows], groups, seed=seed
+        )
+        adjusted[late] = np.minimum(1, each[late] * late.sum())
     # the tested combination itself: scores of suspects and of controls come from pools of unlike
     # size, and ties (a column full of zeros) would be broken in favour of one side
     high, low = tested[is_suspect, 0], tested[~is_suspect, 0]

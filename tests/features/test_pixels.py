@@ -1,6 +1,7 @@
 """Shrinking, local contrast, and the contract of feature spaces."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,9 +75,16 @@ def test_other_types_are_refused(kind: type) -> None:
         as_images(np.zeros((2, 4, 4), kind))
 
 
+# a network's own weights would be downloaded
+OPTIONS: dict[str, dict[str, Any]] = {
+    "backbone": {"network": "tiny", "weights": "none", "size": 32}
+}
+
+
 @pytest.mark.parametrize("name", EMBEDDERS)
 def test_a_feature_space_gives_one_row_per_image(name: str) -> None:
-    space = build(EMBEDDERS, name, "feature space")
+    options = OPTIONS.get(name, {})
+    space = build(EMBEDDERS, name, "feature space", **options)
     assert space.fit(IMAGES) is space
     rows = space.transform(IMAGES)
     assert rows.dtype == np.float32
@@ -88,7 +96,7 @@ def test_a_feature_space_gives_one_row_per_image(name: str) -> None:
     np.testing.assert_allclose(space.transform(IMAGES[::-1]), rows[::-1], atol=1e-5)
     copy = pickle.loads(pickle.dumps(space))  # noqa: S301
     np.testing.assert_array_equal(copy.transform(IMAGES), rows)
-    assert EMBEDDERS[name].build() == EMBEDDERS[name].build()
+    assert EMBEDDERS[name].build(**options) == EMBEDDERS[name].build(**options)
 
 
 def test_an_unknown_option_of_a_feature_space_is_refused() -> None:

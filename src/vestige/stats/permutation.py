@@ -102,6 +102,44 @@ def set_tests(
     return p, p_adjusted
 
 
+def set_tests_in_folds(
+    columns: Floats,
+    is_suspect: Bools,
+    folds: Labels,
+    groups: Labels | None = None,
+    n_permutations: int = 9999,
+    seed: int = 0,
+) -> Floats:
+    """p-values of scores that were cross-fitted: labels are permuted within each fold.
+
+    The model of a fold never saw its labels, so the test within a fold is exact; but the models of
+    the other folds did, so the p-values of folds depend on each other in unknown ways. Twice their
+    mean is a p-value whatever the dependence (Vovk and Wang 2020, doi:10.1093/biomet/asaa027). A
+    fold without suspects or without controls says nothing and counts as p = 1.
+
+    Parameters
+    ----------
+    columns : Floats, shape (n, d)
+    folds : labels of shape (n,)
+        The fold whose model scored each image; whole groups.
+    is_suspect, groups, n_permutations, seed
+        As for :func:`set_test`.
+
+    Returns
+    -------
+    Floats, shape (d,)
+    """
+    found = []
+    for fold in np.unique(np.asarray(folds)):
+        inside = np.asarray(folds) == fold
+        if is_suspect[inside].all() or not is_suspect[inside].any():
+            found.append(np.ones(columns.shape[1]))
+            continue
+        own = None if groups is None else np.asarray(groups)[inside]
+        found.append(set_tests(columns[inside], is_suspect[inside], own, n_permutations, seed)[0])
+    return np.asarray(np.minimum(1.0, 2 * np.mean(found, axis=0)))
+
+
 def permutation_test_refit(
     statistic: Callable[[Bools], float],
     is_suspect: Bools,

@@ -1,0 +1,184 @@
+"""What the two Siamese detectors share: options, fit, scores, save and load."""
+
+import os
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from vestige.choices import InputError
+from vestige.detectors.inputs import fitted
+from vestige.detectors.known import groups_from, labelled
+from vestige.features.pixels import as_images
+from vestige.stats.groups import Labels
+from vestige.types import Bools, Floats, Progress, quiet
+
+
+@dataclass
+class PairNetwork:
+    """A network that looks at one real and one generated image; needs `vestige[deep]`.
+
+    Parameters
+    ----------
+    weights : str
+        Path of a safetensors file or state dict, "imagenet" (downloaded), or "none" (random).
+    size : int
+        Side in pixels at which the network sees the images.
+    pairing : "nearest" or "random"
+        Each real meets its `neighbours` nearest generated images by trunk cosine; or any, as
+        published, and `anchors` of them, the same for all, when scoring.
+    trunk_trainable : "none", "last_stage" or "all"
+        "none" computes the features once.
+    epochs, draws, batch : int
+        An epoch is `draws` pairs; None: as many as there are generated images to learn from.
+    learning_rate, trunk_rate, weight_decay : float
+        Of AdamW.
+    patience : int
+        Epochs without a better AUC (or the same with a smaller loss) on held-out groups.
+    standardise : bool
+        Put each channel of the trunk on the scale of the generated images (ours).
+    aggregate : "mean", "max" or "top3"
+        From the pairs of one real image to its score.
+    """
+
+    name: ClassVar[str] = ""
+
+    weights: str = "imagenet"
+    size: int = 224
+    tokens: Literal["patches", "single"] = "patches"
+    product: Literal["dot", "elementwise"] = "dot"
+    pairing: Literal["nearest", "random"] = "nearest"
+    neighbours: int = 10
+    anchors: int = 64
+    trunk_trainable: Literal["none", "last_stage", "all"] = "none"
+    epochs: int = 10
+    draws: int | None = None
+    batch: int = 32
+    learning_rate: float = 1e-4
+    trunk_rate: float = 1e-5
+    weight_decay: float = 1e-4
+    patience: int = 3
+    standardise: bool = False
+    aggregate: Literal["mean", "max", "top3"] = "mean"
+    precision: str = "auto"
+    seed: int = 0
+    figures: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    model_: Any = field(init=False, default=None, repr=False, compare=False)
+
+    def network(self, weights: str) -> Any:
+        """The untrained network with those weights in its trunk."""
+        raise NotImplementedError
+
+    def fit(
+        self,
+        generated: Any,
+        used: Any = None,
+        unused: Any = None,
+        *,
+        groups_used: Labels | None = None,
+        groups_unused: Labels | None = None,
+        folder: Path | None = None,
+        progress: Progress = quiet,
+    ) -> Self:
+        """Train on labelled real images; a fifth of their groups is held out and stops it.
+
+        Parameters
+        ----------
+        groups_used, groups_unused : labels, optional
+            Patient of each image; else those an ImageSet knows, else every image is its own.
+        folder : Path, optional
+            For checkpoints: the same call goes on from there.
+
+        Raises
+        ------
+        InputError
+            No torch, a missing set, options or weights that do not fit.
+        """
+        reals = labelled(used, unused, self.name)
+        images = as_images(generated)
+        need_torch(self.name)
+        from vestige.nets.chance import seeded
+        from vestige.nets.fitting import fit_pairs
+        from vestige.nets.pairs import check_aggregate, content_order, known
+
+        plan = self._plan()
+        plan.check()
+        check_aggregate(self.aggregate)
+        groups = groups_from(used, groups_used), groups_from(unused, groups_unused)
+        sides = known(*reals, *groups, self.seed)
+        with seeded(self.seed):
+            net = self.network(self.weights)
+        images = images[content_order(images)]
+        facts = {"detector": self.name} | self._options()
+        self.model_ = fit_pairs(net, sides, images, plan, facts, folder, progress)
+        self.figures = self.model_.figures
+        return self
+
+    def score_samples(self, images: Any) -> Floats:
+        """Aggregated logits of each image's pairs, float64 [n]."""
+        scores: Floats = fitted(self.model_, self.name).scores(as_images(images))
+        return scores
+
+    def paper_rule(self, images: Any) -> Bools:
+        """True [n] where the mean probability over the pairs is above .5, as published."""
+        logits = fitted(self.model_, self.name).logits(as_images(images))
+        return np.asarray((1 / (1 + np.exp(-np.clip(logits, -60, 60)))).mean(axis=1) > 0.5)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write PATH (.safetensors) and the JSON beside it; holds the trunk's weights as well."""
+        model = fitted(self.model_, self.name)
+        from vestige.nets.saving import write_model
+
+        tensors = {f"net/{k}": v for k, v in model.net.state_dict().items()}
+        if model.search is not model.net:
+            tensors |= {f"search/{k}": v for k, v in model.search.state_dict().items()}
+        tensors["library/means"] = np.ascontiguousarray(model.means)
+        tensors["library/encoded"] = model.encoded
+        write_model(path, self.name, self._options(), tensors, model.figures)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; needs neither the weights' file nor the images."""
+        need_torch(cls.name)
+        from vestige.nets.pair_model import PairModel
+        from vestige.nets.saving import put, read_model
+
+        options, figures, tensors = read_model(path, cls.name)
+        try:
+            detector = cls(**options)
+            encoded, means = tensors["library/encoded"], tensors["library/means"].numpy()
+        except (TypeError, KeyError) as error:
+            raise InputError(f"{path}: its options are not those of {cls.name}.") from error
+        net = search = detector.network("none").eval()
+        put(net, tensors, "net/")
+        if any(key.startswith("search/") for key in tensors):
+            search = detector.network("none").eval()
+            put(search, tensors, "search/")
+        detector.model_ = PairModel(net, search, detector._plan(), means, encoded, figures)
+        detector.figures = figures
+        return detector
+
+    @classmethod
+    def paper(cls, **options: Any) -> Self:
+        """As published: the whole trunk learns, random pairs."""
+        return replace(cls(trunk_trainable="all", pairing="random"), **options)
+
+    def _options(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+
+    def _plan(self) -> Any:
+        from vestige.nets.pair_model import Plan
+
+        own = self._options()
+        return Plan(**{f.name: own[f.name] for f in fields(Plan)})
+
+
+def need_torch(detector: str) -> None:
+    """One line for users without the extra."""
+    try:
+        import vestige.nets.training  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"{detector} needs torch and torchvision: pip install 'vestige[deep]'."
+        ) from error
