@@ -4,6 +4,7 @@ from vestige import detectors
 from vestige.audit import audit
 from vestige.choices import InputError
 from vestige.result import AuditResult
+from vestige.train import train
 from vestige.version import __version__
 
-__all__ = ["AuditResult", "InputError", "__version__", "audit", "detectors"]
+__all__ = ["AuditResult", "InputError", "__version__", "audit", "detectors", "train"]

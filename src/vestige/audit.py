@@ -11,8 +11,16 @@ import numpy as np
 from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
 from vestige.controls import Comparison, run_controls
-from vestige.detectors.columns import Column, Known, plan_columns, score_columns
+from vestige.detectors.columns import (
+    Column,
+    Known,
+    Options,
+    plan_columns,
+    score_columns,
+    weights_digests,
+)
 from vestige.detectors.matched_filter import MatchedFilterPool
+from vestige.detectors.models import Model, check_models, open_models
 from vestige.engine import open_executor
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
@@ -48,6 +56,8 @@ def audit(
     groups: str | os.PathLike[str] | None = None,
     group_regex: str | None = None,
     detectors: Sequence[str] | None = None,
+    options: Options | None = None,
+    models: Sequence[str | os.PathLike[str]] = (),
     false_alarm_rate: float = 0.05,
     window: tuple[float, float] | None = None,
     engine: str = "local",
@@ -69,7 +79,13 @@ def audit(
         CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM
         patient, else near-duplicate clusters.
     detectors : names, optional
-        See `vestige.detectors.DETECTORS`; default: the label-free default run.
+        See `vestige.detectors.DETECTORS`; default: the label-free default run. Detectors that learn
+        from labels are cross-fitted by group.
+    options : detector -> its options, optional
+        Such as ``{"siamese": {"backbone": "squeezenet1_1", "weights": "squeezenet.safetensors"}}``.
+    models : paths, optional
+        What `vestige.train` wrote, as columns beside the named detectors (alone when none is
+        named). None of the judged or unused images may be among those it learned from.
     false_alarm_rate : float
         Largest accepted probability that an unused image is called used.
     window : (centre, width), optional
@@ -97,15 +113,20 @@ def audit(
     if seed < 0:
         raise InputError(f"seed {seed} is negative; give 0 or more.")
     mode = find_mode(used, unused, query)
-    plan = plan_columns(detectors, has_reference=reference is not None)
+    trained = open_models(models)
+    named = bool(detectors) or not trained  # models alone, when nothing else is named
+    plan = plan_columns(detectors, reference is not None, options) if named else ()
+    plan += tuple(model.column for model in trained)
 
     # 1. folders -> images of one working size
     given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
     sources = {role: source for role, source in given.items() if source is not None}
+    seen = max(column.seen for column in plan)
     with clock.stage("read"), open_executor(engine) as executor:
-        sets = _read(sources, window, executor, cache, progress)
+        sets = _read(sources, seen, window, executor, cache, progress)
     problems = [problem for images in sets.values() for problem in images.problems]
     problems += check_roles(sets, mode)
+    check_models(trained, sets)
 
     # 2. patients (or near-duplicate clusters): the unit of everything that follows
     with clock.stage("group"):
@@ -117,7 +138,7 @@ def audit(
 
     # 3. images -> columns of evidence, one score per image and detector
     with clock.stage("detect"):
-        columns, fitted = _score(plan, sets, bag, clock, progress)
+        columns, fitted = _score(plan, trained, sets, bag, clock, progress)
 
     # 4. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
@@ -137,8 +158,9 @@ def audit(
         findings = _findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = _gallery(findings, sets, mode)
 
-    options = {
+    told = {
         "detectors": [column.name for column in plan],
+        "detector_options": {name: dict(given) for name, given in (options or {}).items()},
         "weights": {column.name: column.weight for column in plan},
         "pool": [column.name for column in plan if column.pool],
         "combination": judgement.combination,
@@ -146,6 +168,8 @@ def audit(
         "window": list(window) if window else None,
         "engine": engine,
     }
+    weights = weights_digests(plan[: len(plan) - len(trained)])
+    weights |= {model.column.name: model.sha256 for model in trained}
     hashes = {role: images.inputs_sha256 for role, images in sets.items()}
     return AuditResult(
         question=Question(
@@ -160,7 +184,7 @@ def audit(
         controls=controls,
         verdict=verdict,
         problems=tuple(problems),
-        manifest=write_manifest(clock, seed, options, hashes),
+        manifest=write_manifest(clock, seed, told, hashes, weights),
         calibration=Calibration(
             tuple(id_ for id_, c in zip(bag.ids, bag.control, strict=True) if c),
             tuple(str(g) for g in bag.groups[bag.control]),
@@ -172,12 +196,13 @@ def audit(
 
 def _read(
     sources: Mapping[str, Source],
+    seen: int,
     window: tuple[float, float] | None,
     executor: Executor | None,
     cache: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> dict[str, ImageSet]:
-    size = peek_size(list(sources.values()))
+    size = peek_size(list(sources.values()), seen)
     return {
         role: read_images(
             source,
@@ -194,6 +219,7 @@ def _read(
 
 def _score(
     plan: Sequence[Column],
+    trained: Sequence[Model],
     sets: Mapping[str, ImageSet],
     bag: Bag,
     clock: Clock,
@@ -213,7 +239,10 @@ def _score(
     if bag.folds is not None and any(column.learns for column in plan):
         known = Known(bag.known_used, bag.control, bag.folds)
     generated = sets["generated"].pixels
-    return score_columns(plan, generated, reference, bag.images, bag.units, done, known)
+    return score_columns(
+        plan, generated, reference, bag.images, bag.units, done, known, progress,
+        {model.column.name: model.detector for model in trained},
+    )  # fmt: skip
 
 
 def _control(bag: Bag, suspects: Bools, test: SetTest | None, seed: int) -> tuple[Control, ...]:

@@ -14,10 +14,13 @@ import typer
 
 from vestige.audit import audit
 from vestige.choices import Choice, InputError
+from vestige.cli_train import train
 from vestige.cli_world import app as world_commands
 from vestige.cli_world import benchmark
+from vestige.detectors.columns import parse_options
 from vestige.engine import keep_freed_memory
 from vestige.files import write_together
+from vestige.options import parse_window
 from vestige.result import AuditResult
 from vestige.terminal import output, progress_bars, tell
 from vestige.version import __version__
@@ -66,6 +69,14 @@ def audit_command(
     detector: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Repeatable; see vestige list.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DETECTOR.NAME=VALUE", help="Of a detector; repeatable."),
+    ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="MODEL.safetensors", help="From vestige train; repeatable."),
+    ] = None,
     false_alarm_rate: Annotated[
         float, typer.Option(help="Accepted probability that an unused image is called used.")
     ] = 0.05,
@@ -108,8 +119,10 @@ def audit_command(
             groups=groups,
             group_regex=group_regex,
             detectors=detector,
+            options=parse_options(option or []),
+            models=model or [],
             false_alarm_rate=false_alarm_rate,
-            window=None if window is None else _window(window),
+            window=None if window is None else parse_window(window),
             engine=engine,
             cache=cache,
             seed=seed,
@@ -151,6 +164,7 @@ def demo(
             tell(result, report, quiet, as_json)
 
 
+app.command()(train)
 app.add_typer(world_commands, name="world")
 app.command()(benchmark)
 
@@ -285,16 +299,6 @@ def _table(kind: Kind) -> dict[str, Choice[Any]]:
     from vestige.features import BACKBONES
 
     return dict(BACKBONES)
-
-
-def _window(text: str) -> tuple[float, float]:
-    try:
-        centre, width = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"--window takes CENTRE,WIDTH such as -600,1500, not {text!r}.") from error
-    if width <= 0:
-        raise InputError(f"--window needs a positive width, not {width:g}.")
-    return centre, width
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Files written whole or not at all: beside their place first, then renamed."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,3 +37,18 @@ def write_together(texts: Mapping[Path, str]) -> None:
     except OSError as error:
         place = os.fspath(next(iter(texts)) if len(texts) == 1 else next(iter(texts)).parent)
         raise InputError(f"cannot write {place}: {error.strerror or error}") from error
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {os.fspath(path)}: {error.strerror or error}") from error

@@ -12,7 +12,10 @@ from typing import Any
 from vestige.result import Manifest
 from vestige.version import __version__
 
-DEPENDENCIES = ("numpy", "scipy", "scikit-image", "pillow", "tifffile", "pydicom", "nibabel")
+DEPENDENCIES = (
+    *("numpy", "scipy", "scikit-image", "pillow", "tifffile", "pydicom", "nibabel"),
+    *("torch", "torchvision", "timm", "faiss-cpu"),
+)
 
 
 class Clock:
@@ -35,7 +38,11 @@ class Clock:
 
 
 def write_manifest(
-    clock: Clock, seed: int, options: Mapping[str, Any], inputs: Mapping[str, str]
+    clock: Clock,
+    seed: int,
+    options: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    weights: Mapping[str, str],
 ) -> Manifest:
     """Collect the manifest at the end of an audit."""
     return Manifest(
@@ -45,7 +52,7 @@ def write_manifest(
         seed=seed,
         options=dict(options),
         inputs_sha256=dict(inputs),
-        weights_sha256={},
+        weights_sha256=dict(weights),
         started=clock.started,
         seconds=dict(clock.seconds),
         peak_rss_bytes=_peak_memory(),

@@ -51,6 +51,24 @@ class PoolDetector(Detector, Protocol):
         ...
 
 
+@runtime_checkable
+class LearningDetector(Detector, Protocol):
+    """A detector that learns from used and unused images; fitted without those it will score."""
+
+    def fit(
+        self,
+        generated: Any,
+        used: Any = None,
+        unused: Any = None,
+        *,
+        groups_used: npt.NDArray[Any] | None = None,
+        groups_unused: npt.NDArray[Any] | None = None,
+        progress: Progress = quiet,
+    ) -> Self:
+        """Learn; the groups (patients) of both sets let it hold some out to stop in time."""
+        ...
+
+
 class Embedder(Protocol):
     """A feature space: `fit` on images, then images [n, h, w] -> float32 [n, d]."""
 

@@ -47,7 +47,8 @@ def test_every_world_row_and_seed_is_a_cell(
     worlds: list[Path], tmp_path: Path, asked: list[Task]
 ) -> None:
     found = run_benchmark(worlds, tmp_path, seeds=2, null_seeds=3)
-    rows = ["default", *DETECTORS, "random"]
+    detectors = [name for name, choice in DETECTORS.items() if not choice.weights]
+    rows = ["default", *detectors, "random"]
     assert [row.name for row in found.rows] == [*rows, "blind"]
     assert {(t.world, t.row, t.null, t.seed) for t in asked} == {
         *((w.name, row, False, s) for w in worlds for row in rows for s in (0, 1)),
@@ -102,6 +103,10 @@ def test_what_is_missing_damaged_or_new_is_measured(
     assert again() == []
     assert {t.seed for t in again(seeds=2, null_seeds=3)} == {1, 2}
     assert {t.row for t in again(detectors=["mean_rank"])} == {"mean_rank"}
+    other = again(options={"mc_ball": {"size": 16}})
+    assert {(t.row, t.null) for t in other} == {("mc_ball", False)}
+    assert all(t.options == {"mc_ball": {"size": 16}} for t in other)
+    assert again(options={"mc_ball": {"size": 16}}) == []
     # a world with another record is another world, whatever its name
     record = json.loads((copy / "world.json").read_text())
     (copy / "world.json").write_text(json.dumps(record | {"built": "later"}))
@@ -158,6 +163,10 @@ def test_cells_that_fail_are_rows_and_are_tried_again(
         (["--null-seeds", -1], "--null-seeds must be 0 or more, not -1."),
         (["--workers", 0], "--workers must be 1 or more, not 0."),
         (["--detector", "mc_bal"], "unknown detector 'mc_bal'. Did you mean 'mc_ball'?"),
+        (["--detector", "siamese"], "siamese needs the weights of its network: --option siamese.w"),
+        (["--option", "siamese.size=32"], "options were given for siamese, which does not run"),
+        (["--option", "mc_ball.size=big"], "option size must be a whole number, not 'big'."),
+        (["--option", "size=16"], "--option takes DETECTOR.NAME=VALUE, not 'size'."),
         (["--engine", "local:2"], "cells run on --engine local or dask:ADDRESS, not 'local:2'."),
         (["--engine", "spark"], "unknown engine 'spark'."),
     ],

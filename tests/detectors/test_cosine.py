@@ -260,7 +260,7 @@ def test_similarities_can_be_saved_and_drawn() -> None:
 
 def test_logistic_features_follow_their_formula() -> None:
     groups = np.arange(len(R)) // 3
-    detector = CosineLogistic(**TINY).fit(G, X, R, unused_groups=groups)
+    detector = CosineLogistic(**TINY).fit(G, X, R, groups_unused=groups)
     g, u, n, q = (unit(detector.embed_.transform(i)) for i in (G, X, R, WORLD.unused[:9]))
 
     def features(row: Floats, group: int | None) -> list[float]:
@@ -288,12 +288,12 @@ def test_logistic_finds_what_a_copier_used() -> None:
 
 def test_logistic_needs_both_labels_and_two_groups() -> None:
     for used, unused in ((None, R), (X, None)):
-        with pytest.raises(InputError, match="give used and unused real images"):
+        with pytest.raises(InputError, match="cosine_logistic learns from labelled images"):
             CosineLogistic(**TINY).fit(G, used, unused)
     with pytest.raises(InputError, match="unused images of two groups or more"):
-        CosineLogistic(**TINY).fit(G, X, R, unused_groups=np.zeros(len(R)))
+        CosineLogistic(**TINY).fit(G, X, R, groups_unused=np.zeros(len(R)))
     with pytest.raises(InputError, match="30 images but 2 group labels"):
-        CosineLogistic(**TINY).fit(G, X, R, unused_groups=np.zeros(2))
+        CosineLogistic(**TINY).fit(G, X, R, groups_unused=np.zeros(2))
 
 
 def test_the_published_regression_is_circular() -> None:

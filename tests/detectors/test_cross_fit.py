@@ -13,7 +13,7 @@ from vestige.choices import InputError
 from vestige.detectors import DETECTORS, DetectorChoice
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.splits import group_folds
-from vestige.types import Floats
+from vestige.types import Floats, Progress, quiet
 
 FITS: list[set[bytes]] = []
 SCORED: list[set[bytes]] = []
@@ -29,7 +29,19 @@ class Centroids:
 
     means_: tuple[Any, Any] | None = field(init=False, default=None)
 
-    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
+    def fit(
+        self,
+        generated: Any,
+        used: Any = None,
+        unused: Any = None,
+        *,
+        groups_used: Any = None,
+        groups_unused: Any = None,
+        progress: Progress = quiet,
+    ) -> Self:
+        assert len(groups_used) == len(used)
+        assert len(groups_unused) == len(unused)
+        progress("learning", 1, 1)
         FITS.append(digests(used) | digests(unused))
         self.means_ = (used.mean(axis=0), unused.mean(axis=0))
         return self
@@ -51,13 +63,16 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_image_is_scored_by_a_model_that_saw_its_group() -> None:
     world = reference_world("copy", 0)
+    stages: set[str] = set()
     result = vestige.audit(
         generated=world.generated[:100],
         used=world.used[:30],
         unused=world.unused[:30],
         query=np.concatenate([world.used[30:40], world.unused[30:40]]),
         detectors=["centroids"],
+        progress=lambda stage, done, total: stages.add(stage),
     )
+    assert {f"centroids, fold {n} of 5: learning" for n in range(1, 6)} <= stages
     assert len(FITS) == len(SCORED) == 5
     for fitted, scored in zip(FITS, SCORED, strict=True):
         assert scored

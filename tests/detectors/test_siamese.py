@@ -165,11 +165,7 @@ def test_a_killed_training_goes_on_to_the_same_scores(
     )
     assert told[0] == 3  # the third step was not kept
     np.testing.assert_array_equal(again.score_samples(X), wanted)
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "checkpoint.safetensors",
-        "loss.csv",
-        "samples.png",
-    }
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoint.safetensors", "loss.csv"}
     with pytest.raises(InputError, match="belongs to other settings or images"):
         MAKERS[name](learning_rate=0.5).fit(G, U, N, folder=tmp_path)
 

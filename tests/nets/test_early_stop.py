@@ -24,7 +24,12 @@ def test_the_weights_of_the_best_epoch_come_back() -> None:
     assert best.stopped
     best.restore()
     assert weight.tolist() == [3.0, 3.0]  # the same AUC, a smaller loss
-    assert best.figures() == {"epochs_done": 5, "held_out_auc": 0.8, "held_out_loss": 0.5}
+    assert best.figures() == {
+        "epochs_done": 5,
+        "best_epoch": 3,
+        "held_out_auc": 0.8,
+        "held_out_loss": 0.5,
+    }
 
 
 def test_it_is_carried_by_its_state() -> None:

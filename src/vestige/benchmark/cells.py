@@ -5,11 +5,11 @@ array is audited exactly as the folder it was read from.
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -101,7 +101,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Task:
-    """A cell to be measured, from the world kept in the file `arrays`."""
+    """A cell to be measured, from the world kept in the file `arrays`.
+
+    options : detector -> its options
+    """
 
     arrays: str
     world: str
@@ -109,6 +112,7 @@ class Task:
     row: str
     null: bool
     seed: int
+    options: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,7 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
             reals.get("reference"),
             groups=table,
             detectors=detectors,
+            options={name: task.options[name] for name in detectors or () if name in task.options},
             false_alarm_rate=rate,
             engine="local:1",
             seed=task.seed,

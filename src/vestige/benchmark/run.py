@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from vestige.benchmark.arrays import WorldArrays
 from vestige.benchmark.cells import DEFAULT, RATE, Cell, Task
@@ -26,9 +27,10 @@ from vestige.benchmark.result import (
 )
 from vestige.benchmark.table_files import to_csv, to_html, to_markdown
 from vestige.benchmark.workers import check_engine, measured
-from vestige.choices import InputError, choose
+from vestige.choices import InputError, build, choose
 from vestige.decode import decode
 from vestige.detectors import DETECTORS
+from vestige.detectors.columns import Options, plan_columns, weights_digests, weights_missing
 from vestige.engine import cores
 from vestige.files import write_together
 from vestige.types import Progress, quiet
@@ -43,6 +45,7 @@ def run_benchmark(
     out: str | os.PathLike[str],
     *,
     detectors: Sequence[str] | None = None,
+    options: Options | None = None,
     seeds: int = 1,
     null_seeds: int = 10,
     null_all: bool = False,
@@ -54,7 +57,7 @@ def run_benchmark(
 
     Writes benchmark.json, table.md, table.csv and table.html to `out`, and a file per finished
     cell to ``out/cells``. The same call again measures what is missing: a cell is known by the
-    digest of its world.json, its row, its seed and the version of vestige.
+    digest of its world.json, its row with its options, its seed and the version of vestige.
 
     Parameters
     ----------
@@ -62,7 +65,9 @@ def run_benchmark(
         As `vestige.worlds.build.build_world` leaves them; the order is kept.
     out : folder
     detectors : names, optional
-        Rows besides the default run, the random scores and the blind control; default: all.
+        Rows besides the default run, the random scores and the blind control; default: all but
+        those whose networks were given no weights.
+    options : detector -> its options, optional
     seeds : int
         Audits per world and row, 1 or more. Most rows differ in permutations only.
     null_seeds : int
@@ -93,7 +98,9 @@ def run_benchmark(
     if workers < 1:
         raise InputError(f"--workers must be 1 or more, not {workers}.")
     check_engine(engine)
-    rows = _rows(detectors)
+    asked_options = {name: dict(own) for name, own in (options or {}).items()}
+    rows = _rows(detectors, asked_options)
+    weights = _weights(rows, asked_options)
     known = _open_worlds(worlds)
     place = Path(out).absolute()  # workers of a cluster stand elsewhere
     try:
@@ -105,14 +112,22 @@ def run_benchmark(
     # 1. what is asked, and what an earlier call has answered
     nulled = [row for row in rows if row.kind == "default" or (null_all and row.kind != "control")]
     tasks = [
-        Task(str(_arrays(place, world)), world.name, world.sha256, row.name, null, seed)
+        Task(
+            str(_arrays(place, world)),
+            world.name,
+            world.sha256,
+            row.name,
+            null,
+            seed,
+            _own(row, asked_options),
+        )
         for world in known.values()
         for null, asked, count in ((False, rows, seeds), (True, nulled, null_seeds))
         for seed in range(count)
         for row in asked
         if row.name != BLIND  # every audit holds its blind control
     ]
-    found = {task: cell for task in tasks if (cell := _kept(place, task)) is not None}
+    found = {task: cell for task in tasks if (cell := _kept(place, task, weights)) is not None}
     missing = [task for task in tasks if task not in found]
 
     # 2. files are decoded once per world
@@ -128,7 +143,9 @@ def run_benchmark(
     for task, cell in measured(missing, workers, engine):
         found[task] = cell
         if not cell.error:
-            write_together({_cell_file(place, task): json.dumps(asdict(cell), indent=1) + "\n"})
+            write_together(
+                {_cell_file(place, task, weights): json.dumps(asdict(cell), indent=1) + "\n"}
+            )
         progress("cells", len(found), len(tasks))
 
     # 4. one file with everything, and tables made from it alone
@@ -145,6 +162,8 @@ def run_benchmark(
             "null_all": null_all,
             "workers": workers,
             "engine": engine,
+            "detector_options": asked_options,
+            "weights_sha256": weights,
         },
         environment=_environment(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -161,14 +180,29 @@ def run_benchmark(
     return benchmark
 
 
-def _rows(detectors: Sequence[str] | None) -> tuple[Row, ...]:
-    names = list(DETECTORS) if not detectors else list(dict.fromkeys(detectors))
+def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
+    runnable = [
+        name
+        for name in DETECTORS
+        if not weights_missing(name, build(DETECTORS, name, "detector", **options.get(name, {})))
+    ]
+    names = list(dict.fromkeys(detectors)) if detectors else runnable
     alone = [
         Row(name, "detector", not choose(DETECTORS, name, "detector").needs_labels)
         for name in names
     ]
     controls = [Row(name, "control", True) for name in CONTROL_ROWS]
     return (Row(DEFAULT, "default", True), *alone, *controls)
+
+
+def _weights(rows: Sequence[Row], options: Options) -> dict[str, str]:
+    """Digests of the weights that the rows use; refuses options that do not fit before any work."""
+    names = [row.name for row in rows if row.kind == "detector"]
+    return weights_digests(plan_columns(names, True, options)) if names else {}
+
+
+def _own(row: Row, options: Options) -> dict[str, dict[str, Any]]:
+    return {row.name: dict(options[row.name])} if row.name in options else {}
 
 
 def _open_worlds(folders: Sequence[str | os.PathLike[str]]) -> dict[Path, BenchmarkWorld]:
@@ -202,13 +236,18 @@ def _clear(cache: Path) -> None:
         cache.rmdir()
 
 
-def _cell_file(place: Path, task: Task) -> Path:
-    asked = [CELL_SCHEMA, __version__, RATE, task.digest, task.row, task.null, task.seed]
+def _cell_file(place: Path, task: Task, weights: Mapping[str, str]) -> Path:
+    """Weights are known by their digest, wherever their file lies."""
+    own = {
+        name: weights.get(f"{task.row}.{name}", value)
+        for name, value in task.options.get(task.row, {}).items()
+    }
+    asked = [CELL_SCHEMA, __version__, RATE, task.digest, task.row, own, task.null, task.seed]
     return place / "cells" / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()}.json"
 
 
-def _kept(place: Path, task: Task) -> Cell | None:
-    path = _cell_file(place, task)
+def _kept(place: Path, task: Task, weights: Mapping[str, str]) -> Cell | None:
+    path = _cell_file(place, task, weights)
     if not path.exists():
         return None
     try:

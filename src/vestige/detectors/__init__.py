@@ -16,11 +16,16 @@ from vestige.types import Detector
 
 @dataclass(frozen=True)
 class DetectorChoice(Choice[Detector]):
-    """A detector, the columns it gives (suffix -> options) and its weight per column."""
+    """A detector, the columns it gives (suffix -> options) and its weight per column.
+
+    `weights` names its options that hold weights of a network: they must be given, since nothing
+    is downloaded unasked.
+    """
 
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
     default: bool = True
     weight: float = 1.0
+    weights: tuple[str, ...] = ()
 
 
 def _load(module: str, name: str) -> Any:
@@ -95,18 +100,99 @@ DETECTORS: dict[str, DetectorChoice] = {
         needs_reference=True,
         default=False,
     ),
+    "texture_wasserstein": DetectorChoice(
+        "nearest generated image by distributions of texture (GAN-ISI)",
+        lambda **options: _load("texture_wasserstein", "TextureWasserstein")(**options),
+        default=False,
+    ),
+    "texture_calibrated": DetectorChoice(
+        "the same against the texture of unused reals",
+        lambda **options: _load("texture_wasserstein", "CalibratedTexture")(**options),
+        needs_reference=True,
+        default=False,
+    ),
+    "texture_pairs": DetectorChoice(
+        "classifier of pairs on their texture distances (GAN-ISI)",
+        lambda **options: _load("texture_wasserstein", "TexturePairs")(**options),
+        needs_labels=True,
+        default=False,
+    ),
+    "cosine_threshold": DetectorChoice(
+        "largest cosine in the features of an ImageNet network (Medhastra)",
+        lambda **options: _load("cosine", "CosineThreshold")(**options),
+        default=False,
+        extra="deep",
+        weights=("weights",),
+    ),
+    "cosine_logistic": DetectorChoice(
+        "logistic regression on that cosine and on its lead over unused reals (Medhastra)",
+        lambda **options: _load("cosine", "CosineLogistic")(**options),
+        needs_labels=True,
+        default=False,
+        extra="deep",
+        weights=("weights",),
+    ),
+    "resnet50_retrieval": DetectorChoice(
+        "largest cosine in ResNet-50 features (zhouyijiang1, first route)",
+        lambda **options: _load("cosine_streams", "Resnet50Retrieval")(**options),
+        default=False,
+        extra="deep",
+        weights=("weights",),
+    ),
+    "dual_stream": DetectorChoice(
+        "largest cosines of two networks, .6 and .4 (zhouyijiang1, second route)",
+        lambda **options: _load("cosine_streams", "DualStream")(**options),
+        needs_reference=True,
+        default=False,
+        extra="deep",
+        weights=("weights",),
+    ),
+    "siamese": DetectorChoice(
+        "Siamese network with cross-attention between the pair (SCOPE)",
+        lambda **options: _load("siamese", "Siamese")(**options),
+        needs_labels=True,
+        default=False,
+        extra="deep",
+        weights=("weights",),
+    ),
+    "siamese_hybrid": DetectorChoice(
+        "Siamese network of a CNN and a ViT, angular loss (Kalinathan et al. 2026)",
+        lambda **options: _load("siamese_hybrid", "SiameseHybrid")(**options),
+        needs_labels=True,
+        default=False,
+        extra="deep",
+        weights=("weights", "vit_weights"),
+    ),
+    "vit_canet": DetectorChoice(
+        "ViT fingerprints, candidate search, attention network on pairs (zhouyijiang1)",
+        lambda **options: _load("vit_canet", "VitCanet")(**options),
+        needs_labels=True,
+        default=False,
+        extra="deep",
+        weights=("weights",),
+    ),
 }
 
 _CLASSES = {
     "CalibratedDistance": "calibrated_distance",
+    "CalibratedTexture": "texture_wasserstein",
+    "CosineLogistic": "cosine",
+    "CosineThreshold": "cosine",
     "DensityRatio": "density_ratio",
+    "DualStream": "cosine_streams",
     "MatchedFilter": "matched_filter",
     "MatchedFilterPool": "matched_filter",
     "MeanRank": "retrieval",
     "MonteCarloBall": "mc_ball",
     "NearestDistance": "nearest_distance",
     "ReconstructionRatio": "reconstruction_ratio",
+    "Resnet50Retrieval": "cosine_streams",
     "RetrievalCount": "retrieval",
+    "Siamese": "siamese",
+    "SiameseHybrid": "siamese_hybrid",
+    "TexturePairs": "texture_wasserstein",
+    "TextureWasserstein": "texture_wasserstein",
+    "VitCanet": "vit_canet",
 }
 
 __all__ = ["DETECTORS", "DetectorChoice", *_CLASSES]

@@ -12,7 +12,22 @@ import numpy.typing as npt
 from vestige.choices import InputError, build, choose
 from vestige.detectors import DETECTORS
 from vestige.engine import cores
-from vestige.types import Bools, Detector, Floats, Images, Ints, PoolDetector
+from vestige.files import file_sha256
+from vestige.options import split_options, typed_options
+from vestige.types import (
+    Bools,
+    Detector,
+    Floats,
+    Images,
+    Ints,
+    LearningDetector,
+    PoolDetector,
+    Progress,
+    quiet,
+)
+
+Options = Mapping[str, Mapping[str, Any]]
+"""Detector -> its options."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,8 @@ class Column:
     """True when the score depends on the bag of judged images and controls."""
     learns: bool = False
     """True when the detector learns from labelled images: it is cross-fitted by group."""
+    seen: int = 1
+    """Largest side in pixels at which the detector looks at images."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,9 @@ class Known:
     folds: Ints
 
 
-def plan_columns(detectors: Sequence[str] | None, has_reference: bool) -> tuple[Column, ...]:
+def plan_columns(
+    detectors: Sequence[str] | None, has_reference: bool, options: Options | None = None
+) -> tuple[Column, ...]:
     """The columns of the named detectors, or of the default run.
 
     A detector that compares with unused reals uses the reference if there is one, else the bag.
@@ -50,25 +69,88 @@ def plan_columns(detectors: Sequence[str] | None, has_reference: bool) -> tuple[
     Raises
     ------
     InputError
-        Unknown detector, one named twice, or one that needs a reference that was not given.
+        Unknown detector or option, a detector named twice, one that needs a reference or weights
+        that were not given, options of one that does not run.
     """
     names = list(detectors) if detectors else [n for n, c in DETECTORS.items() if c.default]
     if len(set(names)) < len(names):
         raise InputError(f"a detector is named twice: {', '.join(names)}.")
+    options = options or {}
+    for name in options:
+        choose(DETECTORS, name, "detector")
+        if name not in names:
+            raise InputError(f"options were given for {name}, which does not run: --detector.")
     plan = []
     for name in names:
         choice = choose(DETECTORS, name, "detector")
-        for suffix, options in choice.columns.items():
+        for suffix, own in choice.columns.items():
+            own = {**own, **options.get(name, {})}
+            made = build(DETECTORS, name, "detector", **own)
+            for option in weights_missing(name, made):
+                raise InputError(
+                    f"{name} needs the weights of its network: --option {name}.{option}=FILE "
+                    f"(safetensors or a state dict), or {name}.{option}=imagenet to download them."
+                )
             without = choice.needs_reference and not has_reference and not choice.needs_labels
             pool = choice.pool or without
-            if pool and not isinstance(build(DETECTORS, name, "detector", **options), PoolDetector):
+            if pool and not isinstance(made, PoolDetector):
                 raise InputError(
                     f"{name} needs a reference: give --reference DIR with unused real images "
                     "that are neither judged nor controls, or use matched_filter_pool."
                 )
-            learns = choice.needs_labels
-            plan.append(Column(name + suffix, name, options, choice.weight, pool, learns))
+            plan.append(
+                Column(
+                    name + suffix,
+                    name,
+                    own,
+                    choice.weight,
+                    pool,
+                    choice.needs_labels,
+                    getattr(made, "size", 1),
+                )
+            )
     return tuple(plan)
+
+
+def parse_options(texts: Sequence[str]) -> Options:
+    """Texts such as "siamese.epochs=3" in the types that the detectors declare.
+
+    Raises
+    ------
+    InputError
+        For an unknown detector or option, and for a value of another type.
+    """
+    given: dict[str, dict[str, str]] = {}
+    for option, value in split_options(texts).items():
+        detector, dot, name = option.partition(".")
+        if not dot:
+            raise InputError(f"--option takes DETECTOR.NAME=VALUE, not {option!r}.")
+        given.setdefault(detector, {})[name] = value
+    return {
+        name: typed_options(build(DETECTORS, name, "detector"), own, "detector", name)
+        for name, own in given.items()
+    }
+
+
+def weights_missing(name: str, detector: Detector) -> tuple[str, ...]:
+    """Options of a built detector that should name weights, and do not."""
+    return tuple(o for o in DETECTORS[name].weights if not all(_named(getattr(detector, o))))
+
+
+def weights_digests(plan: Sequence[Column]) -> dict[str, str]:
+    """Detector.option -> SHA-256 of its weights' file; "imagenet" and "none" as they are."""
+    found: dict[str, str] = {}
+    for column in plan:
+        for option in DETECTORS[column.detector].weights:
+            for name in _named(column.options[option]):
+                told = name if name in ("imagenet", "none") else file_sha256(name)
+                key = f"{column.detector}.{option}"
+                found[key] = f"{found[key]}, {told}" if key in found else told
+    return found
+
+
+def _named(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def score_columns(
@@ -79,12 +161,15 @@ def score_columns(
     groups: npt.NDArray[Any],
     done: Callable[[str, float], None],
     known: Known | None = None,
+    progress: Progress = quiet,
+    trained: Mapping[str, Detector] | None = None,
 ) -> tuple[Floats, dict[str, Detector]]:
     """Score every image of the bag by every column -> float64 [n, D], and the fitted detectors.
 
     Columns run side by side, each on one core: nothing in a column then depends on how many cores
     there are, down to the last bit. `done` is called with a column's name and its seconds. `known`
-    is for detectors that learn from labelled images.
+    and `progress` are for detectors that learn from labelled images; `trained` holds those that
+    have learned already, by column.
 
     Raises
     ------
@@ -98,7 +183,17 @@ def score_columns(
     fitted: dict[str, Detector] = {}
     with threadpool_limits(1), ThreadPoolExecutor(cores()) as executor:
         running = {
-            executor.submit(_score_column, column, generated, reference, bag, groups, known): d
+            executor.submit(
+                _score_column,
+                column,
+                generated,
+                reference,
+                bag,
+                groups,
+                known,
+                progress,
+                (trained or {}).get(column.name),
+            ): d
             for d, column in sorted(enumerate(plan), key=_largest_first)
         }
         try:
@@ -123,11 +218,15 @@ def _score_column(
     bag: Images,
     groups: npt.NDArray[Any],
     known: Known | None,
+    progress: Progress,
+    trained: Detector | None,
 ) -> tuple[Floats, Detector, float]:
     start = perf_counter()
-    detector = build(DETECTORS, column.detector, "detector", **column.options)
-    if column.learns:
-        scores, detector = _cross_fit(column, generated, bag, known)
+    detector = trained or build(DETECTORS, column.detector, "detector", **column.options)
+    if trained is not None:
+        scores = trained.score_samples(bag)
+    elif column.learns:
+        scores, detector = _cross_fit(column, generated, bag, groups, known, progress)
     elif column.pool and isinstance(detector, PoolDetector):
         detector.fit(generated, unused=reference)
         scores = detector.score_pool(bag, groups)
@@ -143,7 +242,12 @@ def _score_column(
 
 
 def _cross_fit(
-    column: Column, generated: Images, bag: Images, known: Known | None
+    column: Column,
+    generated: Images,
+    bag: Images,
+    groups: npt.NDArray[Any],
+    known: Known | None,
+    progress: Progress,
 ) -> tuple[Floats, Detector]:
     """Scores [n] of models that never saw the group they score, and the last model."""
     if known is None or not (known.used.any() and known.unused.any()):
@@ -151,9 +255,24 @@ def _cross_fit(
             f"{column.detector} learns from labelled images: give both --used and --unused."
         )
     scores = np.empty(len(bag))
-    for fold in np.unique(known.folds):
+    folds = np.unique(known.folds)
+    for number, fold in enumerate(folds, 1):
         inside = known.folds == fold
-        detector = build(DETECTORS, column.detector, "detector", **column.options)
-        used, unused = bag[known.used & ~inside], bag[known.unused & ~inside]
-        scores[inside] = detector.fit(generated, used, unused).score_samples(bag[inside])
+        used, unused = known.used & ~inside, known.unused & ~inside
+        detector: Any = build(DETECTORS, column.detector, "detector", **column.options)
+        assert isinstance(detector, LearningDetector)  # noqa: S101  # by needs_labels
+        detector.fit(
+            generated,
+            bag[used],
+            bag[unused],
+            groups_used=groups[used],
+            groups_unused=groups[unused],
+            progress=_within(progress, f"{column.name}, fold {number} of {len(folds)}"),
+        )
+        scores[inside] = detector.score_samples(bag[inside])
     return scores, detector
+
+
+def _within(progress: Progress, name: str) -> Progress:
+    """Stages of a training, told apart from those of other folds and columns."""
+    return lambda stage, done, total: progress(f"{name}: {stage}", done, total)

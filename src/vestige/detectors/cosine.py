@@ -3,7 +3,9 @@
 METHODS 1.3. The paper's decisions are in `vestige.detectors.cosine_rules`.
 """
 
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +14,13 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.detectors.cosine_rules import GeneratedMaxima
 from vestige.detectors.inputs import fitted, groups_of
+from vestige.detectors.known import labelled
+from vestige.detectors.saving import read_model, write_model
 from vestige.features import build_backbone
 from vestige.features.pixels import as_images
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.neighbours import CANDIDATES, same_width, top_products
-from vestige.types import Embedder, Floats, Images, Ints
+from vestige.types import Embedder, Floats, Images, Ints, Progress, quiet
 
 BLOCK = 2**23  # products held at a time
 
@@ -70,7 +74,7 @@ class CosineThreshold:
     """
 
     backbone: str = "resnet50"
-    weights: str = "imagenet"
+    weights: str = ""
     size: int = 224
     top_k: int = 1
     batch: int = 32
@@ -83,16 +87,8 @@ class CosineThreshold:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` and `unused` are ignored."""
-        images = as_images(generated)
-        self.embed_ = build_backbone(
-            self.backbone,
-            weights=self.weights,
-            size=self.size,
-            batch=self.batch,
-            precision=self.precision,
-            seed=self.seed,
-            cache=self.cache,
-        )
+        images = as_images(generated, self.size)
+        self.embed_ = self._backbone()
         self.pixels_ = images[0].size
         self.generated_ = unit(self.embed_.fit(images).transform(images))
         return self
@@ -104,12 +100,16 @@ class CosineThreshold:
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Cosines [n, k] and rows [n, k] of the most similar generated images."""
         pool = fitted(self.generated_, "cosine_threshold")
-        return most_similar(self.embed(as_images(images)), pool, k)
+        return most_similar(self.embed(as_images(images, self.size)), pool, k)
 
     def embed(self, images: Images) -> Floats:
         """Unit features, float64 [n, width], of images of the size of the generated ones."""
         same_width(images[0].size, self.pixels_)
         return unit(self.embed_.transform(images))
+
+    def _backbone(self) -> Embedder:
+        names = ("weights", "size", "batch", "precision", "seed", "cache")
+        return build_backbone(self.backbone, **{name: getattr(self, name) for name in names})
 
     def maxima(self, used: Any, unused: Any) -> GeneratedMaxima:
         """S_u and S_n of every generated image, for the rules of the paper.
@@ -124,7 +124,7 @@ class CosineThreshold:
         for images, name in ((used, "used"), (unused, "unused")):
             if images is None:
                 raise InputError(f"rule_generated compares used with unused reals: {name} missing.")
-            sides.append(self.embed(as_images(images)))
+            sides.append(self.embed(as_images(images, self.size)))
         max_used, max_unused = (most_similar(pool, rows, 1)[0][:, 0] for rows in sides)
         known = np.concatenate(sides)
         mean = float(pool.mean(axis=0) @ known.mean(axis=0))
@@ -152,23 +152,25 @@ class CosineLogistic(CosineThreshold):
         generated: Any,
         used: Any = None,
         unused: Any = None,
-        unused_groups: npt.NDArray[Any] | None = None,
+        *,
+        groups_used: npt.NDArray[Any] | None = None,
+        groups_unused: npt.NDArray[Any] | None = None,
+        progress: Progress = quiet,
     ) -> Self:
         """Learn from labelled reals; an unused one is never its own group's rival.
+
+        `groups_used` and `progress` are there because every learning detector has them.
 
         Raises
         ------
         InputError
             When used or unused images are missing, or the unused are all of one group.
         """
-        if used is None or unused is None:
-            raise InputError(
-                "cosine_logistic learns from labels: give used and unused real images."
-            )
+        reals = labelled(used, unused, "cosine_logistic", self.size)
         super().fit(generated)
         pool = fitted(self.generated_, "cosine_logistic")
-        known, strangers = (self.embed(as_images(images)) for images in (used, unused))
-        groups = np.unique(groups_of(unused_groups, len(strangers)), return_inverse=True)[1]
+        known, strangers = (self.embed(images) for images in reals)
+        groups = np.unique(groups_of(groups_unused, len(strangers)), return_inverse=True)[1]
         if groups.max() == 0:
             raise InputError("cosine_logistic needs unused images of two groups or more.")
         best, second, holder = best_of_groups(pool, strangers, groups)
@@ -188,13 +190,46 @@ class CosineLogistic(CosineThreshold):
     def score_samples(self, images: Any) -> Floats:
         """Logit of membership, float64 [n]."""
         rivals = fitted(self.rivals_, "cosine_logistic")
-        z = self._features(self.embed(as_images(images)), rivals)
+        z = self._features(self.embed(as_images(images, self.size)), rivals)
         return logits(self.model_, (z - self.scale_[0]) / self.scale_[1])
 
     def _features(self, rows: Floats, rivals: Floats) -> Floats:
         pool = fitted(self.generated_, "cosine_logistic")
         z1, z2 = (most_similar(rows, pool, 1, penalty)[0][:, 0] for penalty in (None, rivals))
         return np.column_stack([z1, z2])
+
+    def save(self, path: str | os.PathLike[str], training: Mapping[str, Any] | None = None) -> None:
+        """Write PATH (.safetensors) and the JSON beside it; holds the network's weights as well.
+
+        `training` is what it learned from, kept in the JSON.
+        """
+        rivals = fitted(self.rivals_, "cosine_logistic")
+        arrays = self.embed_.state() | {  # type: ignore[attr-defined]
+            "generated": self.generated_,
+            "pixels": np.array(self.pixels_),
+            "rivals": rivals,
+            "scale": np.stack(self.scale_),
+            "model": self.model_,
+        }
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        figures = {"parameters": len(self.model_)}
+        write_model(path, "cosine_logistic", options, arrays, figures, training)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; needs neither the weights' file nor the images."""
+        card, arrays = read_model(path, "cosine_logistic")
+        try:
+            detector = cls(**card.options)
+            detector.generated_, detector.rivals_ = arrays["generated"], arrays["rivals"]
+            detector.pixels_, detector.model_ = int(arrays["pixels"]), arrays["model"]
+            mean, deviation = arrays["scale"]
+        except (TypeError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: its options are not those of cosine_logistic.") from error
+        detector.scale_ = mean, deviation
+        detector.embed_ = replace(detector, weights="none")._backbone()
+        detector.embed_.put(arrays)  # type: ignore[attr-defined]
+        return detector
 
 
 def best_of_groups(pool: Floats, rows: Floats, groups: Ints) -> tuple[Floats, Floats, Ints]:

@@ -44,7 +44,7 @@ class DualStream:
     """
 
     backbones: Sequence[str] = ("resnet50", "efficientnet_b5")
-    weights: Sequence[str] = ("imagenet", "imagenet")
+    weights: Sequence[str] = ("", "")
     shares: Sequence[float] = (0.6, 0.4)
     standardise: bool = True
     size: int = 224
@@ -66,7 +66,7 @@ class DualStream:
         """Embed the generated set in both spaces; `unused` is the reference, `used` is ignored."""
         if not len(self.backbones) == len(self.weights) == len(self.shares) == 2:
             raise InputError("dual_stream takes two backbones, two weights and two shares.")
-        images = as_images(generated)
+        images = as_images(generated, self.size)
         self.streams_ = tuple(
             CosineThreshold(
                 backbone,
@@ -81,12 +81,12 @@ class DualStream:
         )
         self.reference_ = None
         if self.standardise and unused is not None:
-            self.reference_ = self._cosines(as_images(unused))
+            self.reference_ = self._cosines(as_images(unused, self.size))
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Sum of the two streams, float64 [n]."""
-        cosines = self._cosines(as_images(images))
+        cosines = self._cosines(as_images(images, self.size))
         if not self.standardise:
             return self._sum(cosines)
         if self.reference_ is None:
@@ -95,7 +95,7 @@ class DualStream:
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """The bag is its own reference: mean and deviation of the whole bag, the same for all."""
-        cosines = self._cosines(as_images(pool))
+        cosines = self._cosines(as_images(pool, self.size))
         return self._sum(cosines, cosines if self.standardise else None)
 
     def _cosines(self, images: Any) -> Floats:

@@ -10,8 +10,8 @@ from vestige.stats.groups import Labels
 from vestige.types import Images
 
 
-def labelled(used: Any, unused: Any, detector: str) -> tuple[Images, Images]:
-    """Used and unused images, float32 [n, h, w].
+def labelled(used: Any, unused: Any, detector: str, seen: int = 64) -> tuple[Images, Images]:
+    """Used and unused images, float32 [n, h, w]; `seen` as in `as_images`.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def labelled(used: Any, unused: Any, detector: str) -> tuple[Images, Images]:
                 f"{detector} learns from labelled images and got no {role} ones: "
                 "give both --used and --unused, fit(generated, used, unused)."
             )
-    return as_images(used), as_images(unused)
+    return as_images(used, seen), as_images(unused, seen)
 
 
 def groups_from(images: Any, groups: Labels | None) -> Labels | None:

@@ -1,6 +1,7 @@
 """What the two Siamese detectors share: options, fit, scores, save and load."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -10,6 +11,7 @@ import numpy as np
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted
 from vestige.detectors.known import groups_from, labelled
+from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
 from vestige.stats.groups import Labels
 from vestige.types import Bools, Floats, Progress, quiet
@@ -22,7 +24,8 @@ class PairNetwork:
     Parameters
     ----------
     weights : str
-        Path of a safetensors file or state dict, "imagenet" (downloaded), or "none" (random).
+        Path of a safetensors file or state dict, "imagenet" (downloaded), or "none" (random). One
+        must be given: nothing is downloaded unasked.
     size : int
         Side in pixels at which the network sees the images.
     pairing : "nearest" or "random"
@@ -44,7 +47,7 @@ class PairNetwork:
 
     name: ClassVar[str] = ""
 
-    weights: str = "imagenet"
+    weights: str = ""
     size: int = 224
     tokens: Literal["patches", "single"] = "patches"
     product: Literal["dot", "elementwise"] = "dot"
@@ -95,9 +98,10 @@ class PairNetwork:
         InputError
             No torch, a missing set, options or weights that do not fit.
         """
-        reals = labelled(used, unused, self.name)
-        images = as_images(generated)
+        reals = labelled(used, unused, self.name, self.size)
+        images = as_images(generated, self.size)
         need_torch(self.name)
+        from vestige.features.backbones import refuse_smaller_than_patch
         from vestige.nets.chance import seeded
         from vestige.nets.fitting import fit_pairs
         from vestige.nets.pairs import check_aggregate, content_order, known
@@ -109,6 +113,8 @@ class PairNetwork:
         sides = known(*reals, *groups, self.seed)
         with seeded(self.seed):
             net = self.network(self.weights)
+        patch = max(getattr(part, "patch", 1) for part in net.trunk.modules())
+        refuse_smaller_than_patch(images, self.name, patch)
         images = images[content_order(images)]
         facts = {"detector": self.name} | self._options()
         self.model_ = fit_pairs(net, sides, images, plan, facts, folder, progress)
@@ -117,45 +123,52 @@ class PairNetwork:
 
     def score_samples(self, images: Any) -> Floats:
         """Aggregated logits of each image's pairs, float64 [n]."""
-        scores: Floats = fitted(self.model_, self.name).scores(as_images(images))
+        scores: Floats = fitted(self.model_, self.name).scores(as_images(images, self.size))
         return scores
 
     def paper_rule(self, images: Any) -> Bools:
         """True [n] where the mean probability over the pairs is above .5, as published."""
-        logits = fitted(self.model_, self.name).logits(as_images(images))
-        return np.asarray((1 / (1 + np.exp(-np.clip(logits, -60, 60)))).mean(axis=1) > 0.5)
+        from scipy.special import expit
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write PATH (.safetensors) and the JSON beside it; holds the trunk's weights as well."""
+        logits = fitted(self.model_, self.name).logits(as_images(images, self.size))
+        return np.asarray(expit(logits).mean(axis=1) > 0.5)
+
+    def save(self, path: str | os.PathLike[str], training: Mapping[str, Any] | None = None) -> None:
+        """Write PATH (.safetensors) and the JSON beside it; holds the trunk's weights as well.
+
+        `training` is what it learned from, kept in the JSON.
+        """
         model = fitted(self.model_, self.name)
-        from vestige.nets.saving import write_model
+        from vestige.nets.saving import state
 
-        tensors = {f"net/{k}": v for k, v in model.net.state_dict().items()}
+        arrays = state(model.net, "net/")
         if model.search is not model.net:
-            tensors |= {f"search/{k}": v for k, v in model.search.state_dict().items()}
-        tensors["library/means"] = np.ascontiguousarray(model.means)
-        tensors["library/encoded"] = model.encoded
-        write_model(path, self.name, self._options(), tensors, model.figures)
+            arrays |= state(model.search, "search/")
+        arrays |= {"library/means": model.means, "library/encoded": model.encoded.cpu().numpy()}
+        write_model(path, self.name, self._options(), arrays, model.figures, training)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` wrote; needs neither the weights' file nor the images."""
         need_torch(cls.name)
         from vestige.nets.pair_model import PairModel
-        from vestige.nets.saving import put, read_model
+        from vestige.nets.saving import put, tensor
 
-        options, figures, tensors = read_model(path, cls.name)
+        card, arrays = read_model(path, cls.name)
         try:
-            detector = cls(**options)
-            encoded, means = tensors["library/encoded"], tensors["library/means"].numpy()
+            detector = cls(**card.options)
+            encoded, means = arrays["library/encoded"], arrays["library/means"]
         except (TypeError, KeyError) as error:
             raise InputError(f"{path}: its options are not those of {cls.name}.") from error
-        net = search = detector.network("none").eval()
-        put(net, tensors, "net/")
-        if any(key.startswith("search/") for key in tensors):
-            search = detector.network("none").eval()
-            put(search, tensors, "search/")
-        detector.model_ = PairModel(net, search, detector._plan(), means, encoded, figures)
+        empty: dict[str, Any] = {k: "none" for k in card.options if k.endswith("weights")}
+        bare = replace(detector, **empty)
+        net = search = bare.network("none").eval()
+        put(net, arrays, "net/")
+        if any(key.startswith("search/") for key in arrays):
+            search = bare.network("none").eval()
+            put(search, arrays, "search/")
+        figures = dict(card.figures)
+        detector.model_ = PairModel(net, search, detector._plan(), means, tensor(encoded), figures)
         detector.figures = figures
         return detector
 

@@ -27,20 +27,18 @@ class SiameseHybrid(PairNetwork):
 
     cnn: str = "resnet50"
     vit: str = "vit_b_16"
-    vit_weights: str = "imagenet"
+    vit_weights: str = ""
     angular_weight: float = 0.5
     margin: float = 0.2
 
     def network(self, weights: str) -> Any:
-        """The untrained network; a saved one brings the weights of both trunks."""
+        """The untrained network; `weights` are those of the first trunk."""
         from vestige.nets.hybrid import HybridSiamese
         from vestige.nets.networks import trunk
         from vestige.nets.trunks import ConvTrunk, VitTrunk
 
-        # "none" for the first trunk alone is a choice; a model that is loaded asks for neither
-        loading = weights == "none" and self.weights != "none"
         cnn = trunk(self.cnn, weights, self.seed, self.size)
-        vit = trunk(self.vit, "none" if loading else self.vit_weights, self.seed + 1, self.size)
+        vit = trunk(self.vit, self.vit_weights, self.seed + 1, self.size)
         if not isinstance(cnn, ConvTrunk) or not isinstance(vit, VitTrunk):
             raise InputError(
                 "siamese_hybrid takes a convolutional trunk and a ViT, not "

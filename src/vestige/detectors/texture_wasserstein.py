@@ -1,6 +1,8 @@
 """Texture of real and generated images, compared by Wasserstein distances (GAN-ISI)."""
 
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -8,12 +10,16 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, groups_of, reference_of
+from vestige.detectors.known import labelled
+from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
 from vestige.features.texture import STARTS, Texture
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.wasserstein import l1_parts, nearest_l1
-from vestige.types import Bools, Float32s, Floats, Ints
+from vestige.types import Bools, Float32s, Floats, Ints, Progress, quiet
 
+FITTED = ("side_", "low_", "high_", "factor_", "order_")
+"""What a texture learns from the generated set."""
 RANDOM_PAIRS = 500
 """Generated images that each real meets when pairs are random."""
 
@@ -30,15 +36,18 @@ class _Textured:
     texture_: Texture = field(init=False, repr=False, compare=False)
     generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
 
+    def _texture(self) -> Texture:
+        return Texture(self.size, self.mask, self.harmonise, self.lbp_distance, self.seed)
+
     def _fit_texture(self, generated: Any) -> None:
-        texture = Texture(self.size, self.mask, self.harmonise, self.lbp_distance, self.seed)
-        self.generated_ = texture.fit_transform(as_images(generated))
+        texture = self._texture()
+        self.generated_ = texture.fit_transform(as_images(generated, self.size))
         self.texture_ = texture
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Minus distances [n, k] and rows [n, k] of the nearest generated images."""
         pool = fitted(self.generated_, "texture")
-        distances, rows = nearest_l1(self.texture_.transform(as_images(images)), pool, k)
+        distances, rows = nearest_l1(self.texture_.transform(as_images(images, self.size)), pool, k)
         return -distances, rows
 
 
@@ -90,7 +99,7 @@ class CalibratedTexture(_Textured):
         self._fit_texture(generated)
         self.reference_ = None
         if unused is not None:
-            self.reference_ = self.texture_.transform(as_images(unused))
+            self.reference_ = self.texture_.transform(as_images(unused, self.size))
         return self
 
     def score_samples(self, images: Any) -> Floats:
@@ -99,14 +108,14 @@ class CalibratedTexture(_Textured):
         if self.reference_ is None:
             reference_of(None, "texture_calibrated")  # raises, and says what to give
         reference = fitted(self.reference_, "texture_calibrated")
-        rows = self.texture_.transform(as_images(images))
+        rows = self.texture_.transform(as_images(images, self.size))
         usual = nearest_l1(rows, reference)[0]
         return np.asarray((usual - nearest_l1(rows, pool)[0])[:, 0])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         generated = fitted(self.generated_, "texture_calibrated")
-        rows = self.texture_.transform(as_images(pool))
+        rows = self.texture_.transform(as_images(pool, self.size))
         labels = groups_of(groups, len(rows))
         usual = nearest_l1(rows, rows, 1, labels, labels)[0]
         if not np.isfinite(usual).all():
@@ -138,23 +147,35 @@ class TexturePairs(_Textured):
     aggregate: Literal["mean", "max"] = "mean"
     model_: Floats | None = field(init=False, default=None, repr=False, compare=False)
 
+    @classmethod
+    def paper(cls, **options: Any) -> Self:
+        """As near to the paper as its abstract allows: random pairs, 256 px, CDFs of all maps."""
+        return replace(cls(256, lbp_distance="cdf", pairs="random"), **options)
+
     def __post_init__(self) -> None:
         if self.pairs not in ("nearest", "random"):
             raise InputError(f"unknown pairs {self.pairs!r}. Known: nearest, random.")
         if self.aggregate not in ("mean", "max"):
             raise InputError(f"unknown aggregate {self.aggregate!r}. Known: mean, max.")
 
-    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
-        """Learn from reals of known status; they must share no group with the judged images."""
-        if used is None or unused is None:
-            raise InputError(
-                "texture_pairs learns from real images of known status: call "
-                "fit(generated, used=..., unused=...)."
-            )
-        known = as_images(used), as_images(unused)
+    def fit(
+        self,
+        generated: Any,
+        used: Any = None,
+        unused: Any = None,
+        *,
+        groups_used: npt.NDArray[Any] | None = None,
+        groups_unused: npt.NDArray[Any] | None = None,
+        progress: Progress = quiet,
+    ) -> Self:
+        """Learn from reals of known status; they must share no group with the judged images.
+
+        Groups and `progress` are there because every learning detector has them.
+        """
+        known = labelled(used, unused, "texture_pairs", self.size)
         self.model_ = None
         self._fit_texture(generated)
-        features = [self._features(self.texture_.transform(images)) for images in known]
+        features = [self.pair_features(images) for images in known]
         rows = np.concatenate(features)
         labels = np.arange(len(rows)) < len(features[0])
         self.model_ = fit_logistic(
@@ -169,8 +190,12 @@ class TexturePairs(_Textured):
 
     def pair_logits(self, images: Any) -> Floats:
         """Logits [n, pairs] that the real image of a pair was used."""
-        model = fitted(self.model_, "texture_pairs")
-        return logits(model, self._features(self.texture_.transform(as_images(images))))
+        return logits(fitted(self.model_, "texture_pairs"), self.pair_features(images))
+
+    def pair_features(self, images: Any) -> Floats:
+        """What the classifier sees of each image's pairs, float64 [n, pairs, 19]."""
+        fitted(self.generated_, "texture_pairs")
+        return self._features(self.texture_.transform(as_images(images, self.size)))
 
     def paper_rule(self, images: Any) -> Bools:
         """Used where the mean probability over the drawn pairs exceeds .5, [n] (METHODS 1.5).
@@ -196,3 +221,30 @@ class TexturePairs(_Textured):
             chosen = np.broadcast_to(drawn, (len(rows), len(drawn)))
         parts = [l1_parts(row, pool[near], STARTS) for row, near in zip(rows, chosen, strict=True)]
         return np.asarray(np.log(np.stack(parts) * len(STARTS) + 1e-3))
+
+    def save(self, path: str | os.PathLike[str], training: Mapping[str, Any] | None = None) -> None:
+        """Write PATH (.safetensors) and the JSON beside it.
+
+        `training` is what it learned from, kept in the JSON.
+        """
+        model = fitted(self.model_, "texture_pairs")
+        texture = {name: np.asarray(getattr(self.texture_, name)) for name in FITTED}
+        arrays = texture | {"generated": self.generated_, "model": model}
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        write_model(path, "texture_pairs", options, arrays, {"parameters": len(model)}, training)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; needs no images."""
+        card, arrays = read_model(path, "texture_pairs")
+        try:
+            detector = cls(**card.options)
+            texture = detector._texture()
+            for name in FITTED:
+                setattr(texture, name, arrays[name])
+            detector.generated_, detector.model_ = arrays["generated"], arrays["model"]
+        except (TypeError, KeyError) as error:
+            raise InputError(f"{path}: its options are not those of texture_pairs.") from error
+        texture.side_ = tuple(int(n) for n in arrays["side_"])
+        detector.texture_ = texture
+        return detector

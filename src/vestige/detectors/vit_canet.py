@@ -1,7 +1,7 @@
 """ViT fingerprints and Hybrid CANet (team zhouyijiang1)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -12,6 +12,7 @@ from vestige.choices import InputError
 from vestige.detectors.inputs import fitted
 from vestige.detectors.known import groups_from, labelled
 from vestige.detectors.pair_network import need_torch
+from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
 from vestige.stats.groups import Labels
 from vestige.types import Bools, Floats, Progress, quiet
@@ -61,7 +62,7 @@ class VitCanet:
     name: ClassVar[str] = "vit_canet"
 
     backbone: str = "vit_b_16"
-    weights: str = "imagenet"
+    weights: str = ""
     size: int = 224
     taps: str | Sequence[int] = "relative"
     coords: Literal["add", "concat"] | None = "add"
@@ -109,9 +110,10 @@ class VitCanet:
 
         They stop the training and give the temperature. Parameters and errors as for `siamese`.
         """
-        reals = labelled(used, unused, self.name)
-        images = as_images(generated)
+        reals = labelled(used, unused, self.name, self.size)
+        images = as_images(generated, self.size)
         need_torch(self.name)
+        from vestige.features.backbones import refuse_smaller_than_patch
         from vestige.nets.canet_fitting import fit_canet
         from vestige.nets.pairs import check_aggregate, content_order, known
 
@@ -126,15 +128,16 @@ class VitCanet:
         sides = known(*reals, *groups, self.seed)
         images = images[content_order(images)]
         facts = {"detector": self.name} | self._options()
-        self.model_ = fit_canet(
-            *self._networks(self.weights), sides, images, plan, facts, folder, progress
-        )
+        encoder, canet = self._networks(self.weights)
+        patch = max(getattr(part, "patch", 1) for part in encoder.modules())
+        refuse_smaller_than_patch(images, self.name, patch)
+        self.model_ = fit_canet(encoder, canet, sides, images, plan, facts, folder, progress)
         self.figures = self.model_.figures
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Largest (or mean) calibrated logit over the pool of each image, float64 [n]."""
-        scores: Floats = fitted(self.model_, self.name).scores(as_images(images))
+        scores: Floats = fitted(self.model_, self.name).scores(as_images(images, self.size))
         return scores
 
     def paper_rule(
@@ -147,20 +150,24 @@ class VitCanet:
 
         With library="real", as published, the verdict depends on the other images.
         """
-        flagged: Bools = fitted(self.model_, self.name).rule(as_images(images), library, confidence)
+        flagged: Bools = fitted(self.model_, self.name).rule(
+            as_images(images, self.size), library, confidence
+        )
         return flagged
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write PATH (.safetensors) and the JSON beside it."""
-        model = fitted(self.model_, self.name)
-        from vestige.nets.saving import write_model
+    def save(self, path: str | os.PathLike[str], training: Mapping[str, Any] | None = None) -> None:
+        """Write PATH (.safetensors) and the JSON beside it.
 
-        tensors = {f"encoder/{k}": v for k, v in model.encoder.state_dict().items()}
-        tensors |= {f"canet/{k}": v for k, v in model.canet.state_dict().items()}
-        tensors["temperature"] = np.float64(model.temperature)
-        tensors["library/prints"] = model.library.rows
-        tensors["library/tokens"] = model.tokens
-        write_model(path, self.name, self._options(), tensors, model.figures)
+        `training` is what it learned from, kept in the JSON.
+        """
+        model = fitted(self.model_, self.name)
+        from vestige.nets.saving import state
+
+        arrays = state(model.encoder, "encoder/") | state(model.canet, "canet/")
+        arrays["temperature"] = np.array(model.temperature, np.float64)
+        arrays["library/prints"] = model.library.rows
+        arrays["library/tokens"] = model.tokens.cpu().numpy()
+        write_model(path, self.name, self._options(), arrays, model.figures, training)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -168,22 +175,24 @@ class VitCanet:
         need_torch(cls.name)
         from vestige.nets.canet_model import CanetModel
         from vestige.nets.fingerprint import Library
-        from vestige.nets.saving import put, read_model
+        from vestige.nets.saving import put, tensor
 
-        options, figures, tensors = read_model(path, cls.name)
+        card, arrays = read_model(path, cls.name)
         try:
-            detector = cls(**options)
-            prints, tokens = tensors["library/prints"].numpy(), tensors["library/tokens"]
-            temperature = float(tensors["temperature"])
+            detector = cls(**card.options)
+            prints, tokens = arrays["library/prints"], arrays["library/tokens"]
+            temperature = float(arrays["temperature"])
         except (TypeError, KeyError) as error:
             raise InputError(f"{path}: its options are not those of {cls.name}.") from error
         encoder, canet = (part.eval() for part in detector._networks("none"))
-        put(encoder, tensors, "encoder/")
-        put(canet, tensors, "canet/")
-        library = Library(np.ascontiguousarray(prints), detector.faiss)
+        put(encoder, arrays, "encoder/")
+        put(canet, arrays, "canet/")
+        library = Library(prints, detector.faiss)
+        figures = dict(card.figures)
         detector.model_ = CanetModel(
-            encoder, canet, detector._plan(), temperature, library, tokens, figures
-        )
+            encoder, canet, detector._plan(), temperature, library, tensor(tokens),
+            figures,
+        )  # fmt: skip
         detector.figures = figures
         return detector
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from vestige.choices import InputError
 from vestige.features.store import stored_rows
 from vestige.nets.networks import network, tapped, trunk, width
+from vestige.nets.saving import Arrays, put, state
 from vestige.nets.training import autocast, find_device, find_precision
 from vestige.nets.trunks import fingerprint, prepare
 from vestige.types import Float32s, Images
@@ -40,7 +41,7 @@ class Backbone:
         A torchvision name of BACKBONES or any timm name.
     weights : str
         "imagenet" downloads them, "none" takes random ones, anything else is a file
-        (safetensors or state dict).
+        (safetensors or state dict). One must be given.
     size : int
         Side of the network's input in pixels.
     batch : int
@@ -53,7 +54,7 @@ class Backbone:
     """
 
     name: str = "resnet50"
-    weights: str = "imagenet"
+    weights: str = ""
     size: int = 224
     batch: int = 32
     precision: str = "auto"
@@ -83,6 +84,16 @@ class Backbone:
             self.weights_sha256_ = fingerprint(net)
             self.net_ = net.to(find_device(), memory_format=torch.channels_last)
         return self.net_
+
+    def state(self) -> dict[str, np.typing.NDArray[Any]]:
+        """The weights as arrays, for a model that must do without their file."""
+        return state(self.load(), "net/")
+
+    def put(self, arrays: Arrays) -> None:
+        """Take the weights that `state` gave."""
+        net = self.load()
+        put(net, arrays, "net/")
+        self.weights_sha256_ = fingerprint(net)
 
     def transform(self, images: Images) -> Float32s:
         """Pooled features, float32 [n, width]."""

@@ -67,7 +67,7 @@ _NO_IMAGE_NAMES = frozenset(
     ]
 )
 _PEEKED_FILES = 16
-_WORKING_SIZES = (8, 64)
+SMALLEST, USUAL = 8, 64
 
 
 def list_files(source: Source) -> list[tuple[str, Path]]:
@@ -106,17 +106,25 @@ def source_root(source: Source) -> Path | None:
     return root if root.is_dir() else root.parent
 
 
-def peek_size(sources: Iterable[Source]) -> int:
+def peek_size(sources: Iterable[Source], seen: int = USUAL) -> int:
     """Working size that fits these sources, from the headers of up to 16 files of each.
+
+    Parameters
+    ----------
+    seen : int
+        Largest side in pixels at which anything looks at the images.
 
     Returns
     -------
     int
-        64, or the smallest of the images' larger sides if that is less, but at least 8.
+        64, or for larger `seen` 128, 256, ..., so that smaller sizes stay area averages of it; or
+        the smallest of the images' larger sides if that is less, but at least 8.
     """
-    low, high = _WORKING_SIZES
+    high = USUAL
+    while high < seen:
+        high *= 2
     sides = [side for source in sources for side in _sides(source)]
-    return max(low, min([high, *sides]))
+    return max(SMALLEST, min([high, *sides]))
 
 
 def natural_key(identifier: str) -> tuple[Any, ...]:

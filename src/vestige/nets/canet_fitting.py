@@ -15,7 +15,7 @@ from vestige.nets.canet import HybridCANet
 from vestige.nets.canet_model import CanetModel, CanetPlan, layers_of
 from vestige.nets.chance import seeded
 from vestige.nets.early_stop import Best, judge
-from vestige.nets.fitting import CLIP, SCALED_BY, digest, training_sheet
+from vestige.nets.fitting import CLIP, SCALED_BY, digest
 from vestige.nets.gallery import Gallery, Outputs, batches
 from vestige.nets.losses import bce, contrastive_temperature, fit_temperature, info_nce, push
 from vestige.nets.pairs import Known, aggregate, class_weights
@@ -125,9 +125,8 @@ def fit_canet(
         total,
         plan.seed,
         identity,
-        lambda: training_sheet(known.images[learn], generated, partners[learn], plan.size),
-        folder,
-        progress,
+        folder=folder,
+        progress=progress,
     )
     weights = torch.from_numpy(class_weights(known.labels[learn]))
     labels = torch.from_numpy(known.labels)

@@ -28,6 +28,7 @@ class Best(nn.Module):
     loss: Tensor
     waited: Tensor
     epochs: Tensor
+    best: Tensor
 
     def __init__(self, trained: Sequence[nn.Parameter], patience: int) -> None:
         super().__init__()
@@ -39,6 +40,7 @@ class Best(nn.Module):
         self.register_buffer("loss", torch.tensor(torch.inf, dtype=torch.float64))
         self.register_buffer("waited", torch.tensor(0))
         self.register_buffer("epochs", torch.tensor(0))
+        self.register_buffer("best", torch.tensor(0))
 
     @property
     def stopped(self) -> bool:
@@ -51,6 +53,7 @@ class Best(nn.Module):
         self.epochs += 1
         if (auc, -loss) > (float(self.auc), -float(self.loss)):
             self.auc.fill_(auc), self.loss.fill_(loss), self.waited.zero_()
+            self.best.copy_(self.epochs)
             self._copy(self._trained, self.kept)
         else:
             self.waited += 1
@@ -65,6 +68,7 @@ class Best(nn.Module):
         """What the held-out images said."""
         return {
             "epochs_done": int(self.epochs),
+            "best_epoch": int(self.best),
             "held_out_auc": round(float(self.auc), 4),
             "held_out_loss": round(float(self.loss), 4),
         }

@@ -18,7 +18,7 @@ from vestige.nets.early_stop import Best, judge
 from vestige.nets.gallery import Gallery, batches, half
 from vestige.nets.pair_model import PAIRS, PairModel, Plan, Trainable, nearest
 from vestige.nets.pairs import Known, aggregate, class_weights, split_generated
-from vestige.nets.training import SHEET, Training, find_device, find_precision
+from vestige.nets.training import Training, find_device, find_precision
 from vestige.types import Float32s, Floats, Images, Ints, Progress, quiet
 
 CLIP = 1.0
@@ -86,9 +86,8 @@ def fit_pairs(
         plan.epochs * per_epoch,
         plan.seed,
         identity,
-        lambda: training_sheet(known.images[learn], generated, partners, plan.size),
-        folder,
-        progress,
+        folder=folder,
+        progress=progress,
     )
     weights = torch.from_numpy(class_weights(known.labels[learn]))
     labels = torch.from_numpy(known.labels[learn])
@@ -185,15 +184,3 @@ def _pair_logits(
 def _encode(net: Any, synthetic: Gallery, rows: Ints) -> Tensor:
     parts = [net.encode(synthetic.features(rows[part])) for part in batches(len(rows))]
     return torch.cat([half(part) for part in parts])
-
-
-def training_sheet(reals: Images, generated: Images, partners: Ints, size: int) -> Images:
-    """Training pairs side by side: real, synthetic, real, synthetic ..."""
-    half = SHEET * SHEET // 2
-    rows = np.arange(half) % len(reals)
-    pairs = np.stack([reals[rows], generated[partners[rows, 0]]], axis=1)
-    flat = pairs.reshape(2 * half, *reals.shape[1:])
-    x = torch.from_numpy(flat)[:, None]
-    return np.asarray(
-        nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)[:, 0]
-    )

@@ -57,7 +57,7 @@ class TimmTrunk(nn.Module):
         return pooled, tokens_of(last)
 
 
-def trunk(name: str, weights: str = "imagenet", seed: int = 0, size: int = SIZE) -> Any:
+def trunk(name: str, weights: str = "", seed: int = 0, size: int = SIZE) -> Any:
     """A network without its classifier, in eval mode; called, it gives (pooled, tokens).
 
     Parameters
@@ -84,8 +84,13 @@ def trunk(name: str, weights: str = "imagenet", seed: int = 0, size: int = SIZE)
     return (CUTS[name](net) if name in CUTS else TimmTrunk(net)).eval()
 
 
-def network(name: str, weights: str = "imagenet", seed: int = 0, size: int = SIZE) -> Any:
+def network(name: str, weights: str = "", seed: int = 0, size: int = SIZE) -> Any:
     """The whole network, torchvision's with its classifier; parameters as for `trunk`."""
+    if not weights:
+        raise InputError(
+            f"backbone {name} needs weights: give weights=FILE (safetensors or a state dict), or "
+            "weights=imagenet to download them."
+        )
     if size < LEAST:
         raise InputError(f"backbone {name} needs a size of {LEAST} px or more, not {size}.")
     tensors = None if weights in ("imagenet", "none") else read_weights(weights)

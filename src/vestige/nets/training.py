@@ -100,17 +100,18 @@ class Training:
         Number of steps in all; seed of batches and noise.
     identity : str
         Settings and training images; a checkpoint of another identity is refused.
-    folder : Path or None
-        Place of checkpoint.safetensors, loss.csv and samples.png; None keeps nothing.
-    preview : callable
+    preview : callable or None
         Draws SHEET x SHEET samples, float32 [n, h, w].
+    folder : Path or None
+        Place of checkpoint.safetensors, loss.csv and, with a preview, samples.png; None keeps
+        nothing.
     """
 
     parts: Mapping[str, Part]
     steps: int
     seed: int
     identity: str
-    preview: Callable[[], Images]
+    preview: Callable[[], Images] | None = None
     folder: Path | None = None
     progress: Progress = quiet
     seconds: float = field(init=False, default=0.0)
@@ -176,7 +177,9 @@ class Training:
             lambda path: save_file(tensors, path, metadata),
         )
         _replace(self.folder / "loss.csv", self._write_losses)
-        _replace(self.folder / "samples.png", lambda path: _write_sheet(self.preview(), path))
+        if self.preview is not None:
+            sheet = self.preview()
+            _replace(self.folder / "samples.png", lambda path: _write_sheet(sheet, path))
 
     def _write_losses(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:

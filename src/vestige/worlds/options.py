@@ -1,12 +1,11 @@
 """What a user asks of a world, checked before any image is read."""
 
-from ast import literal_eval
 from collections.abc import Sequence
-from dataclasses import fields
 from math import inf
-from typing import Any, get_type_hints
+from typing import Any
 
 from vestige.choices import InputError, build, choose
+from vestige.options import split_options, typed_options
 from vestige.worlds import GENERATORS
 from vestige.worlds.record import Recipe
 
@@ -44,40 +43,9 @@ def parse_options(generator: str, texts: Sequence[str]) -> dict[str, Any]:
     InputError
         For an unknown generator or option, and for a value of another type.
     """
-    given: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or name in given:
-            raise InputError(f"--option takes NAME=VALUE, each name once, not {text!r}.")
-        given[name] = value
+    given = split_options(texts)
     if not given:
         choose(GENERATORS, generator, "generator")
         return {}
     made = build(GENERATORS, generator, "generator")
-    hints = get_type_hints(type(made))
-    known = {f.name: hints[f.name] for f in fields(made) if f.init}  # type: ignore[arg-type]
-    unknown = sorted(given.keys() - known.keys())
-    if unknown:
-        raise InputError(
-            f"generator {generator!r} has no option {unknown[0]!r}. Known: {', '.join(known)}."
-        )
-    return {name: _parse(name, value, known[name]) for name, value in given.items()}
-
-
-def _parse(name: str, text: str, kind: Any) -> Any:
-    if kind is bool and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError as error:
-            wanted = {int: "a whole number", float: "a number"}[kind]
-            raise InputError(f"option {name} must be {wanted}, not {text!r}.") from error
-    if kind is bool:
-        raise InputError(f"option {name} must be true or false, not {text!r}.")
-    if kind is str:
-        return text
-    try:
-        return literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    return typed_options(made, given, "generator", generator)
