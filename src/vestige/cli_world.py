@@ -114,6 +114,10 @@ def benchmark(
     detector: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Repeatable; default: all.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DETECTOR.NAME=VALUE", help="Of a detector; repeatable."),
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Audits per world and row.")] = 1,
     null_seeds: Annotated[int, typer.Option(help="Audits per world with nothing to find.")] = 10,
     null_all: Annotated[
@@ -123,16 +127,28 @@ def benchmark(
         int | None, typer.Option(metavar="N", help="Cells side by side; default: one per core.")
     ] = None,
     engine: Annotated[str, typer.Option(help="local or dask:ADDRESS.")] = "local",
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="paper", help="Evaluate as the papers did, ours beside it; --detector names it."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure every detector on worlds whose truth is known: one table, with null rows."""
+    if protocol is not None:
+        others = (seeds, null_seeds, null_all, workers, engine) != (1, 10, False, None, "local")
+        _paper_protocols(worlds, out, protocol, detector, option, others, quiet)
+        return
     from vestige.benchmark.run import run_benchmark
+    from vestige.detectors.columns import parse_options
 
     with output(out), progress_bars(quiet) as progress:
         found = run_benchmark(
             worlds,
             out,
             detectors=detector,
+            options=parse_options(option or []),
             seeds=seeds,
             null_seeds=null_seeds,
             null_all=null_all,
@@ -148,4 +164,37 @@ def benchmark(
             f"{len(found.errors)} of {len(found.cells)} cells were not measured, the first: world "
             f"{first.world}, row {first.row}: {first.error} The rest is in {out}; the same command "
             "tries them again."
+        )
+
+
+def _paper_protocols(
+    worlds: list[Path],
+    out: Path,
+    protocol: str,
+    names: list[str] | None,
+    option: list[str] | None,
+    others: bool,
+    quiet: bool,
+) -> None:
+    """`vestige benchmark --protocol paper`."""
+    from vestige.detectors.columns import parse_options
+    from vestige.protocols.run import run_protocols
+
+    if protocol != "paper":
+        raise InputError(f"unknown --protocol {protocol!r}. Known: paper.")
+    if others:
+        raise InputError("--protocol paper takes --detector, --option and --out; leave out others.")
+    options = parse_options(option or [])
+    with output(out), progress_bars(quiet) as progress:
+        found = run_protocols(worlds, out, protocols=names, options=options, progress=progress)
+    if not quiet:
+        for name, why in found.left_out.items():
+            print(f"{name} left out: {why}")
+        print(f"{len(found.cells)} rows over {len(found.worlds)} worlds: {out / 'protocols.html'}")
+    if found.errors:
+        world, system, part, why = found.errors[0]
+        raise InputError(
+            f"{len(found.errors)} of {3 * len(found.cells)} parts were not measured, the first: "
+            f"world {world}, {system}, {part}: {why} The rest is in {out}; the same command tries "
+            "them again."
         )

@@ -7,9 +7,10 @@ import numpy as np
 
 from vestige.bag import Bag, Mode
 from vestige.detectors.columns import Column
-from vestige.result import Control, DetectorTest, SetTest, Verdict
+from vestige.result import Control, DetectorTest, Estimate, SetTest, Verdict
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
 from vestige.stats.combine import pooled_rank_score, rank_average, stack_p_values
+from vestige.stats.folds import auc_in_folds
 from vestige.stats.groups import Labels
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
@@ -93,7 +94,7 @@ def test_set(
     """Suspects against controls, by group; None without controls or suspects.
 
     The rank average, whose weights are fixed beforehand, so that labels can be permuted without
-    fitting anything again; columns that learned from the labels are permuted within their folds.
+    fitting anything again; columns that learned from the labels are compared within their folds.
     `suspects` [n] are the judged rows whose answer is not known already.
     """
     if judgement.p_values is None or not suspects.any():
@@ -118,9 +119,17 @@ def test_set(
     # size, and ties (a column full of zeros) would be broken in favour of one side
     high, low = tested[is_suspect, 0], tested[~is_suspect, 0]
     high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
+    folds = bag.folds[rows] if bag.folds is not None else np.zeros(len(groups), np.int64)
+
+    def in_folds(scores: Floats, repeats: int = 2000) -> Estimate:
+        sides = (scores[is_suspect], scores[~is_suspect], folds[is_suspect], folds[~is_suspect])
+        return auc_in_folds(*sides, high_groups, low_groups, seed=seed, repeats=repeats)
+
     return SetTest(
         suspects="used" if mode == "release" else "query",
-        auc=auc_interval(high, low, high_groups, low_groups, seed=seed),
+        auc=in_folds(tested[:, 0])
+        if learned.all()
+        else auc_interval(high, low, high_groups, low_groups, seed=seed),
         p_value=float(each[0]),
         minimum_detectable_auc=_detectable(high, low, high_groups, low_groups, false_alarm_rate),
         tpr_at=tuple(
@@ -131,7 +140,9 @@ def test_set(
         detectors=tuple(
             DetectorTest(
                 column.name,
-                auc(evidence[is_suspect, d], evidence[~is_suspect, d]),
+                in_folds(evidence[:, d], repeats=1).value
+                if column.learns
+                else auc(evidence[is_suspect, d], evidence[~is_suspect, d]),
                 float(each[d + 1]),
                 float(adjusted[d + 1]),
             )

@@ -6,22 +6,20 @@ A finished cell is one small file, so that a benchmark that was killed goes on w
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from vestige.benchmark.arrays import WorldArrays
 from vestige.benchmark.cells import DEFAULT, RATE, Cell, Task
+from vestige.benchmark.ground import arrays_file, clear_cache, environment, open_worlds
 from vestige.benchmark.result import (
     BLIND,
     CONTROL_ROWS,
     SCHEMA,
     Benchmark,
-    BenchmarkWorld,
     Row,
     null_rates,
 )
@@ -35,7 +33,6 @@ from vestige.engine import cores
 from vestige.files import write_together
 from vestige.types import Progress, quiet
 from vestige.version import __version__
-from vestige.worlds.record import RECORD, WorldRecord, verify_world
 
 CELL_SCHEMA = 1
 
@@ -101,7 +98,7 @@ def run_benchmark(
     asked_options = {name: dict(own) for name, own in (options or {}).items()}
     rows = _rows(detectors, asked_options)
     weights = _weights(rows, asked_options)
-    known = _open_worlds(worlds)
+    known = open_worlds(worlds)
     place = Path(out).absolute()  # workers of a cluster stand elsewhere
     try:
         (place / "cells").mkdir(parents=True, exist_ok=True)
@@ -113,7 +110,7 @@ def run_benchmark(
     nulled = [row for row in rows if row.kind == "default" or (null_all and row.kind != "control")]
     tasks = [
         Task(
-            str(_arrays(place, world)),
+            str(arrays_file(place, world)),
             world.name,
             world.sha256,
             row.name,
@@ -134,8 +131,8 @@ def run_benchmark(
     wanted = {task.world for task in missing}
     for done, (folder, world) in enumerate(known.items()):
         progress("reading worlds", done, len(known))
-        if world.name in wanted and not _arrays(place, world).exists():
-            WorldArrays.read(folder).save(_arrays(place, world))
+        if world.name in wanted and not arrays_file(place, world).exists():
+            WorldArrays.read(folder).save(arrays_file(place, world))
     progress("reading worlds", len(known), len(known))
 
     # 3. cells side by side, each kept as soon as it is there
@@ -165,7 +162,7 @@ def run_benchmark(
             "detector_options": asked_options,
             "weights_sha256": weights,
         },
-        environment=_environment(),
+        environment=environment(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     write_together(
@@ -176,7 +173,7 @@ def run_benchmark(
             place / "benchmark.json": benchmark.to_json(),
         }
     )
-    _clear(place / "cache")
+    clear_cache(place / "cache")
     return benchmark
 
 
@@ -205,37 +202,6 @@ def _own(row: Row, options: Options) -> dict[str, dict[str, Any]]:
     return {row.name: dict(options[row.name])} if row.name in options else {}
 
 
-def _open_worlds(folders: Sequence[str | os.PathLike[str]]) -> dict[Path, BenchmarkWorld]:
-    if not folders:
-        raise InputError("which worlds? Name one folder or more, made by `vestige world build`.")
-    worlds: dict[Path, BenchmarkWorld] = {}
-    for folder in map(Path, folders):
-        record: WorldRecord = verify_world(folder)
-        name = folder.resolve().name
-        if name in (world.name for world in worlds.values()):
-            raise InputError(f"two worlds are called {name!r}: rename one of the folders.")
-        worlds[folder] = BenchmarkWorld(
-            name,
-            hashlib.sha256((folder / RECORD).read_bytes()).hexdigest(),
-            record.recipe,
-            record.counts,
-            record.groups,
-            record.figures,
-        )
-    return worlds
-
-
-def _arrays(place: Path, world: BenchmarkWorld) -> Path:
-    return place / "cache" / f"{world.sha256}.npz"
-
-
-def _clear(cache: Path) -> None:
-    for file in cache.glob("*.npz"):
-        file.unlink()
-    if not any(cache.iterdir()):
-        cache.rmdir()
-
-
 def _cell_file(place: Path, task: Task, weights: Mapping[str, str]) -> Path:
     """Weights are known by their digest, wherever their file lies."""
     own = {
@@ -255,24 +221,3 @@ def _kept(place: Path, task: Task, weights: Mapping[str, str]) -> Cell | None:
     except (OSError, ValueError):
         return None  # damaged: measured again and replaced
     return replace(cell, world=task.world)  # the folder may have been renamed
-
-
-def _environment() -> dict[str, str]:
-    versions = {name: metadata.version(name) for name in ("numpy", "scipy")}
-    return {
-        "vestige": __version__,
-        "python": platform.python_version(),
-        **versions,
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
-        "cores": str(cores()),
-    }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"

@@ -3,11 +3,11 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vestige.benchmark.cells import Forensic, Release
 from vestige.benchmark.result import Benchmark
-from vestige.benchmark.tables import SHADES, tables
+from vestige.benchmark.tables import SHADES, Table, tables
 from vestige.report.words import visible
 from vestige.result import Estimate
 from vestige.spreadsheet import cell as safe
@@ -16,8 +16,13 @@ from vestige.spreadsheet import number
 
 def to_markdown(benchmark: Benchmark) -> str:
     """The tables as GitHub Markdown."""
-    parts = ["# Benchmark\n", f"{made_with(benchmark)}\n"]
-    for table in tables(benchmark):
+    return markdown("Benchmark", made_with(benchmark), tables(benchmark))
+
+
+def markdown(title: str, made: str, shown: Sequence[Table]) -> str:
+    """Tables under a title and a line that says when and on what they were made."""
+    parts = [f"# {title}\n", f"{made}\n"]
+    for table in shown:
         lines = [_line(table.head), "|" + " --- |" * len(table.head)]
         for row in table.rows:
             lines.append(_line([entry.text for entry in row], [entry.best for entry in row]))
@@ -48,6 +53,12 @@ def to_csv(benchmark: Benchmark) -> str:
 
 def to_html(benchmark: Benchmark) -> str:
     """The tables as one offline page, in the looks of the report; everything is escaped."""
+    title = "benchmark of detectors on worlds whose truth is known"
+    return page(title, made_with(benchmark), tables(benchmark))
+
+
+def page(title: str, made: str, shown: Sequence[Table]) -> str:
+    """Tables as one offline page; see `markdown`."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -61,16 +72,21 @@ def to_html(benchmark: Benchmark) -> str:
         finalize=lambda value: value if hasattr(value, "__html__") else visible(str(value)),
     )
     return environment.get_template("benchmark.html.j2").render(
-        tables=tables(benchmark), made=made_with(benchmark), shades=SHADES
+        title=title, tables=shown, made=made, shades=SHADES
     )
 
 
 def made_with(benchmark: Benchmark) -> str:
     """When and on what, in one line."""
-    told = benchmark.environment
+    count = f"{len(benchmark.worlds)} worlds, {len(benchmark.cells)} cells"
+    return made_line(count, benchmark.date, benchmark.environment)
+
+
+def made_line(count: str, date: str, told: Mapping[str, str]) -> str:
+    """What was counted, when, and the environment it was measured in."""
     return (
-        f"{len(benchmark.worlds)} worlds, {len(benchmark.cells)} cells, {benchmark.date}; vestige "
-        f"{told.get('vestige', '?')}, {told.get('cpu', '?')}, {told.get('cores', '?')} cores"
+        f"{count}, {date}; vestige {told.get('vestige', '?')}, {told.get('cpu', '?')}, "
+        f"{told.get('cores', '?')} cores"
     )
 
 

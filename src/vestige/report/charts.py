@@ -106,7 +106,7 @@ def histogram(suspects: Floats, controls: Floats, suspects_label: str) -> str:
         axes.set_ylabel("share of images (%)")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderpad=0)
 
-    return _render("scores", (4.6, 3.1), draw)
+    return render("scores", (4.6, 3.1), draw)
 
 
 def _shares(scores: Floats, edges: Floats) -> Floats:
@@ -164,7 +164,7 @@ def roc(
         axes.set_ylabel("suspects above the threshold")
         axes.legend(loc="lower right")
 
-    return _render("roc", (4.6, 3.1), draw)
+    return render("roc", (4.6, 3.1), draw)
 
 
 def auc_line(test: SetTest) -> str:
@@ -194,10 +194,10 @@ def auc_line(test: SetTest) -> str:
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("AUC with its 95 % interval")
 
-    return _render("auc", (5.4, 1.15), draw)
+    return render("auc", (5.4, 1.15), draw)
 
 
-def _render(name: str, inches: tuple[float, float], draw: Any) -> str:
+def render(name: str, inches: tuple[float, float], draw: Any) -> str:
     """Draw on one pair of axes and return an <svg> that scales with the page."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -117,7 +117,7 @@ def auc_interval(
             np.random.default_rng(seed), repeats,
         )  # fmt: skip
     if limits is None:
-        limits = _score_interval(value, n_used, n_unused, level)
+        limits = score_interval(value, n_used, n_unused, level)
     return Estimate(value, *limits, used.size + unused.size)
 
 
@@ -132,7 +132,8 @@ def _logit_interval(value: float, variance: float, level: float) -> tuple[float,
     return min(low, value), max(high, value)
 
 
-def _score_interval(value: float, n1: int, n0: int, level: float) -> tuple[float, float]:
+def score_interval(value: float, n1: int, n0: int, level: float) -> tuple[float, float]:
+    """The values A with |A - AUC| <= z SE(A) (Hanley and McNeil 1982) for n1 and n0 images."""
     from scipy.optimize import brentq
     from scipy.special import ndtri
 
@@ -164,7 +165,7 @@ def _bootstrap_interval(
     wins = np.zeros(repeats)
     wins_of_used = np.zeros(used[2])
     wins_of_unused = np.zeros(unused[2])
-    for block, table in _group_wins(used, unused):
+    for block, table in group_wins(used, unused):
         wins += ((drawn_used @ table) * drawn_unused[:, block]).sum(axis=1)
         wins_of_used += table.sum(axis=1)
         wins_of_unused[block] = table.sum(axis=0)
@@ -181,7 +182,7 @@ def _bootstrap_interval(
     return bca_interval(samples, value, leave_one_out, level)
 
 
-def _group_wins(
+def group_wins(
     used: tuple[Floats, Ints, int], unused: tuple[Floats, Ints, int]
 ) -> Iterator[tuple[slice, Floats]]:
     """Pairs won by used groups [n_used, block] against blocks of unused groups, ties half."""

@@ -1,0 +1,64 @@
+"""What team Medhastra's paper shows, as files: two figures, two tables, and the run."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields
+from typing import Any
+
+from vestige.challenge import natural_key
+from vestige.choices import InputError, build
+from vestige.detectors.cosine_rules import AlphaRow, GeneratedMaxima
+from vestige.protocols.trial import Reals
+from vestige.report import charts
+from vestige.runfile import FORMATS, refuse_collisions, validate_run
+from vestige.types import Bools, Floats
+
+
+def similarities_svg(maxima: GeneratedMaxima) -> str:
+    """Histogram of S_u (filled) over S_n (line): 40 bins on a shared axis."""
+    edges, used, unused = maxima.histogram(40)
+
+    def draw(axes: Any) -> None:
+        axes.stairs(used, edges, fill=True, color=charts.SUSPECT, alpha=0.55, label="to used")
+        axes.stairs(unused, edges, color=charts.CONTROL, linewidth=2, label="to unused")
+        axes.set_xlabel("largest cosine of a generated image")
+        axes.set_ylabel("generated images")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderpad=0)
+
+    return _alone(charts.render("similarities", (4.6, 3.1), draw))
+
+
+def roc_svg(scores: Floats, queries: Reals, seed: int) -> str:
+    """ROC of the largest cosine of the queries, with its band by group."""
+    used = queries.used
+    return _alone(
+        charts.roc(scores[used], scores[~used], queries.groups[used], queries.groups[~used], seed)
+    )
+
+
+def alphas_csv(tables: Mapping[str, Sequence[AlphaRow]]) -> str:
+    """One line per set of images and alpha."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["images", *(f.name for f in fields(AlphaRow))])
+    for images, rows in tables.items():
+        writer.writerows([images, *astuple(row)] for row in rows)
+    return text.getvalue()
+
+
+def run_csv(ids: Sequence[str], used: Bools) -> str:
+    """The decisions as a run of ImageCLEF 2025, in natural order."""
+    rules = build(FORMATS, "imageclef2025", "format")
+    refuse_collisions(ids, rules.row_name, f"{rules.name} names")
+    decided = dict(zip(ids, used, strict=True))
+    lines = [f"{rules.row_name(i)},{int(decided[i])}" for i in sorted(ids, key=natural_key)]
+    text = "\n".join(lines) + "\n"
+    if faults := validate_run(text, ids):
+        raise InputError(f"{rules.name} cannot hold this run: {faults[0]}. Rename the files.")
+    return text
+
+
+def _alone(svg: str) -> str:
+    """A chart made for a page, as a file of its own."""
+    return svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1) + "\n"

@@ -1,0 +1,91 @@
+"""AUC within folds: against brute force, and fair where pooling is not."""
+
+import numpy as np
+import pytest
+
+from vestige.stats.folds import auc_in_folds
+from vestige.stats.intervals import auc
+from vestige.stats.splits import group_folds
+from vestige.types import Floats, Ints
+
+
+def brute(used: Floats, unused: Floats, used_folds: Ints, unused_folds: Ints) -> float:
+    won = [
+        float(a > b) + 0.5 * float(a == b)
+        for a, f in zip(used, used_folds, strict=True)
+        for b, g in zip(unused, unused_folds, strict=True)
+        if f == g
+    ]
+    return float(np.mean(won))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_the_share_of_pairs_within_folds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    used, unused = rng.integers(0, 6, 33).astype(float), rng.integers(0, 5, 41).astype(float)
+    used_groups, unused_groups = np.arange(33) // 3, 100 + np.arange(41) // 3
+    folds = used_groups % 4, unused_groups % 4
+    found = auc_in_folds(used, unused, *folds, used_groups, unused_groups)
+    assert found.value == pytest.approx(brute(used, unused, *folds), abs=1e-12)
+    assert found.low < found.value < found.high
+    assert found.n == 74
+
+
+def test_an_offset_of_a_fold_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    used, unused = rng.normal(1, 1, 40), rng.normal(0, 1, 40)
+    folds = np.arange(40) % 5
+    plain = auc_in_folds(used, unused, folds, folds)
+    moved = auc_in_folds(used + 10 * folds, unused + 10 * folds, folds, folds)
+    assert plain == moved
+    assert auc(used + 10 * folds, unused + 10 * folds) < plain.value - 0.1
+
+
+def test_one_fold_is_the_plain_auc() -> None:
+    rng = np.random.default_rng(1)
+    used, unused = rng.normal(0.5, 1, 30), rng.normal(0, 1, 20)
+    found = auc_in_folds(used, unused, np.zeros(30), np.zeros(20))
+    assert found.value == pytest.approx(auc(used, unused), abs=1e-12)
+
+
+def test_cross_fitted_scores_of_nothing_are_at_one_half_where_pooled_ones_are_below() -> None:
+    """Each model scores by how it differs from the labels it was given: their mean label.
+
+    The score of a fold is minus its share of used images: pooled, that is worse than chance.
+    """
+    rng = np.random.default_rng(2)
+    pooled, within = [], []
+    for seed in range(200):
+        used = np.arange(24) < 12
+        folds = group_folds(np.arange(24), 5, seed)
+        scores = rng.normal(0, 0.05, 24)
+        for fold in range(5):
+            scores[folds == fold] += used[folds != fold].mean()
+        sides = scores[used], scores[~used]
+        pooled.append(auc(*sides))
+        within.append(auc_in_folds(*sides, folds[used], folds[~used], repeats=1).value)
+    assert np.mean(pooled) < 0.4
+    # 4.5 standard errors: fails for a right function with probability below 1e-5
+    assert abs(np.mean(within) - 0.5) < 4.5 * np.std(within) / np.sqrt(200)
+
+
+def test_the_interval_covers_with_patients_of_several_slices() -> None:
+    """150 worlds of known AUC .76; covers in 85 % or more (fails below 1e-5 at 95 %)."""
+    rng = np.random.default_rng(3)
+    covered = 0
+    for seed in range(150):
+        patients = rng.normal(0, 1, 40) + np.where(np.arange(40) < 20, 1.0, 0.0)
+        scores = np.repeat(patients, 3) + rng.normal(0, 0.1, 120)
+        groups, used = np.repeat(np.arange(40), 3), np.repeat(np.arange(40) < 20, 3)
+        folds = groups % 5
+        found = auc_in_folds(
+            scores[used], scores[~used], folds[used], folds[~used], groups[used], groups[~used],
+            seed=seed, repeats=400,
+        )  # fmt: skip
+        covered += found.low <= 0.7589 <= found.high
+    assert covered >= 128
+
+
+def test_without_pairs_nothing_is_said() -> None:
+    found = auc_in_folds(np.ones(3), np.zeros(2), np.zeros(3), np.ones(2))
+    assert (found.value, found.low, found.high, found.n) == (0.5, 0.0, 1.0, 5)
