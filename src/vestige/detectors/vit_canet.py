@@ -42,7 +42,7 @@ class VitCanet:
         What the network is given of both fingerprints: both, as published, or their difference and
         product (ours), with which it can tell copies from a hundred known images.
     augment, views : bool, int
-        Augmentations in training, and how many per image are kept while the ViT is frozen.
+        Augmentations in training (published; off here, since a bent copy is no copy any more), and how many per image are kept while the ViT is frozen.
     neighbours, strangers : int
         Pairs per known real: with its nearest generated images, and with random ones.
     epochs, finetune_epochs : int
@@ -68,8 +68,8 @@ class VitCanet:
     coords: Literal["add", "concat"] | None = "add"
     tokens: Literal["patches", "single"] = "patches"
     gate: bool = False
-    pair: Literal["concat", "difference"] = "concat"
-    augment: bool = True
+    pair: Literal["concat", "difference"] = "difference"
+    augment: bool = False
     views: int = 2
     neighbours: int = 10
     strangers: int = 10
@@ -83,7 +83,7 @@ class VitCanet:
     contrastive: float = 0.1
     adversarial: float = 0.5
     patience: int = 3
-    standardise: bool = False
+    standardise: bool = True
     candidates: int = 100
     graph: int = 50
     min_keep: int = 5
@@ -199,7 +199,11 @@ class VitCanet:
     @classmethod
     def paper(cls, **options: Any) -> Self:
         """As published, as far as a ViT of 12 blocks allows: one token, and both phases."""
-        return replace(cls(tokens="single", taps="existing", finetune_epochs=20), **options)
+        published = cls(
+            tokens="single", taps="existing", finetune_epochs=20, pair="concat", augment=True,
+            standardise=False,
+        )  # fmt: skip
+        return replace(published, **options)
 
     def _networks(self, weights: str) -> tuple[Any, Any]:
         from vestige.nets.canet import HybridCANet
