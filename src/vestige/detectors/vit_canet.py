@@ -42,7 +42,8 @@ class VitCanet:
         What the network is given of both fingerprints: both, as published, or their difference and
         product (ours), with which it can tell copies from a hundred known images.
     augment, views : bool, int
-        Augmentations in training (published; off here, since a bent copy is no copy any more), and how many per image are kept while the ViT is frozen.
+        Augmentations in training (published; off here: a bent copy is no copy any more), and how
+        many per image are kept while the ViT is frozen.
     neighbours, strangers : int
         Pairs per known real: with its nearest generated images, and with random ones.
     epochs, finetune_epochs : int
