@@ -144,6 +144,15 @@ def test_at_least_min_keep_stay() -> None:
     np.testing.assert_array_equal(np.flatnonzero(keep), [0, 1, 2, 3])
 
 
+@pytest.mark.parametrize("n", [3, 8, 50])
+def test_nodes_that_are_all_alike_are_not_cut(n: int) -> None:
+    assert not two_clusters(np.ones((n, n))).any()
+
+
+def test_three_parts_apart_are_not_cut() -> None:
+    assert not two_clusters(np.kron(np.eye(3), np.ones((4, 4)))).any()
+
+
 def test_those_below_the_least_cosine_leave() -> None:
     library = Library(np.ones((8, 3), np.float32))
     cosines = np.linspace(0.9, 0.2, 8)[None]

@@ -62,7 +62,9 @@ def top(rows: Float32s, pool: Float32s, k: int, block: int | None = None) -> tup
 
 
 def two_clusters(affinity: Floats) -> Ints:
-    """Cut a graph in two: 0 or 1 for each of its n nodes, the same on every run.
+    """Cut a graph in two: 0 or 1 for each of its n nodes, the same on every run and machine.
+
+    A graph that does not say where to cut it (all nodes alike, three parts apart) stays whole.
 
     The two leading eigenvectors of D^-1/2 A D^-1/2, rows assigned by a pivoted QR (Damle, Minden &
     Ying 2019, doi:10.1093/imaiai/iay008): no random start, unlike k-means.
@@ -82,7 +84,10 @@ def two_clusters(affinity: Floats) -> Ints:
     degrees = weights.sum(axis=1)
     scale = np.where(degrees > 0, 1 / np.sqrt(np.where(degrees > 0, degrees, 1.0)), 0.0)
     scaled = scale[:, None] * weights * scale
-    vectors = eigh(scaled, subset_by_index=(n - 2, n - 1))[1]
+    values, vectors = eigh(scaled, subset_by_index=(n - 3, n - 1))
+    if values[1] - values[0] < 10.0**-DIGITS:
+        return np.zeros(n, np.int64)  # any cut is as good as another: rounding would choose
+    vectors = vectors[:, 1:]
     pivots = qr(vectors.T, mode="r", pivoting=True)[1][:2]
     left, _, right = np.linalg.svd(vectors[pivots].T)
     return np.asarray(np.abs(vectors @ (left @ right)).argmax(axis=1), np.int64)

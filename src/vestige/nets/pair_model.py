@@ -38,16 +38,16 @@ class Plan:
 
     size: int = 224
     pairing: Pairing = "nearest"
-    neighbours: int = 10
+    neighbours: int = 4
     anchors: int = 64
     trunk_trainable: Trainable = "none"
     epochs: int = 10
     draws: int | None = None
     batch: int = 32
-    learning_rate: float = 1e-4
+    learning_rate: float = 5e-4
     trunk_rate: float = 1e-5
     weight_decay: float = 1e-4
-    patience: int = 3
+    patience: int = 5
     standardise: bool = False
     aggregate: str = "mean"
     precision: str = "auto"
