@@ -9,6 +9,7 @@ from scipy.stats import binom
 
 import vestige
 from reference_worlds import reference_world
+from small_detectors import small_detector
 from vestige.choices import InputError
 from vestige.detectors import DETECTORS, DetectorChoice
 from vestige.stats.permutation import set_tests, set_tests_in_folds
@@ -151,3 +152,34 @@ def test_one_fold_gives_twice_the_p_value_of_the_plain_test() -> None:
     plain = set_tests(columns, suspect, None, 999, 1)[0]
     folded = set_tests_in_folds(columns, suspect, np.zeros(40, int), None, 999, 1)
     np.testing.assert_allclose(folded, np.minimum(1, 2 * plain))
+
+
+@pytest.mark.parametrize("name", ["texture_pairs", "cosine_logistic"])
+def test_folds_share_what_was_made_of_the_generated_set(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, seen = reference_world("copy", 0), []
+    generated = world.generated[:12]
+    module = "features.texture" if name == "texture_pairs" else "features.backbones"
+    owner = pytest.importorskip(f"vestige.{module}", reason="needs vestige[deep]")
+    kind = owner.Texture if name == "texture_pairs" else owner.Backbone
+    plain = kind.transform
+
+    def transform(self: Any, images: Any) -> Any:
+        seen.append(images.shape[0])
+        return plain(self, images)
+
+    monkeypatch.setattr(kind, "transform", transform)
+    detector = small_detector(name, size=16 if name == "texture_pairs" else 32)
+    for start in (0, 6):
+        rows = slice(start, start + 6)
+        detector.fit(generated, world.used[rows], world.unused[rows])
+    assert seen.count(12) <= 1
+    scores = detector.score_samples(world.used[20:24])
+    again = small_detector(name, size=detector.size)
+    again.fit(generated, world.used[6:12], world.unused[6:12])
+    np.testing.assert_array_equal(again.score_samples(world.used[20:24]), scores)
+    other = generated.copy()
+    other[0] = 1 - other[0]
+    detector.fit(other, world.used[6:12], world.unused[6:12])
+    assert (detector.score_samples(world.used[20:24]) != scores).any()

@@ -256,11 +256,12 @@ def _cross_fit(
         )
     scores = np.empty(len(bag))
     folds = np.unique(known.folds)
+    # one detector, fitted anew for each fold: it may keep what it made of the generated set
+    detector: Any = build(DETECTORS, column.detector, "detector", **column.options)
+    assert isinstance(detector, LearningDetector)  # noqa: S101  # by needs_labels
     for number, fold in enumerate(folds, 1):
         inside = known.folds == fold
         used, unused = known.used & ~inside, known.unused & ~inside
-        detector: Any = build(DETECTORS, column.detector, "detector", **column.options)
-        assert isinstance(detector, LearningDetector)  # noqa: S101  # by needs_labels
         detector.fit(
             generated,
             bag[used],

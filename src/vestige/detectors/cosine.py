@@ -18,6 +18,7 @@ from vestige.detectors.known import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features import build_backbone
 from vestige.features.pixels import as_images
+from vestige.features.store import array_sha256
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.neighbours import CANDIDATES, same_width, top_products
 from vestige.types import Embedder, Floats, Images, Ints, Progress, quiet
@@ -84,13 +85,18 @@ class CosineThreshold:
     embed_: Embedder = field(init=False, repr=False, compare=False)
     generated_: Floats | None = field(init=False, default=None, repr=False, compare=False)
     pixels_: int = field(init=False, default=0, repr=False, compare=False)
+    fitted_to_: str = field(init=False, default="", repr=False, compare=False)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` and `unused` are ignored."""
         images = as_images(generated, self.size)
+        asked = f"{array_sha256(images)} {self!r}"
+        if asked == self.fitted_to_:  # fitted again for another fold: the set is the same
+            return self
         self.embed_ = self._backbone()
         self.pixels_ = images[0].size
         self.generated_ = unit(self.embed_.fit(images).transform(images))
+        self.fitted_to_ = asked
         return self
 
     def score_samples(self, images: Any) -> Floats:

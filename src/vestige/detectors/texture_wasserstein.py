@@ -13,6 +13,7 @@ from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.known import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
+from vestige.features.store import array_sha256
 from vestige.features.texture import STARTS, Texture
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.wasserstein import l1_parts, nearest_l1
@@ -35,13 +36,17 @@ class _Textured:
     seed: int = 0
     texture_: Texture = field(init=False, repr=False, compare=False)
     generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
+    fitted_to_: str = field(init=False, default="", repr=False, compare=False)
 
     def _texture(self) -> Texture:
         return Texture(self.size, self.mask, self.harmonise, self.lbp_distance, self.seed)
 
     def _fit_texture(self, generated: Any) -> None:
-        texture = self._texture()
-        self.generated_ = texture.fit_transform(as_images(generated, self.size))
+        images, texture = as_images(generated, self.size), self._texture()
+        asked = f"{array_sha256(images)} {texture}"
+        if asked == self.fitted_to_:  # fitted again for another fold: the set is the same
+            return
+        self.generated_, self.fitted_to_ = texture.fit_transform(images), asked
         self.texture_ = texture
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ def stored_rows(
     if folder is None:
         return compute(images)
     place = Path(folder) / hashlib.sha256(fingerprint.encode()).hexdigest()[:32]
-    keys = [_key(image) for image in images]
+    keys = [bytes.fromhex(array_sha256(image)) for image in images]
     known = _read_all(place, set(keys))
     todo = list({key: i for i, key in enumerate(keys) if key not in known}.values())
     for start in range(0, len(todo), SHARD):
@@ -57,10 +58,11 @@ def stored_rows(
     return np.stack([known[key] for key in keys])
 
 
-def _key(image: npt.NDArray[np.float32]) -> bytes:
-    digest = hashlib.sha256(repr((image.shape, image.dtype.str)).encode())
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.digest()
+def array_sha256(array: npt.NDArray[Any]) -> str:
+    """SHA-256 of shape, type and content."""
+    digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _read_all(place: Path, wanted: set[bytes]) -> dict[bytes, Float32s]:
