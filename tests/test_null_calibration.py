@@ -64,7 +64,7 @@ def null_split(kind: str, seed: int) -> np.ndarray:
         images, groups = small(len(roles), rng), np.arange(len(roles))
     bag = bag_of(images, roles, groups)
     columns, _ = score_columns(PLAN, generated, None, bag.images, bag.groups, lambda *_: None)
-    judgement = judge(columns, PLAN, bag)
+    judgement = judge(columns, PLAN, bag, bag.judged)
     assert judgement.p_values is not None
     assert (judgement.stack is not None) == (kind == "labels")
     if kind == "patients":  # one image per patient: the others repeat it

@@ -24,6 +24,7 @@ from vestige.result import (
     Question,
     Rate,
     SetTest,
+    Share,
     Verdict,
     schema,
     strongest_first,
@@ -115,7 +116,18 @@ results = st.builds(
 EXAMPLE = AuditResult(
     question=Question("release", {"used": 1}, 1, "given", 0.05),
     findings=(
-        Finding("a.png", "g", "used", 1.5, 0.01, 0.02, "used", {"d": 2.0}, (Evidence("s", 0.9),)),
+        Finding(
+            "a.png",
+            "g",
+            "used",
+            1.5,
+            0.01,
+            0.02,
+            "used",
+            {"d": 2.0},
+            (Evidence("s", 0.9),),
+            (Share("d", 1.0),),
+        ),
     ),
     set_test=SetTest(
         "used",
@@ -284,17 +296,18 @@ def test_a_result_never_holds_nan() -> None:
 def test_csv_is_free_of_formulas_and_gives_every_name_back(result: AuditResult) -> None:
     rows = list(csv.reader(io.StringIO(result.to_csv(), newline="")))
     columns = sorted({c for f in result.findings for c in f.columns})
-    assert [len(row) for row in rows] == [9 + len(columns)] * (1 + len(result.findings))
+    assert [len(row) for row in rows] == [10 + len(columns)] * (1 + len(result.findings))
     for cell in (cell for row in rows for cell in row):
         is_number = cell.startswith("-") and cell[1:2].isdigit()
         assert is_number or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
     back = [[cell.removeprefix("'") for cell in row] for row in rows]
-    assert back[0][7:-2] == columns
+    assert back[0][7:-3] == columns
     for row, finding in zip(back[1:], result.findings, strict=True):
         assert row[:4] == [finding.id, finding.group, finding.role, finding.verdict]
         assert float(row[4]) == finding.score
         assert row[5] == ("" if finding.p_value is None else repr(float(finding.p_value)))
-        assert row[-2] == (finding.evidence[0].generated if finding.evidence else "")
+        assert row[-3] == (finding.evidence[0].generated if finding.evidence else "")
+        assert row[-1].count(";") >= len(finding.carried_by) - 1
 
 
 def test_strongest_first() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
 from vestige.controls import Comparison, run_controls
+from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
     Known,
@@ -37,6 +38,7 @@ from vestige.result import (
     Finding,
     Question,
     SetTest,
+    Share,
     strongest_first,
 )
 from vestige.types import Bools, Detector, Floats, Progress, quiet
@@ -44,6 +46,7 @@ from vestige.types import Bools, Detector, Floats, Progress, quiet
 ROLES = ("generated", "query", "used", "unused", "reference")
 EVIDENCE = 3
 GALLERY = 12
+CARRIED = 3
 
 
 def audit(
@@ -57,6 +60,7 @@ def audit(
     group_regex: str | None = None,
     detectors: Sequence[str] | None = None,
     options: Options | None = None,
+    effort: Effort | None = None,
     models: Sequence[str | os.PathLike[str]] = (),
     false_alarm_rate: float = 0.05,
     window: tuple[float, float] | None = None,
@@ -79,10 +83,13 @@ def audit(
         CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM
         patient, else near-duplicate clusters.
     detectors : names, optional
-        See `vestige.detectors.DETECTORS`; default: the label-free default run. Detectors that learn
+        See `vestige.detectors.DETECTORS`; default: "auto", all of the effort. Detectors that learn
         from labels are cross-fitted by group.
     options : detector -> its options, optional
         Such as ``{"siamese": {"backbone": "squeezenet1_1", "weights": "squeezenet.safetensors"}}``.
+    effort : "low", "normal" or "high", optional
+        What the detectors of "auto" may cost (`vestige.detectors.EFFORTS`); default: "normal". The
+        manifest tells the seconds of each.
     models : paths, optional
         What `vestige.train` wrote, as columns beside the named detectors (alone when none is
         named). None of the judged or unused images may be among those it learned from.
@@ -115,7 +122,7 @@ def audit(
     mode = find_mode(used, unused, query)
     trained = open_models(models)
     named = bool(detectors) or not trained  # models alone, when nothing else is named
-    plan = plan_columns(detectors, reference is not None, options) if named else ()
+    plan = plan_columns(detectors, reference is not None, options, effort) if named else ()
     plan += tuple(model.column for model in trained)
 
     # 1. folders -> images of one working size
@@ -142,8 +149,8 @@ def audit(
 
     # 4. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
-        judgement = judge(columns, plan, bag)
         suspects = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
+        judgement = judge(columns, plan, bag, suspects, seed)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
     # 5. experiments with a known answer, which can veto
@@ -161,6 +168,7 @@ def audit(
     told = {
         "detectors": [column.name for column in plan],
         "detector_options": {name: dict(given) for name, given in (options or {}).items()},
+        "effort": effort or "normal",
         "weights": {column.name: column.weight for column in plan},
         "pool": [column.name for column in plan if column.pool],
         "combination": judgement.combination,
@@ -291,8 +299,6 @@ def _findings(
         elif not known and p is not None and p <= false_alarm_rate:
             verdict = "used"
         values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
-        if judgement.stack is not None:
-            values["stack"] = float(judgement.stack[i])
         findings.append(
             Finding(
                 id=bag.ids[row],
@@ -304,9 +310,20 @@ def _findings(
                 verdict=verdict,
                 columns=values,
                 evidence=evidence[int(row)],
+                carried_by=_carried(judgement.parts[i], plan),
             )
         )
     return tuple(sorted(findings, key=lambda finding: natural_key(finding.id)))
+
+
+def _carried(parts: Floats, plan: Sequence[Column]) -> tuple[Share, ...]:
+    """The columns that raise a score most."""
+    raising = np.maximum(parts, 0.0)
+    if not raising.any():
+        return ()
+    raising = raising / raising.sum()
+    strongest = np.argsort(-raising, kind="stable")[:CARRIED]
+    return tuple(Share(plan[d].name, float(raising[d])) for d in strongest if raising[d] > 0)
 
 
 def _gallery(

@@ -67,7 +67,12 @@ def audit_command(
         str | None, typer.Option(metavar="RE", help="First capture group of the id.")
     ] = None,
     detector: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Repeatable; see vestige list.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Repeatable, default auto; see vestige list."),
+    ] = None,
+    effort: Annotated[
+        str | None,
+        typer.Option(metavar="low|normal|high", help="What auto may cost; default normal."),
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -120,6 +125,7 @@ def audit_command(
             group_regex=group_regex,
             detectors=detector,
             options=parse_options(option or []),
+            effort=effort,  # type: ignore[arg-type]  # checked where it is used
             models=model or [],
             false_alarm_rate=false_alarm_rate,
             window=None if window is None else parse_window(window),

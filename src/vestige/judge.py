@@ -9,14 +9,15 @@ from vestige.bag import Bag, Mode
 from vestige.detectors.columns import Column
 from vestige.result import Control, DetectorTest, Estimate, SetTest, Verdict
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
-from vestige.stats.combine import pooled_rank_score, rank_average, stack_p_values
+from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.folds import auc_in_folds
 from vestige.stats.groups import Labels
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.power import effective_size, intraclass_correlation, minimum_detectable_auc
 from vestige.stats.roc import tpr_at_fpr
-from vestige.types import Bools, Floats
+from vestige.stats.stack import StackTest, normal_scores, stack_p_values, stack_test
+from vestige.types import Bools, Floats, Ints
 
 STACK_GROUPS = 20
 """Used and unused groups from which the stack is worth its variance; fewer: rank average."""
@@ -27,16 +28,20 @@ FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 class Judgement:
     """What is known of the judged rows; None where nothing calibrates.
 
-    scores, control_scores : the rank average, as a normal score
-    p_values, q_values : from the stack when there are labels, else from the rank average
-    stack : logits of the stack
+    scores, control_scores : of the stack when there are labels, else of the rank average
+    p_values, q_values : likewise
+    parts : [judged, D], what each column adds to a score, in the same unit for all columns
+    shares : [D], what each column counts in the combination, of sum 1
+    stack : the stack of the whole bag
     """
 
     scores: Floats
     control_scores: Floats
     p_values: Floats | None
     q_values: Floats | None
-    stack: Floats | None
+    parts: Floats
+    shares: Floats
+    stack: StackTest | None
     combination: str
 
 
@@ -50,35 +55,57 @@ def check_rate(bag: Bag, false_alarm_rate: float) -> None:
         )
 
 
-def judge(columns: Floats, plan: Sequence[Column], bag: Bag) -> Judgement:
-    """One score per judged image and, when there are controls, a valid p-value."""
+def judge(
+    columns: Floats, plan: Sequence[Column], bag: Bag, suspects: Bools, seed: int = 0
+) -> Judgement:
+    """One score per judged image and, when there are controls, a valid p-value.
+
+    `suspects` [n] are the judged rows whose answer is not known already.
+    """
     weights = np.array([column.weight for column in plan])
+    shares = weights / weights.sum()
     judged, control = bag.judged, bag.control
+    z = normal_scores(columns)
     if not control.any():
         pooled = pooled_rank_score(columns[judged], weights)
-        return Judgement(pooled, np.empty(0), None, None, None, "rank average, uncalibrated")
+        how = "rank average, uncalibrated"
+        return Judgement(
+            pooled, np.empty(0), None, None, z[judged] * shares, shares, None, how
+        )  # fmt: skip
     groups, control_groups = bag.units[judged], bag.units[control]
-    scores, p_values, control_scores = rank_average(
-        columns[judged], columns[control], weights, groups, control_groups
-    )
-    stack = None
-    if len(plan) > 1 and _enough_labels(bag):  # one column: any weight gives the same order
-        used = bag.known_used
-        stack, p_values = stack_p_values(
-            columns[judged],
-            columns[control],
-            columns[used],
-            weights,
-            groups,
-            control_groups,
-            bag.units[used],
+    stack, how = None, "rank average"
+    counted = _counted(plan)
+    # one column: any weight gives the same order
+    if counted.sum() > 1 and _enough_labels(bag) and suspects.any():
+        how = "stack"
+        stack = stack_test(
+            z[:, counted], suspects, control, bag.known_used, bag.units, weights[counted], seed=seed
+        )
+        scores, control_scores = stack.scores[judged], stack.scores[control]
+        shares = np.zeros(len(plan))
+        shares[counted] = stack.weights
+        at, unused, used = (np.flatnonzero(mask) for mask in (judged, control, bag.known_used))
+        p_values = stack_p_values(z, at, unused, used, bag.units, weights)
+    else:
+        scores, p_values, control_scores = rank_average(
+            columns[judged], columns[control], weights, groups, control_groups
         )
     everyone = np.concatenate([groups, control_groups])
     singletons = len(np.unique(everyone)) == len(everyone)
     # several images of a patient have dependent p-values: Yekutieli's bound needs no assumption
     q_values = benjamini_hochberg(p_values) if singletons else benjamini_yekutieli(p_values)
-    combination = "rank average" if stack is None else "rank average, p-values from the stack"
-    return Judgement(scores, control_scores, p_values, q_values, stack, combination)
+    parts = z[judged] * shares
+    return Judgement(scores, control_scores, p_values, q_values, parts, shares, stack, how)
+
+
+def _counted(plan: Sequence[Column]) -> Bools:
+    """Columns that count in the set test.
+
+    What has learned from the labels does not take part in their permutation, unless there is
+    nothing else.
+    """
+    learned = np.array([column.learns for column in plan])
+    return ~learned if not learned.all() else learned
 
 
 def test_set(
@@ -93,19 +120,18 @@ def test_set(
 ) -> SetTest | None:
     """Suspects against controls, by group; None without controls or suspects.
 
-    The rank average, whose weights are fixed beforehand, so that labels can be permuted without
-    fitting anything again; columns that learned from the labels are compared within their folds.
-    `suspects` [n] are the judged rows whose answer is not known already.
+    With labels by the stack, which is fitted again for each relabelling; else by the rank average,
+    whose weights are fixed beforehand. Columns that learned from the labels are compared within
+    their folds. `suspects` [n] are the judged rows whose answer is not known already.
     """
     if judgement.p_values is None or not suspects.any():
         return None
     weights = np.array([column.weight for column in plan])
     rows = suspects | bag.control
     evidence, is_suspect, groups = columns[rows], suspects[rows], bag.units[rows]
-    # the combination is tested beside its columns, by the same permutations; what has learned from
-    # the labels does not take part, unless there is nothing else
+    # the combination is tested beside its columns, by the same permutations
+    counted, stack = _counted(plan), judgement.stack
     learned = np.array([column.learns for column in plan])
-    counted = ~learned if not learned.all() else learned
     combined = pooled_rank_score(evidence[:, counted], weights[counted])
     tested = np.column_stack([combined, evidence])
     each, adjusted = set_tests(tested, is_suspect, groups, seed=seed)
@@ -117,20 +143,25 @@ def test_set(
         adjusted[late] = np.minimum(1, each[late] * late.sum())
     # the tested combination itself: scores of suspects and of controls come from pools of unlike
     # size, and ties (a column full of zeros) would be broken in favour of one side
-    high, low = tested[is_suspect, 0], tested[~is_suspect, 0]
+    score = combined if stack is None else stack.scores[rows]
+    high, low = score[is_suspect], score[~is_suspect]
     high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
     folds = bag.folds[rows] if bag.folds is not None else np.zeros(len(groups), np.int64)
 
-    def in_folds(scores: Floats, repeats: int = 2000) -> Estimate:
+    def in_folds(scores: Floats, folds: Ints, repeats: int = 2000) -> Estimate:
         sides = (scores[is_suspect], scores[~is_suspect], folds[is_suspect], folds[~is_suspect])
         return auc_in_folds(*sides, high_groups, low_groups, seed=seed, repeats=repeats)
 
+    if stack is not None:  # each fold has a model of its own: only its own pairs compare
+        area = in_folds(score, stack.folds[rows])
+    elif learned.all():
+        area = in_folds(score, folds)
+    else:
+        area = auc_interval(high, low, high_groups, low_groups, seed=seed)
     return SetTest(
         suspects="used" if mode == "release" else "query",
-        auc=in_folds(tested[:, 0])
-        if learned.all()
-        else auc_interval(high, low, high_groups, low_groups, seed=seed),
-        p_value=float(each[0]),
+        auc=area,
+        p_value=float(each[0]) if stack is None else stack.p_value,
         minimum_detectable_auc=_detectable(high, low, high_groups, low_groups, false_alarm_rate),
         tpr_at=tuple(
             tpr_at_fpr(high, low, fpr, high_groups, low_groups, seed=seed)
@@ -140,11 +171,12 @@ def test_set(
         detectors=tuple(
             DetectorTest(
                 column.name,
-                in_folds(evidence[:, d], repeats=1).value
+                in_folds(evidence[:, d], folds, repeats=1).value
                 if column.learns
                 else auc(evidence[is_suspect, d], evidence[~is_suspect, d]),
                 float(each[d + 1]),
                 float(adjusted[d + 1]),
+                float(judgement.shares[d]),
             )
             for d, column in enumerate(plan)
         ),

@@ -47,6 +47,14 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A column of evidence and its part, 0..1."""
+
+    column: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """What is said of one real image. Score: higher = more likely used."""
 
@@ -59,16 +67,22 @@ class Finding:
     verdict: Literal["used", "no evidence", "uncalibrated"]
     columns: dict[str, float]
     evidence: tuple[Evidence, ...] = ()
+    carried_by: tuple[Share, ...] = ()
+    """The columns that raise the score most, with their parts of what raises it."""
 
 
 @dataclass(frozen=True)
 class DetectorTest:
-    """The set-level test of one column; `p_adjusted` pays for having looked at all (max-T)."""
+    """The set-level test of one column; `p_adjusted` pays for having looked at all (max-T).
+
+    weight : what the column counts in the combination, 0..1
+    """
 
     name: str
     auc: float
     p_value: float
     p_adjusted: float
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -209,7 +223,7 @@ class AuditResult:
         writer = csv.writer(out)  # CRLF (RFC 4180), so that names with a CR are quoted too
         writer.writerow(
             ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(cell, columns)]
-            + ["nearest_generated", "similarity"]
+            + ["nearest_generated", "similarity", "carried_by"]
         )
         for f in self.findings:
             near = f.evidence[0] if f.evidence else None
@@ -217,6 +231,7 @@ class AuditResult:
             writer.writerow(
                 [cell(f.id), cell(f.group), f.role, f.verdict, *map(number, numbers)]
                 + ([cell(near.generated), number(near.similarity)] if near else ["", ""])
+                + [cell("; ".join(f"{part.column} {part.share:.2f}" for part in f.carried_by))]
             )
         return out.getvalue()
 
@@ -227,7 +242,8 @@ class AuditResult:
         except ImportError as error:
             raise InputError("to_frame needs pandas: pip install 'vestige[table]'") from error
         rows = [
-            {k: v for k, v in asdict(f).items() if k not in ("columns", "evidence")} | f.columns
+            {k: v for k, v in asdict(f).items() if k not in ("columns", "evidence", "carried_by")}
+            | f.columns
             for f in self.findings
         ]
         return pd.DataFrame(rows)
@@ -294,6 +310,7 @@ def _check(result: AuditResult) -> None:
     shares = [("question.false_alarm_rate", result.question.false_alarm_rate)]
     for i, f in enumerate(result.findings):
         shares += [(f"findings[{i}]", p) for p in (f.p_value, f.q_value) if p is not None]
+        shares += [(f"findings[{i}].carried_by", part.share) for part in f.carried_by]
     for c in result.controls:
         shares += [("controls", p) for p in (c.p_value,) if p is not None]
         shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
@@ -302,7 +319,8 @@ def _check(result: AuditResult) -> None:
         shares += [("set_test", v) for v in _ends(test.auc)]
         shares += [("set_test.tpr_at", v) for r in test.tpr_at for v in (*_ends(r), r.fpr)]
         for d in test.detectors:
-            shares += [("set_test.detectors", v) for v in (d.auc, d.p_value, d.p_adjusted)]
+            told = (d.auc, d.p_value, d.p_adjusted, d.weight)
+            shares += [("set_test.detectors", v) for v in told]
     for where, share in shares:
         if not 0.0 <= share <= 1.0:
             raise InputError(f"result.{where} holds {share:g}, a share lies in 0..1.")

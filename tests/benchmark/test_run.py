@@ -48,11 +48,11 @@ def test_every_world_row_and_seed_is_a_cell(
 ) -> None:
     found = run_benchmark(worlds, tmp_path, seeds=2, null_seeds=3)
     detectors = [name for name, choice in DETECTORS.items() if not choice.weights]
-    rows = ["default", *detectors, "random"]
+    rows = ["auto", "auto_unlabelled", *detectors, "random"]
     assert [row.name for row in found.rows] == [*rows, "blind"]
     assert {(t.world, t.row, t.null, t.seed) for t in asked} == {
         *((w.name, row, False, s) for w in worlds for row in rows for s in (0, 1)),
-        *((w.name, "default", True, s) for w in worlds for s in (0, 1, 2)),
+        *((w.name, row, True, s) for w in worlds for row in rows[:2] for s in (0, 1, 2)),
     }
     assert len(asked) == len(found.cells)
     assert list(dict.fromkeys(cell.world for cell in found.cells)) == [w.name for w in worlds]
@@ -65,8 +65,10 @@ def test_named_detectors_and_nulls_for_all(
 ) -> None:
     run_benchmark(worlds[:1], tmp_path, detectors=["mc_ball"], null_seeds=1, null_all=True)
     assert sorted((t.row, t.null) for t in asked) == [
-        ("default", False),
-        ("default", True),
+        ("auto", False),
+        ("auto", True),
+        ("auto_unlabelled", False),
+        ("auto_unlabelled", True),
         ("mc_ball", False),
         ("mc_ball", True),
         ("random", False),
@@ -94,7 +96,7 @@ def test_what_is_missing_damaged_or_new_is_measured(
 
     copy = tmp_path / "leaking"
     shutil.copytree(worlds[0], copy)
-    assert len(again()) == 2 * (3 + 2)
+    assert len(again()) == 2 * (4 + 4)
     kept = sorted((tmp_path / "out/cells").iterdir())
     kept[0].unlink()
     kept[1].write_text(kept[1].read_text()[:-20])
@@ -112,7 +114,7 @@ def test_what_is_missing_damaged_or_new_is_measured(
     (copy / "world.json").write_text(json.dumps(record | {"built": "later"}))
     assert {t.world for t in again()} == {"leaking"}
     monkeypatch.setattr(benchmark, "__version__", "99")
-    assert len(again()) == 2 * (3 + 2)
+    assert len(again()) == 2 * (4 + 4)
 
 
 def test_a_renamed_world_keeps_its_cells(
@@ -145,7 +147,7 @@ def test_cells_that_fail_are_rows_and_are_tried_again(
         said = call(capsys, *command)
         assert said.code == 2
         assert said.err == (
-            "vestige: 2 of 8 cells were not measured, the first: world leaking, row mc_ball: too "
+            "vestige: 2 of 12 cells were not measured, the first: world leaking, row mc_ball: too "
             f"small | <b> The rest is in {tmp_path}; the same command tries them again.\n"
         )
         assert len(tried) == count
@@ -219,7 +221,7 @@ def test_a_full_disk_leaves_no_benchmark_that_looks_finished(
     assert not list((tmp_path / "out/cells").iterdir())
 
 
-def null(world: str, p: float, row: str = "default") -> Cell:
+def null(world: str, p: float, row: str = "auto") -> Cell:
     release = plain_cell(Task("", world, "", row, True, 0)).release
     assert release is not None
     return Cell(world, row, True, 0, replace(release, p_value=p))
@@ -227,13 +229,13 @@ def null(world: str, p: float, row: str = "default") -> Cell:
 
 def test_null_rates_count_and_allow_what_chance_does() -> None:
     cells = [null("a", p) for p in (0.05, 0.0501, 0.2, 0.01)] + [null("b", 0.5)] * 20
-    cells += [null("b", 0.001, "mc_ball"), failed(Task("", "b", "", "default", True, 7), "no")]
+    cells += [null("b", 0.001, "mc_ball"), failed(Task("", "b", "", "auto", True, 7), "no")]
     cells += [replace(null("a", 0.001), null=False)]
     rates = {(rate.row, rate.world): rate for rate in null_rates(cells)}
     assert {key: (rate.rejected, rate.of) for key, rate in rates.items()} == {
-        ("default", ""): (2, 24),
-        ("default", "a"): (2, 4),
-        ("default", "b"): (0, 20),
+        ("auto", ""): (2, 24),
+        ("auto", "a"): (2, 4),
+        ("auto", "b"): (0, 20),
         ("mc_ball", ""): (1, 1),
         ("mc_ball", "b"): (1, 1),
     }
@@ -243,7 +245,7 @@ def test_null_rates_count_and_allow_what_chance_does() -> None:
             <= 0.01
             < binom.sf(rate.allowed - 1, rate.of, 0.05)
         )
-    assert rates["default", "a"].allowed == 2
+    assert rates["auto", "a"].allowed == 2
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from vestige.worlds.record import Recipe
 
 HOSTILE = "=cmd|' /C'!A0 <script>alert(1)</script> *b* _x_ [a](//b) \u202e"
 ROWS = (
-    Row("default", "default", True),
+    Row("auto", "default", True),
     Row("near", "detector", True),
     Row("trained", "detector", False),
     Row("random", "control", True),
@@ -83,7 +83,7 @@ def best(table: Table) -> dict[str, list[str]]:
 def test_a_row_per_world_in_the_given_order() -> None:
     trained = world("zebra", steps=3000.0, seconds_per_1000_steps=170.61, samples_per_second=5.512)
     made = benchmark(
-        cell("zebra", "default", 0.9), cell("ant", "default", 0.5), worlds=(trained, world("ant"))
+        cell("zebra", "auto", 0.9), cell("ant", "auto", 0.5), worlds=(trained, world("ant"))
     )
     shown = texts(worlds_table(made))
     assert list(shown) == ["zebra", "ant"]
@@ -108,12 +108,12 @@ def test_a_row_per_world_in_the_given_order() -> None:
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
-    lost = Cell("w", "default", False, 0, error="its process died")
+    lost = Cell("w", "auto", False, 0, error="its process died")
     made = benchmark(lost, cell("w", "near", 0.7))
     shown = texts(worlds_table(made))["w"]
     assert {shown[h] for h in worlds_table(made).head[8:]} == {"-"}
     assert {name: row["w"] for name, row in texts(auc_table(made)).items()} == {
-        "default": "-",
+        "auto": "-",
         "near": "0.700",
         "trained": "-",
         "random": "-",
@@ -123,7 +123,7 @@ def test_what_was_not_measured_is_a_dash() -> None:
 
 
 def test_another_rate_and_a_veto_are_shown() -> None:
-    odd = cell("w", "default", 0.7)
+    odd = cell("w", "auto", 0.7)
     assert odd.forensic
     assert odd.release
     odd = replace(
@@ -141,12 +141,12 @@ def test_another_rate_and_a_veto_are_shown() -> None:
 def test_the_best_without_labels_is_marked_and_no_control() -> None:
     made = benchmark(
         *(cell("a", row, auc) for row, auc in (
-            ("default", 0.71), ("near", 0.82), ("trained", 0.95), ("random", 0.99))),
+            ("auto", 0.71), ("near", 0.82), ("trained", 0.95), ("random", 0.99))),
         *(cell("b", row, auc) for row, auc in (
-            ("default", 0.61231), ("near", 0.61229), ("trained", 0.5), ("random", 0.4))),
+            ("auto", 0.61231), ("near", 0.61229), ("trained", 0.5), ("random", 0.4))),
         worlds=(world("a"), world("b"), world("empty")),
     )  # fmt: skip
-    assert best(auc_table(made)) == {"a": ["near"], "b": ["default", "near"], "empty": []}
+    assert best(auc_table(made)) == {"a": ["near"], "b": ["auto", "near"], "empty": []}
 
 
 def test_an_auc_is_the_mean_over_seeds_and_never_one_of_a_null() -> None:
@@ -163,35 +163,35 @@ def test_an_auc_is_the_mean_over_seeds_and_never_one_of_a_null() -> None:
     [(0.3, -1), (0.4499, -1), (0.45, 0), (0.5, 0), (0.55, 1), (0.849, 3), (0.95, 5), (1.0, 5)],
 )
 def test_shades_rise_with_the_auc(auc: float, shade: int) -> None:
-    entry = auc_table(benchmark(cell("w", "default", auc))).rows[0][1]
+    entry = auc_table(benchmark(cell("w", "auto", auc))).rows[0][1]
     assert entry.shade == shade
 
 
 def test_nulls_say_what_is_allowed() -> None:
-    low = cell("a", "default", 0.5, null=True)
+    low = cell("a", "auto", 0.5, null=True)
     assert low.release
     fine = replace(low, release=replace(low.release, p_value=0.4))
     made = benchmark(*[low] * 3, *[fine] * 7, *[replace(fine, world="b")] * 10)
     assert [[entry.text for entry in row] for row in null_table(made).rows] == [
-        ["all worlds", "default", "3 of 20 (allowed: ≤ 4)", "yes"],
-        ["a", "default", "3 of 10 (allowed: ≤ 3)", "yes"],
-        ["b", "default", "0 of 10 (allowed: ≤ 3)", "yes"],
+        ["all worlds", "auto", "3 of 20 (allowed: ≤ 4)", "yes"],
+        ["a", "auto", "3 of 10 (allowed: ≤ 3)", "yes"],
+        ["b", "auto", "0 of 10 (allowed: ≤ 3)", "yes"],
     ]
     made = benchmark(*[low] * 4, *[fine] * 6)
     assert null_table(made).rows[1][3].text == "NO"
 
 
 def test_tables_without_rows_are_left_out() -> None:
-    made = benchmark(cell("w", "default", 0.5))
+    made = benchmark(cell("w", "auto", 0.5))
     assert [table.title for table in tables(made)] == ["Worlds", "AUC, members against non-members"]
 
 
 def hostile() -> Benchmark:
     return benchmark(
-        cell(HOSTILE, "default", 0.9),
+        cell(HOSTILE, "auto", 0.9),
         cell("cxr_vae_200", "near", 0.9),
         Cell(HOSTILE, "near", False, 0, error=HOSTILE),
-        cell(HOSTILE, "default", 0.5, null=True),
+        cell(HOSTILE, "auto", 0.5, null=True),
     )
 
 

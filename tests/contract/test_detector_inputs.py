@@ -10,7 +10,7 @@ from PIL import Image
 from reference_worlds import reference_world
 from small_detectors import fitted, small_detector
 from vestige.choices import InputError, build
-from vestige.detectors import DETECTORS
+from vestige.detectors import DETECTORS, EFFORTS
 from vestige.detectors.columns import plan_columns
 from vestige.images.reading import read_images
 from vestige.types import Images, PoolDetector
@@ -191,23 +191,41 @@ def test_arrays_that_are_no_images_are_refused(
         fitted(name, G, U, R).score_samples(array)
 
 
-def test_the_default_plan_holds_the_default_detectors() -> None:
-    plan = plan_columns(None, has_reference=True)
-    assert {c.detector for c in plan} == {n for n, c in DETECTORS.items() if c.default}
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_auto_holds_the_detectors_of_its_effort(effort: Any) -> None:
+    ladder = list(EFFORTS)
+    allowed = ladder[: ladder.index(effort) + 1]
+    plan = plan_columns(["auto"], has_reference=True, effort=effort)
+    assert {c.detector for c in plan} == {n for n, c in DETECTORS.items() if c.effort in allowed}
     assert len({c.name for c in plan}) == len(plan)
-    assert {"matched_filter_pool_16", "matched_filter_pool_32", "matched_filter_pool_64"} <= {
-        c.name for c in plan
-    }
+    assert {f"matched_filter_pool_{size}" for size in (8, 16, 32, 64)} <= {c.name for c in plan}
+    assert not any(c.learns for c in plan)  # nothing that learns runs unasked
     for column in plan:
         assert column.weight == DETECTORS[column.detector].weight
         assert column.pool == DETECTORS[column.detector].pool
 
 
+def test_auto_of_normal_effort_is_the_default() -> None:
+    plan = plan_columns(None, has_reference=True)
+    assert plan == plan_columns(["auto"], True) == plan_columns(None, True, effort="normal")
+    more = plan_columns(["mean_rank", "auto"], True)
+    assert [c.name for c in more] == ["mean_rank", *(c.name for c in plan)]
+    twice = plan_columns(["auto", "reconstruction_ratio"], True)
+    assert sorted(c.name for c in twice) == sorted(c.name for c in plan)
+
+
+def test_an_effort_that_nothing_asks_for_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown effort 'hard'. Known: low, normal, high"):
+        plan_columns(None, True, effort="hard")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="name auto as well"):
+        plan_columns(["mc_ball"], True, effort="high")
+
+
 def test_without_a_reference_the_bag_serves_as_one() -> None:
     plan = {c.name: c.pool for c in plan_columns(None, has_reference=False)}
-    assert plan["calibrated_distance"]
-    assert not plan["nearest_distance"]
-    assert not {c.name: c.pool for c in plan_columns(None, True)}["calibrated_distance"]
+    assert plan["calibrated_distance_5"]
+    assert not plan["nearest_distance_contrast"]
+    assert not {c.name: c.pool for c in plan_columns(None, True)}["calibrated_distance_5"]
 
 
 def test_the_plan_keeps_the_order_of_the_names() -> None:

@@ -35,19 +35,53 @@ def top(cosines: Floats, k: int) -> Floats:
     return np.asarray(np.sort(cosines, axis=1)[:, -k:].mean(axis=1))
 
 
+def competed(cosines: Floats, rivals: Floats, k: int = 10) -> Floats:
+    """Cosines [n, m] less the mean of the k largest of each column of rivals [r, m]."""
+    return cosines - np.sort(rivals, axis=0)[-k:].mean(axis=0)
+
+
 @pytest.mark.parametrize("k", [1, 3, 500])
 @pytest.mark.parametrize("ridge", [0.01, 0.1])
 def test_reference_form_equals_numpy(k: int, ridge: float) -> None:
-    cosines = whitened(R, X, ridge) @ whitened(R, G, ridge).T
+    made = whitened(R, G, ridge).T
+    cosines, rivals = whitened(R, X, ridge) @ made, whitened(R, R, ridge) @ made
     found = MatchedFilter(top=k, ridge=ridge).fit(G, unused=R).score_samples(X)
-    np.testing.assert_allclose(found, top(cosines, k), atol=FLOAT32)
+    np.testing.assert_allclose(found, top(competed(cosines, rivals), k), atol=FLOAT32)
+    plain = MatchedFilter(top=k, ridge=ridge, competition=0).fit(G, unused=R).score_samples(X)
+    np.testing.assert_allclose(plain, top(cosines, k), atol=FLOAT32)
 
 
 def test_reference_larger_than_the_number_of_pixels() -> None:
     g, r, x = (images[:, ::4, ::4] for images in (G, WORLD.reference, X))  # 64 pixels, 200 reals
-    cosines = whitened(r, x, 0.1) @ whitened(r, g, 0.1).T
+    made = whitened(r, g, 0.1).T
+    cosines, rivals = whitened(r, x, 0.1) @ made, whitened(r, r, 0.1) @ made
     found = MatchedFilter().fit(g, unused=r).score_samples(x)
-    np.testing.assert_allclose(found, top(cosines, 3), atol=FLOAT32)
+    np.testing.assert_allclose(found, top(competed(cosines, rivals), 3), atol=FLOAT32)
+
+
+def test_more_rivals_asked_for_than_there_are() -> None:
+    made = whitened(R, G, 0.1).T
+    cosines, rivals = whitened(R, X, 0.1) @ made, whitened(R, R, 0.1) @ made
+    found = MatchedFilter(competition=1000).fit(G, unused=R).score_samples(X)
+    np.testing.assert_allclose(found, top(cosines - rivals.mean(axis=0), 3), atol=FLOAT32)
+
+
+def test_the_cube_equals_numpy() -> None:
+    cosines = whitened(R, X, 0.1) @ whitened(R, G, 0.1).T
+    found = MatchedFilter(aggregate="cube").fit(G, unused=R).score_samples(X)
+    np.testing.assert_allclose(found, (cosines**3).mean(axis=1), atol=FLOAT32)
+
+
+def test_the_generated_set_may_take_part_in_the_whitening() -> None:
+    both = np.concatenate([X, G])
+    cosines = whitened(both, X, 0.1) @ whitened(both, G, 0.1).T
+    options: dict[str, Any] = {"whitened_by": "both", "aggregate": "cube"}
+    found = MatchedFilterPool(**options).fit(G).score_pool(X)
+    np.testing.assert_allclose(found, (cosines**3).mean(axis=1), atol=FLOAT32)
+    both = np.concatenate([R, G])
+    cosines = whitened(both, X, 0.1) @ whitened(both, G, 0.1).T
+    found = MatchedFilter(**options).fit(G, unused=R).score_samples(X)
+    np.testing.assert_allclose(found, (cosines**3).mean(axis=1), atol=FLOAT32)
 
 
 def test_logsumexp_equals_numpy() -> None:
@@ -59,11 +93,11 @@ def test_logsumexp_equals_numpy() -> None:
 def test_bag_form_equals_numpy_and_uses_the_reference_too() -> None:
     cosines = whitened(X, X, 0.1) @ whitened(X, G, 0.1).T
     found = MatchedFilterPool().fit(G).score_pool(X)
-    np.testing.assert_allclose(found, top(cosines, 3), atol=FLOAT32)
+    np.testing.assert_allclose(found, top(competed(cosines, cosines), 3), atol=FLOAT32)
     both = np.concatenate([X, R])
     cosines = whitened(both, X, 0.1) @ whitened(both, G, 0.1).T
     found = MatchedFilterPool().fit(G, unused=R).score_pool(X)
-    np.testing.assert_allclose(found, top(cosines, 3), atol=FLOAT32)
+    np.testing.assert_allclose(found, top(competed(cosines, cosines), 3), atol=FLOAT32)
 
 
 def test_bag_form_is_the_ridge_regression_of_each_generated_image_on_all_reals() -> None:
@@ -83,7 +117,7 @@ def test_bag_form_is_the_ridge_regression_of_each_generated_image_on_all_reals()
     cosines = n * coefficients / of_x[:, None] / of_s[None, :]
     np.testing.assert_allclose(cosines, whitened(X, X, ridge) @ whitened(X, G, ridge).T, atol=1e-9)
     for k in (1, 3):
-        found = MatchedFilterPool(top=k, ridge=ridge).fit(G).score_pool(X)
+        found = MatchedFilterPool(top=k, ridge=ridge, competition=0).fit(G).score_pool(X)
         np.testing.assert_allclose(found, top(cosines, k), atol=FLOAT32)
 
 
@@ -99,13 +133,13 @@ def test_a_common_change_of_grey_levels_changes_nothing(build: Any) -> None:
 
 def test_a_verbatim_copy_has_cosine_one() -> None:
     pool = np.concatenate([G, X[:4]])
-    found = MatchedFilter(top=1).fit(pool, unused=R).score_samples(X)
+    found = MatchedFilter(top=1, competition=0).fit(pool, unused=R).score_samples(X)
     np.testing.assert_allclose(found[:4], 1, atol=1e-6)
     assert (found <= 1 + 1e-6).all()
 
 
 def test_two_reference_images_leave_one_direction() -> None:
-    found = MatchedFilter(top=1).fit(G, unused=R[:2]).score_samples(X)
+    found = MatchedFilter(top=1, competition=0).fit(G, unused=R[:2]).score_samples(X)
     np.testing.assert_allclose(np.abs(found), 1, atol=1e-5)
 
 
@@ -113,7 +147,9 @@ def test_an_image_equal_to_the_mean_scores_zero() -> None:
     reference = np.stack([R[0], 1 - R[0]])
     mean = reference.mean(axis=0, dtype=np.float64).astype(np.float32)
     np.testing.assert_allclose(
-        MatchedFilter().fit(G, unused=reference).score_samples(mean[None]), 0, atol=1e-6
+        MatchedFilter(competition=0).fit(G, unused=reference).score_samples(mean[None]),
+        0,
+        atol=1e-6,
     )
 
 
@@ -122,7 +158,7 @@ def test_equal_reference_images_leave_nothing_to_compare() -> None:
     np.testing.assert_array_equal(found, 0)
 
 
-@pytest.mark.parametrize("aggregate", ["top", "logsumexp"])
+@pytest.mark.parametrize("aggregate", ["top", "cube", "logsumexp"])
 def test_the_block_size_changes_nothing(aggregate: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     detector = MatchedFilterPool(aggregate=aggregate).fit(G)
     whole = detector.score_pool(X)
@@ -135,7 +171,7 @@ def test_the_block_size_changes_nothing(aggregate: Any, monkeypatch: pytest.Monk
 
 def test_evidence_is_the_nearest_by_brute_force() -> None:
     cosines = whitened(X, X, 0.1) @ whitened(X, G, 0.1).T
-    detector = MatchedFilterPool().fit(G)
+    detector = MatchedFilterPool(competition=0).fit(G)
     similarity, rows = detector.nearest_pool(X, 4)
     np.testing.assert_array_equal(rows, np.argsort(-cosines, axis=1)[:, :4])
     np.testing.assert_allclose(similarity, -np.sort(-cosines, axis=1)[:, :4], atol=FLOAT32)

@@ -13,10 +13,9 @@ from vestige.report.images import (
     MOST_PAIRS,
     MOST_ROWS,
     PICTURE_BUDGET,
-    carrying_columns,
 )
 from vestige.report.words import visible
-from vestige.result import AuditResult, Finding, Rate, Verdict
+from vestige.result import AuditResult, Rate, Share, Verdict
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -262,16 +261,16 @@ def test_sections_are_distinct(make_result: Any) -> None:
     assert len(keys) == len(set(keys)) == len(SECTIONS)
 
 
-def test_carrying_columns_compares_ranks_not_units() -> None:
-    def finding(name: str, **columns: float) -> Finding:
-        return Finding(name, name, "query", 0.0, None, None, "uncalibrated", columns)
-
-    rows = tuple(finding(f"{i}", small=i / 1e6, large=-i * 1e6, flat=1.0) for i in range(20))
-    carried = carrying_columns(rows)
-    assert carried[19] == "small (1st)"
-    assert carried[18] == "small (2nd)"
-    assert carried[0] == "large (1st)"
-    assert carried[10] == "–"
+def test_a_finding_names_the_columns_that_carry_it(make_result: Any) -> None:
+    result = make_result("found")
+    parts = (Share("<b>density</b>", 0.6), Share("mc_ball", 0.3), Share("third", 0.1))
+    findings = (replace(result.findings[0], carried_by=parts), *result.findings[1:])
+    html = render_html(replace(result, findings=findings))
+    assert (
+        "&lt;b&gt;density&lt;/b&gt; (60\N{NO-BREAK SPACE}%), mc_ball (30\N{NO-BREAK SPACE}%)"
+        in html
+    )
+    assert "third" not in html
 
 
 def test_thumbnails_of_the_fixture_are_real_pngs(make_result: Any) -> None:

@@ -50,7 +50,12 @@ def test_forensic_without_labels(leaking: Path) -> None:
     assert named(result, set(ids[:20])) >= 18
     # 15 innocents, 25 controls: P(more than 6 of 15 at 5 %) < 1e-5
     assert named(result, set(ids[20:])) <= 6
-    assert "stack" not in result.findings[0].columns
+    assert result.manifest.options["combination"] == "rank average"
+    assert result.set_test is not None
+    weights = {test.name: test.weight for test in result.set_test.detectors}
+    assert sum(weights.values()) == pytest.approx(1)
+    fixed = [weights[f"matched_filter_pool_{size}"] for size in (8, 16, 32)]
+    assert len(set(fixed)) == 1  # beforehand, by no score
 
 
 def test_forensic_with_labels_stacks() -> None:
@@ -60,8 +65,11 @@ def test_forensic_with_labels_stacks() -> None:
     result = vestige.audit(world.generated, used=known, unused=controls, query=queries)
     assert (result.question.mode, result.verdict.leak) == ("forensic", "found")
     assert result.question.counts["used"] == 40 - HALF
-    assert "stack" in result.manifest.options["combination"]
-    assert all("stack" in f.columns for f in result.findings)
+    assert result.manifest.options["combination"] == "stack"
+    strongest = max(result.findings, key=lambda f: f.score)
+    assert strongest.carried_by
+    assert {part.column for part in strongest.carried_by} <= set(strongest.columns)
+    assert sum(part.share for part in strongest.carried_by) <= 1 + 1e-9
     ids = [f"{k:06d}" for k in range(2 * HALF)]
     assert [f.id for f in result.findings] == ids  # knowns are not judged
     assert named(result, set(ids[:HALF])) >= HALF - 2

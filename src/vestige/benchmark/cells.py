@@ -23,6 +23,7 @@ from vestige.benchmark.arrays import (
     release_rows,
 )
 from vestige.choices import InputError
+from vestige.detectors import AUTO
 from vestige.detectors.columns import Column
 from vestige.judge import decide, judge, test_set
 from vestige.result import Control, Estimate, Rate, SetTest, Verdict
@@ -32,13 +33,16 @@ from vestige.stats.intervals import auc_interval
 from vestige.types import Bools, Floats
 
 RATE = 0.05
-DEFAULT, RANDOM = "default", "random"
+DEFAULT, UNLABELLED, RANDOM = AUTO, "auto_unlabelled", "random"
 TPR_AT = (0.05, 0.01)
 
 
 @dataclass(frozen=True)
 class Release:
-    """Are the members visible in the generated set? Asked without labels.
+    """Are the members visible in the generated set?
+
+    Known members are labels, from which `auto` learns across folds of patients; the row
+    `auto_unlabelled` asks the same of images of unknown status, as do single detectors.
 
     tpr_5, tpr_1 : at false positive rates .05 and .01, None with fewer than 20 or 100 non-members
     false_alarm_rate : .05, or the smallest that so few groups of non-members allow
@@ -168,7 +172,9 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
     rate = max(RATE, smallest_p_value(controls))
     if task.row == RANDOM:
         return _random_answer(world, rows, rate, task)
-    detectors = None if task.row == DEFAULT else [task.row]
+    if task.row == UNLABELLED:
+        rows = _without_labels(rows)
+    detectors = None if task.row in (DEFAULT, UNLABELLED) else [task.row]
     with TemporaryDirectory() as folder:
         table = Path(folder) / "groups.csv"
         with table.open("w", encoding="utf-8", newline="") as file:
@@ -205,6 +211,13 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
     )
 
 
+def _without_labels(rows: Rows) -> Rows:
+    """The same question of images whose status nobody told."""
+    if "query" in rows:
+        return {role: index for role, index in rows.items() if role != "used"}
+    return {{"used": "query"}.get(role, role): index for role, index in rows.items()}
+
+
 def _random_answer(world: WorldArrays, rows: Rows, rate: float, task: Task) -> Answer:
     """Scores by lot through the statistics of an audit: what a detector that sees nothing gets."""
     mode: Mode = "forensic" if "query" in rows else "release"
@@ -225,7 +238,7 @@ def _random_answer(world: WorldArrays, rows: Rows, rate: float, task: Task) -> A
     plan = (Column(RANDOM, RANDOM, {}, 1.0, pool=False),)
     lot = np.random.default_rng([task.seed, len(mode), int(task.digest[:12], 16)])
     scores = lot.standard_normal((len(index), 1))
-    judgement = judge(scores, plan, bag)
+    judgement = judge(scores, plan, bag, bag.judged)
     test = test_set(scores, plan, bag, bag.judged, judgement, mode, rate, task.seed)
     if test is None or judgement.p_values is None:
         raise AssertionError("unused images calibrate")

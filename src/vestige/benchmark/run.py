@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vestige.benchmark.arrays import WorldArrays
-from vestige.benchmark.cells import DEFAULT, RATE, Cell, Task
+from vestige.benchmark.cells import DEFAULT, RATE, UNLABELLED, Cell, Task
 from vestige.benchmark.ground import arrays_file, clear_cache, environment, open_worlds
 from vestige.benchmark.result import (
     BLIND,
@@ -62,7 +62,7 @@ def run_benchmark(
         As `vestige.worlds.build.build_world` leaves them; the order is kept.
     out : folder
     detectors : names, optional
-        Rows besides the default run, the random scores and the blind control; default: all but
+        Rows besides `auto`, the random scores and the blind control; default: all but
         those whose networks were given no weights.
     options : detector -> its options, optional
     seeds : int
@@ -189,7 +189,8 @@ def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
         for name in names
     ]
     controls = [Row(name, "control", True) for name in CONTROL_ROWS]
-    return (Row(DEFAULT, "default", True), *alone, *controls)
+    automatic = Row(DEFAULT, "default", False), Row(UNLABELLED, "default", True)
+    return (*automatic, *alone, *controls)
 
 
 def _weights(rows: Sequence[Row], options: Options) -> dict[str, str]:

@@ -53,8 +53,8 @@ def worlds_table(benchmark: Benchmark) -> Table:
     )
     return Table(
         "Worlds",
-        "The default run. AUC, TPR, p and verdict: members against non-members, without labels. "
-        "Kappa: verdicts on the queries at a false-alarm rate of "
+        "`auto`, the default run. AUC, TPR, p and verdict: members against non-members, "
+        "cross-fitted by patient. Kappa: verdicts on the queries at a false-alarm rate of "
         f"{RATE:g}, with the labels of used and unused (another rate stands beside it, where so "
         "few groups allow no smaller one). Times: training per 1,000 steps, images sampled per "
         f"second; s: both audits, {benchmark.options.get('workers', '?')} cells side by side.",

@@ -1,29 +1,39 @@
 """Detectors: (generated, knowns) -> a score per real image. A new one is one file and one line.
 
 `DETECTORS` holds every detector by name; `columns` says which columns of evidence it gives in an
-audit, `default` whether it runs when nobody names a detector, and `weight` what each of its
-columns counts in the label-free combination (fixed beforehand, see docs/decisions.md).
+audit, `effort` from which effort on it is part of `auto` (which runs when nobody names a detector),
+and `weight` what each of its columns counts in the label-free combination (fixed beforehand on the
+development worlds, see docs/decisions.md).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from vestige.choices import Choice
 from vestige.types import Detector
+
+AUTO = "auto"
+"""Stands for all detectors of the asked effort."""
+Effort = Literal["low", "normal", "high"]
+EFFORTS: dict[Effort, str] = {
+    "low": "the matched filters and three distances",
+    "normal": "all that costs seconds on one core",
+    "high": "also structural similarity, patches and encoders that are trained: minutes",
+}
 
 
 @dataclass(frozen=True)
 class DetectorChoice(Choice[Detector]):
     """A detector, the columns it gives (suffix -> options) and its weight per column.
 
-    `weights` names its options that hold weights of a network: they must be given, since nothing
-    is downloaded unasked.
+    `effort` None: runs only when it is named. `weights` names its options that hold weights of a
+    network: they must be given, since nothing is downloaded unasked.
     """
 
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
-    default: bool = True
+    effort: Effort | None = None
     weight: float = 1.0
     weights: tuple[str, ...] = ()
 
@@ -32,7 +42,7 @@ def _load(module: str, name: str) -> Any:
     return getattr(import_module(f"vestige.detectors.{module}"), name)
 
 
-SIZES = {"_16": {"size": 16}, "_32": {"size": 32}, "_64": {"size": 64}}
+SIZES = {"_8": {"size": 8}, "_16": {"size": 16}, "_32": {"size": 32}, "_64": {"size": 64}}
 
 DETECTORS: dict[str, DetectorChoice] = {
     "matched_filter_pool": DetectorChoice(
@@ -40,31 +50,61 @@ DETECTORS: dict[str, DetectorChoice] = {
         lambda **options: _load("matched_filter", "MatchedFilterPool")(**options),
         pool=True,
         columns=SIZES,
-        weight=8.0,
+        effort="low",
+        weight=2.0,
     ),
     "matched_filter": DetectorChoice(
         "whitened cosine with the generated set, whitened by a reference",
         lambda **options: _load("matched_filter", "MatchedFilter")(**options),
         needs_reference=True,
         columns=SIZES,
-        default=False,
-        weight=8.0,
+        weight=2.0,
+    ),
+    "cubed_filter": DetectorChoice(
+        "mean cube of whitened cosines, whitened by reals and generated set: copies are one-sided",
+        lambda **options: _load("matched_filter", "MatchedFilterPool")(
+            **{"aggregate": "cube", "whitened_by": "both", "size": 32} | options
+        ),
+        pool=True,
+        columns={"_16": {"size": 16}, "_32": {"size": 32}},
+        effort="normal",
+    ),
+    "cubed_filter_reals": DetectorChoice(
+        "the same, whitened by the reals alone",
+        lambda **options: _load("matched_filter", "MatchedFilterPool")(
+            **{"aggregate": "cube", "size": 32} | options
+        ),
+        pool=True,
+        effort="normal",
+        weight=0.25,
     ),
     "nearest_distance": DetectorChoice(
         "distance to the nearest generated image (GAN-Leaks)",
         lambda **options: _load("nearest_distance", "NearestDistance")(**options),
+    ),
+    "nearest_distance_contrast": DetectorChoice(
+        "the same with brightness and contrast of each image made equal",
+        lambda **options: _load("nearest_distance", "NearestDistance")(
+            **{"space": "contrast"} | options
+        ),
+        effort="low",
     ),
     "nearest_distance_pca": DetectorChoice(
         "the same on 64 principal components",
         lambda **options: _load("nearest_distance", "NearestDistance")(
             **{"space": "pca"} | options
         ),
-        default=False,
     ),
     "calibrated_distance": DetectorChoice(
         "nearest distance over the distance to unused reals (GAN-Leaks calibration)",
         lambda **options: _load("calibrated_distance", "CalibratedDistance")(**options),
         needs_reference=True,
+    ),
+    "calibrated_distance_5": DetectorChoice(
+        "the same over 5 neighbours each",
+        lambda **options: _load("calibrated_distance", "CalibratedDistance")(**{"k": 5} | options),
+        needs_reference=True,
+        effort="low",
     ),
     "calibrated_distance_pca": DetectorChoice(
         "the same on 64 principal components",
@@ -72,7 +112,6 @@ DETECTORS: dict[str, DetectorChoice] = {
             **{"space": "pca"} | options
         ),
         needs_reference=True,
-        default=False,
     ),
     "mc_ball": DetectorChoice(
         "generated images inside a small ball, 16 components (Monte-Carlo attack)",
@@ -83,11 +122,20 @@ DETECTORS: dict[str, DetectorChoice] = {
         "generated over reference density, 16 components (DOMIAS)",
         lambda **options: _load("density_ratio", "DensityRatio")(**options),
         needs_reference=True,
+        effort="normal",
+    ),
+    "density_ratio_knn": DetectorChoice(
+        "the same by distances to the nearest neighbours",
+        lambda **options: _load("density_ratio", "DensityRatio")(**{"estimator": "knn"} | options),
+        needs_reference=True,
+        effort="low",
     ),
     "reconstruction_ratio": DetectorChoice(
         "residual under the PCA of the reference over that of the generated set",
         lambda **options: _load("reconstruction_ratio", "ReconstructionRatio")(**options),
         needs_reference=True,
+        effort="normal",
+        weight=3.0,
     ),
     "retrieval_count": DetectorChoice(
         "how often a generated image retrieves x among unused reals (VCMI)",
@@ -98,29 +146,24 @@ DETECTORS: dict[str, DetectorChoice] = {
         "best ranks of x among unused reals, seen from generated images (VCMI)",
         lambda **options: _load("retrieval", "MeanRank")(**options),
         needs_reference=True,
-        default=False,
     ),
     "texture_wasserstein": DetectorChoice(
         "nearest generated image by distributions of texture (GAN-ISI)",
         lambda **options: _load("texture_wasserstein", "TextureWasserstein")(**options),
-        default=False,
     ),
     "texture_calibrated": DetectorChoice(
         "the same against the texture of unused reals",
         lambda **options: _load("texture_wasserstein", "CalibratedTexture")(**options),
         needs_reference=True,
-        default=False,
     ),
     "texture_pairs": DetectorChoice(
         "classifier of pairs on their texture distances (GAN-ISI)",
         lambda **options: _load("texture_wasserstein", "TexturePairs")(**options),
         needs_labels=True,
-        default=False,
     ),
     "cosine_threshold": DetectorChoice(
         "largest cosine in the features of an ImageNet network (Medhastra)",
         lambda **options: _load("cosine", "CosineThreshold")(**options),
-        default=False,
         extra="deep",
         weights=("weights",),
     ),
@@ -128,14 +171,12 @@ DETECTORS: dict[str, DetectorChoice] = {
         "logistic regression on that cosine and on its lead over unused reals (Medhastra)",
         lambda **options: _load("cosine", "CosineLogistic")(**options),
         needs_labels=True,
-        default=False,
         extra="deep",
         weights=("weights",),
     ),
     "resnet50_retrieval": DetectorChoice(
         "largest cosine in ResNet-50 features (zhouyijiang1, first route)",
         lambda **options: _load("cosine_streams", "Resnet50Retrieval")(**options),
-        default=False,
         extra="deep",
         weights=("weights",),
     ),
@@ -143,7 +184,6 @@ DETECTORS: dict[str, DetectorChoice] = {
         "largest cosines of two networks, .6 and .4 (zhouyijiang1, second route)",
         lambda **options: _load("cosine_streams", "DualStream")(**options),
         needs_reference=True,
-        default=False,
         extra="deep",
         weights=("weights",),
     ),
@@ -151,7 +191,6 @@ DETECTORS: dict[str, DetectorChoice] = {
         "Siamese network with cross-attention between the pair (SCOPE)",
         lambda **options: _load("siamese", "Siamese")(**options),
         needs_labels=True,
-        default=False,
         extra="deep",
         weights=("weights",),
     ),
@@ -159,7 +198,6 @@ DETECTORS: dict[str, DetectorChoice] = {
         "Siamese network of a CNN and a ViT, angular loss (Kalinathan et al. 2026)",
         lambda **options: _load("siamese_hybrid", "SiameseHybrid")(**options),
         needs_labels=True,
-        default=False,
         extra="deep",
         weights=("weights", "vit_weights"),
     ),
@@ -167,7 +205,6 @@ DETECTORS: dict[str, DetectorChoice] = {
         "ViT fingerprints, candidate search, attention network on pairs (zhouyijiang1)",
         lambda **options: _load("vit_canet", "VitCanet")(**options),
         needs_labels=True,
-        default=False,
         extra="deep",
         weights=("weights",),
     ),
@@ -195,7 +232,7 @@ _CLASSES = {
     "VitCanet": "vit_canet",
 }
 
-__all__ = ["DETECTORS", "DetectorChoice", *_CLASSES]
+__all__ = ["AUTO", "DETECTORS", "EFFORTS", "DetectorChoice", "Effort", *_CLASSES]
 
 
 def __getattr__(name: str) -> Any:

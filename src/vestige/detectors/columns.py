@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError, build, choose
-from vestige.detectors import DETECTORS
+from vestige.detectors import AUTO, DETECTORS, EFFORTS, Effort
 from vestige.engine import cores
 from vestige.files import file_sha256
 from vestige.options import split_options, typed_options
@@ -59,10 +59,41 @@ class Known:
     folds: Ints
 
 
+def expand_names(detectors: Sequence[str] | None, effort: Effort | None = None) -> list[str]:
+    """Names of detectors, with all of the effort (default: normal) in the place of "auto".
+
+    Raises
+    ------
+    InputError
+        For an unknown effort, or one that nothing asks for.
+    """
+    asked = list(detectors or [AUTO])
+    if effort is not None and effort not in EFFORTS:
+        raise InputError(f"unknown effort {effort!r}. Known: {', '.join(EFFORTS)}.")
+    if effort is not None and AUTO not in asked:
+        raise InputError(
+            "an effort says how much the detectors of `auto` may cost; name auto as well "
+            "(--detector auto), or leave the effort out."
+        )
+    ladder = list(EFFORTS)
+    allowed = ladder[: ladder.index(effort or "normal") + 1]
+    automatic = [name for name, choice in DETECTORS.items() if choice.effort in allowed]
+    return [
+        each
+        for name in asked
+        for each in (
+            [n for n in automatic if n not in asked] if name == AUTO else [name]
+        )
+    ]  # fmt: skip
+
+
 def plan_columns(
-    detectors: Sequence[str] | None, has_reference: bool, options: Options | None = None
+    detectors: Sequence[str] | None,
+    has_reference: bool,
+    options: Options | None = None,
+    effort: Effort | None = None,
 ) -> tuple[Column, ...]:
-    """The columns of the named detectors, or of the default run.
+    """The columns of the named detectors; "auto", or no name, stands for those of the effort.
 
     A detector that compares with unused reals uses the reference if there is one, else the bag.
 
@@ -72,7 +103,7 @@ def plan_columns(
         Unknown detector or option, a detector named twice, one that needs a reference or weights
         that were not given, options of one that does not run.
     """
-    names = list(detectors) if detectors else [n for n, c in DETECTORS.items() if c.default]
+    names = expand_names(detectors, effort)
     if len(set(names)) < len(names):
         raise InputError(f"a detector is named twice: {', '.join(names)}.")
     options = options or {}

@@ -14,7 +14,7 @@ from vestige.types import Float32s, Floats, Images, Ints
 
 BLOCK_BYTES = 64 * 2**20
 TEMPERATURE = 0.1
-Aggregate = Literal["top", "logsumexp"]
+Aggregate = Literal["top", "cube", "logsumexp"]
 
 
 @dataclass(frozen=True)
@@ -76,24 +76,50 @@ def top_cosines(
     return np.take_along_axis(best, order, axis=1), np.take_along_axis(index, order, axis=1)
 
 
-def log_sum_exp_cosines(rows: Float32s, generated: Float32s, filters: Whitening) -> Floats:
-    """Log sum over the generated set of exp(cosine / .1), [n], streamed."""
+def score_cosines(
+    rows: Float32s,
+    generated: Float32s,
+    filters: Whitening,
+    rivals: Float32s,
+    options: "MatchedFilter",
+) -> Floats:
+    """Aggregate the cosines of whitened rows [n, p] with the generated set [m, D], streamed.
+
+    rivals : whitened reals [r, p] among which each generated image is competed for
+
+    Returns
+    -------
+    float64 [n]
+    """
+    best = np.empty((len(rows), 0), dtype=np.float32)
     total = np.zeros(len(rows))
     for start in range(0, len(generated), step := _block_rows(rows, generated)):
-        cosines = rows @ filters.apply(generated[start : start + step]).T
-        # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
-        total += np.exp(cosines / np.float32(TEMPERATURE)).sum(axis=1, dtype=np.float64)
-    return np.log(total)
+        made = filters.apply(generated[start : start + step])
+        cosines = rows @ made.T
+        if options.aggregate == "top":
+            if options.competition:
+                cosines -= _largest(made @ rivals.T, options.competition).mean(axis=1)
+            best = _largest(np.hstack([best, cosines]), options.top)
+        elif options.aggregate == "cube":
+            total += (cosines**3).sum(axis=1, dtype=np.float64)
+        else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
+            total += np.exp(cosines / np.float32(TEMPERATURE)).sum(axis=1, dtype=np.float64)
+    if options.aggregate == "top":
+        return np.asarray(np.sort(best, axis=1).mean(axis=1, dtype=np.float64))
+    return np.log(total) if options.aggregate == "logsumexp" else total / len(generated)
 
 
 @dataclass
 class MatchedFilter:
-    """Mean of the `top` largest whitened cosines with the generated set.
+    """Mean of the `top` largest whitened cosines with the generated set, each less its usual value.
 
     Chests look alike: what all share dominates every plain distance. Whitening by the population
-    removes it, and the cosine then measures what one image alone has. Source: ours; the idea is
-    that of exemplar-LDA (Hariharan et al., ECCV 2012, doi:10.1007/978-3-642-33765-9_33);
-    METHODS 2.18.
+    removes it, and the cosine then measures what one image alone has. A generated image that is
+    near to many reals proves nothing of any: from its cosines the mean of its `competition`
+    largest ones among unused reals (in bag form: among the bag) is subtracted. Source: ours; the
+    idea of whitening is that of exemplar-LDA (Hariharan et al., ECCV 2012,
+    doi:10.1007/978-3-642-33765-9_33), the correction that of cross-domain similarity local scaling
+    (Conneau et al. 2018, arXiv:1710.04087); METHODS 2.18.
 
     Parameters
     ----------
@@ -101,7 +127,14 @@ class MatchedFilter:
         Side in pixels. GANs leak first in the coarse shape, diffusion models in fine detail.
     top : int
         Number of cosines averaged.
-    aggregate : "top" or "logsumexp" (over all generated images, of cosine / .1)
+    aggregate : "top", "cube" or "logsumexp"
+        "cube": mean over all generated images of the cubed cosine, without competition. Copies
+        lie on one side of zero only, ordinary variation on both. "logsumexp": of cosine / .1.
+    competition : int
+        Rivals averaged, 0 for none.
+    whitened_by : "reals" or "both"
+        Whether the generated images take part in the whitening: what they have in common, such
+        as the smoothness of a variational auto-encoder, is then removed as well.
     ridge : float
         Share of the mean eigenvalue added before the square root.
     """
@@ -109,13 +142,17 @@ class MatchedFilter:
     size: int = 64
     top: int = 3
     aggregate: Aggregate = "top"
+    competition: int = 10
+    whitened_by: Literal["reals", "both"] = "reals"
     ridge: float = 0.1
     generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.aggregate not in ("top", "logsumexp"):
-            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: top, logsumexp.")
+        if self.aggregate not in ("top", "cube", "logsumexp"):
+            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: top, cube, logsumexp.")
+        if self.whitened_by not in ("reals", "both"):
+            raise InputError(f"unknown whitened_by {self.whitened_by!r}. Known: reals, both.")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
@@ -124,13 +161,19 @@ class MatchedFilter:
         return self
 
     def score_samples(self, images: Any) -> Floats:
-        """Score with the whitening of the reference, float64 [n], -1..1 for "top"."""
+        """Score with the whitening of the reference, float64 [n]."""
         generated = fitted(self.generated_, "matched_filter")
-        filters = whitening(self._rows(reference_of(self.reference_, "matched_filter")), self.ridge)
+        reference = self._rows(reference_of(self.reference_, "matched_filter"))
+        filters = self._filters(reference)
         rows = filters.apply(self._rows(as_images(images)))
-        if self.aggregate == "logsumexp":
-            return log_sum_exp_cosines(rows, generated, filters)
-        return _mean(top_cosines(rows, generated, filters, self.top)[0])
+        return score_cosines(rows, generated, filters, filters.apply(reference), self)
+
+    def _filters(self, reals: Float32s) -> Whitening:
+        if self.whitened_by == "both":
+            generated = fitted(self.generated_, "matched_filter")
+            same_width(reals.shape[1], generated.shape[1])
+            reals = np.concatenate([reals, generated])
+        return whitening(reals, self.ridge)
 
     def _rows(self, images: Images) -> Float32s:
         small = shrink(images, self.size)
@@ -146,26 +189,11 @@ class MatchedFilterPool(MatchedFilter):
     synthetic image made of? METHODS 2.18.
     """
 
-    ridge: float = 0.1
-    _near: tuple[Images, Float32s, Ints] | None = field(
-        init=False, default=None, repr=False, compare=False
-    )
-
-    def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
-        """Keep the generated set and the reference, if any; `used` is ignored."""
-        self._near = None
-        return super().fit(generated, used, unused)
-
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
         generated = fitted(self.generated_, "matched_filter_pool")
-        bag = as_images(pool)
-        rows, filters = self._whiten(bag)
-        if self.aggregate == "logsumexp":
-            return log_sum_exp_cosines(rows, generated, filters)
-        cosines, index = top_cosines(rows, generated, filters, self.top)
-        self._near = (bag, cosines, index)  # the evidence behind the score, for nearest_pool
-        return _mean(cosines)
+        rows, filters = self._whiten(as_images(pool))
+        return score_cosines(rows, generated, filters, rows, self)
 
     def score_samples(self, images: Any) -> Floats:
         """Score a bag of its own; prefer `score_pool` with the controls in the bag."""
@@ -174,13 +202,9 @@ class MatchedFilterPool(MatchedFilter):
     def nearest_pool(self, pool: Any, k: int) -> tuple[Floats, Ints]:
         """The k generated images with the largest whitened cosine: cosines and rows, [n, k]."""
         generated = fitted(self.generated_, "matched_filter_pool")
-        bag = as_images(pool)
-        if self._near is not None and self._near[0] is bag and k <= self.top:
-            cosines, index = self._near[1:]
-        else:
-            rows, filters = self._whiten(bag)
-            cosines, index = top_cosines(rows, generated, filters, k)
-        return cosines[:, :k].astype(np.float64), index[:, :k]
+        rows, filters = self._whiten(as_images(pool))
+        cosines, index = top_cosines(rows, generated, filters, k)
+        return cosines.astype(np.float64), index
 
     def _whiten(self, bag: Images) -> tuple[Float32s, Whitening]:
         rows = self._rows(bag)
@@ -189,12 +213,15 @@ class MatchedFilterPool(MatchedFilter):
             reference = self._rows(self.reference_)
             same_width(rows.shape[1], reference.shape[1])
             everyone = np.concatenate([rows, reference])
-        filters = whitening(everyone, self.ridge)
+        filters = self._filters(everyone)
         return filters.apply(rows), filters
 
 
-def _mean(cosines: Float32s) -> Floats:
-    return np.asarray(cosines.mean(axis=1, dtype=np.float64))
+def _largest(values: Float32s, k: int) -> Float32s:
+    """The k largest of each row, [n, min(k, width)], ascending: sums must not depend on order."""
+    if values.shape[1] > k:
+        values = np.partition(values, -k, axis=1)[:, -k:]
+    return np.asarray(np.sort(values, axis=1))
 
 
 def _largest_at(values: Float32s, k: int) -> Ints:

@@ -2,8 +2,6 @@
 
 from base64 import b64encode
 
-import numpy as np
-
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
 from vestige.result import AuditResult, Finding, strongest_first
@@ -14,8 +12,7 @@ OPEN_ROWS = 25
 MOST_PAIRS = 12
 PICTURE_BUDGET = 1_000_000
 """Bytes of base64 that the pictures may add to the page."""
-CARRIED = 0.10
-"""A column "carries" a finding when it ranks the image within this share of all findings."""
+MOST_CARRIED = 2
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -26,9 +23,8 @@ def findings(result: AuditResult) -> Section | None:
         return None
     order = strongest_first(result.findings)
     shown = order[:MOST_ROWS]
-    carried = carrying_columns(order)
     mixed = len({f.role for f in order}) > 1
-    rows = tuple(_finding_row(f, how, mixed) for f, how in zip(shown, carried, strict=False))
+    rows = tuple(_finding_row(f, mixed) for f in shown)
     blocks: list[Block] = [Text(_introduction(result))]
     if len(order) > len(shown):
         text = f"The {len(shown)} strongest of {len(order):,}; all are in findings.csv."
@@ -81,39 +77,10 @@ def pairs(result: AuditResult) -> Section | None:
     return Section("pairs", "Nearest pairs", (*blocks, Gallery(drawn)))
 
 
-def carrying_columns(rows: tuple[Finding, ...], most: int = 2) -> list[str]:
-    """Name, per finding, the columns that rank it highest among all findings.
-
-    Columns have no common unit, so ranks are compared: "density_ratio (2nd of 100)". Only ranks
-    within the top `CARRIED` are named.
-
-    Parameters
-    ----------
-    rows : tuple of Finding, length n
-        Columns are oriented: higher = more likely used.
-    most : int
-        Columns named per finding.
-
-    Returns
-    -------
-    list of str, length n
-        A dash where no column stands out.
-    """
-    ranked: list[list[tuple[int, str]]] = [[] for _ in rows]
-    for column in sorted({name for f in rows for name in f.columns}):
-        have = [i for i, f in enumerate(rows) if column in f.columns]
-        values = np.array([rows[i].columns[column] for i in have])
-        ranks = values.size - np.searchsorted(np.sort(values), values, side="right") + 1
-        for i, rank in zip(have, ranks.tolist(), strict=True):
-            if rank <= max(1, CARRIED * values.size) and (values != values[0]).any():
-                ranked[i].append((rank, column))
-    return [
-        ", ".join(
-            f"{words.name(column, 40)} ({_ordinal(rank)})" for rank, column in sorted(best)[:most]
-        )
-        or "–"
-        for best in ranked
-    ]
+def _carried(finding: Finding) -> str:
+    """The columns that raise the score most: "density_ratio 41 %, mc_ball 20 %"."""
+    parts = finding.carried_by[:MOST_CARRIED]
+    return ", ".join(f"{words.name(p.column, 40)} ({words.percent(p.share)})" for p in parts) or "–"
 
 
 def _introduction(result: AuditResult) -> str:
@@ -127,12 +94,12 @@ def _introduction(result: AuditResult) -> str:
     rate = words.percent(result.question.false_alarm_rate)
     return (
         f"{named:,} of {total} called “used” at a false-alarm rate of {rate}. “Carried by” names "
-        "the detectors that rank the image highest among all judged images. A dash for p: not "
+        "the columns that raise the image's score most, with their parts of it. A dash for p: not "
         "tested, as the image is a copy of one whose status is known, or no control was given."
     )
 
 
-def _finding_row(finding: Finding, carried: str, mixed: bool) -> Row:
+def _finding_row(finding: Finding, mixed: bool) -> Row:
     near = finding.evidence[0] if finding.evidence else None
     return Row(
         (
@@ -143,7 +110,7 @@ def _finding_row(finding: Finding, carried: str, mixed: bool) -> Row:
             words.p_text(finding.q_value),
             words.score_text(finding.score),
             f"{words.name(near.generated)} ({near.similarity:.2f})" if near else "–",
-            carried,
+            _carried(finding),
         ),
         "alarm" if finding.verdict == "used" else "",
     )
@@ -182,8 +149,3 @@ def _pair(finding: Finding, pictures: _Pictures) -> Pair:
         caption=f"{numbers} · q {words.p_text(finding.q_value)} · similarity {near.similarity:.2f}",
         mark="alarm" if finding.verdict == "used" else "",
     )
-
-
-def _ordinal(n: int) -> str:
-    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n:,}{suffix}"

@@ -182,6 +182,7 @@ def detectors(result: AuditResult) -> Section | None:
                 f"{test.auc:.3f}",
                 words.p_text(test.p_value),
                 words.p_text(test.p_adjusted),
+                words.percent(round(test.weight, 3)),
                 "above chance" if test.p_adjusted <= alpha else "within chance",
             ),
             "alarm" if test.p_adjusted <= alpha else "",
@@ -190,10 +191,11 @@ def detectors(result: AuditResult) -> Section | None:
     )
     note = Text(
         "Whoever looks at many detectors will find a high AUC by luck. The adjusted p-value pays "
-        "for that; read a single row only by it."
+        "for that; read a single row only by it. Weight: what the column counts in the "
+        "combination, from which the verdict comes."
     )
-    head = ("Detector", "AUC", "p", "adjusted p", "In words")
-    return Section("detectors", "The detectors", (note, Table(head, rows, numeric=(1, 2, 3))))
+    head = ("Detector", "AUC", "p", "adjusted p", "Weight", "In words")
+    return Section("detectors", "The detectors", (note, Table(head, rows, numeric=(1, 2, 3, 4))))
 
 
 def controls(result: AuditResult) -> Section | None:

@@ -1,6 +1,6 @@
-"""Several columns of evidence -> one score and one p-value per image.
+"""Several columns of evidence -> one score and one p-value per image, without labels.
 
-Both rules are symmetric in the pool of the controls and the one judged image, so an unused image
+The rule is symmetric in the pool of the controls and the one judged image, so an unused image
 that is exchangeable with the controls gets a valid p-value, whatever the dependence between the
 columns: looking at many detectors is paid for once, here (METHODS 3, 4.1).
 """
@@ -84,123 +84,6 @@ def pooled_rank_score(columns: Floats, weights: Floats) -> Floats:
     return np.asarray(np.round(ranks @ (weights / weights.sum()), DIGITS))
 
 
-def stack_p_values(
-    judged: Floats,
-    controls: Floats,
-    known_used: Floats,
-    weights: Floats,
-    judged_groups: npt.NDArray[Any],
-    control_groups: npt.NDArray[Any],
-    used_groups: npt.NDArray[Any],
-) -> tuple[Floats, Floats]:
-    """Full-conformal stack: for each judged image, refit with it among the unused, then rank.
-
-    The model learns used images (those of the judged image's group left out) against the unused
-    images *and* the judged one. It treats these alike, so the p-value is exact for an unused
-    image although the model is fitted on the very controls it is compared with, and no control is
-    spent on fitting. Source: full conformal prediction (Vovk, Gammerman, Shafer 2005) on METHODS
-    3.1's non-negative logistic regression.
-
-    Returns
-    -------
-    scores : [n], logits
-    p_values : [n]
-    """
-    _check(judged, controls)
-    scores, p_values = np.empty(len(judged)), np.empty(len(judged))
-    for i, x in enumerate(judged):
-        others = control_groups != judged_groups[i]
-        used = used_groups != judged_groups[i]
-        if not others.any() or not used.any():
-            raise InputError("an image shares its group with every image of known status.")
-        unused = np.vstack([controls[others], x])
-        groups = np.append(control_groups[others], judged_groups[i])
-        logits = _unused_logits(unused, groups, known_used[used], used_groups[used], weights)
-        codes = np.unique(groups[:-1], return_inverse=True)[1]
-        above = (logits[:-1] >= logits[-1]).astype(float)
-        per_group = np.bincount(codes, above) / np.bincount(codes)
-        p_values[i] = (1.0 + per_group.sum()) / (1.0 + len(per_group))
-        scores[i] = logits[-1]
-    return scores, np.minimum(p_values, 1.0)
-
-
-def _unused_logits(
-    unused: Floats,
-    unused_groups: npt.NDArray[Any],
-    used: Floats,
-    used_groups: npt.NDArray[Any],
-    weights: Floats,
-) -> Floats:
-    """Fit the stack on these two classes; logits of the unused rows."""
-    rows = np.vstack([unused, used])
-    labels = np.arange(len(rows)) >= len(unused)
-    z = normal_scores(rows, unused)
-    mass = _group_mass(np.concatenate([unused_groups, used_groups]), labels)
-    model = fit_stack(z, labels, mass, weights)
-    return np.asarray(np.round(stack_logits(z[: len(unused)], model, weights), 6))
-
-
-def normal_scores(columns: Floats, unused: Floats) -> Floats:
-    """Each column against its unused rows: Phi^-1((rank + .5) / (n + 1)), clipped to +-3."""
-    out = np.empty_like(columns, dtype=np.float64)
-    n = len(unused)
-    for d in range(columns.shape[1]):
-        order = np.sort(unused[:, d])
-        below = np.searchsorted(order, columns[:, d], side="left")
-        through = np.searchsorted(order, columns[:, d], side="right")
-        out[:, d] = scipy.special.ndtri(((below + through) / 2 + 0.5) / (n + 1))
-    return np.clip(out, -3.0, 3.0)
-
-
-PENALTY = 0.05
-"""L2 strength of the stack, fixed beforehand: nothing is tuned on the labels it will judge."""
-NEWTON_STEPS = 50
-
-
-def fit_stack(z: Floats, labels: Bools, mass: Floats, weights: Floats) -> Floats:
-    """Non-negative, L2-penalised logistic regression -> [intercept, D coefficients].
-
-    A column may be ignored, never inverted. Columns enter times sqrt(weight), so that the
-    penalty lets the pre-registered primary columns move first.
-    """
-    x = np.column_stack([np.ones(len(z)), z * np.sqrt(weights / weights.max())])
-    y = labels.astype(float)
-    penalty = np.r_[0.0, np.full(z.shape[1], PENALTY)]
-
-    def loss(b: Floats) -> float:
-        t = x @ b
-        return float(mass @ (np.logaddexp(0, t) - y * t) + 0.5 * penalty @ b**2)
-
-    # projected Newton: a coefficient at zero whose slope points below stays there for the step
-    b = np.zeros(x.shape[1])
-    value = loss(b)
-    for _ in range(NEWTON_STEPS):
-        p = scipy.special.expit(x @ b)
-        gradient = x.T @ (mass * (p - y)) + penalty * b
-        free = (b > 0) | (gradient < 0)
-        free[0] = True
-        if np.abs(gradient[free]).max() < 1e-10:
-            break
-        hessian = (x * (mass * p * (1 - p))[:, None]).T @ x + np.diag(penalty + 1e-12)
-        step = np.zeros_like(b)
-        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
-        for _ in range(30):
-            trial = b - step
-            trial[1:] = np.maximum(trial[1:], 0.0)
-            if (new := loss(trial)) <= value:
-                break
-            step /= 2
-        else:
-            break
-        b, value = trial, new
-    return b
-
-
-def stack_logits(z: Floats, model: Floats, weights: Floats) -> Floats:
-    """Logits [n] of a fitted stack."""
-    return np.asarray(model[0] + (z * np.sqrt(weights / weights.max())) @ model[1:])
-
-
 def _check(judged: Floats, controls: Floats) -> None:
     if not len(controls):
         raise InputError("p-values need at least one unused image.")
@@ -219,14 +102,3 @@ def _own_controls(judged: npt.NDArray[Any], controls: npt.NDArray[Any]) -> Bools
     if not np.intersect1d(judged, controls).size:
         return None
     return np.asarray(judged[:, None] == controls[None, :])
-
-
-def _group_mass(groups: npt.NDArray[Any], labels: Bools) -> Floats:
-    """Every group one vote inside its class, both classes the same total, sum 1."""
-    mass = np.empty(len(groups))
-    for value in (False, True):
-        here = labels == value
-        codes = np.unique(groups[here], return_inverse=True)[1]
-        votes = 1.0 / np.bincount(codes)[codes]
-        mass[here] = 0.5 * votes / votes.sum()
-    return mass
