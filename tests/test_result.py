@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -23,6 +24,7 @@ from vestige.result import (
     Problem,
     Question,
     Rate,
+    SetMeasure,
     SetTest,
     Share,
     Verdict,
@@ -112,6 +114,7 @@ results = st.builds(
             tuple(r[0] for r in rows), tuple(r[1] for r in rows), tuple(r[2] for r in rows)
         )
     ),
+    set_measures=few(st.builds(SetMeasure, text, st.none() | number, st.none() | share, text)),
 )
 EXAMPLE = AuditResult(
     question=Question("release", {"used": 1}, 1, "given", 0.05),
@@ -142,7 +145,10 @@ EXAMPLE = AuditResult(
     problems=(Problem("b.png", "broken", "error"),),
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
     calibration=Calibration(("c",), ("h",), (0.1,)),
+    set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
 )
+ADDED = {"set_measures"}
+"""Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
 
@@ -172,7 +178,11 @@ def test_schema_lists_every_field_of_every_type() -> None:
             refuse_missing(value[0], kind["items"])
         elif kind.get("properties"):
             assert kind["additionalProperties"] is False
-            assert set(value) == set(kind["properties"]) == set(kind["required"])
+            assert (
+                set(value)
+                == set(kind["properties"])
+                == set(kind["required"]) | (ADDED & set(value))
+            )
             for name, inner in value.items():
                 refuse_missing(inner, kind["properties"][name])
 
@@ -231,12 +241,23 @@ def test_a_missing_or_unknown_key_is_refused(path: tuple[Any, ...]) -> None:
     ]:  # fmt: skip
         return
     kept = parent.pop(path[-1])
-    with pytest.raises(InputError, match=str(path[-1])):
-        AuditResult.from_json(json.dumps(raw))
+    if path[-1] not in ADDED:
+        with pytest.raises(InputError, match=str(path[-1])):
+            AuditResult.from_json(json.dumps(raw))
     parent[path[-1]] = kept
     parent["surplus"] = 1
     with pytest.raises(InputError, match="surplus"):
         AuditResult.from_json(json.dumps(raw))
+
+
+def test_a_file_without_set_measures_loads() -> None:
+    """As earlier versions wrote it; valid by the schema of today as well."""
+    raw = json.loads(EXAMPLE.to_json())
+    del raw["set_measures"]
+    checker.validate(raw)
+    old = AuditResult.from_json(json.dumps(raw))
+    assert old.set_measures == ()
+    assert replace(old, set_measures=EXAMPLE.set_measures) == EXAMPLE
 
 
 DEEP = "[" * 5000 + "]" * 5000
@@ -283,8 +304,6 @@ def test_whatever_is_put_anywhere_gives_a_result_or_an_input_error(
 
 
 def test_a_result_never_holds_nan() -> None:
-    from dataclasses import replace
-
     bad = replace(EXAMPLE, findings=(replace(EXAMPLE.findings[0], score=float("nan")),))
     with pytest.raises(ValueError, match="NaN"):
         bad.to_json()
@@ -311,8 +330,6 @@ def test_csv_is_free_of_formulas_and_gives_every_name_back(result: AuditResult) 
 
 
 def test_strongest_first() -> None:
-    from dataclasses import replace
-
     base = EXAMPLE.findings[0]
     weak = replace(base, id="w", verdict="no evidence", p_value=0.001)
     none = replace(base, id="n", verdict="no evidence", p_value=None, score=99.0)
@@ -322,8 +339,6 @@ def test_strongest_first() -> None:
 
 # --- files
 def test_save_and_load(tmp_path: Any) -> None:
-    from dataclasses import replace
-
     not_utf8 = replace(EXAMPLE, findings=(replace(EXAMPLE.findings[0], id="\udcff.png"),))
     report = not_utf8.save(tmp_path / "out")
     written = sorted(p.name for p in (tmp_path / "out").iterdir())

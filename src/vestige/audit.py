@@ -30,6 +30,7 @@ from vestige.images.reading import read_images
 from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement, check_rate, decide, judge, test_set
 from vestige.manifest import Clock, write_manifest
+from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
 from vestige.result import (
     AuditResult,
     Calibration,
@@ -37,6 +38,7 @@ from vestige.result import (
     Evidence,
     Finding,
     Question,
+    SetMeasure,
     SetTest,
     Share,
     strongest_first,
@@ -158,7 +160,11 @@ def audit(
         controls = _control(bag, suspects, test, seed)
     verdict = decide(test, controls, bag, mode, false_alarm_rate)
 
-    # 6. what is said of each image, and the pictures behind it
+    # 6. published measures of the whole set, for information: no verdict rests on them
+    with clock.stage("measures"):
+        measures = _measure(bag, suspects, sets["generated"], test, seed)
+
+    # 7. what is said of each image, and the pictures behind it
     with clock.stage("evidence"):
         vetoed = any(not control.passed for control in controls)
         near = _evidence(fitted, bag, sets)
@@ -198,6 +204,7 @@ def audit(
             tuple(str(g) for g in bag.groups[bag.control]),
             tuple(float(s) for s in judgement.control_scores),
         ),
+        set_measures=measures,
         thumbnails=thumbnails,
     )
 
@@ -258,6 +265,18 @@ def _control(bag: Bag, suspects: Bools, test: SetTest | None, seed: int) -> tupl
         return ()
     rows = suspects | bag.control
     return run_controls(Comparison(bag.images[rows], suspects[rows], bag.units[rows], seed))
+
+
+def _measure(
+    bag: Bag, suspects: Bools, generated: ImageSet, test: SetTest | None, seed: int
+) -> tuple[SetMeasure, ...]:
+    if test is None:
+        return ()
+    rows = suspects | bag.control
+    # by digest: a part that the order and the names of the files do not choose
+    part = sorted(range(len(generated)), key=generated.sha256.__getitem__)[:MOST_GENERATED]
+    images, sides = generated.pixels[part], (bag.images[rows], suspects[rows], bag.units[rows])
+    return measure_sets(SetComparison(images, *sides, seed, n_generated=len(generated)))
 
 
 def _evidence(

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     generators = "generators"
     formats = "formats"
     engines = "engines"
+    measures = "measures"
 
 
 @app.command("audit")
@@ -293,6 +294,10 @@ def _table(kind: Kind) -> dict[str, Choice[Any]]:
         from vestige.engine import ENGINES
 
         return dict(ENGINES)
+    if kind is Kind.measures:
+        from vestige.measures import SET_MEASURES
+
+        return dict(SET_MEASURES)
     if kind is Kind.generators:
         from vestige.worlds import GENERATORS
 

@@ -109,6 +109,20 @@ class Control:
 
 
 @dataclass(frozen=True)
+class SetMeasure:
+    """A published measure of the whole generated set, for information: no verdict rests on it.
+
+    value : in the unit of its source; None when it cannot be taken, and `says` why
+    p_value : one-sided by group permutation, small = more copying than chance
+    """
+
+    name: str
+    value: float | None
+    p_value: float | None
+    says: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """`leak` found / not found / undecided, a reason word, and one sentence."""
 
@@ -176,6 +190,7 @@ class AuditResult:
     problems: tuple[Problem, ...]
     manifest: Manifest
     calibration: Calibration = Calibration((), (), ())
+    set_measures: tuple[SetMeasure, ...] = ()
     thumbnails: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes by "real:<id>" or "generated:<id>", for the report only; never in JSON."""
 
@@ -203,6 +218,7 @@ class AuditResult:
                 f"result.json has schema {shown}, this version reads {SCHEMA_VERSION}. "
                 "Use the vestige version that wrote it."
             )
+        raw.setdefault("set_measures", [])  # files of earlier versions hold none
         result: AuditResult = decode(cls, raw, "result")
         _check(result)
         return result
@@ -314,6 +330,7 @@ def _check(result: AuditResult) -> None:
     for c in result.controls:
         shares += [("controls", p) for p in (c.p_value,) if p is not None]
         shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
+    shares += [("set_measures", m.p_value) for m in result.set_measures if m.p_value is not None]
     if (test := result.set_test) is not None:
         shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
         shares += [("set_test", v) for v in _ends(test.auc)]

@@ -14,7 +14,8 @@ from vestige.controls import CONTROLS, Comparison
 from vestige.detectors import DETECTORS
 from vestige.engine import ENGINES
 from vestige.features import EMBEDDERS
-from vestige.result import Control
+from vestige.measures import SET_MEASURES, SetComparison
+from vestige.result import Control, SetMeasure
 from vestige.worlds import GENERATORS
 
 TABLES: dict[str, Mapping[str, Choice[Any]]] = {
@@ -22,6 +23,7 @@ TABLES: dict[str, Mapping[str, Choice[Any]]] = {
     "feature space": EMBEDDERS,
     "engine": ENGINES,
     "control": CONTROLS,
+    "set measure": SET_MEASURES,
     "generator": GENERATORS,
 }
 EXTRAS = {"", "deep", "faiss", "cluster", "medical", "table"}
@@ -75,3 +77,13 @@ def test_a_control_gives_its_row(name: str) -> None:
     assert isinstance(row, Control)
     assert row.name == name
     assert row.vetoes
+
+
+@pytest.mark.parametrize("name", SET_MEASURES)
+def test_a_set_measure_gives_its_row(name: str) -> None:
+    rows = np.arange(20)
+    generated = reference_world("null", 0).generated[:30]
+    row = SET_MEASURES[name].build(SetComparison(generated, IMAGES, rows < 10, rows, 0))
+    assert isinstance(row, SetMeasure)
+    assert row.name == name
+    assert row.says

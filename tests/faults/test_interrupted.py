@@ -18,7 +18,7 @@ def press_ctrl_c(*arguments: Any, **options: Any) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("stage", ["read_images", "score_columns", "run_controls"])
+@pytest.mark.parametrize("stage", ["read_images", "score_columns", "run_controls", "measure_sets"])
 @pytest.mark.parametrize("there", [False, True])
 def test_ctrl_c(
     leaking: Path,

@@ -20,6 +20,7 @@ from vestige.result import (
     Question,
     Rate,
     Role,
+    SetMeasure,
     SetTest,
     Verdict,
 )
@@ -127,6 +128,7 @@ def make_result(
             tuple(f"hold-{i:03d}" for i in range(len(unused))),
             tuple(map(float, unused)),
         ),
+        set_measures=_measures() if calibrated else (),
         thumbnails=_thumbnails(findings) if thumbnails else {},
     )  # fmt: skip
 
@@ -139,6 +141,15 @@ def _controls(leak: Leak) -> tuple[Control, ...]:
         Control("blind", auc, 0.31 if blind_ok else 0.0004, blind_ok,
                 "nothing" if blind_ok else "a positive verdict: the sets differ by themselves"),
         Control("planted", Estimate(1.0, 0.93, 1.0, 30), None, True, "nothing: copies are found"),
+    )  # fmt: skip
+
+
+def _measures() -> tuple[SetMeasure, ...]:
+    return (
+        SetMeasure("data_copying", -7.166, 0.001, "The generated images lie nearer to suspects."),
+        SetMeasure("authenticity", None, None, "Not possible: all suspects are of one group."),
+        SetMeasure("closest_share", 0.532, 0.211, "A share of .5 is no statement about privacy; "
+                   "passing says nothing against membership inference (arXiv:2505.01524)."),
     )  # fmt: skip
 
 

@@ -115,6 +115,7 @@ def test_hostile_names_arrive_as_text(make_result: Any) -> None:
         question=replace(result.question, groups_from=hostile, counts={hostile: 3}),
         controls=tuple(replace(c, name=hostile, vetoes=hostile) for c in result.controls),
         problems=tuple(replace(p, path=hostile, what=hostile) for p in result.problems),
+        set_measures=tuple(replace(m, name=hostile, says=hostile) for m in result.set_measures),
         findings=tuple(
             replace(f, id=hostile, group=hostile, columns={hostile: f.score})
             for f in result.findings
@@ -184,6 +185,21 @@ def test_a_failed_control_takes_the_numbers_back(make_result: Any) -> None:
     assert "FAILED" in html
     assert "neither the AUC nor the p-values below speak about training" in html
     assert "FAILED" not in render_html(make_result("found"))
+
+
+def test_published_measures_stand_beside_the_verdict(make_result: Any) -> None:
+    result = make_result("found", hostile=False)
+    text = Page(render_html(result)).text
+    assert "The verdict does not rest on them" in text
+    for measure in result.set_measures:
+        assert measure.says in text
+    assert "data_copying -7.17 far below 0 0.001 The generated" in text
+    assert "authenticity – low, of 100 – Not possible" in text
+    assert "closest_share 0.53 above .5, up to 1 0.211 A share" in text
+    void = "these p-values do not speak about training"
+    assert void in Page(render_html(make_result("undecided"))).text
+    assert void not in text
+    assert 'id="measures"' not in render_html(replace(result, set_measures=()))
 
 
 def test_table_has_a_limit_and_used_come_first(make_result: Any) -> None:

@@ -36,6 +36,7 @@ def talkative(result: AuditResult) -> AuditResult:
         verdict=replace(result.verdict, why=f"{gossip} (AUC 0.73, p = 0.0001)"),
         question=replace(result.question, groups_from=f"regular expression on {gossip}"),
         controls=tuple(replace(c, vetoes=gossip) for c in result.controls),
+        set_measures=tuple(replace(m, says=gossip) for m in result.set_measures),
         problems=(*result.problems, Problem("ward_07/x y.png", f"{quoted}: {gossip}", "error")),
         manifest=replace(
             result.manifest,
@@ -88,6 +89,7 @@ def test_numbers_verdicts_and_words_stay(make_result: Any) -> None:
     assert redact(plain).verdict == plain.verdict
     assert redact(plain).question == plain.question
     assert redact(plain).controls == plain.controls
+    assert redact(plain).set_measures == plain.set_measures
     jsonschema.validate(json.loads(hidden.to_json()), schema())
     assert AuditResult.from_json(hidden.to_json()) == hidden
 

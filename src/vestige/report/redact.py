@@ -57,6 +57,7 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
         question=replace(result.question, groups_from=hide.text(result.question.groups_from)),
         findings=tuple(_finding(f, hide) for f in result.findings),
         controls=tuple(replace(c, vetoes=hide.text(c.vetoes)) for c in result.controls),
+        set_measures=tuple(replace(m, says=hide.text(m.says)) for m in result.set_measures),
         verdict=replace(result.verdict, why=hide.text(result.verdict.why)),
         problems=tuple(
             replace(p, path=hide.path(p.path), what=hide.text(_QUOTED.sub(_REMOVED, p.what)))
@@ -139,6 +140,7 @@ def _names(result: AuditResult) -> set[str]:
     stems = {part.rsplit(".", 1)[0] for part in parts}
     own = {name for f in result.findings for name in f.columns} | {c.name for c in result.controls}
     own |= {d.name for d in (result.set_test.detectors if result.set_test else ())}
+    own |= {m.name for m in result.set_measures}
     # shorter pieces, plain numbers and vestige's own words would tear holes into sentences
     return {
         n for n in (whole | parts | stems) - own

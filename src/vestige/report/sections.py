@@ -198,6 +198,35 @@ def detectors(result: AuditResult) -> Section | None:
     return Section("detectors", "The detectors", (note, Table(head, rows, numeric=(1, 2, 3, 4))))
 
 
+def measures(result: AuditResult) -> Section | None:
+    """Published measures of the whole set; they inform beside the verdict."""
+    if not result.set_measures:
+        return None
+    rows = tuple(
+        Row(
+            (
+                measure.name,
+                "–" if measure.value is None else f"{measure.value:.2f}",
+                words.COPYING_SHOWS_AS.get(measure.name, ""),
+                words.p_text(measure.p_value),
+                measure.says,
+            )
+        )
+        for measure in result.set_measures
+    )
+    note = (
+        "What other evaluations of synthetic data report, for comparison. The verdict does not "
+        "rest on them: they average over the whole synthetic set. Small p: more copying than other "
+        "choices of as many groups would show."
+    )
+    blocks: list[Block] = [Text(note)]
+    if any(not control.passed for control in result.controls):
+        blocks.append(Text("A control failed: these p-values do not speak about training.", "box"))
+    head = ("Measure", "Value", "Copying shows as", "p", "In words")
+    table = Table(head, rows, numeric=(1, 3), short=(0, 2), whole=(4,))
+    return Section("measures", "Published measures of the set", (*blocks, table))
+
+
 def controls(result: AuditResult) -> Section | None:
     """Experiments whose right answer is known."""
     if not result.controls:
@@ -253,6 +282,7 @@ SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
     question,
     whole_set,
     detectors,
+    measures,
     controls,
     problems,
     pairs,

@@ -55,6 +55,12 @@ CONTROL_MEANING = {
     "blind and a negative means nothing.",
 }
 
+COPYING_SHOWS_AS = {
+    "data_copying": "far below 0",
+    "authenticity": "low, of 100",
+    "closest_share": "above .5, up to 1",
+}
+"""How the value of a published measure of the set reads when there is copying."""
 
 CAUTIONS = {
     "confounded": "A control failed: the sets differ by themselves, so neither the AUC nor the "

@@ -169,7 +169,7 @@ def permutation_test_refit(
     InputError
         As for :func:`set_test`, or when the statistic is not finite.
     """
-    status, index = _group_labels(is_suspect, groups)
+    status, index = group_labels(is_suspect, groups)
     relabellings = math.comb(status.size, int(status.sum()))
     exact = relabellings <= n_permutations + 1
     observed = _finite(statistic(status[index]))
@@ -184,7 +184,7 @@ def permutation_test_refit(
 def _max_t(
     columns: Floats, is_suspect: Bools, groups: Labels | None, n_permutations: int, seed: int
 ) -> tuple[Floats, Floats, Floats, bool]:
-    status, index = _group_labels(is_suspect, groups)
+    status, index = group_labels(is_suspect, groups)
     if index.size != columns.shape[0]:
         raise InputError(
             f"{columns.shape[0]} scores were given with {index.size} suspect flags. "
@@ -221,7 +221,7 @@ def _max_t(
     return p, p_adjusted, statistic, exact
 
 
-def _group_labels(is_suspect: Bools, groups: Labels | None) -> tuple[Bools, Ints]:
+def group_labels(is_suspect: Bools, groups: Labels | None) -> tuple[Bools, Ints]:
     """Status of each group and the group of each image, checked."""
     flags = np.asarray(is_suspect)
     if flags.dtype != np.bool_ or flags.ndim != 1:

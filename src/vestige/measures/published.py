@@ -1,0 +1,84 @@
+"""C_T, AuthPct and DCR in sentences: the value, and what it does not say."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vestige.result import SetMeasure
+from vestige.stats import set_measures as stats
+from vestige.stats.set_measures import FeatureSets, Measured
+
+if TYPE_CHECKING:
+    from vestige.measures import SetComparison
+
+LEVEL = 0.05
+UNEVEN = 1.5
+"""Ratio of images per group, suspects to controls or back, from which it is said."""
+
+
+def data_copying(comparison: "SetComparison") -> SetMeasure:
+    """C_T; far below 0 means copying."""
+    found = _take(stats.data_copying, comparison)
+    nearer = "nearer" if found.value < 0 else "no nearer"
+    return _measure(
+        "data_copying",
+        found,
+        f"The generated images lie {nearer} to the suspects than the controls do, "
+        f"{_chance(found)}; a few blatant copies among many may go unseen (arXiv:2302.13181).",
+        comparison,
+    )
+
+
+def authenticity(comparison: "SetComparison") -> SetMeasure:
+    """AuthPct, 0..100; low means copying."""
+    found = _take(stats.authenticity, comparison)
+    return _measure(
+        "authenticity",
+        found,
+        f"{100 - found.value:.0f} % of the generated images lie nearer to a suspect than its "
+        f"nearest fellow suspect of another group, {_chance(found)}; a generator that merely fits "
+        "the source well also lowers the value, so only p compares.",
+        comparison,
+    )
+
+
+def closest_share(comparison: "SetComparison") -> SetMeasure:
+    """Share of generated images nearer to a suspect than to a control, 0..1; high means copying."""
+    found = _take(stats.closest_share, comparison)
+    return _measure(
+        "closest_share",
+        found,
+        f"{100 * found.value:.0f} % of the generated images lie nearer to a suspect than to a "
+        f"control, {_chance(found)}; a share of .5 is no statement about privacy, and passing says "
+        "nothing against membership inference (arXiv:2505.01524).",
+        comparison,
+    )
+
+
+def _take(
+    measure: Callable[[FeatureSets, int, int], Measured], comparison: "SetComparison"
+) -> Measured:
+    from vestige.measures import N_PERMUTATIONS
+
+    return measure(comparison.features, N_PERMUTATIONS, comparison.seed)
+
+
+def _measure(name: str, found: Measured, says: str, comparison: "SetComparison") -> SetMeasure:
+    suspects, controls = (
+        int(side.sum()) / len(np.unique(comparison.groups[side]))
+        for side in (comparison.is_suspect, ~comparison.is_suspect)
+    )
+    if not 1 / UNEVEN < suspects / controls < UNEVEN:
+        says += (
+            f" Suspects have {suspects:.1f} images per group and controls {controls:.1f}: that "
+            "alone moves value and p."
+        )
+    compared = len(comparison.generated)
+    if comparison.n_generated > compared:
+        says += f" From {compared:,} of {comparison.n_generated:,} generated images."
+    return SetMeasure(name, found.value, found.p_value, says)
+
+
+def _chance(found: Measured) -> str:
+    return "more than chance explains" if found.p_value <= LEVEL else "within chance"
