@@ -56,7 +56,7 @@ class Centroids:
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = DetectorChoice("test", lambda **o: Centroids(), needs_labels=True, default=False)
+    choice = DetectorChoice("test", lambda **o: Centroids(), needs_labels=True)
     monkeypatch.setitem(DETECTORS, "centroids", choice)
     FITS.clear()
     SCORED.clear()
