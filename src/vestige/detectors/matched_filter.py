@@ -1,20 +1,22 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
-from vestige.features.pixels import as_images, shrink
+from vestige.features import build_space
+from vestige.features.pixels import as_images
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images, Ints
 
 BLOCK_BYTES = 64 * 2**20
 TEMPERATURE = 0.1
 Aggregate = Literal["top", "logsumexp"]
+Unlearned = Literal["pixels", "contrast", "gradients", "band_pass"]
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,23 @@ class MatchedFilter:
     aggregate : "top" or "logsumexp" (over all generated images, of cosine / .1)
     ridge : float
         Share of the mean eigenvalue added before the square root.
+    space : "pixels", "contrast", "gradients" or "band_pass"
+        What is whitened: a space of `vestige.features` that learns nothing.
     """
 
     size: int = 64
     top: int = 3
     aggregate: Aggregate = "top"
     ridge: float = 0.1
+    space: Unlearned = "pixels"
     generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.aggregate not in ("top", "logsumexp"):
             raise InputError(f"unknown aggregate {self.aggregate!r}. Known: top, logsumexp.")
+        if self.space not in (known := get_args(Unlearned)):
+            raise InputError(f"unknown space {self.space!r}. Known: {', '.join(known)}.")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
@@ -133,8 +140,7 @@ class MatchedFilter:
         return _mean(top_cosines(rows, generated, filters, self.top)[0])
 
     def _rows(self, images: Images) -> Float32s:
-        small = shrink(images, self.size)
-        return small.reshape(len(small), -1)
+        return build_space(self.space, size=self.size).transform(images)
 
 
 @dataclass
