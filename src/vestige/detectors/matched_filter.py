@@ -74,8 +74,10 @@ def top_cosines(
         local = _largest_at(cosines, k)
         best = np.hstack([best, np.take_along_axis(cosines, local, axis=1)])
         index = np.hstack([index, local + start])
-    order = np.lexsort((index, -best), axis=1)[:, :k]
-    return np.take_along_axis(best, order, axis=1), np.take_along_axis(index, order, axis=1)
+        order = np.lexsort((index, -best), axis=1)[:, :k]
+        best = np.take_along_axis(best, order, axis=1)
+        index = np.take_along_axis(index, order, axis=1)
+    return best, index
 
 
 def log_sum_exp_cosines(rows: Float32s, generated: Float32s, filters: Whitening) -> Floats:
@@ -206,7 +208,8 @@ def _mean(cosines: Float32s) -> Floats:
 def _largest_at(values: Float32s, k: int) -> Ints:
     if values.shape[1] <= k:
         return np.tile(np.arange(values.shape[1]), (len(values), 1))
-    return np.argpartition(values, -k, axis=1)[:, -k:]
+    # a copy: a view would keep the indices of the whole block alive
+    return np.argpartition(values, -k, axis=1)[:, -k:].copy()
 
 
 def _block_rows(rows: Float32s, generated: Float32s) -> int:
