@@ -79,3 +79,12 @@ class Embedder(Protocol):
     def transform(self, images: Images) -> Float32s:
         """Map images to rows."""
         ...
+
+
+@runtime_checkable
+class PairEmbedder(Embedder, Protocol):
+    """A feature space that can learn from two sets of different sizes, weighted equally."""
+
+    def fit_pair(self, first: Images, second: Images) -> Self:
+        """Learn the space from both."""
+        ...

@@ -162,7 +162,9 @@ def test_bad_options_are_refused(name: str, options: dict[str, object], message:
 
 @pytest.mark.parametrize("name", ["nearest_distance", "calibrated_distance", "retrieval_count"])
 def test_an_unknown_space_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="unknown space 'hog'. Known: pixels, contrast, pca"):
+    with pytest.raises(
+        InputError, match="unknown space 'hog'. Known: band_pass, contrast, gradients, pca"
+    ):
         DETECTORS[name].build(space="hog").fit(G, unused=R).score_samples(X)
 
 

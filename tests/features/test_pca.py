@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA as REFERENCE
 
 from reference_worlds import reference_world
 from vestige.choices import InputError
-from vestige.features.pca import PCA, leading_components, moments
+from vestige.features.pca import PCA, WhitenedPCA, leading_components, moments
 
 IMAGES = reference_world("null", 1).reference[:, ::2, ::2]  # 200 of 16 px
 FLAT = IMAGES.reshape(200, -1).astype(np.float64)
@@ -76,6 +76,27 @@ def test_eigenvalues_come_in_falling_order_and_never_negative() -> None:
     values, vectors = leading_components(np.diag([1.0, 4.0, -1e-17]), 3)
     np.testing.assert_allclose(values, [4.0, 1.0, 0.0])
     np.testing.assert_allclose(vectors, [[0, 1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-15)
+
+
+@pytest.mark.parametrize("dims", [1, 5, 30])
+def test_whitened_components_equal_numpy_and_have_identity_covariance(dims: int) -> None:
+    found = WhitenedPCA(dims=dims, size=16).fit(IMAGES).transform(IMAGES)
+    left = np.linalg.svd(FLAT - FLAT.mean(axis=0), full_matrices=False)[0][:, :dims]
+    wanted = left * np.sqrt(len(FLAT))  # unit variance
+    signs = np.sign(np.sum(found * wanted, axis=0))
+    np.testing.assert_allclose(found * signs, wanted, atol=2e-3)
+    np.testing.assert_allclose(found.T @ found / len(found), np.eye(dims), atol=1e-3)
+
+
+def test_whitening_does_not_blow_up_what_is_only_rounding() -> None:
+    flat = IMAGES[:1] + np.linspace(0, 0.1, 30, dtype=np.float32)[:, None, None]  # one direction
+    rows = WhitenedPCA(dims=10, size=16).fit(flat).transform(IMAGES)
+    assert (rows[:, 1:] == 0).all()
+    centred = IMAGES.reshape(200, -1) - flat.reshape(30, -1).mean(axis=0)
+    values, vectors = leading_components(np.cov(flat.reshape(30, -1).T, bias=True), 10)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        naive = (centred @ vectors / np.sqrt(values))[:, 1:]
+    assert not np.abs(naive).max() < 1e3  # the trap
 
 
 def test_misuse_is_refused() -> None:

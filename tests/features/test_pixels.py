@@ -1,7 +1,4 @@
-"""Shrinking, local contrast, and the contract of feature spaces."""
-
-import pickle
-from typing import Any
+"""Shrinking and local contrast."""
 
 import numpy as np
 import pytest
@@ -73,30 +70,6 @@ def test_levels_become_shares_of_their_type() -> None:
 def test_other_types_are_refused(kind: type) -> None:
     with pytest.raises(InputError, match="uint8, uint16 or float"):
         as_images(np.zeros((2, 4, 4), kind))
-
-
-# a network's own weights would be downloaded
-OPTIONS: dict[str, dict[str, Any]] = {
-    "backbone": {"network": "tiny", "weights": "none", "size": 32}
-}
-
-
-@pytest.mark.parametrize("name", EMBEDDERS)
-def test_a_feature_space_gives_one_row_per_image(name: str) -> None:
-    options = OPTIONS.get(name, {})
-    space = build(EMBEDDERS, name, "feature space", **options)
-    assert space.fit(IMAGES) is space
-    rows = space.transform(IMAGES)
-    assert rows.dtype == np.float32
-    assert rows.ndim == 2
-    assert len(rows) == len(IMAGES)
-    assert np.isfinite(rows).all()
-    np.testing.assert_array_equal(space.transform(IMAGES), rows)
-    np.testing.assert_allclose(space.transform(IMAGES[4:6]), rows[4:6], atol=1e-5)
-    np.testing.assert_allclose(space.transform(IMAGES[::-1]), rows[::-1], atol=1e-5)
-    copy = pickle.loads(pickle.dumps(space))  # noqa: S301
-    np.testing.assert_array_equal(copy.transform(IMAGES), rows)
-    assert EMBEDDERS[name].build(**options) == EMBEDDERS[name].build(**options)
 
 
 def test_an_unknown_option_of_a_feature_space_is_refused() -> None:

@@ -6,11 +6,10 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
+from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.nearest_distance import Space, embedder
-from vestige.features.pca import PCA
-from vestige.features.pixels import Pixels, as_images
+from vestige.features import SPACES, fit_space
+from vestige.features.pixels import as_images
 from vestige.stats.neighbours import nearest, nearest_outside_group
 from vestige.types import Floats, Images
 
@@ -27,11 +26,13 @@ class CalibratedDistance:
 
     Parameters
     ----------
+    space : str
+        One of `vestige.features.SPACES`, fitted on both sets where it learns anything.
     form : "log_ratio" (no unit) or "difference" d(x, R) - d(x, S)
     """
 
     k: int = 1
-    space: Space = "pixels"
+    space: str = "pixels"
     size: int = 32
     dims: int = 64
     form: Literal["log_ratio", "difference"] = "log_ratio"
@@ -39,6 +40,7 @@ class CalibratedDistance:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        choose(SPACES, self.space, "space")
         if self.form not in ("log_ratio", "difference"):
             raise InputError(f"unknown form {self.form!r}. Known: log_ratio, difference.")
 
@@ -52,7 +54,7 @@ class CalibratedDistance:
         """Score against the reference of `fit`, float64 [n]."""
         generated = fitted(self.generated_, "calibrated_distance")
         reference = reference_of(self.reference_, "calibrated_distance")
-        embed = self._space(generated, reference)
+        embed = fit_space(self.space, self.size, self.dims, generated, reference)
         rows = embed.transform(as_images(images))
         usual = nearest(rows, embed.transform(reference), self.k)[0].mean(axis=1)
         return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
@@ -61,16 +63,12 @@ class CalibratedDistance:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         generated = fitted(self.generated_, "calibrated_distance")
         bag = as_images(pool)
-        embed = self._space(generated, bag)
+        embed = fit_space(self.space, self.size, self.dims, generated, bag)
         rows = embed.transform(bag)
         usual = nearest_outside_group(rows, groups_of(groups, len(rows)), self.k).mean(axis=1)
         if not np.isfinite(usual).all():
             raise InputError("calibrated_distance needs images of at least two groups.")
         return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
-
-    def _space(self, generated: Images, reference: Images) -> Pixels | PCA:
-        embed = embedder(self.space, self.size, self.dims)
-        return embed.fit_pair(generated, reference) if isinstance(embed, PCA) else embed
 
     def _compare(self, usual: Floats, distances: Floats) -> Floats:
         near = distances.mean(axis=1)

@@ -1,20 +1,22 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
-from vestige.features.pixels import as_images, shrink
+from vestige.features import build_space
+from vestige.features.pixels import as_images
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images, Ints
 
 BLOCK_BYTES = 64 * 2**20
 TEMPERATURE = 0.1
 Aggregate = Literal["top", "cube", "logsumexp"]
+Unlearned = Literal["pixels", "contrast", "gradients", "band_pass"]
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,10 @@ def top_cosines(
         local = _largest_at(cosines, k)
         best = np.hstack([best, np.take_along_axis(cosines, local, axis=1)])
         index = np.hstack([index, local + start])
-    order = np.lexsort((index, -best), axis=1)[:, :k]
-    return np.take_along_axis(best, order, axis=1), np.take_along_axis(index, order, axis=1)
+        order = np.lexsort((index, -best), axis=1)[:, :k]
+        best = np.take_along_axis(best, order, axis=1)
+        index = np.take_along_axis(index, order, axis=1)
+    return best, index
 
 
 def score_cosines(
@@ -137,6 +141,8 @@ class MatchedFilter:
         as the smoothness of a variational auto-encoder, is then removed as well.
     ridge : float
         Share of the mean eigenvalue added before the square root.
+    space : "pixels", "contrast", "gradients" or "band_pass"
+        What is whitened: a space of `vestige.features` that learns nothing.
     """
 
     size: int = 64
@@ -145,6 +151,7 @@ class MatchedFilter:
     competition: int = 10
     whitened_by: Literal["reals", "both"] = "reals"
     ridge: float = 0.1
+    space: Unlearned = "pixels"
     generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
@@ -153,6 +160,8 @@ class MatchedFilter:
             raise InputError(f"unknown aggregate {self.aggregate!r}. Known: top, cube, logsumexp.")
         if self.whitened_by not in ("reals", "both"):
             raise InputError(f"unknown whitened_by {self.whitened_by!r}. Known: reals, both.")
+        if self.space not in (known := get_args(Unlearned)):
+            raise InputError(f"unknown space {self.space!r}. Known: {', '.join(known)}.")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
@@ -176,8 +185,7 @@ class MatchedFilter:
         return whitening(reals, self.ridge)
 
     def _rows(self, images: Images) -> Float32s:
-        small = shrink(images, self.size)
-        return small.reshape(len(small), -1)
+        return build_space(self.space, size=self.size).transform(images)
 
 
 @dataclass
@@ -227,7 +235,8 @@ def _largest(values: Float32s, k: int) -> Float32s:
 def _largest_at(values: Float32s, k: int) -> Ints:
     if values.shape[1] <= k:
         return np.tile(np.arange(values.shape[1]), (len(values), 1))
-    return np.argpartition(values, -k, axis=1)[:, -k:]
+    # a copy: a view would keep the indices of the whole block alive
+    return np.argpartition(values, -k, axis=1)[:, -k:].copy()
 
 
 def _block_rows(rows: Float32s, generated: Float32s) -> int:

@@ -1,27 +1,16 @@
 """Distance to the nearest generated image (GAN-Leaks, full black box)."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
-from vestige.choices import InputError
+from vestige.choices import choose
 from vestige.detectors.inputs import fitted
-from vestige.features.pca import PCA
-from vestige.features.pixels import Pixels, as_images
+from vestige.features import SPACES, fit_space
+from vestige.features.pixels import as_images
 from vestige.stats.neighbours import nearest
-from vestige.types import Float32s, Floats, Ints
-
-Space = Literal["pixels", "contrast", "pca"]
-
-
-def embedder(space: Space, size: int, dims: int) -> Pixels | PCA:
-    """The feature space of the distance detectors."""
-    if space == "pca":
-        return PCA(dims=dims, size=size)
-    if space in ("pixels", "contrast"):
-        return Pixels(size=size, contrast=space == "contrast")
-    raise InputError(f"unknown space {space!r}. Known: pixels, contrast, pca.")
+from vestige.types import Embedder, Float32s, Floats, Ints
 
 
 @dataclass
@@ -35,28 +24,30 @@ class NearestDistance:
     ----------
     k : int
         Neighbours averaged, 1 or more.
-    space : "pixels", "contrast" (local-contrast-normalised) or "pca"
+    space : str
+        One of `vestige.features.SPACES`; those that learn do so from the generated set (and the
+        reference if given).
     size : int
         Side in pixels at which images are compared.
     dims : int
-        Components when `space` is "pca", fitted on the generated set (and the reference if given).
+        Components when `space` is "pca" or "whitened_pca".
     """
 
     k: int = 1
-    space: Space = "pixels"
+    space: str = "pixels"
     size: int = 32
     dims: int = 64
-    embed_: Pixels | PCA = field(init=False, repr=False, compare=False)
+    embed_: Embedder = field(init=False, repr=False, compare=False)
     generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        choose(SPACES, self.space, "space")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""
         images = as_images(generated)
-        self.embed_ = embedder(self.space, self.size, self.dims)
-        if isinstance(self.embed_, PCA) and unused is not None:
-            self.embed_.fit_pair(images, as_images(unused))
-        else:
-            self.embed_.fit(images)
+        reference = None if unused is None else as_images(unused)
+        self.embed_ = fit_space(self.space, self.size, self.dims, images, reference)
         self.generated_ = self.embed_.transform(images)
         return self
 

@@ -7,10 +7,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
+from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.nearest_distance import Space, embedder
-from vestige.features.pca import PCA
+from vestige.features import SPACES, fit_space
 from vestige.features.pixels import as_images
 from vestige.stats.neighbours import nearest, same_width
 from vestige.types import Float32s, Floats, Images, Ints
@@ -23,11 +22,14 @@ BLOCK_BYTES = 64 * 2**20
 class _Retrieval:
     """Shared state: the sets, the space, and squared distances [reals, generated] in blocks."""
 
-    space: Space = "pixels"
+    space: str = "pixels"
     size: int = 32
     dims: int = 64
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        choose(SPACES, self.space, "space")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -36,9 +38,7 @@ class _Retrieval:
         return self
 
     def _rows(self, *sets: Images) -> list[Float32s]:
-        embed = embedder(self.space, self.size, self.dims)
-        if isinstance(embed, PCA):
-            embed.fit_pair(sets[0], sets[1])
+        embed = fit_space(self.space, self.size, self.dims, sets[0], sets[1])
         rows = [embed.transform(images) for images in sets]
         for other in rows[1:]:
             same_width(other.shape[1], rows[0].shape[1])
@@ -107,6 +107,7 @@ class MeanRank(_Retrieval):
     summary: Literal["best", "log", "mean"] = "best"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.summary not in ("best", "log", "mean"):
             raise InputError(f"unknown summary {self.summary!r}. Known: best, log, mean.")
 

@@ -1,22 +1,31 @@
-"""Feature spaces. A new one is one file and one line here."""
+"""Feature spaces. A new one is one file and one entry in `EMBEDDERS`."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
-from vestige.choices import Choice, InputError, build
-from vestige.types import Embedder
+from vestige.choices import Choice, InputError, build, choose
+from vestige.types import Embedder, Images, PairEmbedder
 
 
-def _pixels(**options: Any) -> Embedder:
-    from vestige.features.pixels import Pixels
+@dataclass(frozen=True)
+class SpaceChoice(Choice[Embedder]):
+    """A feature space, and which of a detector's options it takes.
 
-    return Pixels(**options)
+    One without any needs arguments that a detector does not have (a network, its weights).
+    """
+
+    takes: tuple[str, ...] = ("size",)
 
 
-def _pca(**options: Any) -> Embedder:
-    from vestige.features.pca import PCA
+def _load(module: str, name: str) -> Callable[..., Embedder]:
+    def made(**options: Any) -> Embedder:
+        space: Embedder = getattr(import_module(f"vestige.features.{module}"), name)(**options)
+        return space
 
-    return PCA(**options)
+    return made
 
 
 def _backbone(network: str = "resnet50", **options: Any) -> Embedder:
@@ -29,11 +38,59 @@ def _backbone(network: str = "resnet50", **options: Any) -> Embedder:
     return Backbone(network, **options)
 
 
-EMBEDDERS: dict[str, Choice[Embedder]] = {
-    "pixels": Choice("grey values at 32 px", _pixels),
-    "pca": Choice("64 principal components of the pixels at 32 px", _pca),
-    "backbone": Choice("pooled features of an ImageNet network", _backbone, extra="deep"),
+EMBEDDERS: dict[str, SpaceChoice] = {
+    "pixels": SpaceChoice("grey values", _load("pixels", "Pixels")),
+    "contrast": SpaceChoice(
+        "grey values without the mean of their image, over its standard deviation",
+        partial(_load("pixels", "Pixels"), contrast=True),
+    ),
+    "gradients": SpaceChoice("slopes down and across (Sobel)", _load("filters", "Gradients")),
+    "band_pass": SpaceChoice(
+        "difference of two Gaussian blurs, low=1.5 and high=6 in 1/32 of the side",
+        _load("filters", "BandPass"),
+    ),
+    "pca": SpaceChoice(
+        "64 principal components of the grey values",
+        _load("pca", "PCA"),
+        takes=("size", "dims"),
+    ),
+    "whitened_pca": SpaceChoice(
+        "the same, each of unit variance", _load("pca", "WhitenedPCA"), takes=("size", "dims")
+    ),
+    "texture": SpaceChoice("laws of 19 texture maps (GAN-ISI)", _load("texture", "Texture")),
+    "wavelets": SpaceChoice(
+        "energy and quantiles of wavelet sub-bands", _load("wavelets", "Wavelets")
+    ),
+    "backbone": SpaceChoice(
+        "pooled features of an ImageNet network", _backbone, extra="deep", takes=()
+    ),
 }
+
+SPACES = {name: choice for name, choice in EMBEDDERS.items() if choice.takes}
+"""Spaces that a detector takes by name alone."""
+
+
+def build_space(name: str, **options: Any) -> Embedder:
+    """The space `name` with those of `options` (a detector's size, dims) that it takes.
+
+    Raises
+    ------
+    InputError
+        For a name that is not in `SPACES`.
+    """
+    choice = choose(SPACES, name, "space")
+    return choice.build(**{key: options[key] for key in choice.takes if key in options})
+
+
+def fit_space(
+    name: str, size: int, dims: int, generated: Images, reference: Images | None = None
+) -> Embedder:
+    """The space `name`, fitted on the generated set and, where it can, on the reference too."""
+    space = build_space(name, size=size, dims=dims)
+    if reference is not None and isinstance(space, PairEmbedder):
+        return space.fit_pair(generated, reference)
+    return space.fit(generated)
+
 
 BACKBONES: dict[str, Choice[Embedder]] = {
     name: Choice(summary, partial(_backbone, name), extra="deep")

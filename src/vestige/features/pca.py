@@ -79,3 +79,20 @@ class PCA:
         )
         self.mean_ = mean
         return self
+
+
+@dataclass
+class WhitenedPCA(PCA):
+    """The same components, each divided by its standard deviation over the fitted images.
+
+    A component below 1e-6 of the largest eigenvalue is rounding (products are float32): it is 0.
+    """
+
+    def transform(self, images: Images) -> Float32s:
+        """Images [n, h, w] -> rows [n, dims], of unit variance over the fitted images."""
+        rows = super().transform(images)
+        kept = self.values_ > 1e-6 * self.values_[0]
+        scale = np.zeros_like(self.values_)
+        scale[kept] = 1 / np.sqrt(self.values_[kept])
+        rows *= scale.astype(np.float32)
+        return rows

@@ -104,7 +104,8 @@ def _at_least_one(k: int) -> None:
 def _top(values: npt.NDArray[Any], k: int) -> Ints:
     if k >= values.shape[1]:
         return np.tile(np.arange(values.shape[1]), (len(values), 1))
-    return np.argpartition(values, -k, axis=1)[:, -k:]
+    # a copy: a view would keep the indices of the whole block alive
+    return np.argpartition(values, -k, axis=1)[:, -k:].copy()
 
 
 def _exact(rows: Float32s, pool: Float32s, candidates: Ints, k: int) -> tuple[Floats, Ints]:

@@ -1,0 +1,63 @@
+"""The exact searches need the same memory for few generated images as for many."""
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from vestige.detectors import matched_filter
+from vestige.detectors.matched_filter import log_sum_exp_cosines, top_cosines, whitening
+from vestige.stats import neighbours
+from vestige.stats.neighbours import nearest
+from vestige.types import Float32s
+
+Search = Callable[[Float32s, Float32s], object]
+ROWS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
+FILTERS = whitening(ROWS, 0.1)
+SEARCHES: dict[str, Search] = {
+    "nearest": lambda rows, pool: nearest(rows, pool, 3),
+    "top_cosines": lambda rows, pool: top_cosines(rows, pool, FILTERS, 3),
+    "log_sum_exp_cosines": lambda rows, pool: log_sum_exp_cosines(rows, pool, FILTERS),
+}
+
+
+def extra_bytes(search: Search, m: int) -> int:
+    """Peak beyond the input, as numpy reports its arrays."""
+    pool = np.random.default_rng(1).normal(size=(m, 64)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        search(ROWS, pool)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_memory_does_not_grow_with_the_generated_set(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (neighbours, matched_filter):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 2 * 2**20)  # 2,048 generated images
+    few, many, more = (extra_bytes(SEARCHES[name], m) for m in (2048, 16384, 65536))
+    assert max(few, many, more) < 1.2 * min(few, many, more)
+    assert more < len(ROWS) * 65536 * 4 / 4  # all cosines at once: four times as much
+    # in one block it would grow: the measure is not blind
+    for module in (neighbours, matched_filter):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 2**40)
+    assert extra_bytes(SEARCHES[name], 16384) > 3 * many
+
+
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_the_largest_cosines_are_kept_from_block_to_block(
+    k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = np.random.default_rng(2).normal(size=(500, 64)).astype(np.float32)
+    pool[400:] = pool[:100]  # ties far apart: the lower row first
+    whole = np.argsort(-(ROWS @ FILTERS.apply(pool).T), axis=1, kind="stable")[:, :k]
+    monkeypatch.setattr(matched_filter, "BLOCK_BYTES", 4 * len(ROWS) * 60)
+    cosines, index = top_cosines(ROWS, pool, FILTERS, k)
+    assert (np.diff(cosines, axis=1) <= 0).all()
+    wanted = np.take_along_axis(ROWS @ FILTERS.apply(pool).T, whole, axis=1)
+    np.testing.assert_allclose(cosines, wanted, atol=1e-6)
+    assert (index[:, 0] < 400).all()
