@@ -11,7 +11,7 @@ from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.nearest_distance import Space, embedder
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels, as_images
-from vestige.stats.neighbours import nearest, nearest_outside_group
+from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
 from vestige.types import Floats, Images
 
 FLOOR = 1e-9
@@ -63,9 +63,9 @@ class CalibratedDistance:
         bag = as_images(pool)
         embed = self._space(generated, bag)
         rows = embed.transform(bag)
-        usual = nearest_outside_group(rows, groups_of(groups, len(rows)), self.k).mean(axis=1)
-        if not np.isfinite(usual).all():
-            raise InputError("calibrated_distance needs images of at least two groups.")
+        labels = groups_of(groups, len(rows))
+        there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]
+        usual = nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
         return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
 
     def _space(self, generated: Images, reference: Images) -> Pixels | PCA:
