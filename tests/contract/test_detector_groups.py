@@ -22,6 +22,7 @@ NEARLY: list[tuple[str, dict[str, Any]]] = [
     ("calibrated_distance_pca", {}),
     ("density_ratio", {"estimator": "knn"}),
     ("density_ratio", {"estimator": "kde"}),
+    ("gen_lra", {}),
 ]
 
 
@@ -58,7 +59,9 @@ def test_a_near_copy_of_the_same_patient_changes_next_to_nothing(
     assert abs(same - alone) < 0.2 * (alone - stranger)
 
 
-@pytest.mark.parametrize("name", ["calibrated_distance", "density_ratio"])
+@pytest.mark.parametrize(
+    "name", ["calibrated_distance", "density_ratio", "gen_lra", "neighbour_share"]
+)
 def test_a_bag_of_one_patient_has_no_reference(name: str) -> None:
     world = reference_world("null", 0)
     detector = DETECTORS[name].build().fit(world.generated[:50])

@@ -50,6 +50,11 @@ HOSTILE: dict[str, tuple[Images, Images, Images]] = {
     "all black": (grey(9), grey(9), grey(3)),
     "all white": (grey(9, 1.0), grey(9, 1.0), grey(3, 1.0)),
     "one query": (G, R, X[:1]),
+    "one of each": (G[:1], R[:1], X[:1]),
+    "more dimensions than images": (G[:4], R[:3], X),
+    "every generated image three times": (np.repeat(G, 3, axis=0), R, X),
+    "reference all black": (G, grey(10), X),
+    "black among the generated": (np.concatenate([G, grey(9)]), R, np.concatenate([X, grey(1)])),
 }
 
 
@@ -74,6 +79,66 @@ def test_scores_are_finite(name: str, case: str) -> None:
     if isinstance(detector, PoolDetector):
         detector.fit(generated)
         assert np.isfinite(detector.score_pool(np.concatenate([queries, reference]))).all()
+
+
+# more neighbours and components than there are images; the other forms of each detector
+GREEDY: list[tuple[str, dict[str, Any]]] = [
+    ("nearest_distance", {"k": 100}),
+    ("nearest_distance_pca", {"k": 100, "dims": 300}),
+    ("calibrated_distance", {"k": 100, "form": "difference"}),
+    ("calibrated_distance_pca", {"k": 100, "dims": 300}),
+    ("mc_ball", {"dims": 300, "form": "count"}),
+    ("mc_ball", {"dims": 300}),
+    ("density_ratio", {"dims": 64}),
+    ("density_ratio", {"dims": 64, "estimator": "knn", "k": 100}),
+    ("gen_lra", {"dims": 64, "k": 100}),
+    ("gen_lra", {"dims": 64, "k": 100, "refit": True}),
+    ("neighbour_share", {"dims": 300, "k": 100}),
+    ("two_sample_classifier", {"dims": 300, "strength": 1e6}),
+    ("reconstruction_ratio", {"dims": 300}),
+    ("retrieval_count", {"space": "pca", "dims": 300}),
+    *[("mean_rank", {"space": "pca", "dims": 300, "summary": s}) for s in ("best", "log", "mean")],
+]
+greedy = pytest.mark.parametrize(
+    ("name", "options"), GREEDY, ids=[f"{n} {' '.join(map(str, o.values()))}" for n, o in GREEDY]
+)
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+@greedy
+def test_scores_are_finite_where_more_is_asked_than_there_is(
+    name: str, options: dict[str, Any], case: str
+) -> None:
+    generated, reference, queries = HOSTILE[case]
+    detector = small_detector(name, **options).fit(generated, unused=reference)
+    assert np.isfinite(detector.score_samples(queries)).all()
+    if isinstance(detector, PoolDetector):
+        bag = np.concatenate([queries, reference])
+        # one image against a patient with all the others, and patients of two
+        for groups in (np.arange(len(bag)) > 0, np.arange(len(bag)) // 2):
+            if len(np.unique(groups)) > 1:
+                assert np.isfinite(detector.score_pool(bag, groups)).all()
+
+
+@greedy
+def test_a_bag_of_one_patient_is_scored_or_refused(name: str, options: dict[str, Any]) -> None:
+    detector = small_detector(name, **options).fit(G)
+    if not isinstance(detector, PoolDetector):
+        return
+    for bag in (X, X[:1]):
+        try:
+            found = detector.score_pool(bag, np.zeros(len(bag)))
+        except InputError as error:
+            assert str(error).endswith("at least two groups.")
+        else:
+            assert np.isfinite(found).all()
+            assert name not in {"calibrated_distance", "density_ratio", "gen_lra"}
+
+
+@pytest.mark.parametrize("name", [n for n, c in DETECTORS.items() if c.needs_reference])
+def test_an_empty_reference_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="empty side"):
+        small_detector(name).fit(G, unused=R[:0]).score_samples(X)
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +211,14 @@ BAD_OPTIONS = [
     ("calibrated_distance", {"form": "ratio"}, "unknown form 'ratio'. Known: log_ratio"),
     ("mc_ball", {"form": "inverse"}, "unknown form 'inverse'. Known: log, count"),
     ("density_ratio", {"estimator": "flow"}, "unknown estimator 'flow'. Known: kde, knn"),
+    ("density_ratio", {"dims": 1}, "density_ratio: dims must be 2 or more, 1 was given"),
+    ("density_ratio", {"k": 0}, "density_ratio: k must be 1 or more, 0 was given"),
+    ("gen_lra", {"dims": 0}, "gen_lra: dims must be 2 or more"),
+    ("gen_lra", {"k": -1}, "gen_lra: k must be 1 or more, -1 was given"),
+    ("neighbour_share", {"k": 0}, "neighbour_share: k must be 1 or more"),
+    ("neighbour_share", {"dims": 0}, "neighbour_share: dims must be 1 or more"),
+    ("two_sample_classifier", {"dims": 0}, "two_sample_classifier: dims must be 1 or more"),
+    ("two_sample_classifier", {"strength": 0.0}, "strength must be above 0, 0 was given"),
     ("mean_rank", {"summary": "median"}, "unknown summary 'median'. Known: best, log, mean"),
     ("matched_filter", {"aggregate": "max"}, "unknown aggregate 'max'"),
     ("matched_filter_pool", {"aggregate": "max"}, "unknown aggregate 'max'"),

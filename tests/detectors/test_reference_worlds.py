@@ -17,13 +17,16 @@ from reference_worlds import reference_world
 from vestige.detectors import (
     CalibratedDistance,
     DensityRatio,
+    GenLRA,
     MatchedFilter,
     MatchedFilterPool,
     MeanRank,
     MonteCarloBall,
     NearestDistance,
+    NeighbourShare,
     ReconstructionRatio,
     RetrievalCount,
+    TwoSampleClassifier,
 )
 from vestige.stats.intervals import auc
 from vestige.types import Detector
@@ -37,6 +40,12 @@ MADE: dict[str, Callable[[], Detector]] = {
     "density KDE": DensityRatio,
     "density kNN 1": lambda: DensityRatio(estimator="knn", k=1),
     "density kNN 5": lambda: DensityRatio(estimator="knn", k=5),
+    "GenLRA 20": GenLRA,
+    "GenLRA 200": lambda: GenLRA(k=200),
+    "GenLRA 50": lambda: GenLRA(k=50),
+    "share 5": NeighbourShare,
+    "share 20": lambda: NeighbourShare(k=20),
+    "two samples": TwoSampleClassifier,
     "retrieval": RetrievalCount,
     "rank mean": lambda: MeanRank(summary="mean"),
     "rank best": MeanRank,
@@ -54,6 +63,12 @@ ball count, median of R | .734 | .590 | .801  | .510     | .509 | .512
 density KDE             | .995 | .660 | .998  | .522     | .515 | -
 density kNN 1           | .997 | .677 | -     | -        | .528 | .578
 density kNN 5           | .824 | .572 | .850  | .507     | .533 | .621
+GenLRA 20               | .981 | .660 | -     | -        | .521 | .564
+GenLRA 200              | .979 | .647 | -     | -        | .505 | .555
+GenLRA 50               | -    | -    | .975  | .541     | -    | -
+share 5                 | .779 | .577 | -     | -        | .537 | .597
+share 20                | .625 | .540 | .632  | .526     | .507 | .606
+two samples             | .650 | .523 | .671  | .511     | .493 | -
 retrieval               | .843 | .582 | .877  | .526     | .519 | -
 rank mean               | .516 | .505 | .518  | .495     | .503 | .488
 rank best               | .801 | .581 | -     | -        | .529 | .586

@@ -130,6 +130,21 @@ DETECTORS: dict[str, DetectorChoice] = {
         needs_reference=True,
         effort="low",
     ),
+    "gen_lra": DetectorChoice(
+        "density that x adds to unused reals at the generated images near it (GenLRA)",
+        lambda **options: _load("gen_lra", "GenLRA")(**options),
+        needs_reference=True,
+    ),
+    "neighbour_share": DetectorChoice(
+        "share of generated images among the neighbours of x (Data Plagiarism Index)",
+        lambda **options: _load("neighbour_share", "NeighbourShare")(**options),
+        needs_reference=True,
+    ),
+    "two_sample_classifier": DetectorChoice(
+        "logistic regression of generated against unused, 64 components (LOGAN)",
+        lambda **options: _load("two_sample_classifier", "TwoSampleClassifier")(**options),
+        needs_reference=True,
+    ),
     "reconstruction_ratio": DetectorChoice(
         "residual under the PCA of the reference over that of the generated set",
         lambda **options: _load("reconstruction_ratio", "ReconstructionRatio")(**options),
@@ -217,11 +232,13 @@ _CLASSES = {
     "CosineThreshold": "cosine",
     "DensityRatio": "density_ratio",
     "DualStream": "cosine_streams",
+    "GenLRA": "gen_lra",
     "MatchedFilter": "matched_filter",
     "MatchedFilterPool": "matched_filter",
     "MeanRank": "retrieval",
     "MonteCarloBall": "mc_ball",
     "NearestDistance": "nearest_distance",
+    "NeighbourShare": "neighbour_share",
     "ReconstructionRatio": "reconstruction_ratio",
     "Resnet50Retrieval": "cosine_streams",
     "RetrievalCount": "retrieval",
@@ -229,6 +246,7 @@ _CLASSES = {
     "SiameseHybrid": "siamese_hybrid",
     "TexturePairs": "texture_wasserstein",
     "TextureWasserstein": "texture_wasserstein",
+    "TwoSampleClassifier": "two_sample_classifier",
     "VitCanet": "vit_canet",
 }
 

@@ -10,7 +10,7 @@ from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
 from vestige.features.pixels import as_images
-from vestige.stats.neighbours import nearest, nearest_outside_group
+from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
 from vestige.types import Floats, Images
 
 FLOOR = 1e-9
@@ -65,9 +65,9 @@ class CalibratedDistance:
         bag = as_images(pool)
         embed = fit_space(self.space, self.size, self.dims, generated, bag)
         rows = embed.transform(bag)
-        usual = nearest_outside_group(rows, groups_of(groups, len(rows)), self.k).mean(axis=1)
-        if not np.isfinite(usual).all():
-            raise InputError("calibrated_distance needs images of at least two groups.")
+        labels = groups_of(groups, len(rows))
+        there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]
+        usual = nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
         return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
 
     def _compare(self, usual: Floats, distances: Floats) -> Floats:

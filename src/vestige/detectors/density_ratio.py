@@ -7,14 +7,27 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
-from vestige.detectors.inputs import fitted, groups_of, reference_of
+from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.stats.density import GaussianKDE
-from vestige.stats.neighbours import nearest, nearest_outside_group
-from vestige.types import Float32s, Floats, Images
+from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
+from vestige.types import Float32s, Floats, Images, Ints
 
 FLOOR = 1e-9
+
+
+def shared_components(
+    generated: Images, reference: Images, dims: int, size: int
+) -> tuple[PCA, Float32s]:
+    """The components of both sets, equal weights, few enough for a density; S in them [m, d].
+
+    At most `dims` and a fifth of the smaller set, at least 2: a covariance of d dimensions is
+    singular for d >= n and poor long before.
+    """
+    dims = max(2, min(dims, len(reference) // 5, len(generated) // 5))
+    embed = PCA(dims=dims, size=size).fit_pair(generated, reference)
+    return embed, embed.transform(generated)
 
 
 @dataclass
@@ -28,7 +41,8 @@ class DensityRatio:
     Parameters
     ----------
     dims : int
-        Components at `size` px; at most a fifth of the reference, at least 2.
+        Components at `size` px, 2 or more (8 to 64 make sense); at most a fifth of the smaller
+        set, so that 64 take 320 images of each.
     estimator : "kde" (Gaussian, Scott factor, full covariance) or "knn" (k-nearest distances)
     """
 
@@ -42,6 +56,8 @@ class DensityRatio:
     def __post_init__(self) -> None:
         if self.estimator not in ("kde", "knn"):
             raise InputError(f"unknown estimator {self.estimator!r}. Known: kde, knn.")
+        at_least(1, "density_ratio", k=self.k)
+        at_least(2, "density_ratio", dims=self.dims)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -53,29 +69,27 @@ class DensityRatio:
         """Score against the reference of `fit`, float64 [n]."""
         generated = fitted(self.generated_, "density_ratio")
         reference = reference_of(self.reference_, "density_ratio")
-        embed, pool = self._space(generated, reference)
+        embed, pool = shared_components(generated, reference, self.dims, self.size)
         rows, usual = embed.transform(as_images(images)), embed.transform(reference)
         if self.estimator == "kde":
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
-        return self._knn(rows, pool, nearest(rows, usual, self.k)[0][:, -1], len(usual))
+        distances = nearest(rows, usual, self.k)[0][:, -1]
+        return self._knn(rows, pool, distances, np.full(len(rows), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         bag = as_images(pool)
-        embed, generated = self._space(fitted(self.generated_, "density_ratio"), bag)
+        made = fitted(self.generated_, "density_ratio")
+        embed, generated = shared_components(made, bag, self.dims, self.size)
         rows, labels = embed.transform(bag), groups_of(groups, len(bag))
+        outside = rows_outside_group(labels, "density_ratio")
         if self.estimator == "kde":
             usual = GaussianKDE(rows).log_density_outside_group(labels)
             return GaussianKDE(generated).log_density(rows) - usual
         distances = nearest_outside_group(rows, labels, self.k)[:, -1]
-        return self._knn(rows, generated, distances, len(rows))
+        return self._knn(rows, generated, distances, outside)
 
-    def _space(self, generated: Images, reference: Images) -> tuple[PCA, Float32s]:
-        dims = max(2, min(self.dims, len(reference) // 5, max(2, len(generated) // 5)))
-        embed = PCA(dims=dims, size=self.size).fit_pair(generated, reference)
-        return embed, embed.transform(generated)
-
-    def _knn(self, rows: Float32s, pool: Float32s, usual: Floats, n_reference: int) -> Floats:
+    def _knn(self, rows: Float32s, pool: Float32s, usual: Floats, n_reference: Ints) -> Floats:
         near = nearest(rows, pool, self.k)[0][:, -1]
         ratio = np.log(usual + FLOOR) - np.log(near + FLOOR)
         return np.asarray(rows.shape[1] * ratio + np.log(n_reference / len(pool)))

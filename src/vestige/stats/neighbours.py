@@ -69,6 +69,20 @@ def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) 
     return np.where(np.isfinite(found), found, np.where(last > -np.inf, last, np.inf))
 
 
+def rows_outside_group(groups: npt.NDArray[Any], detector: str) -> Ints:
+    """Number of rows that belong to another group, for each row of a bag, int64 [n].
+
+    Raises
+    ------
+    InputError
+        When there is one group only: nothing is left to compare with.
+    """
+    codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    if len(sizes) == 1:
+        raise InputError(f"{detector} needs images of at least two groups.")
+    return np.asarray(len(codes) - sizes[codes], dtype=np.int64)
+
+
 def same_width(first: int, second: int) -> None:
     """Refuse rows of different width: images that were not brought to one size."""
     if first != second:
