@@ -76,6 +76,30 @@ def test_forensic_with_labels_stacks() -> None:
     assert named(result, set(ids[HALF:])) <= 6
 
 
+def test_effort_buys_columns_and_tells_their_cost(
+    leaking: Path, tmp_path: Path, capsys: Any
+) -> None:
+    columns = {}
+    for effort in ("low", "normal"):
+        asked = [*release(leaking), "--effort", effort, "--out", tmp_path / effort]
+        assert call(capsys, "audit", *asked).code == 0
+        result = load(tmp_path / effort)
+        assert result.manifest.options["effort"] == effort
+        columns[effort] = set(result.manifest.options["detectors"])
+        timed = {name for name in result.manifest.seconds if name.startswith("detect ")}
+        assert timed == {f"detect {name}" for name in columns[effort]}
+        assert result.verdict.leak == "found"
+    assert columns["low"] < columns["normal"]
+
+
+def test_auto_takes_other_detectors_beside_it(leaking: Path, tmp_path: Path, capsys: Any) -> None:
+    beside = ["--detector", "mean_rank", "--detector", "auto", "--effort", "low"]
+    assert call(capsys, "audit", *release(leaking), *beside, "--out", tmp_path / "o").code == 0
+    names = load(tmp_path / "o").manifest.options["detectors"]
+    assert names[0] == "mean_rank"
+    assert "matched_filter_pool_16" in names
+
+
 def test_few_labels_do_not_stack() -> None:
     world = worlds()[0]
     result = vestige.audit(

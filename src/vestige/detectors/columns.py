@@ -65,9 +65,11 @@ def expand_names(detectors: Sequence[str] | None, effort: Effort | None = None) 
     Raises
     ------
     InputError
-        For an unknown effort, or one that nothing asks for.
+        For a name given twice, an unknown effort, or one that nothing asks for.
     """
     asked = list(detectors or [AUTO])
+    if len(set(asked)) < len(asked):
+        raise InputError(f"a detector is named twice: {', '.join(asked)}.")
     if effort is not None and effort not in EFFORTS:
         raise InputError(f"unknown effort {effort!r}. Known: {', '.join(EFFORTS)}.")
     if effort is not None and AUTO not in asked:
@@ -78,13 +80,10 @@ def expand_names(detectors: Sequence[str] | None, effort: Effort | None = None) 
     ladder = list(EFFORTS)
     allowed = ladder[: ladder.index(effort or "normal") + 1]
     automatic = [name for name, choice in DETECTORS.items() if choice.effort in allowed]
-    return [
-        each
-        for name in asked
-        for each in (
-            [n for n in automatic if n not in asked] if name == AUTO else [name]
-        )
-    ]  # fmt: skip
+    names = []
+    for name in asked:
+        names += [n for n in automatic if n not in asked] if name == AUTO else [name]
+    return names
 
 
 def plan_columns(
@@ -104,8 +103,6 @@ def plan_columns(
         that were not given, options of one that does not run.
     """
     names = expand_names(detectors, effort)
-    if len(set(names)) < len(names):
-        raise InputError(f"a detector is named twice: {', '.join(names)}.")
     options = options or {}
     for name in options:
         choose(DETECTORS, name, "detector")
