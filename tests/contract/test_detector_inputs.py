@@ -155,7 +155,7 @@ BAD_OPTIONS = [
     ("matched_filter", {"aggregate": "max"}, "unknown aggregate 'max'"),
     ("matched_filter_pool", {"aggregate": "max"}, "unknown aggregate 'max'"),
     ("local_filter", {"aggregate": "max"}, "unknown aggregate 'max'. Known: largest, top_quarter"),
-    ("local_filter_pool", {"window": 1}, "a window has 2 px or more, 1 was given"),
+    ("local_filter_pool", {"window": 2}, "a window has 3 px or more, 2 was given"),
     ("local_filter_pool", {"top": 0}, "top must be 1 or more, 0 was given"),
     ("ssim_rerank", {"window": "box"}, "unknown window 'box'. Known: gaussian, uniform7"),
     ("ssim_rerank", {"similarity": "mse"}, "unknown similarity 'mse'. Known: ssim, gradient"),

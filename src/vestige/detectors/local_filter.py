@@ -9,9 +9,10 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.matched_filter import top_cosines, whitening
+from vestige.detectors.patch_nearest import FOREGROUND, mean_of_largest
 from vestige.features.pixels import as_images, shrink
 from vestige.stats.neighbours import same_width
-from vestige.types import Float32s, Floats, Images
+from vestige.types import Bools, Floats, Images
 
 FLAT = 1e-6  # deviation of cosines that is rounding
 LARGEST = 3
@@ -24,16 +25,18 @@ class LocalFilter:
 
     Each window is whitened by that window of the population, and scored by the mean of the `top`
     largest cosines with that window of the generated set; z(p) is in standard deviations of the
-    population's scores there. A copied part is one window of one generated image: more cosines,
-    or all windows, dilute it (and see whole copies better; the matched filter does that).
-    Source: ours, the open point of METHODS 2.18.
+    population's scores there. Windows where an image is background (deviation below .02) are left
+    out; an image of background only scores 0. A copied part is a window or two of one generated
+    image: more cosines or windows dilute it, larger windows fit into it only where they stand
+    exactly. Whole copies are the matched filter's business. Source: ours, the open point of
+    METHODS 2.18.
 
     Parameters
     ----------
     size : int
         Side in pixels at which images are compared; smaller images stay as they are.
     window : int
-        Side of a window in pixels, 2 or more; windows stand half of it apart.
+        Side of a window in pixels, 3 or more; windows stand a third of it apart.
     top : int
         Cosines averaged per window.
     ridge : float
@@ -42,7 +45,7 @@ class LocalFilter:
     """
 
     size: int = 64
-    window: int = 8
+    window: int = 12
     top: int = 1
     ridge: float = 0.1
     aggregate: Aggregate = "largest"
@@ -53,8 +56,8 @@ class LocalFilter:
         if self.aggregate not in get_args(Aggregate):
             known = ", ".join(get_args(Aggregate))
             raise InputError(f"unknown aggregate {self.aggregate!r}. Known: {known}.")
-        if self.window < 2:
-            raise InputError(f"a window has 2 px or more, {self.window} was given.")
+        if self.window < 3:
+            raise InputError(f"a window has 3 px or more, {self.window} was given.")
         if self.top < 1:
             raise InputError(f"top must be 1 or more, {self.top} was given.")
 
@@ -71,8 +74,11 @@ class LocalFilter:
             reference_of(None, "local_filter")  # raises, and says what to give
         reference = fitted(self.reference_, "local_filter")
         queries = self._images(images)
-        cosines = self._cosines(np.concatenate(_same_size(queries, reference)), reference)
-        return self._summarise(cosines[: len(queries)], cosines[len(queries) :])
+        everyone = np.concatenate(_same_size(queries, reference))
+        evidence, seen = self._evidence(
+            everyone, reference, np.arange(len(everyone)) >= len(queries)
+        )
+        return self._summarise(evidence[: len(queries)], seen[: len(queries)])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one unordered bag, float64 [n]; the bag (and the reference) is the population."""
@@ -81,23 +87,35 @@ class LocalFilter:
         everyone = bag
         if self.reference_ is not None:
             everyone = np.concatenate(_same_size(bag, self.reference_))
-        cosines = self._cosines(bag, everyone)
-        return self._summarise(cosines, cosines)
+        evidence, seen = self._evidence(bag, everyone, np.ones(len(bag), bool))
+        return self._summarise(evidence, seen)
 
     def _images(self, source: Any) -> Images:
         return shrink(as_images(source, self.size), self.size)
 
-    def _cosines(self, images: Images, population: Images) -> Floats:
-        """Mean of the largest whitened cosines of each window, float64 [n, windows]."""
+    def _evidence(self, images: Images, population: Images, usual: Bools) -> tuple[Floats, Bools]:
+        """Standardised score of each window, and where an image is foreground, [n, windows].
+
+        `usual` [n] marks the images whose scores standardise, by mean and deviation.
+        """
         generated = fitted(self.generated_, "local_filter")
         _same_size(images, generated)
-        found = []
+        found, seen = [], []
         for window in self._windows(*images.shape[1:]):
-            filters = whitening(_cut(population, window), self.ridge)
-            rows = filters.apply(_cut(images, window))
-            cosines = top_cosines(rows, _cut(generated, window), filters, self.top)[0]
-            found.append(cosines.mean(axis=1, dtype=np.float64))
-        return np.stack(found, axis=1)
+            # float64: at the edge of a body the few pixels that vary at all vary little
+            filters = whitening(_cut(population, window).astype(np.float64), self.ridge)
+            own = _cut(images, window).astype(np.float64)
+            cosines = top_cosines(
+                filters.apply(own.astype(np.float32)), _cut(generated, window), filters, self.top
+            )[0]
+            score = cosines.mean(axis=1, dtype=np.float64)
+            foreground = own.std(axis=1) > FOREGROUND
+            others = score[usual & foreground]
+            deviation = others.std() if len(others) else 0.0
+            level = others.mean() if len(others) else 0.0
+            found.append((score - level) / max(deviation, FLAT))
+            seen.append(foreground & (deviation > FLAT))
+        return np.stack(found, axis=1), np.stack(seen, axis=1)
 
     def _windows(self, height: int, width: int) -> list[tuple[slice, slice]]:
         side = self.window
@@ -105,17 +123,17 @@ class LocalFilter:
             raise InputError(f"windows of {side} px do not fit into images of {height} x {width}.")
         return [
             (slice(top, top + side), slice(left, left + side))
-            for top in range(0, height - side + 1, side // 2)
-            for left in range(0, width - side + 1, side // 2)
+            for top in range(0, height - side + 1, side // 3)
+            for left in range(0, width - side + 1, side // 3)
         ]
 
-    def _summarise(self, cosines: Floats, usual: Floats) -> Floats:
-        """Standardise each window by `usual` [r, windows]; 0 where all are equal."""
-        deviation = usual.std(axis=0)
-        z = (cosines - usual.mean(axis=0)) / np.maximum(deviation, FLAT)
-        z[:, deviation < FLAT] = 0
-        count = {"largest": LARGEST, "top_quarter": -(-z.shape[1] // 4), "mean": z.shape[1]}
-        return np.asarray(np.sort(z, axis=1)[:, -count[self.aggregate] :].mean(axis=1))
+    def _summarise(self, evidence: Floats, seen: Bools) -> Floats:
+        counts = seen.sum(axis=1)
+        if self.aggregate == "largest":
+            counts = np.minimum(counts, LARGEST)
+        elif self.aggregate == "top_quarter":
+            counts = -(-counts // 4)
+        return mean_of_largest(evidence, seen, counts)
 
 
 def _same_size(images: Images, others: Images) -> tuple[Images, Images]:
@@ -123,6 +141,6 @@ def _same_size(images: Images, others: Images) -> tuple[Images, Images]:
     return images, others
 
 
-def _cut(images: Images, window: tuple[slice, slice]) -> Float32s:
+def _cut(images: Images, window: tuple[slice, slice]) -> npt.NDArray[Any]:
     """One window of every image as rows [n, pixels]."""
     return images[:, *window].reshape(len(images), -1)

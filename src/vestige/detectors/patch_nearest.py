@@ -48,7 +48,12 @@ class PatchNearest:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
-        self.generated_ = self._images(generated)
+        images = self._images(generated)
+        if min(images.shape[1:]) < SMALLEST:
+            raise InputError(
+                f"patch_nearest needs images of at least {SMALLEST} px, got {images.shape[1:]}."
+            )
+        self.generated_ = images
         self.reference_ = None if unused is None else self._images(unused)
         return self
 
@@ -70,12 +75,7 @@ class PatchNearest:
         return self._score(bag, generated, bag, codes)
 
     def _images(self, source: Any) -> Images:
-        images = shrink(as_images(source, self.size), self.size)
-        if min(images.shape[1:]) < SMALLEST:
-            raise InputError(
-                f"patch_nearest needs images of at least {SMALLEST} px, got {images.shape[1:]}."
-            )
-        return images
+        return shrink(as_images(source, self.size), self.size)
 
     def _score(
         self, queries: Images, generated: Images, reference: Images, codes: Ints | None
@@ -92,7 +92,9 @@ class PatchNearest:
             usual = _nearest(projected, reference, place, components, codes)
             evidence.append(np.log(usual + FLOOR) - np.log(near + FLOOR))
             seen.append(norms > FOREGROUND * np.sqrt(rows.shape[1]))
-        return mean_of_top_quarter(np.stack(evidence, axis=1), np.stack(seen, axis=1))
+        foreground = np.stack(seen, axis=1)
+        quarter = -(-foreground.sum(axis=1) // 4)
+        return mean_of_largest(np.stack(evidence, axis=1), foreground, quarter)
 
     def _components(self, generated: Images, reference: Images, place: "Place") -> Floats:
         """Leading components [pixels, dims] of both sets' patches at a place."""
@@ -142,9 +144,8 @@ def patches(images: Images, place: Place) -> tuple[Floats, Floats]:
     return rows, norms
 
 
-def mean_of_top_quarter(evidence: Floats, seen: Bools) -> Floats:
-    """Mean of the largest quarter (rounded up) of evidence [n, p] where seen, [n]; 0 if nowhere."""
-    counts = -(-seen.sum(axis=1) // 4)
+def mean_of_largest(evidence: Floats, seen: Bools, counts: Ints) -> Floats:
+    """Mean of each row's `counts` largest values where seen, [n]; 0 where the count is 0."""
     order = -np.sort(-np.where(seen, evidence, -np.inf), axis=1)
     taken = np.arange(evidence.shape[1]) < counts[:, None]
     return np.asarray(np.where(taken, order, 0.0).sum(axis=1) / np.maximum(counts, 1))

@@ -53,7 +53,13 @@ class SsimRerank:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
-        self.generated_ = self._searched(generated)
+        kept = self._searched(generated)
+        smallest = 2 * REACH + len(WINDOWS[self.window].weights)
+        if min(kept.images.shape[1:]) < smallest:
+            raise InputError(
+                f"ssim_rerank needs images of at least {smallest} px, got {kept.images.shape[1:]}."
+            )
+        self.generated_ = kept
         self.reference_ = None if unused is None else self._searched(unused)
         return self
 
@@ -92,11 +98,6 @@ class SsimRerank:
 
     def _searched(self, source: Any) -> "_Searched":
         images = shrink(as_images(source, self.size), self.size)
-        smallest = 2 * REACH + len(WINDOWS[self.window].weights)
-        if min(images.shape[1:]) < smallest:
-            raise InputError(
-                f"ssim_rerank needs images of at least {smallest} px, got {images.shape[1:]}."
-            )
         return _Searched(images, Pixels(COARSE).transform(images))
 
     def _largest(
@@ -116,9 +117,10 @@ class SsimRerank:
             ]
         )
 
-    def _similar(self, query: Images, pool: "_Searched", candidates: Ints) -> Floats:
+    def _similar(self, query: npt.NDArray[Any], pool: "_Searched", candidates: Ints) -> Floats:
         """Similarity of one image [h, w] with the candidates, a few megabytes at a time."""
         gradient = self.similarity == "gradient"
+        query = query.astype(np.float64)
         if gradient:
             query = _gradient(query[None])[0]
         h, w = (side - 2 * REACH for side in query.shape)
@@ -144,6 +146,6 @@ class _Searched:
     rows: Float32s
 
 
-def _gradient(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _gradient(images: Floats) -> Floats:
     down, right = np.gradient(images, axis=(1, 2))
     return np.asarray(np.hypot(down, right))

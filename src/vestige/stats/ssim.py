@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from vestige.types import Floats, Images, Ints
+from vestige.types import Floats, Ints
 
 C1, C2 = 0.01**2, 0.03**2
 FLAT = 1e-10  # variance per pixel below which there is nothing to correlate
@@ -88,7 +88,7 @@ def ssim(first: Moments, others: Floats) -> Floats:
     return found
 
 
-def best_shift(image: Images, others: Floats, reach: int) -> tuple[Floats, Ints]:
+def best_shift(image: Floats, others: Floats, reach: int) -> tuple[Floats, Ints]:
     """Shift each image so that it correlates best with the inner part of the first.
 
     Parameters
@@ -114,10 +114,10 @@ def best_shift(image: Images, others: Floats, reach: int) -> tuple[Floats, Ints]
     rows, columns = (_ones(side, reach) for side in (h, w))
     sums = rows @ others @ columns.T
     squares = rows @ (others * others) @ columns.T - sums**2 / inner.size
-    norms = np.sqrt(np.maximum(squares, 0) * np.einsum("ij,ij->", inner, inner))
-    norms = norms[:, corners[:, 0], corners[:, 1]]
-    floor = FLAT * inner.size
-    correlations = np.where(norms > floor, products / np.maximum(norms, floor), 0.0)
+    squares = squares[:, corners[:, 0], corners[:, 1]]
+    own, flat = np.einsum("ij,ij->", inner, inner), FLAT * inner.size
+    correlations = products / np.sqrt(np.maximum(squares, flat) * max(own, flat))
+    correlations[(squares <= flat) | (own <= flat)] = 0
     best = correlations.max(axis=1)
     first = (correlations >= best[:, None] - TIE).argmax(axis=1)
     return best, corners[first]
@@ -125,7 +125,7 @@ def best_shift(image: Images, others: Floats, reach: int) -> tuple[Floats, Ints]
 
 @cache
 def _corners(reach: int) -> Ints:
-    grid = np.stack(np.mgrid[: 2 * reach + 1, : 2 * reach + 1], axis=-1).reshape(-1, 2)
+    grid = np.argwhere(np.ones((2 * reach + 1,) * 2))
     order = np.argsort(np.abs(grid - reach).sum(axis=1), kind="stable")
     return np.asarray(grid[order], dtype=np.int64)
 
