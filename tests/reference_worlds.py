@@ -23,17 +23,18 @@ class ReferenceWorld:
     generated: Images
 
 
-def population(n: int, rng: np.random.Generator) -> tuple[Images, Images]:
-    """Images [n, 32, 32] and their soft body masks."""
-    axis = (np.arange(SIZE) + 0.5) / SIZE - 0.5
+def population(n: int, rng: np.random.Generator, side: int = SIZE) -> tuple[Images, Images]:
+    """Images [n, side, side] and their soft body masks; a larger side shows the same, smoother."""
+    axis = (np.arange(side) + 0.5) / side - 0.5
+    scale = side / SIZE
     y, x = np.meshgrid(axis, axis, indexing="ij")
     a, b = rng.uniform(0.3, 0.45, (2, n, 1, 1))
     tilt = rng.uniform(-0.3, 0.3, (n, 1, 1))
     u = x * np.cos(tilt) + y * np.sin(tilt)
     v = y * np.cos(tilt) - x * np.sin(tilt)
     body = ((u / a) ** 2 + (v / b) ** 2 < 1).astype(float)
-    body = gaussian_filter(body, (0, 0.7, 0.7))
-    texture = gaussian_filter(rng.standard_normal((n, SIZE, SIZE)), (0, 2, 2))
+    body = gaussian_filter(body, (0, 0.7 * scale, 0.7 * scale))
+    texture = gaussian_filter(rng.standard_normal((n, side, side)), (0, 2 * scale, 2 * scale))
     texture /= texture.std(axis=(1, 2), keepdims=True)
     return np.clip(body * (0.5 + 0.12 * texture), 0, 1).astype(np.float32), body
 
@@ -65,3 +66,22 @@ def reference_world(name: str, seed: int) -> ReferenceWorld:
     return ReferenceWorld(
         used.astype(np.float32), unused, reference, np.clip(generated, 0, 1).astype(np.float32)
     )
+
+
+@cache
+def patch_world(seed: int, side: int = 64, grid: int = 8) -> ReferenceWorld:
+    """W-patch of METHODS 2.17: 100 of the 500 generated images hold a patch of one used image.
+
+    Each used image lends one patch, a quarter of the side wide; it stands where it stood, on a
+    multiple of side / `grid`.
+    """
+    rng = np.random.default_rng([seed, len(NAMES)])
+    used, unused, reference, generated = (population(n, rng, side)[0] for n in (100, 100, 200, 500))
+    step, width = side // grid, side // 4
+    low, high = side // 8 // step, (side - width - side // 8) // step
+    for image, source in zip(generated, used, strict=False):
+        top, left = step * rng.integers(low, high + 1, 2)
+        part = np.s_[top : top + width, left : left + width]
+        image[part] = source[part]
+    generated = generated + rng.normal(0, 4 / 255, generated.shape)
+    return ReferenceWorld(used, unused, reference, np.clip(generated, 0, 1).astype(np.float32))
