@@ -60,6 +60,15 @@ DETECTORS: dict[str, DetectorChoice] = {
         columns=SIZES,
         weight=2.0,
     ),
+    "matched_filter_band": DetectorChoice(
+        "the pool filter on a band of spatial frequencies",
+        lambda **options: _load("matched_filter", "MatchedFilterPool")(
+            **{"space": "band_pass", "size": 32} | options
+        ),
+        pool=True,
+        effort="normal",
+        weight=2.0,
+    ),
     "cubed_filter": DetectorChoice(
         "mean cube of whitened cosines, whitened by reals and generated set: copies are one-sided",
         lambda **options: _load("matched_filter", "MatchedFilterPool")(
