@@ -142,7 +142,7 @@ def test_cells_that_fail_are_rows_and_are_tried_again(
     tried: list[Task] = []
     monkeypatch.setattr(benchmark, "measured", measured)
     command = ["benchmark", *worlds, "--detector", "mc_ball", "--null-seeds", 1, "--out", tmp_path]
-    for count in (2 * (3 + 1), 2):
+    for count in (2 * (4 + 2), 2):
         tried.clear()
         said = call(capsys, *command)
         assert said.code == 2

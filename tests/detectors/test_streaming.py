@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from vestige.detectors import matched_filter
-from vestige.detectors.matched_filter import log_sum_exp_cosines, top_cosines, whitening
+from vestige.detectors.matched_filter import (
+    MatchedFilter,
+    score_cosines,
+    top_cosines,
+    whitening,
+)
 from vestige.stats import neighbours
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s
@@ -18,7 +23,10 @@ FILTERS = whitening(ROWS, 0.1)
 SEARCHES: dict[str, Search] = {
     "nearest": lambda rows, pool: nearest(rows, pool, 3),
     "top_cosines": lambda rows, pool: top_cosines(rows, pool, FILTERS, 3),
-    "log_sum_exp_cosines": lambda rows, pool: log_sum_exp_cosines(rows, pool, FILTERS),
+    "largest": lambda rows, pool: score_cosines(rows, pool, FILTERS, rows, MatchedFilter()),
+    "cube": lambda rows, pool: score_cosines(
+        rows, pool, FILTERS, rows, MatchedFilter(aggregate="cube")
+    ),
 }
 
 
