@@ -75,9 +75,11 @@ def test_other_types_are_refused(kind: type) -> None:
         as_images(np.zeros((2, 4, 4), kind))
 
 
-# a network's own weights would be downloaded
+# a network's own weights would be downloaded; those that learn, learn little
 OPTIONS: dict[str, dict[str, Any]] = {
-    "backbone": {"network": "tiny", "weights": "none", "size": 32}
+    "backbone": {"network": "tiny", "weights": "none", "size": 32},
+    "contrastive": {"steps": 3, "batch": 8, "width": 4},
+    "ssim": {"steps": 3, "batch": 8, "width": 4},
 }
 
 

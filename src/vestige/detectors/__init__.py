@@ -147,6 +147,33 @@ DETECTORS: dict[str, DetectorChoice] = {
         extra="deep",
         weights=("weights",),
     ),
+    "ssim_encoder": DetectorChoice(
+        "whitened cosine in an encoder of structural similarity, trained on the generated set",
+        lambda **options: _load("encoder_cosine", "SsimEncoder")(**options),
+        needs_reference=True,
+        default=False,
+        extra="deep",
+    ),
+    "contrastive_encoder": DetectorChoice(
+        "whitened cosine in a contrastive encoder that was trained on the generated set",
+        lambda **options: _load("encoder_cosine", "ContrastiveEncoder")(**options),
+        needs_reference=True,
+        default=False,
+        extra="deep",
+    ),
+    "autoencoder_outlier": DetectorChoice(
+        "error under the auto-encoder of the generated set (VCMI)",
+        lambda **options: _load("autoencoder", "AutoencoderOutlier")(**options),
+        default=False,
+        extra="deep",
+    ),
+    "reconstruction_autoencoder": DetectorChoice(
+        "error under the auto-encoder of the reference over that of the generated set",
+        lambda **options: _load("autoencoder", "ReconstructionAutoencoder")(**options),
+        needs_reference=True,
+        default=False,
+        extra="deep",
+    ),
     "siamese": DetectorChoice(
         "Siamese network with cross-attention between the pair (SCOPE)",
         lambda **options: _load("siamese", "Siamese")(**options),
@@ -174,8 +201,10 @@ DETECTORS: dict[str, DetectorChoice] = {
 }
 
 _CLASSES = {
+    "AutoencoderOutlier": "autoencoder",
     "CalibratedDistance": "calibrated_distance",
     "CalibratedTexture": "texture_wasserstein",
+    "ContrastiveEncoder": "encoder_cosine",
     "CosineLogistic": "cosine",
     "CosineThreshold": "cosine",
     "DensityRatio": "density_ratio",
@@ -185,11 +214,13 @@ _CLASSES = {
     "MeanRank": "retrieval",
     "MonteCarloBall": "mc_ball",
     "NearestDistance": "nearest_distance",
+    "ReconstructionAutoencoder": "autoencoder",
     "ReconstructionRatio": "reconstruction_ratio",
     "Resnet50Retrieval": "cosine_streams",
     "RetrievalCount": "retrieval",
     "Siamese": "siamese",
     "SiameseHybrid": "siamese_hybrid",
+    "SsimEncoder": "encoder_cosine",
     "TexturePairs": "texture_wasserstein",
     "TextureWasserstein": "texture_wasserstein",
     "VitCanet": "vit_canet",

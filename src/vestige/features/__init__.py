@@ -29,10 +29,27 @@ def _backbone(network: str = "resnet50", **options: Any) -> Embedder:
     return Backbone(network, **options)
 
 
+def _self_supervised(name: str, **options: Any) -> Embedder:
+    from vestige.features import self_supervised
+
+    made: Embedder = getattr(self_supervised, name)(**options)
+    return made
+
+
 EMBEDDERS: dict[str, Choice[Embedder]] = {
     "pixels": Choice("grey values at 32 px", _pixels),
     "pca": Choice("64 principal components of the pixels at 32 px", _pca),
     "backbone": Choice("pooled features of an ImageNet network", _backbone, extra="deep"),
+    "contrastive": Choice(
+        "a contrastive encoder trained on the images it is fitted on (NT-Xent)",
+        partial(_self_supervised, "ContrastiveFeatures"),
+        extra="deep",
+    ),
+    "ssim": Choice(
+        "an encoder whose cosine estimates structural similarity (DeepSSIM)",
+        partial(_self_supervised, "SsimFeatures"),
+        extra="deep",
+    ),
 }
 
 BACKBONES: dict[str, Choice[Embedder]] = {
