@@ -8,11 +8,17 @@ from vestige.types import Images
 
 TRUNK: dict[str, Any] = {"backbone": "tiny", "weights": "none", "size": 32}
 PAIRS: dict[str, Any] = {"weights": "none", "size": 32, "epochs": 2, "draws": 32, "neighbours": 3}
+ENCODER: dict[str, Any] = {"steps": 4, "batch": 16, "width": 4, "precision": "float32"}
+AUTOENCODER: dict[str, Any] = {"steps": 8, "width": 4, "latent": 8, "precision": "float32"}
 SMALL: dict[str, dict[str, Any]] = {
     "cosine_threshold": TRUNK,
     "cosine_logistic": TRUNK,
     "resnet50_retrieval": TRUNK,
     "dual_stream": {"backbones": ("tiny", "tiny"), "weights": ("none", "none"), "size": 32},
+    "ssim_encoder": ENCODER | {"layer": "stage2"},
+    "contrastive_encoder": ENCODER | {"layer": "stage2"},
+    "autoencoder_outlier": AUTOENCODER,
+    "reconstruction_autoencoder": AUTOENCODER,
     "siamese": {"backbone": "tiny", "tokens": "single"} | PAIRS,
     "siamese_hybrid": {"cnn": "tiny", "vit": "tiny_vit", "vit_weights": "none"} | PAIRS,
     "vit_canet": {

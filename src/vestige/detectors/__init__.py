@@ -237,6 +237,32 @@ DETECTORS: dict[str, DetectorChoice] = {
         extra="deep",
         weights=("weights",),
     ),
+    "ssim_encoder": DetectorChoice(
+        "whitened cosine in an encoder of structural similarity, trained on the generated set",
+        lambda **options: _load("encoder_cosine", "SsimEncoder")(**options),
+        needs_reference=True,
+        extra="deep",
+        effort="high",
+    ),
+    "contrastive_encoder": DetectorChoice(
+        "whitened cosine in a contrastive encoder that was trained on the generated set",
+        lambda **options: _load("encoder_cosine", "ContrastiveEncoder")(**options),
+        needs_reference=True,
+        extra="deep",
+        effort="high",
+    ),
+    "autoencoder_outlier": DetectorChoice(
+        "error under the auto-encoder of the generated set (VCMI)",
+        lambda **options: _load("autoencoder", "AutoencoderOutlier")(**options),
+        extra="deep",
+    ),
+    "reconstruction_autoencoder": DetectorChoice(
+        "error under the auto-encoder of the reference over that of the generated set",
+        lambda **options: _load("autoencoder", "ReconstructionAutoencoder")(**options),
+        needs_reference=True,
+        extra="deep",
+        effort="high",
+    ),
     "siamese": DetectorChoice(
         "Siamese network with cross-attention between the pair (SCOPE)",
         lambda **options: _load("siamese", "Siamese")(**options),
@@ -261,8 +287,10 @@ DETECTORS: dict[str, DetectorChoice] = {
 }
 
 _CLASSES = {
+    "AutoencoderOutlier": "autoencoder",
     "CalibratedDistance": "calibrated_distance",
     "CalibratedTexture": "texture_wasserstein",
+    "ContrastiveEncoder": "encoder_cosine",
     "CosineLogistic": "cosine",
     "CosineThreshold": "cosine",
     "DensityRatio": "density_ratio",
@@ -276,12 +304,14 @@ _CLASSES = {
     "NearestDistance": "nearest_distance",
     "NeighbourShare": "neighbour_share",
     "PatchNearest": "patch_nearest",
+    "ReconstructionAutoencoder": "autoencoder",
     "ReconstructionRatio": "reconstruction_ratio",
     "Resnet50Retrieval": "cosine_streams",
     "RetrievalCount": "retrieval",
     "Siamese": "siamese",
     "SiameseHybrid": "siamese_hybrid",
     "SsimRerank": "ssim_rerank",
+    "SsimEncoder": "encoder_cosine",
     "TexturePairs": "texture_wasserstein",
     "TextureWasserstein": "texture_wasserstein",
     "TwoSampleClassifier": "two_sample_classifier",

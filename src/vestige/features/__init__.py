@@ -38,6 +38,17 @@ def _backbone(network: str = "resnet50", **options: Any) -> Embedder:
     return Backbone(network, **options)
 
 
+def _self_supervised(name: str, **options: Any) -> Embedder:
+    try:
+        from vestige.features import self_supervised
+    except ImportError as error:
+        raise InputError(
+            f"an encoder that is trained needs {error.name}: pip install 'vestige[deep]'."
+        ) from error
+    made: Embedder = getattr(self_supervised, name)(**options)
+    return made
+
+
 EMBEDDERS: dict[str, SpaceChoice] = {
     "pixels": SpaceChoice("grey values", _load("pixels", "Pixels")),
     "contrast": SpaceChoice(
@@ -63,6 +74,18 @@ EMBEDDERS: dict[str, SpaceChoice] = {
     ),
     "backbone": SpaceChoice(
         "pooled features of an ImageNet network", _backbone, extra="deep", takes=()
+    ),
+    "contrastive": SpaceChoice(
+        "a contrastive encoder trained on the images it is fitted on (NT-Xent)",
+        partial(_self_supervised, "ContrastiveFeatures"),
+        extra="deep",
+        takes=(),
+    ),
+    "ssim": SpaceChoice(
+        "an encoder whose cosine estimates structural similarity (DeepSSIM)",
+        partial(_self_supervised, "SsimFeatures"),
+        extra="deep",
+        takes=(),
     ),
 }
 

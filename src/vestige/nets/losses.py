@@ -66,3 +66,18 @@ def fit_temperature(logits: Floats, labels: Floats) -> float:
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """Each of the 2n views [n, d], [n, d] finds its partner among all others; mean cross-entropy.
+
+    Source: Chen et al. 2020, SimCLR, arXiv:2002.05709, equation 1.
+    """
+    n = len(first)
+    rows = functional.normalize(torch.cat([first, second]).float(), dim=1)
+    likeness = rows @ rows.T / temperature
+    likeness = likeness.masked_fill(
+        torch.eye(2 * n, dtype=torch.bool, device=rows.device), -torch.inf
+    )
+    partner = (torch.arange(2 * n, device=rows.device) + n) % (2 * n)
+    return functional.cross_entropy(likeness, partner)
