@@ -48,8 +48,8 @@ class EncoderCosine:
     ----------
     size, steps, batch, width, layer, learning_rate, precision, seed
         See `vestige.features.self_supervised.SelfSupervised`. As published: layer="output" and
-        whiten=False. On the development worlds that is near chance where the whitened map after
-        the second stage, which still knows where things are, finds what was used.
+        whiten=False. On eight development worlds that gives AUC .47 to .69 where the whitened map
+        after the second stage, which still knows where things are, gives .57 to .95.
     whiten : bool
         Whiten the features by the reference or the bag, as `matched_filter` does with pixels, and
         take the mean of the `top` largest cosines: no difference is taken then.
