@@ -62,8 +62,8 @@ def run_benchmark(
         As `vestige.worlds.build.build_world` leaves them; the order is kept.
     out : folder
     detectors : names, optional
-        Rows besides `auto`, the random scores and the blind control; default: all but
-        those whose networks were given no weights.
+        Rows besides `auto`, the random scores and the blind control; default: all but those with
+        a network that were given no option.
     options : detector -> its options, optional
     seeds : int
         Audits per world and row, 1 or more. Most rows differ in permutations only.
@@ -180,8 +180,9 @@ def run_benchmark(
 def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
     runnable = [
         name
-        for name in DETECTORS
+        for name, choice in DETECTORS.items()
         if not weights_missing(name, build(DETECTORS, name, "detector", **options.get(name, {})))
+        and (choice.extra != "deep" or name in options)  # minutes per cell: when asked for
     ]
     names = list(dict.fromkeys(detectors)) if detectors else runnable
     alone = [
