@@ -300,6 +300,7 @@ IMPORTED_AS = {
     "scikit_learn": "sklearn",
     "scikit_image": "skimage",
     "pillow": "PIL",
+    "PyWavelets": "pywt",
 }
 
 

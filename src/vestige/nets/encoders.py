@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vestige.choices import InputError
 from vestige.nets.chance import seeded
 from vestige.nets.losses import cosine, nt_xent
 from vestige.nets.pairs import content_order
@@ -35,6 +36,8 @@ LOOSE = Changes(1 / 16, 5, 0.05, (0.8, 1.25), 0.02, 1 / 4)
 """Views of the contrastive encoder: at 64 px a shift of 4 px and a blank square of 16."""
 GENTLE = Changes(turn=9.74, gamma=(0.5, 1.5), chance=0.33)
 """Views of the SSIM encoder; no flips, which would hide the side of the body."""
+SMALLEST = 16
+"""Side in px that four halvings leave something of."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,11 @@ def fit_ssim(images: Images, plan: EncoderPlan, progress: Progress = quiet) -> E
 
     Half of the pairs are random, a quarter near in pixels, a quarter an image with itself; each
     side is seen changed, the target is that of the unchanged pair.
+
+    Raises
+    ------
+    InputError
+        For images of less than 16 px.
     """
     data = _distinct(images, plan)
     anchors, near = _near(data)
@@ -162,6 +170,10 @@ def _stage(before: int, after: int) -> nn.Sequential:
 
 def _distinct(images: Images, plan: EncoderPlan) -> Tensor:
     """The different images as a tensor on its device, in an order of their own."""
+    if (side := min(images.shape[1:])) < SMALLEST:
+        raise InputError(
+            f"an encoder learns from images of {SMALLEST} px or more, found {side} px."
+        )
     demand_positive(plan, "steps", "batch", "width", "learning_rate")
     ordered = images[content_order(images)]
     new = np.ones(len(ordered), bool)
