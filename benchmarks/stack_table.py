@@ -23,7 +23,7 @@ PUBLISHED = (
     *("nearest_distance", "nearest_distance_pca", "calibrated_distance", "calibrated_distance_pca"),
     *("calibrated_distance_5", "mc_ball", "density_ratio", "density_ratio_knn", "gen_lra"),
     *("neighbour_share", "retrieval_count", "mean_rank", "two_sample_classifier", "ssim_encoder"),
-    *("contrastive_encoder", "autoencoder_outlier", "texture_wasserstein", "texture_calibrated"),
+    *("ssim_rerank", "contrastive_encoder", "autoencoder_outlier", "texture_wasserstein"),
 )
 """Detectors of the literature, in the literature's spaces; texture_pairs, which learns, apart."""
 SLACK, GAIN = 0.01, 0.02
