@@ -16,6 +16,7 @@ from vestige.result import (
     Evidence,
     Finding,
     Manifest,
+    PatientFinding,
     Problem,
     Question,
     Rate,
@@ -129,6 +130,7 @@ def make_result(
             tuple(map(float, unused)),
         ),
         set_measures=_measures() if calibrated else (),
+        patients=_patients(findings),
         thumbnails=_thumbnails(findings) if thumbnails else {},
     )  # fmt: skip
 
@@ -141,6 +143,17 @@ def _controls(leak: Leak) -> tuple[Control, ...]:
         Control("blind", auc, 0.31 if blind_ok else 0.0004, blind_ok,
                 "nothing" if blind_ok else "a positive verdict: the sets differ by themselves"),
         Control("planted", Estimate(1.0, 0.93, 1.0, 30), None, True, "nothing: copies are found"),
+    )  # fmt: skip
+
+
+def _patients(findings: tuple[Finding, ...]) -> tuple[PatientFinding, ...]:
+    names = sorted({f.group for f in findings})
+    return tuple(
+        PatientFinding(
+            name, 2, min(2, k % 3), findings[k].p_value, findings[k].q_value, findings[k].verdict,
+            "same patient used" if k % 7 == 1 else "unrelated",
+        )
+        for k, name in enumerate(names)
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from vestige.report.blocks import (
 )
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
+from vestige.report.patients import patients
 from vestige.result import AuditResult, Finding, Role
 
 MOST_PROBLEMS = 50
@@ -286,6 +287,7 @@ SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
     controls,
     problems,
     pairs,
+    patients,
     findings,
     reading,
     manifest,
