@@ -21,6 +21,7 @@ from vestige.result import (
     Evidence,
     Finding,
     Manifest,
+    Needed,
     PatientFinding,
     Problem,
     Question,
@@ -88,6 +89,7 @@ results = st.builds(
         share,
         few(st.builds(Rate, share, share, share, count, share)),
         few(st.builds(DetectorTest, text, share, share, share)),
+        few(st.builds(Needed, share, count, st.sampled_from(["images", "groups"]))),
     ),
     controls=few(
         st.builds(Control, text, st.none() | estimates, st.none() | share, st.booleans(), text)
@@ -155,6 +157,7 @@ EXAMPLE = AuditResult(
         0.6,
         (Rate(0.2, 0.1, 0.3, 9, 0.05),),
         (DetectorTest("d", 0.7, 0.01, 0.02),),
+        (Needed(0.55, 411, "images"),),
     ),
     controls=(Control("blind", Estimate(0.5, 0.4, 0.6, 9), 0.5, True, "nothing"),),
     verdict=Verdict("found", "found", "because"),
@@ -164,7 +167,7 @@ EXAMPLE = AuditResult(
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
     patients=(PatientFinding("g", 1, 1, 0.01, 0.02, "used", "unrelated"),),
 )
-ADDED = {"set_measures", "patients", "relation"}
+ADDED = {"set_measures", "patients", "relation", "needed"}
 """Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
@@ -278,6 +281,7 @@ def test_a_file_of_an_earlier_version_loads() -> None:
     raw = without_added(json.loads(EXAMPLE.to_json()))
     checker.validate(raw)
     old = AuditResult.from_json(json.dumps(raw))
+    assert old.set_test is not None and old.set_test.needed == ()
     assert old.set_measures == old.patients == ()
     assert old.findings[0].relation == ""
     assert replace(old.findings[0], relation="unrelated") == EXAMPLE.findings[0]

@@ -107,6 +107,15 @@ class DetectorTest:
 
 
 @dataclass(frozen=True)
+class Needed:
+    """Images (or groups, where these have several) on each side to see an AUC with 80 % power."""
+
+    auc: float
+    n: int
+    unit: Literal["images", "groups"]
+
+
+@dataclass(frozen=True)
 class SetTest:
     """The answer for the whole set: suspects against controls, by group."""
 
@@ -116,6 +125,7 @@ class SetTest:
     minimum_detectable_auc: float
     tpr_at: tuple[Rate, ...] = ()
     detectors: tuple[DetectorTest, ...] = ()
+    needed: tuple[Needed, ...] = field(default=(), metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -360,6 +370,7 @@ def _check(result: AuditResult) -> None:
     if (test := result.set_test) is not None:
         shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
         shares += [("set_test", v) for v in _ends(test.auc)]
+        shares += [("set_test.needed", need.auc) for need in test.needed]
         shares += [("set_test.tpr_at", v) for r in test.tpr_at for v in (*_ends(r), r.fpr)]
         for d in test.detectors:
             told = (d.auc, d.p_value, d.p_adjusted, d.weight)

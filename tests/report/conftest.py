@@ -16,6 +16,7 @@ from vestige.result import (
     Evidence,
     Finding,
     Manifest,
+    Needed,
     PatientFinding,
     Problem,
     Question,
@@ -93,6 +94,7 @@ def make_result(
                          0.0003 * 6**k if leak == "found" else 0.5 + 0.1 * k)
             for k, d in enumerate(DETECTORS)
         ),
+        needed=(Needed(0.55, 411, "groups"), Needed(0.6, 102, "groups"), Needed(0.7, 25, "groups")),
     )  # fmt: skip
     return AuditResult(
         question=Question(

@@ -97,6 +97,8 @@ def whole_set(result: AuditResult) -> Section | None:
         )
         caption = "Grey: effects that an audit with this many images would miss too often."
         blocks.append(Charts((Chart(charts.auc_line(test), label, caption, wide=True),)))
+        if needed := words.needed_meaning(test):
+            blocks.append(Text(needed))
     if not result.calibration.scores:
         blocks.append(
             Text(

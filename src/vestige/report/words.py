@@ -124,6 +124,18 @@ def power_meaning(smallest: float) -> str:
     )
 
 
+def needed_meaning(test: SetTest) -> str:
+    """What smaller effects would take; "" in results of earlier versions."""
+    if not test.needed:
+        return ""
+    parts = "; ".join(f"an AUC of {n.auc:.2f}: {plural(n.n, n.unit[:-1])}" for n in test.needed)
+    kind = " with as many images each" if test.needed[0].unit == "groups" else ""
+    return (
+        f"Needed on each side{kind}, to notice an effect in four of five audits – {parts}. "
+        "Estimated from this audit."
+    )
+
+
 def rate_meaning(fpr: float, value: float) -> str:
     """One sentence on a true positive rate."""
     return (
