@@ -154,6 +154,28 @@ class SetMeasure:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """What `n` of the generated images, drawn at random, would give away."""
+
+    n: int
+    auc: Estimate
+    p_value: float
+
+
+@dataclass(frozen=True)
+class ReleaseCurve:
+    """Leakage against the number of released images, small parts first, each within the next.
+
+    limit : the largest AUC that is accepted
+    largest : the largest part before the first whose upper bound reaches the limit; None: no part
+    """
+
+    limit: float
+    points: tuple[CurvePoint, ...]
+    largest: int | None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """`leak` found / not found / undecided, a reason word, and one sentence."""
 
@@ -223,6 +245,7 @@ class AuditResult:
     calibration: Calibration = Calibration((), (), ())
     set_measures: tuple[SetMeasure, ...] = ()
     patients: tuple[PatientFinding, ...] = field(default=(), metadata=ADDED)
+    release_curve: ReleaseCurve | None = field(default=None, metadata=ADDED)
     thumbnails: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes by "real:<id>" or "generated:<id>", for the report only; never in JSON."""
 
@@ -367,6 +390,10 @@ def _check(result: AuditResult) -> None:
         shares += [("controls", p) for p in (c.p_value,) if p is not None]
         shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
     shares += [("set_measures", m.p_value) for m in result.set_measures if m.p_value is not None]
+    if (curve := result.release_curve) is not None:
+        shares += [("release_curve.limit", curve.limit)]
+        for point in curve.points:
+            shares += [("release_curve", v) for v in (*_ends(point.auc), point.p_value)]
     if (test := result.set_test) is not None:
         shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
         shares += [("set_test", v) for v in _ends(test.auc)]

@@ -11,6 +11,7 @@ from vestige.result import (
     AuditResult,
     Calibration,
     Control,
+    CurvePoint,
     DetectorTest,
     Estimate,
     Evidence,
@@ -21,6 +22,7 @@ from vestige.result import (
     Problem,
     Question,
     Rate,
+    ReleaseCurve,
     Role,
     SetMeasure,
     SetTest,
@@ -133,6 +135,7 @@ def make_result(
         ),
         set_measures=_measures() if calibrated else (),
         patients=_patients(findings),
+        release_curve=_curve() if calibrated and mode == "release" else None,
         thumbnails=_thumbnails(findings) if thumbnails else {},
     )  # fmt: skip
 
@@ -146,6 +149,17 @@ def _controls(leak: Leak) -> tuple[Control, ...]:
                 "nothing" if blind_ok else "a positive verdict: the sets differ by themselves"),
         Control("planted", Estimate(1.0, 0.93, 1.0, 30), None, True, "nothing: copies are found"),
     )  # fmt: skip
+
+
+def _curve() -> ReleaseCurve:
+    return ReleaseCurve(
+        0.6,
+        tuple(
+            CurvePoint(n, Estimate(auc, auc - 0.06, auc + 0.06, 200), p)
+            for n, auc, p in ((38, 0.51, 0.4), (75, 0.52, 0.3), (150, 0.58, 0.03), (600, 0.7, 1e-4))
+        ),
+        75,
+    )
 
 
 def _patients(findings: tuple[Finding, ...]) -> tuple[PatientFinding, ...]:
