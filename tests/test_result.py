@@ -16,14 +16,18 @@ from vestige.result import (
     AuditResult,
     Calibration,
     Control,
+    CurvePoint,
     DetectorTest,
     Estimate,
     Evidence,
     Finding,
     Manifest,
+    Needed,
+    PatientFinding,
     Problem,
     Question,
     Rate,
+    ReleaseCurve,
     SetMeasure,
     SetTest,
     Share,
@@ -53,6 +57,7 @@ def few(strategy: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[An
     return st.lists(strategy, max_size=most).map(tuple)
 
 
+relations = st.sampled_from(["same patient used", "unrelated", ""])
 findings = st.builds(
     Finding,
     id=names,
@@ -64,6 +69,7 @@ findings = st.builds(
     verdict=st.sampled_from(["used", "no evidence", "uncalibrated"]),
     columns=st.dictionaries(names, number, max_size=3),
     evidence=few(st.builds(Evidence, names, st.floats(-1, 1))),
+    relation=relations,
 )
 results = st.builds(
     AuditResult,
@@ -85,6 +91,7 @@ results = st.builds(
         share,
         few(st.builds(Rate, share, share, share, count, share)),
         few(st.builds(DetectorTest, text, share, share, share)),
+        few(st.builds(Needed, share, count, st.sampled_from(["images", "groups"]))),
     ),
     controls=few(
         st.builds(Control, text, st.none() | estimates, st.none() | share, st.booleans(), text)
@@ -115,6 +122,22 @@ results = st.builds(
         )
     ),
     set_measures=few(st.builds(SetMeasure, text, st.none() | number, st.none() | share, text)),
+    release_curve=st.none()
+    | st.builds(
+        ReleaseCurve, share, few(st.builds(CurvePoint, count, estimates, share)), st.none() | count
+    ),
+    patients=few(
+        st.builds(
+            PatientFinding,
+            names,
+            count,
+            count,
+            st.none() | share,
+            st.none() | share,
+            st.sampled_from(["used", "no evidence", "uncalibrated"]),
+            relations,
+        )
+    ),
 )
 EXAMPLE = AuditResult(
     question=Question("release", {"used": 1}, 1, "given", 0.05),
@@ -130,6 +153,7 @@ EXAMPLE = AuditResult(
             {"d": 2.0},
             (Evidence("s", 0.9),),
             (Share("d", 1.0),),
+            "unrelated",
         ),
     ),
     set_test=SetTest(
@@ -139,6 +163,7 @@ EXAMPLE = AuditResult(
         0.6,
         (Rate(0.2, 0.1, 0.3, 9, 0.05),),
         (DetectorTest("d", 0.7, 0.01, 0.02),),
+        (Needed(0.55, 411, "images"),),
     ),
     controls=(Control("blind", Estimate(0.5, 0.4, 0.6, 9), 0.5, True, "nothing"),),
     verdict=Verdict("found", "found", "because"),
@@ -146,8 +171,10 @@ EXAMPLE = AuditResult(
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
     calibration=Calibration(("c",), ("h",), (0.1,)),
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
+    release_curve=ReleaseCurve(0.6, (CurvePoint(9, Estimate(0.5, 0.4, 0.6, 9), 0.5),), None),
+    patients=(PatientFinding("g", 1, 1, 0.01, 0.02, "used", "unrelated"),),
 )
-ADDED = {"set_measures"}
+ADDED = {"set_measures", "patients", "relation", "needed", "release_curve"}
 """Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
@@ -250,14 +277,22 @@ def test_a_missing_or_unknown_key_is_refused(path: tuple[Any, ...]) -> None:
         AuditResult.from_json(json.dumps(raw))
 
 
-def test_a_file_without_set_measures_loads() -> None:
-    """As earlier versions wrote it; valid by the schema of today as well."""
-    raw = json.loads(EXAMPLE.to_json())
-    del raw["set_measures"]
+def test_a_file_of_an_earlier_version_loads() -> None:
+    """Without what was added since; valid by the schema of today as well."""
+
+    def without_added(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: without_added(v) for k, v in value.items() if k not in ADDED}
+        return [without_added(v) for v in value] if isinstance(value, list) else value
+
+    raw = without_added(json.loads(EXAMPLE.to_json()))
     checker.validate(raw)
     old = AuditResult.from_json(json.dumps(raw))
-    assert old.set_measures == ()
-    assert replace(old, set_measures=EXAMPLE.set_measures) == EXAMPLE
+    assert old.set_test is not None and old.set_test.needed == ()
+    assert old.release_curve is None
+    assert old.set_measures == old.patients == ()
+    assert old.findings[0].relation == ""
+    assert replace(old.findings[0], relation="unrelated") == EXAMPLE.findings[0]
 
 
 DEEP = "[" * 5000 + "]" * 5000
@@ -315,18 +350,19 @@ def test_a_result_never_holds_nan() -> None:
 def test_csv_is_free_of_formulas_and_gives_every_name_back(result: AuditResult) -> None:
     rows = list(csv.reader(io.StringIO(result.to_csv(), newline="")))
     columns = sorted({c for f in result.findings for c in f.columns})
-    assert [len(row) for row in rows] == [10 + len(columns)] * (1 + len(result.findings))
+    assert [len(row) for row in rows] == [11 + len(columns)] * (1 + len(result.findings))
     for cell in (cell for row in rows for cell in row):
         is_number = cell.startswith("-") and cell[1:2].isdigit()
         assert is_number or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
     back = [[cell.removeprefix("'") for cell in row] for row in rows]
-    assert back[0][7:-3] == columns
+    assert back[0][7:-4] == columns
     for row, finding in zip(back[1:], result.findings, strict=True):
         assert row[:4] == [finding.id, finding.group, finding.role, finding.verdict]
         assert float(row[4]) == finding.score
         assert row[5] == ("" if finding.p_value is None else repr(float(finding.p_value)))
-        assert row[-3] == (finding.evidence[0].generated if finding.evidence else "")
-        assert row[-1].count(";") >= len(finding.carried_by) - 1
+        assert row[-4] == (finding.evidence[0].generated if finding.evidence else "")
+        assert row[-1] == finding.relation
+        assert row[-2].count(";") >= len(finding.carried_by) - 1
 
 
 def test_strongest_first() -> None:

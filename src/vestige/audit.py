@@ -31,18 +31,23 @@ from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement, check_rate, decide, judge, test_set
 from vestige.manifest import Clock, write_manifest
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
+from vestige.patients import judge_patients, relate
+from vestige.release_curve import check_curve
+from vestige.release_curve import release_curve as draw_curve
 from vestige.result import (
     AuditResult,
     Calibration,
     Control,
     Evidence,
     Finding,
+    PatientFinding,
     Question,
     SetMeasure,
     SetTest,
     Share,
     strongest_first,
 )
+from vestige.stats.patients import Rule, check_rule
 from vestige.types import Bools, Detector, Floats, Progress, quiet
 
 ROLES = ("generated", "query", "used", "unused", "reference")
@@ -65,6 +70,9 @@ def audit(
     effort: Effort | None = None,
     models: Sequence[str | os.PathLike[str]] = (),
     false_alarm_rate: float = 0.05,
+    patient_score: Rule = "mean",
+    release_curve: bool = False,
+    limit_auc: float = 0.6,
     window: tuple[float, float] | None = None,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
@@ -97,6 +105,12 @@ def audit(
         named). None of the judged or unused images may be among those it learned from.
     false_alarm_rate : float
         Largest accepted probability that an unused image is called used.
+    patient_score : "mean" or "max"
+        How a patient's images become one score: the mean over all, or the largest of a number of
+        images that is equal for all patients.
+    release_curve, limit_auc : bool, float
+        Also ask how much random parts of the generated set would give away, and which is the
+        largest whose AUC stays below the limit (release mode; costs several scorings).
     window : (centre, width), optional
         For DICOM and NIfTI; else from the file.
     engine : "local", "local:N" or "dask:ADDRESS"
@@ -122,6 +136,9 @@ def audit(
     if seed < 0:
         raise InputError(f"seed {seed} is negative; give 0 or more.")
     mode = find_mode(used, unused, query)
+    check_rule(patient_score)
+    if release_curve:
+        check_curve(limit_auc, mode, unused is not None)
     trained = open_models(models)
     named = bool(detectors) or not trained  # models alone, when nothing else is named
     plan = plan_columns(detectors, reference is not None, options, effort) if named else ()
@@ -171,6 +188,23 @@ def audit(
         findings = _findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = _gallery(findings, sets, mode)
 
+    # 8. and of each patient, where patients are known
+    patients: tuple[PatientFinding, ...] = ()
+    if grouping.patients:
+        findings = relate(findings, bag, mode)
+        patients = judge_patients(
+            columns, plan, bag, judgement, findings, false_alarm_rate, vetoed, patient_score, seed
+        )
+
+    # 9. how much a part of the generated set would give away, if asked
+    curve = None
+    if release_curve:
+        with clock.stage("curve"):
+            references = sets["reference"].pixels if "reference" in sets else None
+            curve = draw_curve(
+                sets["generated"], references, bag, suspects, limit_auc, seed, progress
+            )
+
     told = {
         "detectors": [column.name for column in plan],
         "detector_options": {name: dict(given) for name, given in (options or {}).items()},
@@ -178,6 +212,7 @@ def audit(
         "weights": {column.name: column.weight for column in plan},
         "pool": [column.name for column in plan if column.pool],
         "combination": judgement.combination,
+        "patient_score": patient_score,
         "working_size": int(bag.images.shape[1]),
         "window": list(window) if window else None,
         "engine": engine,
@@ -205,6 +240,8 @@ def audit(
             tuple(float(s) for s in judgement.control_scores),
         ),
         set_measures=measures,
+        patients=patients,
+        release_curve=curve,
         thumbnails=thumbnails,
     )
 

@@ -86,6 +86,16 @@ def audit_command(
     false_alarm_rate: Annotated[
         float, typer.Option(help="Accepted probability that an unused image is called used.")
     ] = 0.05,
+    patient_score: Annotated[
+        str,
+        typer.Option(metavar="mean|max", help="Of a patient: over all, or equally many, images."),
+    ] = "mean",
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also audit random parts of the generated set.")
+    ] = False,
+    limit_auc: Annotated[
+        float, typer.Option(help="With --curve: the largest AUC that you accept.")
+    ] = 0.6,
     window: Annotated[
         str | None, typer.Option(metavar="C,W", help="DICOM/NIfTI window, centre and width.")
     ] = None,
@@ -129,6 +139,9 @@ def audit_command(
             effort=effort,  # type: ignore[arg-type]  # checked where it is used
             models=model or [],
             false_alarm_rate=false_alarm_rate,
+            patient_score=patient_score,  # type: ignore[arg-type]  # checked where it is used
+            release_curve=curve,
+            limit_auc=limit_auc,
             window=None if window is None else parse_window(window),
             engine=engine,
             cache=cache,

@@ -10,6 +10,8 @@ from vestige.choices import InputError
 
 MAX_DEPTH = 32
 """Free-form values (options) may not nest deeper; hostile files would exhaust the stack."""
+ADDED = {"added": True}
+"""Metadata of a dataclass field that files of earlier versions lack: its default stands in."""
 
 
 def decode(kind: Any, value: Any, where: str) -> Any:
@@ -19,7 +21,8 @@ def decode(kind: Any, value: Any, where: str) -> Any:
     ----------
     kind : type
         A dataclass, str, bool, int, float, Any, Literal, ``T | None``, ``tuple[T, ...]`` or
-        ``dict[str, T]``. Dataclass fields with ``compare=False`` are not part of the JSON.
+        ``dict[str, T]``. Dataclass fields with ``compare=False`` are not part of the JSON; those
+        with the metadata `ADDED` may be missing.
     value : object
         What ``json.loads`` gave.
     where : str
@@ -52,14 +55,18 @@ def decode(kind: Any, value: Any, where: str) -> Any:
 
 def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
     _demand(isinstance(value, dict), where, value, "an object")
-    hints = _json_fields(kind)
-    missing = [name for name in hints if name not in value]
+    hints, optional = _json_fields(kind)
+    missing = [name for name in hints if name not in value and name not in optional]
     unknown = [name for name in value if name not in hints]
     if missing or unknown:
         what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r:.60}"
         raise InputError(f"{where} {what}. Give a file written by this version of vestige.")
     return kind(
-        **{name: decode(hint, value[name], f"{where}.{name}") for name, hint in hints.items()}
+        **{
+            name: decode(hint, value[name], f"{where}.{name}")
+            for name, hint in hints.items()
+            if name in value
+        }
     )
 
 
@@ -77,9 +84,12 @@ def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
 
 
 @cache
-def _json_fields(kind: Any) -> dict[str, Any]:
+def _json_fields(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
+    """Fields with their types, and those that may be missing."""
     hints = get_type_hints(kind)
-    return {f.name: hints[f.name] for f in fields(kind) if f.compare}
+    told = [f for f in fields(kind) if f.compare]
+    optional = frozenset(f.name for f in told if "added" in f.metadata)
+    return {f.name: hints[f.name] for f in told}, optional
 
 
 def _shallow(value: Any, where: str, depth: int) -> Any:

@@ -11,11 +11,10 @@ from vestige.result import Control, DetectorTest, Estimate, SetTest, Verdict
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
 from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.folds import auc_in_folds
-from vestige.stats.groups import Labels
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
-from vestige.stats.power import effective_size, intraclass_correlation, minimum_detectable_auc
 from vestige.stats.roc import tpr_at_fpr
+from vestige.stats.sensitivity import sensitivity
 from vestige.stats.stack import StackTest, normal_scores, stack_p_values, stack_test
 from vestige.types import Bools, Floats, Ints
 
@@ -158,11 +157,16 @@ def test_set(
         area = in_folds(score, folds)
     else:
         area = auc_interval(high, low, high_groups, low_groups, seed=seed)
+    in_use = len(np.unique(folds)) if learned.all() else 0
+    smallest, needed = sensitivity(
+        high, low, high_groups, low_groups, false_alarm_rate, stack.null if stack else None, in_use
+    )
     return SetTest(
         suspects="used" if mode == "release" else "query",
         auc=area,
         p_value=float(each[0]) if stack is None else stack.p_value,
-        minimum_detectable_auc=_detectable(high, low, high_groups, low_groups, false_alarm_rate),
+        minimum_detectable_auc=smallest,
+        needed=needed,
         tpr_at=tuple(
             tpr_at_fpr(high, low, fpr, high_groups, low_groups, seed=seed)
             for fpr in FALSE_POSITIVE_RATES
@@ -223,31 +227,28 @@ def decide(
             "undecided",
             "underpowered",
             f"Nothing was found ({interval}, p = {test.p_value:.2g}), but so few images or "
-            f"patients can only show an AUC of {test.minimum_detectable_auc:.2f} or more.",
+            f"patients can only show an AUC of {test.minimum_detectable_auc:.2f} or more"
+            f"{_takes(test)}.",
         )
     return Verdict(
         "not found",
         "nothing found",
         f"Nothing tells the {suspects} from unused images ({interval}, p = {test.p_value:.2g}); "
         f"this audit could have seen an AUC of {test.minimum_detectable_auc:.2f} or more, "
-        "with 80 % power.",
+        f"with 80 % power{_takes(test)}.",
     )
+
+
+def _takes(test: SetTest) -> str:
+    """What the next smaller effect would take, as the end of a sentence."""
+    unseen = [need for need in test.needed if need.auc < test.minimum_detectable_auc]
+    if not unseen:
+        return ""
+    need = max(unseen, key=lambda need: need.auc)
+    return f"; to see {need.auc:.2f} takes {need.n:,} {need.unit} on each side"
 
 
 def _enough_labels(bag: Bag) -> bool:
     used = len(np.unique(bag.units[bag.known_used]))
     unused = len(np.unique(bag.units[bag.control]))
     return min(used, unused) >= STACK_GROUPS
-
-
-def _detectable(
-    used: Floats, unused: Floats, used_groups: Labels, unused_groups: Labels, rate: float
-) -> float:
-    n1, n0 = len(np.unique(used_groups)), len(np.unique(unused_groups))
-    if n0 < len(unused) or n1 < len(used):
-        rho = intraclass_correlation(unused, unused_groups)
-        size1 = effective_size(len(used), len(used) / n1, rho)
-        size0 = effective_size(len(unused), len(unused) / n0, rho)
-    else:
-        size1, size0 = float(n1), float(n0)
-    return minimum_detectable_auc(size1, size0, alpha=rate)

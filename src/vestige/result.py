@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vestige.choices import InputError
-from vestige.decode import decode
+from vestige.decode import ADDED, decode
 from vestige.files import write_together
 from vestige.spreadsheet import cell, number
 
 SCHEMA_VERSION = 1
 FINDING_VERDICTS = ("used", "no evidence", "uncalibrated")
 Role = Literal["query", "used"]
+FindingVerdict = Literal["used", "no evidence", "uncalibrated"]
+Relation = Literal["same patient used", "unrelated", ""]
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,30 @@ class Finding:
     score: float
     p_value: float | None
     q_value: float | None
-    verdict: Literal["used", "no evidence", "uncalibrated"]
+    verdict: FindingVerdict
     columns: dict[str, float]
     evidence: tuple[Evidence, ...] = ()
     carried_by: tuple[Share, ...] = ()
     """The columns that raise the score most, with their parts of what raises it."""
+    relation: Relation = field(default="", metadata=ADDED)
+    """Whether its patient has known used images; "" where no patient or no used image is known."""
+
+
+@dataclass(frozen=True)
+class PatientFinding:
+    """What is said of one patient, from all his judged images together.
+
+    images, called_used : judged images, and those of them with the verdict "used"
+    p_value, q_value : of the patient, against unused patients; q is Benjamini-Hochberg
+    """
+
+    patient: str
+    images: int
+    called_used: int
+    p_value: float | None
+    q_value: float | None
+    verdict: FindingVerdict
+    relation: Relation = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,15 @@ class DetectorTest:
 
 
 @dataclass(frozen=True)
+class Needed:
+    """Images (or groups, where these have several) on each side to see an AUC with 80 % power."""
+
+    auc: float
+    n: int
+    unit: Literal["images", "groups"]
+
+
+@dataclass(frozen=True)
 class SetTest:
     """The answer for the whole set: suspects against controls, by group."""
 
@@ -95,6 +125,7 @@ class SetTest:
     minimum_detectable_auc: float
     tpr_at: tuple[Rate, ...] = ()
     detectors: tuple[DetectorTest, ...] = ()
+    needed: tuple[Needed, ...] = field(default=(), metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -120,6 +151,28 @@ class SetMeasure:
     value: float | None
     p_value: float | None
     says: str
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What `n` of the generated images, drawn at random, would give away."""
+
+    n: int
+    auc: Estimate
+    p_value: float
+
+
+@dataclass(frozen=True)
+class ReleaseCurve:
+    """Leakage against the number of released images, small parts first, each within the next.
+
+    limit : the largest AUC that is accepted
+    largest : the largest part before the first whose upper bound reaches the limit; None: no part
+    """
+
+    limit: float
+    points: tuple[CurvePoint, ...]
+    largest: int | None
 
 
 @dataclass(frozen=True)
@@ -191,6 +244,8 @@ class AuditResult:
     manifest: Manifest
     calibration: Calibration = Calibration((), (), ())
     set_measures: tuple[SetMeasure, ...] = ()
+    patients: tuple[PatientFinding, ...] = field(default=(), metadata=ADDED)
+    release_curve: ReleaseCurve | None = field(default=None, metadata=ADDED)
     thumbnails: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes by "real:<id>" or "generated:<id>", for the report only; never in JSON."""
 
@@ -239,7 +294,7 @@ class AuditResult:
         writer = csv.writer(out)  # CRLF (RFC 4180), so that names with a CR are quoted too
         writer.writerow(
             ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(cell, columns)]
-            + ["nearest_generated", "similarity", "carried_by"]
+            + ["nearest_generated", "similarity", "carried_by", "relation"]
         )
         for f in self.findings:
             near = f.evidence[0] if f.evidence else None
@@ -248,6 +303,7 @@ class AuditResult:
                 [cell(f.id), cell(f.group), f.role, f.verdict, *map(number, numbers)]
                 + ([cell(near.generated), number(near.similarity)] if near else ["", ""])
                 + [cell("; ".join(f"{part.column} {part.share:.2f}" for part in f.carried_by))]
+                + [f.relation]
             )
         return out.getvalue()
 
@@ -327,13 +383,21 @@ def _check(result: AuditResult) -> None:
     for i, f in enumerate(result.findings):
         shares += [(f"findings[{i}]", p) for p in (f.p_value, f.q_value) if p is not None]
         shares += [(f"findings[{i}].carried_by", part.share) for part in f.carried_by]
+    for patient in result.patients:
+        own = (patient.p_value, patient.q_value)
+        shares += [("patients", p) for p in own if p is not None]
     for c in result.controls:
         shares += [("controls", p) for p in (c.p_value,) if p is not None]
         shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
     shares += [("set_measures", m.p_value) for m in result.set_measures if m.p_value is not None]
+    if (curve := result.release_curve) is not None:
+        shares += [("release_curve.limit", curve.limit)]
+        for point in curve.points:
+            shares += [("release_curve", v) for v in (*_ends(point.auc), point.p_value)]
     if (test := result.set_test) is not None:
         shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
         shares += [("set_test", v) for v in _ends(test.auc)]
+        shares += [("set_test.needed", need.auc) for need in test.needed]
         shares += [("set_test.tpr_at", v) for r in test.tpr_at for v in (*_ends(r), r.fpr)]
         for d in test.detectors:
             told = (d.auc, d.p_value, d.p_adjusted, d.weight)

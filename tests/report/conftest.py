@@ -11,14 +11,18 @@ from vestige.result import (
     AuditResult,
     Calibration,
     Control,
+    CurvePoint,
     DetectorTest,
     Estimate,
     Evidence,
     Finding,
     Manifest,
+    Needed,
+    PatientFinding,
     Problem,
     Question,
     Rate,
+    ReleaseCurve,
     Role,
     SetMeasure,
     SetTest,
@@ -92,6 +96,7 @@ def make_result(
                          0.0003 * 6**k if leak == "found" else 0.5 + 0.1 * k)
             for k, d in enumerate(DETECTORS)
         ),
+        needed=(Needed(0.55, 411, "groups"), Needed(0.6, 102, "groups"), Needed(0.7, 25, "groups")),
     )  # fmt: skip
     return AuditResult(
         question=Question(
@@ -129,6 +134,8 @@ def make_result(
             tuple(map(float, unused)),
         ),
         set_measures=_measures() if calibrated else (),
+        patients=_patients(findings),
+        release_curve=_curve() if calibrated and mode == "release" else None,
         thumbnails=_thumbnails(findings) if thumbnails else {},
     )  # fmt: skip
 
@@ -141,6 +148,28 @@ def _controls(leak: Leak) -> tuple[Control, ...]:
         Control("blind", auc, 0.31 if blind_ok else 0.0004, blind_ok,
                 "nothing" if blind_ok else "a positive verdict: the sets differ by themselves"),
         Control("planted", Estimate(1.0, 0.93, 1.0, 30), None, True, "nothing: copies are found"),
+    )  # fmt: skip
+
+
+def _curve() -> ReleaseCurve:
+    return ReleaseCurve(
+        0.6,
+        tuple(
+            CurvePoint(n, Estimate(auc, auc - 0.06, auc + 0.06, 200), p)
+            for n, auc, p in ((38, 0.51, 0.4), (75, 0.52, 0.3), (150, 0.58, 0.03), (600, 0.7, 1e-4))
+        ),
+        75,
+    )
+
+
+def _patients(findings: tuple[Finding, ...]) -> tuple[PatientFinding, ...]:
+    names = sorted({f.group for f in findings})
+    return tuple(
+        PatientFinding(
+            name, 2, min(2, k % 3), findings[k].p_value, findings[k].q_value, findings[k].verdict,
+            "same patient used" if k % 7 == 1 else "unrelated",
+        )
+        for k, name in enumerate(names)
     )  # fmt: skip
 
 

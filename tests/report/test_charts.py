@@ -25,8 +25,11 @@ def drawings() -> list[str]:
 
 
 def test_charts_are_deterministic_small_and_offline(make_result: Any) -> None:
-    first = [*drawings(), charts.auc_line(make_result("found").set_test)]
-    assert first == [*drawings(), charts.auc_line(make_result("found").set_test)]
+    result = make_result("found")
+    more = (charts.auc_line(result.set_test), charts.release_curve(result.release_curve))
+    first = [*drawings(), *more]
+    again = (charts.auc_line(result.set_test), charts.release_curve(result.release_curve))
+    assert first == [*drawings(), *again]
     for svg in first:
         assert svg.startswith("<svg") and svg.endswith("</svg>")
         assert len(svg) < 60_000

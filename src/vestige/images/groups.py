@@ -25,6 +25,8 @@ class Grouping:
 
     labels: dict[str, tuple[str, ...]]
     source: str
+    patients: bool = True
+    """False where nobody told the patients and near-duplicates stand together."""
 
 
 def assign_groups(
@@ -71,7 +73,7 @@ def assign_groups(
         labels = _renamed(real, keys, "patient")
         return _counted(labels, "DICOM patient ids")
     labels = _renamed(real, _clusters(real), "cluster")
-    return _counted(labels, "near-duplicate clustering (no patient ids were given)")
+    return _counted(labels, "near-duplicate clustering (no patient ids were given)", False)
 
 
 def _from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, ...]]:
@@ -195,7 +197,7 @@ def _renamed(
     return {role: tuple(names[key] for key in keys[role]) for role in real}
 
 
-def _counted(labels: dict[str, tuple[str, ...]], where: str) -> Grouping:
+def _counted(labels: dict[str, tuple[str, ...]], where: str, patients: bool = True) -> Grouping:
     images = sum(map(len, labels.values()))
     groups = len({label for found in labels.values() for label in found})
-    return Grouping(labels, f"{where}: {images} images in {groups} groups")
+    return Grouping(labels, f"{where}: {images} images in {groups} groups", patients)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.result import SetTest
+from vestige.result import ReleaseCurve, SetTest
 from vestige.types import Floats
 
 SUSPECT = "#d55e00"
@@ -195,6 +195,43 @@ def auc_line(test: SetTest) -> str:
         axes.set_xlabel("AUC with its 95 % interval")
 
     return render("auc", (5.4, 1.15), draw)
+
+
+def release_curve(curve: ReleaseCurve) -> str:
+    """AUC with its interval against the number of released images, the limit as a line."""
+    sizes = [point.n for point in curve.points]
+    values = np.array([point.auc.value for point in curve.points])
+    low = np.array([point.auc.low for point in curve.points])
+    high = np.array([point.auc.high for point in curve.points])
+
+    def draw(axes: Any) -> None:
+        axes.axhline(
+            curve.limit, color=CONTROL, linewidth=1.5, clip_on=False,
+            label=f"limit: {curve.limit:.2f}",
+        )  # fmt: skip
+        axes.axhline(
+            0.5, color=INK, linestyle=(0, (4, 3)), linewidth=1, clip_on=False,
+            label="guessing: 0.50",
+        )  # fmt: skip
+        axes.plot(
+            sizes, values, color=SUSPECT, linewidth=2, marker="o", clip_on=False,
+            label="AUC (95 %)",
+        )  # fmt: skip
+        for n, bottom, top in zip(sizes, low, high, strict=True):
+            axes.plot([n, n], [bottom, top], color=SUSPECT, linewidth=2, marker="_", clip_on=False)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [f"{n:,}" for n in sizes])
+        axes.minorticks_off()
+        axes.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
+        axes.set_ylim(
+            max(0.0, min(0.45, float(low.min()) - 0.02)),
+            min(1.0, max(curve.limit, float(high.max())) + 0.03),
+        )
+        axes.set_xlabel("released images (each part holds the smaller ones)")
+        axes.set_ylabel("AUC")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderpad=0)
+
+    return render("release", (5.4, 3.1), draw)
 
 
 def render(name: str, inches: tuple[float, float], draw: Any) -> str:

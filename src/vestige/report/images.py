@@ -104,7 +104,7 @@ def _finding_row(finding: Finding, mixed: bool) -> Row:
     return Row(
         (
             words.name(finding.id),
-            words.name(finding.group, 24),
+            _group(finding),
             f"{finding.verdict} ({finding.role})" if mixed else finding.verdict,
             words.p_text(finding.p_value),
             words.p_text(finding.q_value),
@@ -114,6 +114,11 @@ def _finding_row(finding: Finding, mixed: bool) -> Row:
         ),
         "alarm" if finding.verdict == "used" else "",
     )
+
+
+def _group(finding: Finding) -> str:
+    group = words.name(finding.group, 24)
+    return f"{group} ({finding.relation})" if finding.relation == "same patient used" else group
 
 
 def _longest(rows: tuple[Row, ...], column: int) -> int:

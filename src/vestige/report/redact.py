@@ -14,7 +14,8 @@ from typing import Any
 from vestige.result import AuditResult, Calibration, Evidence, Finding
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
-_WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones")
+_WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones",
+                 "patient_score")  # fmt: skip
 """Options whose texts are vestige's own words; any other text may be a path or a host."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 _OWN_WORDS = frozenset(
@@ -58,6 +59,7 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
         findings=tuple(_finding(f, hide) for f in result.findings),
         controls=tuple(replace(c, vetoes=hide.text(c.vetoes)) for c in result.controls),
         set_measures=tuple(replace(m, says=hide.text(m.says)) for m in result.set_measures),
+        patients=tuple(replace(p, patient=hide.name(p.patient)) for p in result.patients),
         verdict=replace(result.verdict, why=hide.text(result.verdict.why)),
         problems=tuple(
             replace(p, path=hide.path(p.path), what=hide.text(_QUOTED.sub(_REMOVED, p.what)))
@@ -133,6 +135,7 @@ def _names(result: AuditResult) -> set[str]:
     """Every name in the result, with the folders, file names and stems it is made of."""
     whole = {p.path for p in result.problems}
     whole |= {f.id for f in result.findings} | {f.group for f in result.findings}
+    whole |= {p.patient for p in result.patients}
     whole |= {e.generated for f in result.findings for e in f.evidence}
     whole |= {*result.calibration.ids, *result.calibration.groups, *result.manifest.weights_sha256}
     whole |= set(result.manifest.inputs_sha256) | set(_texts(result.manifest.options))

@@ -21,6 +21,7 @@ from vestige.report.blocks import (
 )
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
+from vestige.report.patients import patients
 from vestige.result import AuditResult, Finding, Role
 
 MOST_PROBLEMS = 50
@@ -96,6 +97,8 @@ def whole_set(result: AuditResult) -> Section | None:
         )
         caption = "Grey: effects that an audit with this many images would miss too often."
         blocks.append(Charts((Chart(charts.auc_line(test), label, caption, wide=True),)))
+        if needed := words.needed_meaning(test):
+            blocks.append(Text(needed))
     if not result.calibration.scores:
         blocks.append(
             Text(
@@ -168,6 +171,37 @@ def _rates(result: AuditResult) -> Table:
     )
     head = ("Of the unused, at most", "Of the suspects", "95 % interval", "In words")
     return Table(head, rows, numeric=(0, 1, 2))
+
+
+def release(result: AuditResult) -> Section | None:
+    """What random parts of the generated set would give away."""
+    curve = result.release_curve
+    if curve is None or not curve.points:
+        return None
+    blocks: list[Block] = [Text(words.curve_meaning(curve), "box")]
+    if any(not control.passed for control in result.controls):
+        blocks.append(Text("A control failed: this curve does not speak about training.", "box"))
+    label = "; ".join(f"{p.n:,} images: AUC {p.auc.value:.2f}" for p in curve.points)
+    caption = (
+        "Random parts of the synthetic set, each scored as if it were all that is released. A "
+        "smaller part gives away less of the whole; whom it does give away, it gives away as much."
+    )
+    blocks.append(Charts((Chart(charts.release_curve(curve), label, caption, wide=True),)))
+    rows = tuple(
+        Row(
+            (
+                f"{p.n:,}",
+                f"{p.auc.value:.2f}",
+                words.interval(p.auc.low, p.auc.high),
+                words.p_text(p.p_value),
+                "below the limit" if p.auc.high < curve.limit else "not shown to be below",
+            )
+        )
+        for p in curve.points
+    )
+    head = ("Released images", "AUC", "95 % interval", "p", f"Limit {curve.limit:.2f}")
+    blocks.append(Table(head, rows, numeric=(0, 1, 2, 3)))
+    return Section("release", "If fewer images were released", tuple(blocks))
 
 
 def detectors(result: AuditResult) -> Section | None:
@@ -281,11 +315,13 @@ SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
     summary,
     question,
     whole_set,
+    release,
     detectors,
     measures,
     controls,
     problems,
     pairs,
+    patients,
     findings,
     reading,
     manifest,

@@ -1,7 +1,7 @@
 """The sentences of the report: for a data-protection officer (release) or an examiner."""
 
 from vestige.report.blocks import Banner
-from vestige.result import AuditResult, SetTest
+from vestige.result import AuditResult, ReleaseCurve, SetTest
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 
@@ -121,6 +121,33 @@ def power_meaning(smallest: float) -> str:
     return (
         f"A leak with an AUC of {smallest:.2f} or more would have been noticed in four of five "
         "such audits; a weaker one may go unseen."
+    )
+
+
+def needed_meaning(test: SetTest) -> str:
+    """What smaller effects would take; "" in results of earlier versions."""
+    if not test.needed:
+        return ""
+    parts = "; ".join(f"an AUC of {n.auc:.2f}: {plural(n.n, n.unit[:-1])}" for n in test.needed)
+    kind = " with as many images each" if test.needed[0].unit == "groups" else ""
+    return (
+        f"Needed on each side{kind}, to notice an effect in four of five audits – {parts}. "
+        "Estimated from this audit."
+    )
+
+
+def curve_meaning(curve: ReleaseCurve) -> str:
+    """One sentence on the largest part that may go by the stated limit."""
+    limit, of = f"{curve.limit:.2f}", f"of {plural(curve.points[-1].n, 'synthetic image')}"
+    if curve.largest is None:
+        return (
+            f"No part {of} was shown to stay below an AUC of {limit}: at the smallest part already "
+            "the interval reaches it."
+        )
+    return (
+        f"A random part of {plural(curve.largest, 'image')} {of} stays below an AUC of {limit} "
+        "(upper end of the 95 % interval), and so does every smaller part tried. An average says "
+        "nothing about single patients."
     )
 
 

@@ -4,6 +4,8 @@ Numbers of images may be effective sizes, hence fractional.
 """
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -79,16 +81,60 @@ def images_needed(auc: float, alpha: float = 0.05, power: float = 0.8) -> int:
     """
     if not 0.5 < auc <= 1.0:
         raise InputError(f"the AUC to detect must be above .5 and at most 1, found {auc:g}.")
+    return fewest(auc, lambda n: minimum_detectable_auc(n, n, alpha, power))
+
+
+def fewest(auc: float, smallest_seen: Callable[[int], float]) -> int:
+    """Smallest n >= 1 with ``smallest_seen(n) <= auc``, a function that falls with n.
+
+    Raises
+    ------
+    InputError
+        When 10^9 fall short.
+    """
+
+    def enough(n: int) -> bool:
+        found = smallest_seen(n)
+        # the answer 1.0 means "not even perfect separation"
+        return found <= auc and found < 1.0
+
     low, high = 0, 1
-    # at 1.0 the answer "1" of the equation also means "not even perfect separation"
-    while high < 10**9 and not _detectable(auc, high, alpha, power):
+    while high < 10**9 and not enough(high):
         low, high = high, 2 * high
     if high >= 10**9:
         raise InputError(f"an AUC of {auc:g} needs more than 10^9 images. Ask for a larger AUC.")
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _detectable(auc, middle, alpha, power) else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def detectable_in_folds(
+    n1: float, n0: float, folds: int, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """As `minimum_detectable_auc`, for p = twice the mean of the p-values of equal folds.
+
+    The AUC of a fold is taken as normal with the null variance of its n/folds images, which errs
+    on the safe side; the law of the mean p-value is drawn (4,000 draws, always the same).
+    """
+    _check_sizes(n1, n0)
+    shift = _shift_in_folds(folds, alpha, power)
+    return min(1.0, 0.5 + shift * null_sd(max(1.0, n1 / folds), max(1.0, n0 / folds)))
+
+
+@cache
+def _shift_in_folds(folds: int, alpha: float, power: float) -> float:
+    """Shift of normal fold statistics of variance 1 at which twice the mean p reaches alpha."""
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+
+    noise = np.random.default_rng(0).normal(size=(4000, folds))
+
+    def shortfall(shift: float) -> float:
+        means = ndtr(-(noise + shift)).mean(axis=1)
+        return float(alpha - 2.0 * np.quantile(means, power))
+
+    return 0.0 if shortfall(0.0) >= 0.0 else float(brentq(shortfall, 0.0, 40.0, xtol=1e-4))
 
 
 def intraclass_correlation(scores: Floats, groups: Labels) -> float:
@@ -129,11 +175,6 @@ def effective_size(n: float, mean_group_size: float, rho: float) -> float:
             f"found {n:g}, {mean_group_size:g}, {rho:g}."
         )
     return n / (1.0 + (mean_group_size - 1.0) * rho)
-
-
-def _detectable(auc: float, n: int, alpha: float, power: float) -> bool:
-    found = minimum_detectable_auc(n, n, alpha, power)
-    return found <= auc and found < 1.0
 
 
 def _check_sizes(n1: float, n0: float) -> None:

@@ -83,12 +83,14 @@ class StackTest:
     folds : [n], the fold whose model gave the score
     weights : [D], share of each column in the combination, mean over the folds
     p_value : of suspects above controls within folds
+    null : [B], AUC within folds less .5 of the relabellings
     """
 
     scores: Floats
     folds: Ints
     weights: Floats
     p_value: float
+    null: Floats
 
 
 def stack_test(
@@ -148,12 +150,14 @@ def stack_test(
         return statistic, scores, models
 
     (observed,), (scores,), (share,) = answer(status[np.newaxis])
-    rng, reached = np.random.default_rng(seed), 0
+    rng, null = np.random.default_rng(seed), []
     for start in range(0, n_permutations, _CHUNK):
         drawn = np.broadcast_to(status, (min(_CHUNK, n_permutations - start), len(names)))
-        again = answer(rng.permuted(drawn, axis=1))[0]
-        reached += int((again >= observed - 1e-9).sum())
-    return StackTest(scores, folds, share, (1 + reached) / (1 + n_permutations))
+        null.append(answer(rng.permuted(drawn, axis=1))[0])
+    again = np.concatenate(null)
+    p_value = (1 + int((again >= observed - 1e-9).sum())) / (1 + n_permutations)
+    unit = _auc_unit(folds[labelled], own_index, status)
+    return StackTest(scores, folds, share, p_value, again / unit)
 
 
 def _voices(members: Bools, index: Ints) -> Floats:
@@ -197,6 +201,16 @@ def _within_folds(scores: Floats, folds: Ints, index: Ints, suspect_groups: Bool
         # n_s n_c / n times the difference of means is the centred sum over suspects
         total += ((ranks - ranks.mean(axis=1, keepdims=True)) * suspects).sum(axis=1) / n
     return total
+
+
+def _auc_unit(folds: Ints, index: Ints, status: Bools) -> float:
+    """What `_within_folds` gives for AUC 1 less .5: images times suspect and control shares."""
+    total = 0.0
+    for fold in np.unique(folds):
+        inside = folds == fold
+        suspects = status[np.unique(index[inside])]
+        total += inside.sum() * suspects.mean() * (1 - suspects.mean())
+    return max(total, 1e-9)
 
 
 def stack_p_values(

@@ -1,0 +1,69 @@
+"""The part of the page about patients."""
+
+from vestige.report import words
+from vestige.report.blocks import Block, Row, Section, Table, Text
+from vestige.result import AuditResult, PatientFinding
+
+MOST_ROWS = 200
+OPEN_ROWS = 25
+"""Rows in sight; the others open on click."""
+Q_LEVEL = 0.10
+
+
+def patients(result: AuditResult) -> Section | None:
+    """One row per patient: those called "used" first, then by p-value."""
+    if not result.patients:
+        return None
+    order = sorted(result.patients, key=_strength)
+    named = sum(p.verdict == "used" for p in order)
+    sure = sum(p.q_value is not None and p.q_value <= Q_LEVEL for p in order)
+    how = {
+        "mean": "the mean over his images",
+        "max": "the highest of equally many images of each",
+    }.get(str(result.manifest.options.get("patient_score")), "his images")
+    text = (
+        f"{named:,} of {words.plural(len(order), 'patient')} called “used”, {sure:,} with q ≤ "
+        f"{Q_LEVEL:.2f}. A patient is tested once, by {how}, against unused patients treated the "
+        "same way: many slices are not many witnesses. “Images” of a patient may be called “used” "
+        "while he is not, and the reverse."
+    )
+    blocks: list[Block] = [Text(text)]
+    if any(p.relation == "same patient used" for p in order):
+        text = (
+            "“Same patient used”: other images of this patient are known to be used, so a finding "
+            "may come from those. It says that the patient was used, not that these images were. "
+            "“Unrelated”: no used image of the patient is known."
+        )
+        blocks.append(Text(text, "box"))
+    if len(order) > MOST_ROWS:
+        text = f"The {MOST_ROWS} strongest of {len(order):,}; all are in result.json."
+        blocks.append(Text(text, "box"))
+    related = any(p.relation for p in order)
+    head: tuple[str, ...] = ("Patient", "Verdict", "p", "q", "Images", "of them “used”")
+    head += ("Known used images",) if related else ()
+    rows = [_row(p, related) for p in order[:MOST_ROWS]]
+    blocks.append(Table(head, tuple(rows[:OPEN_ROWS]), (2, 3, 4, 5), (1,)))
+    if rest := tuple(rows[OPEN_ROWS:]):
+        folded = words.plural(len(rest), "more patient")
+        blocks.append(Table(head, rest, (2, 3, 4, 5), (1,), folded=folded))
+    return Section("patients", "Patient by patient", tuple(blocks))
+
+
+def _strength(patient: PatientFinding) -> tuple[bool, float, str]:
+    p = 2.0 if patient.p_value is None else patient.p_value
+    return patient.verdict != "used", p, patient.patient
+
+
+def _row(patient: PatientFinding, related: bool) -> Row:
+    cells = (
+        words.name(patient.patient),
+        patient.verdict,
+        words.p_text(patient.p_value),
+        words.p_text(patient.q_value),
+        f"{patient.images:,}",
+        f"{patient.called_used:,}",
+    )
+    return Row(
+        cells + ((patient.relation,) if related else ()),
+        "alarm" if patient.verdict == "used" else "",
+    )
