@@ -245,7 +245,9 @@ def _detectable(
 ) -> float:
     n1, n0 = len(np.unique(used_groups)), len(np.unique(unused_groups))
     if n0 < len(unused) or n1 < len(used):
-        rho = intraclass_correlation(unused, unused_groups)
+        # controls of one image per patient cannot tell how alike the slices of a patient are
+        sides = (unused, unused_groups) if n0 < len(unused) else (used, used_groups)
+        rho = intraclass_correlation(*sides)
         size1 = effective_size(len(used), len(used) / n1, rho)
         size0 = effective_size(len(unused), len(unused) / n0, rho)
     else:
