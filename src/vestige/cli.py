@@ -14,6 +14,7 @@ import typer
 
 from vestige.audit import audit
 from vestige.choices import Choice, InputError
+from vestige.cli_scrub import scrub
 from vestige.cli_train import train
 from vestige.cli_world import app as world_commands
 from vestige.cli_world import benchmark
@@ -172,6 +173,7 @@ def demo(
             tell(result, report, quiet, as_json)
 
 
+app.command()(scrub)
 app.command()(train)
 app.add_typer(world_commands, name="world")
 app.command()(benchmark)
