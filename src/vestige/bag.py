@@ -20,6 +20,8 @@ from vestige.types import Bools, Images, Ints
 
 Mode = Literal["release", "forensic"]
 FOLDS = 5
+EXACT_COPY = "have exactly the pixels of a"
+"""What problems say of generated images that are real ones, byte for byte."""
 JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
 
 
@@ -117,7 +119,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
         problems.append(
             Problem(
                 f"generated/{copies[0][0]}",
-                f"{len(copies)} generated image(s) have exactly the pixels of a {judged} image, "
+                f"{len(copies)} generated image(s) {EXACT_COPY} {judged} image, "
                 f"e.g. {judged}/{copies[0][1]}",
                 "warning",
             )
@@ -169,7 +171,7 @@ def fill_bag(
     if "unused" in roles and not control.any():
         raise InputError(
             f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
-            "of other patients."
+            "of other patients (a false-alarm rate of 0.05 needs 19 such patients)."
         )
     bag = Bag(
         images, tuple(x[1] for x in order), index, role, groups, judged, control,

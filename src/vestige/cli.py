@@ -14,12 +14,14 @@ import typer
 
 from vestige.audit import audit
 from vestige.choices import Choice, InputError
+from vestige.cli_scrub import scrub
 from vestige.cli_train import train
 from vestige.cli_world import app as world_commands
 from vestige.cli_world import benchmark
 from vestige.detectors.columns import parse_options
 from vestige.engine import keep_freed_memory
 from vestige.files import write_together
+from vestige.gate import gate as decide_gate
 from vestige.options import parse_window
 from vestige.result import AuditResult
 from vestige.terminal import output, progress_bars, tell
@@ -38,7 +40,6 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstraps.")]
 INTERRUPTED = 130
-GATE = {"not found": 0, "found": 3, "undecided": 4}
 
 
 class Kind(StrEnum):
@@ -149,8 +150,9 @@ def audit_command(
             progress=progress,
         )
         report = result.save(out)
-    tell(result, report, quiet, as_json)
-    return GATE[result.verdict.leak] if gate else 0
+    decided = decide_gate(result) if gate else None
+    tell(result, report, quiet, as_json, decided)
+    return decided.code if decided else 0
 
 
 @app.command()
@@ -184,6 +186,7 @@ def demo(
             tell(result, report, quiet, as_json)
 
 
+app.command()(scrub)
 app.command()(train)
 app.add_typer(world_commands, name="world")
 app.command()(benchmark)

@@ -4,23 +4,26 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vestige.choices import InputError
+from vestige.gate import Gate
 from vestige.result import AuditResult
 from vestige.types import Progress
 from vestige.types import quiet as silent
 
 
-def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None:
-    """Print the answer for a person, or as JSON."""
+def tell(
+    result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: Gate | None = None
+) -> None:
+    """Print the answer for a person, or as JSON; and what the gate decided, if it was asked."""
     if as_json:
-        answer = {"leak": result.verdict.leak, "reason": result.verdict.reason}
+        answer: dict[str, Any] = {"leak": result.verdict.leak, "reason": result.verdict.reason}
         named = sum(f.verdict == "used" for f in result.findings)
-        print(
-            json.dumps(answer | {"why": result.verdict.why, "used": named, "report": str(report)})
-        )
+        answer |= {"why": result.verdict.why, "used": named, "report": str(report)}
+        print(json.dumps(answer | ({"gate": asdict(gate)} if gate else {})))
         return
     if quiet:
         return
@@ -30,6 +33,8 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool) -> None:
     worst = [problem for problem in result.problems if problem.severity == "error"]
     if worst:
         print(f"{len(worst)} file(s) could not be read; see problems in the report.")
+    if gate:
+        print(gate)
 
 
 @contextmanager

@@ -13,10 +13,13 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.images.arrays import as_stack
 from vestige.images.frame import Unreadable
+from vestige.images.imageset import ImageSet
 from vestige.images.readers import peek_shape
 
-Source: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | npt.NDArray[Any]
-"""A folder, a file, a CSV list of paths, a list of paths, or images [n, h, w]."""
+Source: TypeAlias = (
+    str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | npt.NDArray[Any] | ImageSet
+)
+"""A folder, a file, a CSV list of paths, a list of paths, images [n, h, w], or images as read."""
 
 LIST_COLUMNS = ("id", "file", "path")
 _NO_IMAGE_SUFFIXES = frozenset(
@@ -83,7 +86,7 @@ def list_files(source: Source) -> list[tuple[str, Path]]:
     InputError
         For a missing or empty source, and for a file that a list names twice.
     """
-    if isinstance(source, np.ndarray):
+    if isinstance(source, np.ndarray | ImageSet):
         raise InputError("an array has no files; read it with read_images")
     if not isinstance(source, str | os.PathLike):
         return _named([Path(p) for p in source])
@@ -209,6 +212,8 @@ def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, Path]]
 
 
 def _sides(source: Source) -> list[int]:
+    if isinstance(source, ImageSet):
+        return [int(source.pixels.shape[1])]
     if isinstance(source, np.ndarray):
         try:
             return [max(as_stack(source.shape)[1:])]

@@ -39,8 +39,8 @@ def read_images(
 
     Parameters
     ----------
-    source : folder, file, CSV list, list of paths, or array [n, h, w]
-        Arrays are uint8, uint16 or float in 0..1.
+    source : folder, file, CSV list, list of paths, array [n, h, w], or ImageSet
+        Arrays are uint8, uint16 or float in 0..1; an ImageSet of this size is returned as it is.
     role : str
         Name of the set in messages and in the paths of problems ("used", "generated", ...).
     size : int
@@ -66,6 +66,13 @@ def read_images(
     """
     if window is not None and not (np.isfinite(window).all() and window[1] >= 1):
         raise InputError(f"the window {window} is (centre, width) with a width of at least 1")
+    if isinstance(source, ImageSet):
+        if source.pixels.shape[1:] != (size, size):
+            raise InputError(
+                f"the {role} images were read at {source.pixels.shape[1]} pixels, {size} are "
+                "needed: read them again."
+            )
+        return source
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size)
     files = list_files(source)

@@ -1,0 +1,91 @@
+"""Which generated images carry the evidence against which real ones?
+
+A pair (real x, generated g) is looked at as if g were the nearest that x has left: it carries
+evidence when x, by this pair alone, would still score higher than the controls may at the asked
+rate. Taking out all such generated images is exactly what brings x back among the controls in
+that column, however many copies of x there are; and a generated image near to nobody in
+particular is left alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.detectors.matched_filter import MatchedFilterPool
+from vestige.detectors.nearest_distance import NearestDistance
+from vestige.stats.neighbours import nearest_outside_group
+from vestige.types import Bools, Floats, Images, Ints
+
+SIZE = 32
+NEIGHBOURS = 32
+USUAL = 5  # neighbours among the other reals, by which a distance is measured
+FLOOR = 1e-9
+MARGIN = 2.0
+"""Standard deviations beyond every control from which a pair is a copy whatever the audit says."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The nearest generated images of every real image, best first, in one space.
+
+    values : [n, k], higher = nearer
+    rows : [n, k], rows of the generated set
+    line : what a pair must exceed to carry evidence at the asked rate
+    highest : the best value of any control
+    spread : standard deviation of the controls' best values, the unit of excess
+    """
+
+    name: str
+    values: Floats
+    rows: Ints
+    line: float
+    highest: float
+    spread: float
+
+    @property
+    def excess(self) -> Floats:
+        """How far each pair lies above the line, [n, k], in standard deviations of controls."""
+        return (self.values - self.line) / self.spread
+
+    @property
+    def outlying(self) -> Floats:
+        """How far each pair lies beyond every control and the margin, [n, k], likewise."""
+        return (self.values - self.highest) / self.spread - MARGIN
+
+
+def nearest_pairs(
+    bag: Images, units: npt.NDArray[np.int64], control: Bools, generated: Images, rate: float
+) -> tuple[Pairs, Pairs]:
+    """Pairs by the whitened cosine of the matched filter, and by plain distance.
+
+    The distance is that of `calibrated_distance` with contrast made equal: an ordinary image is
+    near to everything, so each is measured by its distance to the other reals.
+
+    Parameters
+    ----------
+    bag, units : [n, s, s] and [n]
+        The reals of an audit and their groups.
+    control : [n]
+        Those that calibrate, at least one.
+    generated : [m, s, s]
+    rate : float
+        Share of controls whose best pair may lie above the line, at most.
+    """
+    cosines, at = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(bag, NEIGHBOURS)
+    plain = NearestDistance(space="contrast", size=SIZE).fit(generated)
+    distances, near = plain.nearest(bag, NEIGHBOURS)
+    usual = nearest_outside_group(plain.embed_.transform(bag), units, USUAL).mean(axis=1)
+    ratios = np.log(usual + FLOOR)[:, None] - np.log(FLOOR - distances)
+    return (
+        _pairs("whitened cosine", cosines, at, control, rate),
+        _pairs("distance", ratios, near, control, rate),
+    )
+
+
+def _pairs(name: str, values: Floats, rows: Ints, control: Bools, rate: float) -> Pairs:
+    best = np.sort(values[control, 0])[::-1]
+    k = int(np.floor(rate * (len(best) + 1) + 1e-9))
+    spread = float(best.std())
+    line, highest = float(best[max(k, 1) - 1]), float(best[0])
+    return Pairs(name, values, rows, line, highest, spread if spread > 0 else 1.0)

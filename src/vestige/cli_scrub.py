@@ -1,0 +1,90 @@
+"""`vestige scrub`."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vestige.choices import InputError
+from vestige.gate import called_used
+from vestige.terminal import output, progress_bars
+
+Folder = Annotated[Path | None, typer.Option(metavar="DIR")]
+
+
+def scrub(
+    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
+    generated: Annotated[Path, typer.Option(metavar="DIR", help="The folders that were audited.")],
+    out: Annotated[Path, typer.Option(metavar="KEEP.txt", help="Ids that may stay, one a line.")],
+    used: Folder = None,
+    unused: Folder = None,
+    query: Folder = None,
+    reference: Folder = None,
+    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="As in the audit.")] = None,
+    group_regex: Annotated[str | None, typer.Option(metavar="RE", help="As in the audit.")] = None,
+    max_share: Annotated[
+        float, typer.Option(help="Largest share of the generated set to withhold.")
+    ] = 0.5,
+    engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep decoded images between runs here.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> int:
+    """Withhold generated images until an audit of the rest finds nothing; exit code as --gate."""
+    from vestige.scrub import scrub as run_scrub
+    from vestige.scrub import withheld_path
+
+    for file in (out, withheld_path(out)):
+        if file.is_dir():
+            raise InputError(f"cannot write {file}: it is a folder. Name a file, such as keep.txt.")
+    with output(out.parent), progress_bars(quiet) as progress:
+        found = run_scrub(
+            result,
+            generated,
+            used,
+            unused,
+            query,
+            reference,
+            groups=groups,
+            group_regex=group_regex,
+            max_share=max_share,
+            engine=engine,
+            cache=cache,
+            progress=progress,
+        )
+        beside = found.save(out)
+    test = found.remainder.set_test
+    if as_json:
+        answer: dict[str, Any] = {
+            "outcome": asdict(found.outcome),
+            "keep": list(found.keep),
+            "withheld": [asdict(image) for image in found.withheld],
+            "unreadable": found.unreadable,
+            "called_used": {"before": called_used(found.before),
+                            "after": called_used(found.remainder)},
+            "verdict": asdict(found.remainder.verdict),
+            "auc": asdict(test.auc) if test else None,
+            "files": [str(out), str(beside)],
+        }  # fmt: skip
+        print(json.dumps(answer, indent=1))
+    elif not quiet:
+        reasons = Counter(image.by for image in found.withheld)
+        told = ", ".join(f"{n} by {by}" for by, n in reasons.most_common())
+        print(
+            f"{len(found.withheld)} of {len(found.withheld) + len(found.keep)} generated images "
+            f"withheld{f' ({told})' if told else ''}: {beside}. May stay: {out}"
+        )
+        if found.unreadable:
+            print(f"{found.unreadable} generated file(s) could not be read and are in neither.")
+        print(
+            f"Remainder: leak {found.remainder.verdict.leak}; {called_used(found.remainder)} of "
+            f"{len(found.remainder.findings)} images called used, {called_used(found.before)} "
+            f"before. {found.remainder.verdict.why}"
+        )
+        print(found.outcome)
+    return found.outcome.code
