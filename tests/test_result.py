@@ -17,9 +17,11 @@ from vestige.result import (
     Calibration,
     Control,
     DetectorTest,
+    Difference,
     Estimate,
     Evidence,
     Finding,
+    Likeness,
     Manifest,
     Problem,
     Question,
@@ -115,6 +117,18 @@ results = st.builds(
         )
     ),
     set_measures=few(st.builds(SetMeasure, text, st.none() | number, st.none() | share, text)),
+    conformity=few(
+        st.builds(
+            Likeness,
+            text,
+            text,
+            st.sampled_from(["as stored", "prepared"]),
+            st.none() | share,
+            st.booleans(),
+            few(text),
+            few(st.builds(Difference, text, text, text, share, st.none() | share, text)),
+        )
+    ),
 )
 EXAMPLE = AuditResult(
     question=Question("release", {"used": 1}, 1, "given", 0.05),
@@ -146,8 +160,19 @@ EXAMPLE = AuditResult(
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
     calibration=Calibration(("c",), ("h",), (0.1,)),
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
+    conformity=(
+        Likeness(
+            "used",
+            "unused",
+            "as stored",
+            0.5,
+            True,
+            ("mode",),
+            (Difference("mode", "L", "P", 1.0, 0.5, "why"),),
+        ),
+    ),
 )
-ADDED = {"set_measures"}
+ADDED = {"set_measures", "conformity"}
 """Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
@@ -250,14 +275,15 @@ def test_a_missing_or_unknown_key_is_refused(path: tuple[Any, ...]) -> None:
         AuditResult.from_json(json.dumps(raw))
 
 
-def test_a_file_without_set_measures_loads() -> None:
+@pytest.mark.parametrize("name", sorted(ADDED))
+def test_a_file_without_what_was_added_loads(name: str) -> None:
     """As earlier versions wrote it; valid by the schema of today as well."""
     raw = json.loads(EXAMPLE.to_json())
-    del raw["set_measures"]
+    del raw[name]
     checker.validate(raw)
     old = AuditResult.from_json(json.dumps(raw))
-    assert old.set_measures == ()
-    assert replace(old, set_measures=EXAMPLE.set_measures) == EXAMPLE
+    assert getattr(old, name) == ()
+    assert replace(old, **{name: getattr(EXAMPLE, name)}) == EXAMPLE
 
 
 DEEP = "[" * 5000 + "]" * 5000

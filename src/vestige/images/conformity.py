@@ -123,7 +123,7 @@ def _grey(counts: npt.NDArray[np.int64]) -> list[Floats]:
     last = bins - 1 - present[:, ::-1].argmax(axis=1)
     cumulative = counts.cumsum(axis=1)
     quantiles = [(cumulative < q * total).sum(axis=1) / (bins - 1) for q in (0.01, 0.5, 0.99)]
-    mean = counts @ grid / total
+    mean = (counts * grid).sum(axis=1) / total
     spread = np.sqrt((counts * (grid - mean[:, None]) ** 2).sum(axis=1) / total)
     share = _coarse(counts) / total
     entropy = -(share * np.log2(np.where(share > 0, share, 1))).sum(axis=1)
@@ -188,15 +188,18 @@ def _spectrum(signed: Levels, full: float) -> list[Floats]:
         return [np.zeros(n), np.zeros(n)]
     window, slope, band, high = _filters(side)
     down, across = height // side, width // side
-    tiles = signed[:, : down * side, : across * side].reshape(n, down, side, across, side)
-    greys = np.ascontiguousarray(tiles.swapaxes(2, 3), np.float32).reshape(n, -1, side, side)
-    greys -= greys.mean(axis=(2, 3), keepdims=True)
-    greys *= window / np.float32(full)
-    waves = rfft2(greys)  # SciPy's: six times as fast as NumPy's on small tiles
-    power = (waves.real**2 + waves.imag**2).mean(axis=1).reshape(n, -1).astype(np.float64)
-    total = power @ band
-    share = np.divide(power @ high, total, out=np.zeros(n), where=total > 1e-9)
-    return [np.log(power + 1e-9) @ slope, share]
+    found = np.zeros((2, n))
+    # image by image: in one call, rounding would depend on the company of an image
+    for k, image in enumerate(signed[:, : down * side, : across * side]):
+        tiles = image.reshape(down, side, across, side).swapaxes(1, 2)
+        greys = np.ascontiguousarray(tiles, np.float32).reshape(-1, side, side)
+        greys -= greys.mean(axis=(1, 2), keepdims=True)
+        greys *= window / np.float32(full)
+        waves = rfft2(greys)  # SciPy's: six times as fast as NumPy's on small tiles
+        power = (waves.real**2 + waves.imag**2).mean(axis=0).ravel().astype(np.float64)
+        total = power @ band
+        found[:, k] = np.log(power + 1e-9) @ slope, power @ high / total if total > 1e-9 else 0
+    return list(found)
 
 
 @lru_cache
