@@ -18,9 +18,11 @@ from vestige.result import (
     Control,
     CurvePoint,
     DetectorTest,
+    Difference,
     Estimate,
     Evidence,
     Finding,
+    Likeness,
     Manifest,
     Needed,
     PatientFinding,
@@ -136,6 +138,18 @@ results = st.builds(
             st.none() | share,
             st.sampled_from(["used", "no evidence", "uncalibrated"]),
             relations,
+        ),
+    ),
+    conformity=few(
+        st.builds(
+            Likeness,
+            text,
+            text,
+            st.sampled_from(["as stored", "prepared"]),
+            st.none() | share,
+            st.booleans(),
+            few(text),
+            few(st.builds(Difference, text, text, text, share, st.none() | share, text)),
         )
     ),
 )
@@ -173,8 +187,19 @@ EXAMPLE = AuditResult(
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
     release_curve=ReleaseCurve(0.6, (CurvePoint(9, Estimate(0.5, 0.4, 0.6, 9), 0.5),), None),
     patients=(PatientFinding("g", 1, 1, 0.01, 0.02, "used", "unrelated"),),
+    conformity=(
+        Likeness(
+            "used",
+            "unused",
+            "as stored",
+            0.5,
+            True,
+            ("mode",),
+            (Difference("mode", "L", "P", 1.0, 0.5, "why"),),
+        ),
+    ),
 )
-ADDED = {"set_measures", "patients", "relation", "needed", "release_curve"}
+ADDED = {"set_measures", "patients", "relation", "needed", "release_curve", "conformity"}
 """Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
@@ -290,7 +315,7 @@ def test_a_file_of_an_earlier_version_loads() -> None:
     old = AuditResult.from_json(json.dumps(raw))
     assert old.set_test is not None and old.set_test.needed == ()
     assert old.release_curve is None
-    assert old.set_measures == old.patients == ()
+    assert old.set_measures == old.patients == old.conformity == ()
     assert old.findings[0].relation == ""
     assert replace(old.findings[0], relation="unrelated") == EXAMPLE.findings[0]
 

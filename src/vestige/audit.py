@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
 from vestige.controls import Comparison, run_controls
+from vestige.controls.conformity import compare_sets, mismatch_problems, suspects_and_controls
 from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
@@ -26,6 +28,7 @@ from vestige.engine import open_executor
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, natural_key, peek_size
+from vestige.images.preparation import find_preparation
 from vestige.images.reading import read_images
 from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement, check_rate, decide, judge, test_set
@@ -40,6 +43,7 @@ from vestige.result import (
     Control,
     Evidence,
     Finding,
+    Likeness,
     PatientFinding,
     Question,
     SetMeasure,
@@ -74,6 +78,7 @@ def audit(
     release_curve: bool = False,
     limit_auc: float = 0.6,
     window: tuple[float, float] | None = None,
+    conform: bool = False,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -113,6 +118,9 @@ def audit(
         largest whose AUC stays below the limit (release mode; costs several scorings).
     window : (centre, width), optional
         For DICOM and NIfTI; else from the file.
+    conform : bool
+        Prepare all sets alike before anything is scored (`vestige.images.preparation`), to wash
+        out traces of unlike preparation; the control "conformity" then judges what remains.
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images between runs; a killed audit goes on from there.
@@ -153,6 +161,9 @@ def audit(
     problems = [problem for images in sets.values() for problem in images.problems]
     problems += check_roles(sets, mode)
     check_models(trained, sets)
+    preparation = find_preparation(sets) if conform else None
+    if preparation is not None:
+        sets = {role: preparation.apply(images) for role, images in sets.items()}
 
     # 2. patients (or near-duplicate clusters): the unit of everything that follows
     with clock.stage("group"):
@@ -174,7 +185,10 @@ def audit(
 
     # 5. experiments with a known answer, which can veto
     with clock.stage("controls"):
-        controls = _control(bag, suspects, test, seed)
+        likeness = compare_sets(sets, grouping.labels, bag, suspects, mode, conform, seed)
+        problems += mismatch_problems(likeness, mode)
+        alike = suspects_and_controls(likeness, mode)
+        controls = _control(bag, suspects, test, alike, seed)
     verdict = decide(test, controls, bag, mode, false_alarm_rate)
 
     # 6. published measures of the whole set, for information: no verdict rests on them
@@ -215,6 +229,7 @@ def audit(
         "patient_score": patient_score,
         "working_size": int(bag.images.shape[1]),
         "window": list(window) if window else None,
+        "conform": asdict(preparation) if preparation else None,
         "engine": engine,
     }
     weights = weights_digests(plan[: len(plan) - len(trained)])
@@ -242,6 +257,7 @@ def audit(
         set_measures=measures,
         patients=patients,
         release_curve=curve,
+        conformity=likeness,
         thumbnails=thumbnails,
     )
 
@@ -297,11 +313,14 @@ def _score(
     )  # fmt: skip
 
 
-def _control(bag: Bag, suspects: Bools, test: SetTest | None, seed: int) -> tuple[Control, ...]:
+def _control(
+    bag: Bag, suspects: Bools, test: SetTest | None, alike: Likeness | None, seed: int
+) -> tuple[Control, ...]:
     if test is None:
         return ()
     rows = suspects | bag.control
-    return run_controls(Comparison(bag.images[rows], suspects[rows], bag.units[rows], seed))
+    sides = bag.images[rows], suspects[rows], bag.units[rows]
+    return run_controls(Comparison(*sides, seed, alike))
 
 
 def _measure(

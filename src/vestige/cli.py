@@ -100,6 +100,9 @@ def audit_command(
     window: Annotated[
         str | None, typer.Option(metavar="C,W", help="DICOM/NIfTI window, centre and width.")
     ] = None,
+    conform: Annotated[
+        bool, typer.Option("--conform", help="One common preparation for all sets first.")
+    ] = False,
     engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep decoded images between runs here.")
@@ -144,6 +147,7 @@ def audit_command(
             release_curve=curve,
             limit_auc=limit_auc,
             window=None if window is None else parse_window(window),
+            conform=conform,
             engine=engine,
             cache=cache,
             seed=seed,

@@ -207,6 +207,7 @@ def decide(
         )
         return Verdict("undecided", "uncalibrated", why)
     failed = [control for control in controls if not control.passed]
+    failed.sort(key=lambda control: control.name != "conformity")  # it names what differs
     if failed:
         return Verdict(
             "undecided",

@@ -176,6 +176,44 @@ class ReleaseCurve:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """One statistic of how images were prepared, in two sets.
+
+    first, second : median of each set, or its most frequent word
+    distance : Kolmogorov-Smirnov, 0..1, each group counting once
+    p_adjusted : pays for having looked at all statistics (max-T); None where a difference is
+        expected
+    cause : what such a difference usually comes from
+    """
+
+    statistic: str
+    first: str
+    second: str
+    distance: float
+    p_adjusted: float | None
+    cause: str
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Were two sets prepared alike?
+
+    first, second : their roles
+    p_value : None for generated against real images, which will differ
+    separated_by : fields of which the two share no value
+    differences : the most different statistics
+    """
+
+    first: str
+    second: str
+    stage: Literal["as stored", "prepared"]
+    p_value: float | None
+    passed: bool
+    separated_by: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """`leak` found / not found / undecided, a reason word, and one sentence."""
 
@@ -246,6 +284,7 @@ class AuditResult:
     set_measures: tuple[SetMeasure, ...] = ()
     patients: tuple[PatientFinding, ...] = field(default=(), metadata=ADDED)
     release_curve: ReleaseCurve | None = field(default=None, metadata=ADDED)
+    conformity: tuple[Likeness, ...] = field(default=(), metadata=ADDED)
     thumbnails: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes by "real:<id>" or "generated:<id>", for the report only; never in JSON."""
 
@@ -273,7 +312,8 @@ class AuditResult:
                 f"result.json has schema {shown}, this version reads {SCHEMA_VERSION}. "
                 "Use the vestige version that wrote it."
             )
-        raw.setdefault("set_measures", [])  # files of earlier versions hold none
+        for name in ("set_measures", "conformity"):
+            raw.setdefault(name, [])  # files of earlier versions hold none
         result: AuditResult = decode(cls, raw, "result")
         _check(result)
         return result
@@ -394,14 +434,17 @@ def _check(result: AuditResult) -> None:
         shares += [("release_curve.limit", curve.limit)]
         for point in curve.points:
             shares += [("release_curve", v) for v in (*_ends(point.auc), point.p_value)]
+    for one in result.conformity:
+        told = [one.p_value, *(p for d in one.differences for p in (d.distance, d.p_adjusted))]
+        shares += [("conformity", p) for p in told if p is not None]
     if (test := result.set_test) is not None:
         shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
         shares += [("set_test", v) for v in _ends(test.auc)]
         shares += [("set_test.needed", need.auc) for need in test.needed]
         shares += [("set_test.tpr_at", v) for r in test.tpr_at for v in (*_ends(r), r.fpr)]
         for d in test.detectors:
-            told = (d.auc, d.p_value, d.p_adjusted, d.weight)
-            shares += [("set_test.detectors", v) for v in told]
+            four = (d.auc, d.p_value, d.p_adjusted, d.weight)
+            shares += [("set_test.detectors", v) for v in four]
     for where, share in shares:
         if not 0.0 <= share <= 1.0:
             raise InputError(f"result.{where} holds {share:g}, a share lies in 0..1.")

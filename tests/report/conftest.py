@@ -13,9 +13,11 @@ from vestige.result import (
     Control,
     CurvePoint,
     DetectorTest,
+    Difference,
     Estimate,
     Evidence,
     Finding,
+    Likeness,
     Manifest,
     Needed,
     PatientFinding,
@@ -136,6 +138,7 @@ def make_result(
         set_measures=_measures() if calibrated else (),
         patients=_patients(findings),
         release_curve=_curve() if calibrated and mode == "release" else None,
+        conformity=_conformity(role, leak) if calibrated else (),
         thumbnails=_thumbnails(findings) if thumbnails else {},
     )  # fmt: skip
 
@@ -179,6 +182,17 @@ def _measures() -> tuple[SetMeasure, ...]:
         SetMeasure("authenticity", None, None, "Not possible: all suspects are of one group."),
         SetMeasure("closest_share", 0.532, 0.211, "A share of .5 is no statement about privacy; "
                    "passing says nothing against membership inference (arXiv:2505.01524)."),
+    )  # fmt: skip
+
+
+def _conformity(role: str, leak: Leak) -> tuple[Likeness, ...]:
+    alike = leak != "undecided"
+    cause = "JPEG compression, of this file or of one it was made from"
+    trace = Difference("blockiness", "1.31", "1.02", 0.8, 0.4 if alike else 0.0001, cause)
+    return (
+        Likeness(role, "unused", "as stored", trace.p_adjusted, alike, (), (trace,)),
+        Likeness("generated", role, "as stored", None, True, ("size",),
+                 (Difference("height", "64", "256", 1.0, None, "images of another size"),)),
     )  # fmt: skip
 
 

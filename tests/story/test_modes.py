@@ -32,7 +32,7 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         assert result.verdict.leak == leak
         assert result.question.mode == "release"
         assert {f.role for f in result.findings} == {"used"}
-        assert [c.name for c in result.controls] == ["blind"]
+        assert [c.name for c in result.controls] == ["blind", "conformity"]
         assert not result.problems
         calls = sum(f.verdict == "used" for f in result.findings)
         # clean: 40 images at 5 %, P(more than 12) < 1e-6 were they independent
@@ -144,7 +144,7 @@ def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) 
     said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
     result = load(tmp_path / "o")
     assert (said.code, result.verdict.reason) == (4, "confounded")
-    assert [c.passed for c in result.controls] == [False]
+    assert [c.passed for c in result.controls] == [False, False]
     assert {f.verdict for f in result.findings} == {"uncalibrated"}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from vestige.choices import Choice
-from vestige.result import Control
+from vestige.result import Control, Likeness
 from vestige.types import Bools, Images
 
 
@@ -23,6 +23,8 @@ class Comparison:
     is_suspect: Bools
     groups: npt.NDArray[Any]
     seed: int
+    likeness: Likeness | None = None
+    """How the two compare as stored; None where only these images are known."""
 
 
 def _blind(comparison: Comparison) -> Control:
@@ -31,8 +33,15 @@ def _blind(comparison: Comparison) -> Control:
     return blind_control(comparison)
 
 
+def _conformity(comparison: Comparison) -> Control:
+    from vestige.controls.conformity import conformity_control
+
+    return conformity_control(comparison)
+
+
 CONTROLS: dict[str, Choice[Control]] = {
     "blind": Choice("must not separate suspects from controls without the generated set", _blind),
+    "conformity": Choice("suspects and controls must be prepared alike", _conformity),
 }
 
 

@@ -24,6 +24,9 @@ from vestige.images.shards import Shard, read_shard
 from vestige.result import Problem
 from vestige.version import __version__
 
+FORMAT = 2
+"""Of a kept shard; raised when a record gains a field (2: statistics as stored)."""
+
 
 def read_shard_cached(
     paths: Sequence[tuple[str, str | Path]], size: int, window: Window | None, folder: str
@@ -60,7 +63,7 @@ def read_shard_cached(
 
 
 def _key(paths: Sequence[tuple[str, str | Path]], size: int, window: Window | None) -> str:
-    digest = hashlib.sha256(repr((__version__, size, window)).encode())
+    digest = hashlib.sha256(repr((FORMAT, __version__, size, window)).encode())
     for identifier, path in paths:
         try:
             status = os.stat(path)

@@ -214,7 +214,14 @@ def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
         position = round(float(np.array(place, np.float64) @ normal), 4)
         # a series may hold a localiser in another plane, which has an order of its own
         series += "|" + ",".join(f"{v:.2f}" for v in normal)
-    return replace(frame, patient=_digest(patient), series=_digest(series), position=position)
+    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+    return replace(
+        frame,
+        patient=_digest(patient),
+        series=_digest(series),
+        position=position,
+        coding=f"DICOM {getattr(syntax, 'name', 'unknown')}",
+    )
 
 
 def _lookup(dataset: Any, k: int, group: str, name: str) -> Any:

@@ -72,6 +72,9 @@ class Frame:
         sha256 (hex) of the DICOM series, "" if there is none.
     position : float or None
         Millimetres along the slice normal.
+    coding : str
+        How the file packs its pixels, as far as it leaves a trace: "PNG", "JPEG" with a digest of
+        its quantisation tables, a DICOM transfer syntax; "" where nothing is known.
     """
 
     stored: Levels | Float32s
@@ -81,6 +84,7 @@ class Frame:
     patient: str = ""
     series: str = ""
     position: float | None = None
+    coding: str = ""
 
     @cached_property
     def pixels(self) -> Float32s:

@@ -34,6 +34,11 @@ class Record:
     patient: str = ""
     series: str = ""
     position: float | None = None
+    coding: str = ""
+    bytes_per_pixel: float = 0.0
+    """Of the file; 0 for an array."""
+    statistics: tuple[float, ...] = ()
+    """`vestige.images.conformity.STATISTICS` of the image as stored."""
 
 
 @dataclass(frozen=True, eq=False)

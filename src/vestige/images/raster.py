@@ -1,6 +1,8 @@
 """PNG, JPEG, BMP and WebP through Pillow, in every mode that Pillow can report."""
 
+import hashlib
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,10 +60,19 @@ def read_pillow(path: str | os.PathLike[str], formats: tuple[str, ...]) -> list[
 def _frame(image: Any) -> Frame:
     stored = str(image.tile[0][3]) if image.tile else ""  # gone once the image is loaded
     image.load()
-    frame = _grey(image, stored)
+    frame = replace(_grey(image, stored), coding=_coding(image))
     if any(holder in image.info for holder in _EXIF_HOLDERS):
         frame = oriented(frame, image.getexif().get(_ORIENTATION, 1))
     return frame
+
+
+def _coding(image: Any) -> str:
+    """Format; for JPEG a digest of the quantisation tables, which encoder and quality choose."""
+    tables = getattr(image, "quantization", None)
+    if not tables:
+        return str(image.format)
+    text = repr(sorted((k, list(table)) for k, table in tables.items()))
+    return f"{image.format} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _grey(image: Any, stored: str) -> Frame:

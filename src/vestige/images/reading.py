@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import read_shard_cached
-from vestige.images.frame import Unreadable, Window
+from vestige.images.conformity import stored_statistics
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.imageset import ImageSet, flag_problems, in_series_order
 from vestige.images.listing import Source, list_files, source_root
-from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
+from vestige.images.shards import Shard, read_shard, record_of, to_working_batch, with_statistics
 from vestige.result import Problem
 
 SHARD_FILES = 64
@@ -137,10 +138,15 @@ def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
         frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
-    records = tuple(record_of(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames))
+    bare = [record_of(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames)]
+    records = with_statistics(bare, [stored_statistics(_stored(frames))])
     pixels = to_working_batch([frame.stored for frame in frames], size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)
+
+
+def _stored(frames: Sequence[Frame]) -> npt.NDArray[Any]:
+    return np.stack([frame.stored for frame in frames])
 
 
 def _name(source: Source) -> str:

@@ -1,19 +1,21 @@
 """A shard: some files, read into images of the working size and their records."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.conformity import stored_statistics
 from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
 from vestige.result import Problem
-from vestige.types import Images
+from vestige.types import Floats, Images
 
 Stored: TypeAlias = npt.NDArray[Any]
 """An image [h, w] as its file stores it: uint8, uint16 or float32."""
@@ -56,6 +58,7 @@ def read_shard(
     pixels: list[Images] = []
     records: list[Record] = []
     problems: list[Problem] = []
+    statistics: list[Floats] = []
     waiting: list[Stored] = []
     for identifier, path in paths:
         try:
@@ -68,12 +71,21 @@ def read_shard(
             records.append(record_of(frame, identifier, str(path), k, len(frames)))
             if len(waiting) == BATCH or (waiting and not _alike(waiting[0], frame.stored)):
                 pixels.append(to_working_batch(waiting, size))
+                statistics.append(stored_statistics(np.stack(waiting)))
                 waiting = []
             waiting.append(frame.stored)
     if waiting:
         pixels.append(to_working_batch(waiting, size))
+        statistics.append(stored_statistics(np.stack(waiting)))
     joined = np.concatenate(pixels) if pixels else np.zeros((0, size, size), np.float32)
-    return Shard(joined, tuple(records), tuple(problems), len(paths))
+    measured = with_statistics(records, statistics)
+    return Shard(joined, measured, tuple(problems), len(paths))
+
+
+def with_statistics(records: Sequence[Record], parts: Sequence[Floats]) -> tuple[Record, ...]:
+    """Records with their rows of statistics, which come in parts."""
+    rows = [tuple(row) for part in parts for row in part.tolist()]
+    return tuple(replace(r, statistics=row) for r, row in zip(records, rows, strict=True))
 
 
 def to_working_batch(images: Sequence[Stored], size: int) -> Images:
@@ -95,6 +107,7 @@ def _alike(one: Stored, other: Stored) -> bool:
 def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> Record:
     """The record of frame k of `count` in one file."""
     height, width = frame.stored.shape
+    size = os.stat(path).st_size if path else 0
     return Record(
         id=identifier if count == 1 else f"{identifier}#{k}",
         path=path,
@@ -107,4 +120,6 @@ def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> R
         patient=frame.patient,
         series=frame.series,
         position=frame.position,
+        coding=frame.coding,
+        bytes_per_pixel=size / (count * height * width),
     )

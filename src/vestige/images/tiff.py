@@ -98,6 +98,7 @@ def _grey(page: Any, values: np.ndarray[Any, Any]) -> Frame:
             if not _has_alpha(page):
                 raise Unreadable(f"has {samples} channels without a colour meaning; save as grey")
             frame = over_black(frame, values[..., 1])
+    frame = replace(frame, coding=f"TIFF {page.compression.name}")
     tag = page.tags.get(_ORIENTATION)
     return oriented(frame, int(tag.value)) if tag is not None else frame
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-from vestige.result import AuditResult, Calibration, Evidence, Finding
+from vestige.result import AuditResult, Calibration, Evidence, Finding, Likeness
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
 _WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones",
@@ -60,6 +60,7 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
         controls=tuple(replace(c, vetoes=hide.text(c.vetoes)) for c in result.controls),
         set_measures=tuple(replace(m, says=hide.text(m.says)) for m in result.set_measures),
         patients=tuple(replace(p, patient=hide.name(p.patient)) for p in result.patients),
+        conformity=tuple(_likeness(one, hide) for one in result.conformity),
         verdict=replace(result.verdict, why=hide.text(result.verdict.why)),
         problems=tuple(
             replace(p, path=hide.path(p.path), what=hide.text(_QUOTED.sub(_REMOVED, p.what)))
@@ -131,6 +132,14 @@ def _finding(finding: Finding, hide: _Hider) -> Finding:
     )
 
 
+def _likeness(one: Likeness, hide: _Hider) -> Likeness:
+    """Aggregates stay; a word from the files (a mode, a coding) may hold anything."""
+    words = tuple(
+        replace(d, first=hide.text(d.first), second=hide.text(d.second)) for d in one.differences
+    )
+    return replace(one, differences=words)
+
+
 def _names(result: AuditResult) -> set[str]:
     """Every name in the result, with the folders, file names and stems it is made of."""
     whole = {p.path for p in result.problems}
@@ -144,6 +153,7 @@ def _names(result: AuditResult) -> set[str]:
     own = {name for f in result.findings for name in f.columns} | {c.name for c in result.controls}
     own |= {d.name for d in (result.set_test.detectors if result.set_test else ())}
     own |= {m.name for m in result.set_measures}
+    own |= {d.statistic for one in result.conformity for d in one.differences}
     # shorter pieces, plain numbers and vestige's own words would tear holes into sentences
     return {
         n for n in (whole | parts | stems) - own

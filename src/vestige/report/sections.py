@@ -289,6 +289,31 @@ def controls(result: AuditResult) -> Section | None:
     return Section("controls", "Controls", (note, Table(head, rows, numeric=(2, 3), short=(0, 1))))
 
 
+def conformity(result: AuditResult) -> Section | None:
+    """Statistics of how the images were prepared, set against set."""
+    if not result.conformity:
+        return None
+    rows = []
+    for one in result.conformity:
+        pair = f"{one.first} / {one.second}"
+        for k, d in enumerate(one.differences):
+            outcome = "expected" if one.p_value is None else ("alike" if one.passed else "DIFFER")
+            found = "" if one.p_value is None or one.passed else "caution"
+            p = words.p_text(d.p_adjusted)
+            cells = (pair, one.stage, outcome) if k == 0 else ("", "", "")
+            told = (d.statistic, d.first, d.second, f"{d.distance:.2f}", p, d.cause)
+            rows.append(Row((*cells, *told), found))  # type: ignore[arg-type]
+    blocks: list[Block] = [Text(words.CONFORMITY)]
+    for one in result.conformity:
+        if one.separated_by:
+            named = " and ".join(one.separated_by)
+            text = f"{one.first.capitalize()} and {one.second} ({one.stage}): {named} alone tell "
+            blocks.append(Text(text + "every image of one from every image of the other.", "box"))
+    head = ("Sets", "Stage", "Outcome", "Statistic", "First", "Second", "KS", "adjusted p", "Cause")
+    table = Table(head, tuple(rows), numeric=(4, 5, 6, 7), short=(2,), whole=(0, 1, 3, 8))
+    return Section("conformity", "Were the sets prepared alike?", (*blocks, table))
+
+
 def problems(result: AuditResult) -> Section | None:
     """Everything that went wrong on the way; said even when nothing did."""
     shown = sorted(result.problems, key=lambda p: p.severity)[:MOST_PROBLEMS]
@@ -319,6 +344,7 @@ SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
     detectors,
     measures,
     controls,
+    conformity,
     problems,
     pairs,
     patients,

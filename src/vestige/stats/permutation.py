@@ -174,7 +174,7 @@ def permutation_test_refit(
     exact = relabellings <= n_permutations + 1
     observed = _finite(statistic(status[index]))
     at_least, tried = 0, 0
-    for rows in _relabel(status, n_permutations, seed, exact):
+    for rows in relabel(status, n_permutations, seed, exact):
         values = np.array([_finite(statistic(row[index])) for row in rows])
         at_least += int((values >= observed - _slack(observed)).sum())
         tried += len(rows)
@@ -206,7 +206,7 @@ def _max_t(
     reached_by_max = np.zeros(columns.shape[1])
     tried = 0
     line = observed - 1e-9  # equal statistics must not differ by rounding
-    for rows in _relabel(status, n_permutations, seed, exact):
+    for rows in relabel(status, n_permutations, seed, exact):
         drawn = rows.astype(np.float64) @ standard
         reached += (drawn >= line).sum(axis=0)
         # largest over this column and all that stood lower
@@ -238,7 +238,7 @@ def group_labels(is_suspect: Bools, groups: Labels | None) -> tuple[Bools, Ints]
     return status, index
 
 
-def _relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Iterator[Bools]:
+def relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Iterator[Bools]:
     """Chunks of relabellings [b, groups], each with as many suspects as there are."""
     n_groups, n_suspect = status.size, int(status.sum())
     if exact:
