@@ -26,6 +26,7 @@ from vestige.result import (
     Role,
     SetMeasure,
     SetTest,
+    Tried,
     Verdict,
 )
 
@@ -135,6 +136,7 @@ def make_result(
         ),
         set_measures=_measures() if calibrated else (),
         patients=_patients(findings),
+        tried=Tried(2, 3, 14, 0.0003 if leak == "found" else 0.79, 0.2),
         release_curve=_curve() if calibrated and mode == "release" else None,
         thumbnails=_thumbnails(findings) if thumbnails else {},
     )  # fmt: skip
