@@ -93,7 +93,7 @@ def test_looking_at_five_parts_costs_nothing() -> None:
     """Every part leaks just the limit, independently: any is named in 2.5 % of worlds.
 
     1,000 worlds (and .2 % for the interval's own error): more than 4.8 % is false with probability
-    < 1e-4. Taking any part below the limit, the naive reading, names one in 11 %.
+    < 1e-4. Taking any part below the limit, the naive reading, names one in 10 %.
     """
     named = naive = 0
     shift = 0.3583  # AUC .6

@@ -33,6 +33,7 @@ from vestige.result import (
     SetMeasure,
     SetTest,
     Share,
+    Tried,
     Verdict,
     schema,
     strongest_first,
@@ -124,6 +125,8 @@ results = st.builds(
         )
     ),
     set_measures=few(st.builds(SetMeasure, text, st.none() | number, st.none() | share, text)),
+    tried=st.none()
+    | st.builds(Tried, st.none() | count, count, count, st.none() | share, st.none() | share),
     release_curve=st.none()
     | st.builds(
         ReleaseCurve, share, few(st.builds(CurvePoint, count, estimates, share)), st.none() | count
@@ -185,6 +188,7 @@ EXAMPLE = AuditResult(
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
     calibration=Calibration(("c",), ("h",), (0.1,)),
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
+    tried=Tried(1, 2, 3, 0.02, 0.3),
     release_curve=ReleaseCurve(0.6, (CurvePoint(9, Estimate(0.5, 0.4, 0.6, 9), 0.5),), None),
     patients=(PatientFinding("g", 1, 1, 0.01, 0.02, "used", "unrelated"),),
     conformity=(
@@ -199,7 +203,9 @@ EXAMPLE = AuditResult(
         ),
     ),
 )
-ADDED = {"set_measures", "patients", "relation", "needed", "release_curve", "conformity"}
+ADDED = {
+    *("set_measures", "patients", "relation", "needed", "release_curve", "conformity", "tried"),
+}
 """Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
@@ -316,6 +322,8 @@ def test_a_file_of_an_earlier_version_loads() -> None:
     assert old.set_test is not None and old.set_test.needed == ()
     assert old.release_curve is None
     assert old.set_measures == old.patients == old.conformity == ()
+    assert old.release_curve is None and old.tried is None
+    assert old.set_measures == old.patients == ()
     assert old.findings[0].relation == ""
     assert replace(old.findings[0], relation="unrelated") == EXAMPLE.findings[0]
 

@@ -52,7 +52,9 @@ from vestige.result import (
     strongest_first,
 )
 from vestige.stats.patients import Rule, check_rule
+from vestige.tried import Run, contents, digest, record_run
 from vestige.types import Bools, Detector, Floats, Progress, quiet
+from vestige.version import __version__
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 EVIDENCE = 3
@@ -123,7 +125,8 @@ def audit(
         out traces of unlike preparation; the control "conformity" then judges what remains.
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
-        Keeps decoded images between runs; a killed audit goes on from there.
+        Keeps decoded images between runs; a killed audit goes on from there. Also notes each run,
+        so that p-values pay for asking the same question several times (`vestige.tried`).
     seed : int
         Of permutations and bootstraps. Same seed, same input: same findings.csv.
     progress : callable, optional
@@ -189,7 +192,15 @@ def audit(
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
         controls = _control(bag, suspects, test, alike, seed)
-    verdict = decide(test, controls, bag, mode, false_alarm_rate)
+    vetoed = any(not control.passed for control in controls)
+
+    # how often was this asked before? By the cache, which notes this run
+    weights = weights_digests(plan[: len(plan) - len(trained)])
+    weights |= {model.column.name: model.sha256 for model in trained}
+    run = _run(plan, weights, sets, bag, mode, test, vetoed, conform, seed)
+    tried, notes = record_run(run, test.p_value if test else None, cache)
+    problems += notes
+    verdict = decide(test, controls, bag, mode, false_alarm_rate, tried)
 
     # 6. published measures of the whole set, for information: no verdict rests on them
     with clock.stage("measures"):
@@ -197,7 +208,6 @@ def audit(
 
     # 7. what is said of each image, and the pictures behind it
     with clock.stage("evidence"):
-        vetoed = any(not control.passed for control in controls)
         near = _evidence(fitted, bag, sets)
         findings = _findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = _gallery(findings, sets, mode)
@@ -232,8 +242,6 @@ def audit(
         "conform": asdict(preparation) if preparation else None,
         "engine": engine,
     }
-    weights = weights_digests(plan[: len(plan) - len(trained)])
-    weights |= {model.column.name: model.sha256 for model in trained}
     hashes = {role: images.inputs_sha256 for role, images in sets.items()}
     return AuditResult(
         question=Question(
@@ -258,8 +266,38 @@ def audit(
         patients=patients,
         release_curve=curve,
         conformity=likeness,
+        tried=tried,
         thumbnails=thumbnails,
     )
+
+
+def _run(
+    plan: Sequence[Column],
+    weights: Mapping[str, str],
+    sets: Mapping[str, ImageSet],
+    bag: Bag,
+    mode: Mode,
+    test: SetTest | None,
+    vetoed: bool,
+    conform: bool,
+    seed: int,
+) -> Run:
+    """What the cache notes: the question, and whatever else can move its p-value."""
+    pixels = contents({role: images.sha256 for role, images in sets.items()})
+    asked = [mode, pixels.pop("generated"), pixels.pop(JUDGED[mode])]
+    columns = [[c.name, c.detector, dict(c.options), c.weight] for c in plan]
+    moved = [
+        __version__,
+        columns,
+        weights,
+        pixels,
+        bag.units.tolist(),
+        bag.images.shape[1],
+        conform,
+    ]
+    p_value = None if test is None or vetoed else test.p_value
+    names = tuple(column.name for column in plan)
+    return Run(digest(asked), digest(moved), seed, names, p_value)
 
 
 def _read(

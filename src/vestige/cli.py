@@ -105,7 +105,8 @@ def audit_command(
     ] = False,
     engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
     cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep decoded images between runs here.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep decoded images, and which runs were made."),
     ] = None,
     seed: Seed = 0,
     gate: Annotated[

@@ -7,7 +7,7 @@ import numpy as np
 
 from vestige.bag import Bag, Mode
 from vestige.detectors.columns import Column
-from vestige.result import Control, DetectorTest, Estimate, SetTest, Verdict
+from vestige.result import Control, DetectorTest, Estimate, SetTest, Tried, Verdict
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
 from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.folds import auc_in_folds
@@ -196,8 +196,13 @@ def decide(
     bag: Bag,
     mode: Mode,
     false_alarm_rate: float,
+    tried: Tried | None = None,
 ) -> Verdict:
-    """The verdict for the set; a failed control can only weaken it."""
+    """The verdict for the set; a failed control can only weaken it.
+
+    Where the cache knows of other runs, "found" needs the corrected p-value. "Not found" needs that
+    no run showed anything: a leak must not be asked away.
+    """
     suspects = "training images" if mode == "release" else "query images"
     if test is None:
         why = (
@@ -216,12 +221,28 @@ def decide(
             f"{failed[0].vetoes}.",
         )
     interval = f"AUC {test.auc.value:.2f} [{test.auc.low:.2f}, {test.auc.high:.2f}]"
-    if test.p_value <= false_alarm_rate:
+    seen = [test.p_value]
+    if tried is not None and tried.p_adjusted is not None and tried.runs_before:
+        seen.append(tried.p_adjusted)
+        interval += f", p corrected for {tried.runs_before + 1} runs {tried.p_adjusted:.2g}"
+    if max(seen) <= false_alarm_rate:
         return Verdict(
             "found",
             "found",
             f"The generated images are closer to the {suspects} than to unused images of the same "
             f"source ({interval}, p = {test.p_value:.2g}).",
+        )
+    before = tried.smallest_before if tried is not None else None
+    if min(1.0 if before is None else before, test.p_value) <= false_alarm_rate:
+        if test.p_value <= false_alarm_rate:
+            why = "the p-value does not pass the asked rate once it pays for all runs"
+        else:
+            why = f"another run on the same images had p = {before:.2g}"
+        return Verdict(
+            "undecided",
+            "repeated runs",
+            f"These images were audited with other options or seeds too ({interval}, p = "
+            f"{test.p_value:.2g}), and {why}. Decide beforehand which run counts.",
         )
     if test.minimum_detectable_auc > 0.9:
         return Verdict(

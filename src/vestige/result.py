@@ -214,12 +214,36 @@ class Likeness:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """How often the same question (generated and judged images) was asked, by the cache.
+
+    runs_before : other runs, with other options or another seed; None: unknown, as no cache was
+        given
+    option_sets, columns : different ones over all runs, this one included
+    p_adjusted : p of the set test, corrected for all runs: 1 - (1 - p)^runs; None: unknown
+    smallest_before : the smallest p of the other runs in which no control failed
+    """
+
+    runs_before: int | None
+    option_sets: int
+    columns: int
+    p_adjusted: float | None
+    smallest_before: float | None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """`leak` found / not found / undecided, a reason word, and one sentence."""
 
     leak: Literal["found", "not found", "undecided"]
     reason: Literal[
-        "found", "nothing found", "confounded", "insensitive", "uncalibrated", "underpowered"
+        "found",
+        "nothing found",
+        "confounded",
+        "insensitive",
+        "uncalibrated",
+        "underpowered",
+        "repeated runs",
     ]
     why: str
 
@@ -285,6 +309,7 @@ class AuditResult:
     patients: tuple[PatientFinding, ...] = field(default=(), metadata=ADDED)
     release_curve: ReleaseCurve | None = field(default=None, metadata=ADDED)
     conformity: tuple[Likeness, ...] = field(default=(), metadata=ADDED)
+    tried: Tried | None = field(default=None, metadata=ADDED)
     thumbnails: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes by "real:<id>" or "generated:<id>", for the report only; never in JSON."""
 
@@ -430,6 +455,9 @@ def _check(result: AuditResult) -> None:
         shares += [("controls", p) for p in (c.p_value,) if p is not None]
         shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
     shares += [("set_measures", m.p_value) for m in result.set_measures if m.p_value is not None]
+    if (tried := result.tried) is not None:
+        asked = (tried.p_adjusted, tried.smallest_before)
+        shares += [("tried", p) for p in asked if p is not None]
     if (curve := result.release_curve) is not None:
         shares += [("release_curve.limit", curve.limit)]
         for point in curve.points:

@@ -28,6 +28,7 @@ from vestige.result import (
     Role,
     SetMeasure,
     SetTest,
+    Tried,
     Verdict,
 )
 
@@ -137,6 +138,7 @@ def make_result(
         ),
         set_measures=_measures() if calibrated else (),
         patients=_patients(findings),
+        tried=Tried(2, 3, 14, 0.0003 if leak == "found" else 0.79, 0.2),
         release_curve=_curve() if calibrated and mode == "release" else None,
         conformity=_conformity(role, leak) if calibrated else (),
         thumbnails=_thumbnails(findings) if thumbnails else {},

@@ -266,3 +266,18 @@ def test_json_quiet_and_plain_output(leaking: Path, tmp_path: Path, capsys: Any)
     gate = call(capsys, "audit", *release(leaking), "--quiet", "--gate", "--out", tmp_path / "b")
     assert (gate.code, gate.out, gate.err) == (3, "", "")  # again into the same folder
     load(tmp_path / "b")
+
+
+def test_the_gate_goes_by_the_corrected_p_value(
+    leaking: Path, clean: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """A leak that one run found is not asked away by another: undecided, never "not found"."""
+    cache = tmp_path / "c"
+    asked = [*release(leaking), "--gate", "--quiet", "--cache", cache]
+    assert call(capsys, "audit", *asked, "--out", tmp_path / "a").code == 3
+    blind = ["--detector", "texture_wasserstein", "--false-alarm-rate", "0.03"]
+    said = call(capsys, "audit", *asked, *blind, "--out", tmp_path / "b")
+    result = load(tmp_path / "b")
+    assert result.tried is not None and result.tried.runs_before == 1
+    assert (said.code, result.verdict.reason) in ((4, "repeated runs"), (3, "found"))
+    assert result.verdict.leak != "not found"

@@ -34,10 +34,13 @@ def summary(result: AuditResult) -> Section | None:
     blocks: list[Block] = []
     if test is not None:
         interval = f"95 % interval {words.interval(test.auc.low, test.auc.high)}"
-        unseen = test.minimum_detectable_auc
+        unseen, whole = test.minimum_detectable_auc, "whole set"
+        if result.tried is not None and result.tried.runs_before:
+            corrected = words.p_text(result.tried.p_adjusted)
+            whole += f"; {corrected} corrected for {result.tried.runs_before + 1} runs"
         facts = [
             Fact("AUC", f"{test.auc.value:.2f}", interval, words.auc_meaning(test)),
-            Fact("p-value", words.p_text(test.p_value), "whole set", words.p_meaning(test.p_value)),
+            Fact("p-value", words.p_text(test.p_value), whole, words.p_meaning(test.p_value)),
             Fact(
                 "Smallest visible AUC", f"{unseen:.2f}", "80 % power", words.power_meaning(unseen)
             ),
@@ -97,6 +100,8 @@ def whole_set(result: AuditResult) -> Section | None:
         )
         caption = "Grey: effects that an audit with this many images would miss too often."
         blocks.append(Charts((Chart(charts.auc_line(test), label, caption, wide=True),)))
+        if result.tried is not None:
+            blocks.append(Text(words.tried_meaning(result.tried)))
         if needed := words.needed_meaning(test):
             blocks.append(Text(needed))
     if not result.calibration.scores:

@@ -1,7 +1,7 @@
 """The sentences of the report: for a data-protection officer (release) or an examiner."""
 
 from vestige.report.blocks import Banner
-from vestige.result import AuditResult, ReleaseCurve, SetTest
+from vestige.result import AuditResult, ReleaseCurve, SetTest, Tried
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 
@@ -76,6 +76,8 @@ CAUTIONS = {
     "p-values below speak about training.",
     "insensitive": "Planted copies were not found again: the audit could have missed a leak, so "
     "the smallest visible AUC below does not hold.",
+    "repeated runs": "The same images were audited several times and the runs do not agree, or the "
+    "best of them is within the luck of so many.",
     "underpowered": "There are too few images for a negative answer to mean anything.",
 }
 
@@ -142,6 +144,24 @@ def needed_meaning(test: SetTest) -> str:
     return (
         f"Needed on each side{kind}, to notice an effect in four of five audits – {parts}. "
         "Estimated from this audit."
+    )
+
+
+def tried_meaning(tried: Tried) -> str:
+    """How often the question was asked before, and what that does to the p-value."""
+    if tried.runs_before is None:
+        return (
+            "Earlier runs on the same images are unknown, since no cache folder was given: the "
+            "p-value is right for whoever asked once."
+        )
+    if tried.runs_before == 0:
+        return "No other run on the same images is known to the cache folder."
+    p = p_text(tried.p_adjusted)
+    return (
+        f"{plural(tried.runs_before, 'other run')} on the same images with other options or seeds "
+        f"({plural(tried.option_sets, 'set of options', 'sets of options')} and "
+        f"{plural(tried.columns, 'column')} in all): the p-value corrected for all of them is {p}. "
+        "The verdict goes by it."
     )
 
 
