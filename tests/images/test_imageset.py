@@ -295,3 +295,13 @@ class TestPeekSize:
 def test_an_impossible_window_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="window"):
         read_images(folder, role="used", window=(40.0, 0.0))
+
+
+def test_images_as_read_are_a_source() -> None:
+    images = read_images(np.zeros((3, 16, 16), np.uint8), role="used", size=16)
+    assert read_images(images, role="used", size=16) is images
+    assert peek_size([images]) == 16
+    with pytest.raises(InputError, match="read at 16 pixels, 8 are needed"):
+        read_images(images, role="used", size=8)
+    with pytest.raises(InputError, match="has no files"):
+        list_files(images)

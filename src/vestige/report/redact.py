@@ -2,7 +2,9 @@
 
 Every name becomes 12 hex digits of a keyed hash. The key is random and thrown away, so nobody can
 test guessed file names against the hashes, and two redacted reports cannot be joined; within one
-report the same name keeps the same hash.
+report the same name keeps the same hash. Nothing else depends on names: with other names the text
+is the same but for the hashes, and rows stand in the order of these, since the place of a row
+among its neighbours would tell its name to whoever lists the folder.
 """
 
 import re
@@ -11,26 +13,29 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-from vestige.result import AuditResult, Calibration, Evidence, Finding, Likeness
+from vestige.images.frame import FLAG_WARNINGS
+from vestige.report.own_words import OWN_WORDS
+from vestige.result import AuditResult, Calibration, Evidence, Finding, Likeness, Problem
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
 _WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones",
                  "patient_score")  # fmt: skip
 """Options whose texts are vestige's own words; any other text may be a path or a host."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
-_OWN_WORDS = frozenset(
-    {"generated", "query", "queries", "used", "unused", "reference", "real", "image", "images",
-     "group", "groups", "patient", "patients", "control", "controls", "detector", "detectors",
-     "finding", "findings", "synthetic", "training", "train", "set", "sets", "found", "file",
-     "files", "error", "warning", "problem", "problems", "score", "scores", "clustering",
-     "cluster", "clusters", "near"}
-)  # fmt: skip
 _PATH = re.compile(
     r"""(?:[A-Za-z]:)?[^\s'"(){}\[\]<>,;]*[/\\][^\s'"(){}\[\]<>,;]*"""  # has a slash
     r"""|[\w-]+\.[A-Za-z][A-Za-z0-9]{1,7}\b(?:\#\d+)?"""  # or ends like a file
 )
-_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|“[^”]*”|`[^`]*`|‘[^’]*’""")
 _REMOVED = "[removed]"
+_SPECIFIC = re.compile(r"""[:;]\s|\s\(|e\.g\.|['"“‘`/\\]""")
+"""Where a problem begins to speak of one file: a name, a tag, the words of a decoder."""
+_GROUPS_FROM = (
+    (re.compile(r"the CSV file .*", re.DOTALL), "a CSV file"),
+    (re.compile(r"the regular expression .*", re.DOTALL), "a regular expression on the ids"),
+    (re.compile(r"DICOM patient ids"), "DICOM patient ids"),
+    (re.compile(r"near-duplicate clustering \(no patient ids were given\)"), ""),
+)
+_COUNTS = re.compile(r"(.*): (\d+ images in \d+ groups)", re.DOTALL)
 
 
 def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
@@ -55,16 +60,20 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
     options = {k: _plain_option(k, v) for k, v in made.options.items() if _IDENTIFIER.fullmatch(k)}
     return replace(
         result,
-        question=replace(result.question, groups_from=hide.text(result.question.groups_from)),
-        findings=tuple(_finding(f, hide) for f in result.findings),
+        question=replace(result.question, groups_from=_groups_from(result.question.groups_from)),
+        findings=tuple(sorted((_finding(f, hide) for f in result.findings), key=lambda f: f.id)),
         controls=tuple(replace(c, vetoes=hide.text(c.vetoes)) for c in result.controls),
         set_measures=tuple(replace(m, says=hide.text(m.says)) for m in result.set_measures),
-        patients=tuple(replace(p, patient=hide.name(p.patient)) for p in result.patients),
+        patients=tuple(
+            sorted(
+                (replace(p, patient=hide.name(p.patient)) for p in result.patients),
+                key=lambda p: p.patient,
+            )
+        ),
         conformity=tuple(_likeness(one, hide) for one in result.conformity),
         verdict=replace(result.verdict, why=hide.text(result.verdict.why)),
         problems=tuple(
-            replace(p, path=hide.path(p.path), what=hide.text(_QUOTED.sub(_REMOVED, p.what)))
-            for p in result.problems
+            sorted((_problem(p, hide) for p in result.problems), key=lambda p: (p.what, p.path))
         ),
         manifest=replace(
             made,
@@ -75,11 +84,7 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
             },
             weights_sha256={hide.name(k): v for k, v in made.weights_sha256.items()},
         ),
-        calibration=Calibration(
-            tuple(map(hide.name, result.calibration.ids)),
-            tuple(map(hide.name, result.calibration.groups)),
-            result.calibration.scores,
-        ),
+        calibration=_calibration(result.calibration, hide),
         thumbnails={},
     )
 
@@ -140,6 +145,44 @@ def _likeness(one: Likeness, hide: _Hider) -> Likeness:
     return replace(one, differences=words)
 
 
+def _calibration(known: Calibration, hide: _Hider) -> Calibration:
+    names = (map(hide.name, known.ids), map(hide.name, known.groups))
+    rows = sorted(zip(*names, known.scores, strict=True))
+    return Calibration(
+        tuple(row[0] for row in rows), tuple(row[1] for row in rows), tuple(row[2] for row in rows)
+    )
+
+
+def _problem(problem: Problem, hide: _Hider) -> Problem:
+    """The kind of problem, without what is said of one file."""
+    told, _, flag = problem.what.partition(" images: ")
+    if not (flag in FLAG_WARNINGS.values() and re.fullmatch(r"\d+ of \d+", told)):
+        specific = _SPECIFIC.search(problem.what)
+        if specific is not None:
+            told = problem.what[: specific.start()].rstrip(" ,")
+            told = re.sub(r"(^|\s)\S+$", "", told) if specific[0] in "/\\" else told
+            told = f"{hide.text(told)} {_REMOVED}".lstrip()
+            return replace(problem, path=hide.path(problem.path), what=told)
+    return replace(problem, path=hide.path(problem.path), what=hide.text(problem.what))
+
+
+def _groups_from(sentence: str) -> str:
+    """Where groups come from, without the name of the table or the expression."""
+    counted = _COUNTS.fullmatch(sentence)
+    source, counts = counted.groups() if counted else (sentence, "")
+    for pattern, plain in _GROUPS_FROM:
+        if pattern.fullmatch(source):
+            source = plain or source
+            return f"{source}: {counts}" if counts else source
+    return _REMOVED
+
+
+def _is_own(name: str) -> bool:
+    """Whether a name is made of vestige's own words, or of no letters (numbers in sentences)."""
+    words = [word.strip(".,:;()%") for word in name.lower().split()]
+    return not any(c.isalpha() for c in name) or all(word in OWN_WORDS for word in words)
+
+
 def _names(result: AuditResult) -> set[str]:
     """Every name in the result, with the folders, file names and stems it is made of."""
     whole = {p.path for p in result.problems}
@@ -155,10 +198,7 @@ def _names(result: AuditResult) -> set[str]:
     own |= {m.name for m in result.set_measures}
     own |= {d.statistic for one in result.conformity for d in one.differences}
     # shorter pieces, plain numbers and vestige's own words would tear holes into sentences
-    return {
-        n for n in (whole | parts | stems) - own
-        if len(n) >= 3 and not n.isdecimal() and n.lower() not in _OWN_WORDS
-    }  # fmt: skip
+    return {n for n in (whole | parts | stems) - own if len(n) >= 3 and not _is_own(n)}
 
 
 def _texts(value: Any) -> list[str]:
