@@ -105,7 +105,19 @@ def test_a_field_that_separates_perfectly_is_named_first(name: str, other: str) 
     assert found.differences[0].statistic == name
     assert found.differences[0].second == other
     assert found.p_value == 0.0001
-    assert what_differs(found).startswith(f"{name} alone tell")
+    assert what_differs(found).startswith(f"{name} alone tells")
+
+
+def test_facts_that_no_detector_sees_are_told_and_no_fault() -> None:
+    second = facts_of_pixels(levels(PHANTOMS[40:80]))
+    second = replace(second, words=words(40, mode="P", coding="TIFF NONE").words)
+    found = compare(words(40), second, None, ("used", "unused"))
+    assert found.separated_by == ("mode", "coding")
+    assert {d.statistic for d in found.differences[:2]} == {"mode", "coding"}
+    assert [d.p_adjusted for d in found.differences[:2]] == [0.0001, 0.0001]
+    assert found.passed
+    assert found.p_value is not None
+    assert found.p_value >= 0.01
 
 
 def test_another_size_is_named_first() -> None:

@@ -100,6 +100,7 @@ def test_numbers_verdicts_and_words_stay(make_result: Any) -> None:
     assert redact(plain).question == plain.question
     assert redact(plain).controls == plain.controls
     assert redact(plain).set_measures == plain.set_measures
+    assert redact(plain).conformity == plain.conformity
     jsonschema.validate(json.loads(hidden.to_json()), schema())
     assert AuditResult.from_json(hidden.to_json()) == hidden
 
@@ -171,3 +172,24 @@ def test_names_in_sentences_are_found_whatever_stands_around_them(
     text = redact(told).to_json()
     for name in names:
         assert name not in text
+
+
+def test_words_of_files_are_searched_for_names_and_the_preparation_stays(make_result: Any) -> None:
+    result = make_result("found")
+    name = result.findings[0].group
+    (one, *others) = result.conformity
+    told = replace(one.differences[0], statistic="mode", first=f"mode of {name}", second="L")
+    rule = {"levels": 64, "sigma": 0.7, "low": 0.0, "note": "/home/me"}
+    options = result.manifest.options | {"conform": rule}
+    hidden = redact(
+        replace(
+            result,
+            conformity=(replace(one, differences=(told,)), *others),
+            manifest=replace(result.manifest, options=options),
+        )
+    )
+    word = hidden.conformity[0].differences[0]
+    assert name not in word.first
+    assert (word.second, word.distance) == ("L", told.distance)
+    assert hidden.conformity[1] == others[0]
+    assert hidden.manifest.options["conform"] == rule | {"note": "[removed]"}

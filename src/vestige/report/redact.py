@@ -217,6 +217,8 @@ def _plain_option(name: str, value: Any) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [_plain_option(name, v) for v in value]
+    if isinstance(value, dict) and name == "conform":
+        return {k: _plain_option(k, v) for k, v in value.items() if _IDENTIFIER.fullmatch(k)}
     if isinstance(value, str) and name in _WORD_OPTIONS and _IDENTIFIER.fullmatch(value):
         return value
     return _REMOVED

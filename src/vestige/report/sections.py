@@ -312,8 +312,13 @@ def conformity(result: AuditResult) -> Section | None:
     for one in result.conformity:
         if one.separated_by:
             named = " and ".join(one.separated_by)
-            text = f"{one.first.capitalize()} and {one.second} ({one.stage}): {named} alone tell "
-            blocks.append(Text(text + "every image of one from every image of the other.", "box"))
+            text = (
+                f"{one.first.capitalize()} and {one.second} ({one.stage}): no value of {named} "
+                "occurs in both, which alone tells all images of one from all of the other."
+            )
+            if one.passed and one.p_value is not None:
+                text += " Their pixels are alike, and detectors see nothing else."
+            blocks.append(Text(text, "box"))
     head = ("Sets", "Stage", "Outcome", "Statistic", "First", "Second", "KS", "adjusted p", "Cause")
     table = Table(head, tuple(rows), numeric=(4, 5, 6, 7), short=(2,), whole=(0, 1, 3, 8))
     return Section("conformity", "Were the sets prepared alike?", (*blocks, table))
