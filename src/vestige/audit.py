@@ -10,7 +10,8 @@ import numpy as np
 
 from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
-from vestige.controls import Comparison, run_controls
+from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
+from vestige.controls.pipeline import Pipeline, open_pipeline
 from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
@@ -68,6 +69,7 @@ def audit(
     window: tuple[float, float] | None = None,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
+    controls: bool = True,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> AuditResult:
@@ -102,6 +104,9 @@ def audit(
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images between runs; a killed audit goes on from there.
+    controls : bool
+        False switches off the controls that ask the audit again (all but `blind`), and the verdict
+        says so.
     seed : int
         Of permutations and bootstraps. Same seed, same input: same findings.csv.
     progress : callable, optional
@@ -157,8 +162,11 @@ def audit(
 
     # 5. experiments with a known answer, which can veto
     with clock.stage("controls"):
-        controls = _control(bag, suspects, test, seed)
-    verdict = decide(test, controls, bag, mode, false_alarm_rate)
+        learned = [model.column.name for model in trained]
+        asked = open_pipeline(plan, columns, bag, suspects, sets, grouping.labels, learned)
+        outcomes = _control(asked, test, false_alarm_rate, controls, clock, progress, seed)
+        problems += [] if controls else [CONTROLS_OFF]
+    verdict = decide(test, outcomes, bag, mode, false_alarm_rate)
 
     # 6. published measures of the whole set, for information: no verdict rests on them
     with clock.stage("measures"):
@@ -166,7 +174,7 @@ def audit(
 
     # 7. what is said of each image, and the pictures behind it
     with clock.stage("evidence"):
-        vetoed = any(not control.passed for control in controls)
+        vetoed = verdict.reason in ("confounded", "not specific")
         near = _evidence(fitted, bag, sets)
         findings = _findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = _gallery(findings, sets, mode)
@@ -195,7 +203,7 @@ def audit(
         ),
         findings=findings,
         set_test=test,
-        controls=controls,
+        controls=outcomes,
         verdict=verdict,
         problems=tuple(problems),
         manifest=write_manifest(clock, seed, told, hashes, weights),
@@ -260,11 +268,25 @@ def _score(
     )  # fmt: skip
 
 
-def _control(bag: Bag, suspects: Bools, test: SetTest | None, seed: int) -> tuple[Control, ...]:
+def _control(
+    pipeline: Pipeline,
+    test: SetTest | None,
+    false_alarm_rate: float,
+    controls: bool,
+    clock: Clock,
+    progress: Progress,
+    seed: int,
+) -> tuple[Control, ...]:
     if test is None:
         return ()
-    rows = suspects | bag.control
-    return run_controls(Comparison(bag.images[rows], suspects[rows], bag.units[rows], seed))
+    names = tuple(CONTROLS) if controls else ALWAYS
+
+    def done(name: str, seconds: float) -> None:
+        clock.add(f"control {name}", seconds)
+        progress("controls", names.index(name) + 1, len(names))
+
+    progress("controls", 0, len(names))
+    return run_controls(compare(pipeline, test, false_alarm_rate, seed), done, names)
 
 
 def _measure(

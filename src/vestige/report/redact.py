@@ -56,7 +56,14 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
         result,
         question=replace(result.question, groups_from=hide.text(result.question.groups_from)),
         findings=tuple(_finding(f, hide) for f in result.findings),
-        controls=tuple(replace(c, vetoes=hide.text(c.vetoes)) for c in result.controls),
+        controls=tuple(
+            replace(
+                c,
+                vetoes=hide.text(c.vetoes),
+                details={hide.text(name): figure for name, figure in c.details.items()},
+            )
+            for c in result.controls
+        ),
         set_measures=tuple(replace(m, says=hide.text(m.says)) for m in result.set_measures),
         verdict=replace(result.verdict, why=hide.text(result.verdict.why)),
         problems=tuple(

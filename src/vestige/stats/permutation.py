@@ -174,11 +174,11 @@ def permutation_test_refit(
     exact = relabellings <= n_permutations + 1
     observed = _finite(statistic(status[index]))
     at_least, tried = 0, 0
-    for rows in _relabel(status, n_permutations, seed, exact):
+    for rows in relabel(status, n_permutations, seed, exact):
         values = np.array([_finite(statistic(row[index])) for row in rows])
         at_least += int((values >= observed - _slack(observed)).sum())
         tried += len(rows)
-    return SetTestResult(observed, _p_value(at_least, tried, exact), exact)
+    return SetTestResult(observed, permutation_p(at_least, tried, exact), exact)
 
 
 def _max_t(
@@ -206,15 +206,15 @@ def _max_t(
     reached_by_max = np.zeros(columns.shape[1])
     tried = 0
     line = observed - 1e-9  # equal statistics must not differ by rounding
-    for rows in _relabel(status, n_permutations, seed, exact):
+    for rows in relabel(status, n_permutations, seed, exact):
         drawn = rows.astype(np.float64) @ standard
         reached += (drawn >= line).sum(axis=0)
         # largest over this column and all that stood lower
         best = np.maximum.accumulate(drawn[:, falling[::-1]], axis=1)[:, ::-1]
         reached_by_max += (best >= line[falling]).sum(axis=0)
         tried += len(rows)
-    p = np.array([_p_value(int(k), tried, exact) for k in reached])
-    adjusted = np.array([_p_value(int(k), tried, exact) for k in reached_by_max])
+    p = np.array([permutation_p(int(k), tried, exact) for k in reached])
+    adjusted = np.array([permutation_p(int(k), tried, exact) for k in reached_by_max])
     p_adjusted = np.empty_like(p)
     p_adjusted[falling] = np.maximum.accumulate(adjusted)
     statistic = np.asarray(status.astype(np.float64) @ centred) / share
@@ -238,7 +238,7 @@ def group_labels(is_suspect: Bools, groups: Labels | None) -> tuple[Bools, Ints]
     return status, index
 
 
-def _relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Iterator[Bools]:
+def relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Iterator[Bools]:
     """Chunks of relabellings [b, groups], each with as many suspects as there are."""
     n_groups, n_suspect = status.size, int(status.sum())
     if exact:
@@ -254,7 +254,7 @@ def _relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Iter
         yield rng.permuted(rows, axis=1)
 
 
-def _p_value(at_least: int, tried: int, exact: bool) -> float:
+def permutation_p(at_least: int, tried: int, exact: bool) -> float:
     """Enumeration holds the true labelling itself; random draws get it added."""
     return at_least / tried if exact else (1 + at_least) / (1 + tried)
 
