@@ -87,12 +87,21 @@ results = st.builds(
         few(st.builds(DetectorTest, text, share, share, share)),
     ),
     controls=few(
-        st.builds(Control, text, st.none() | estimates, st.none() | share, st.booleans(), text)
+        st.builds(
+            Control,
+            text,
+            st.none() | estimates,
+            st.none() | share,
+            st.booleans(),
+            text,
+            st.sampled_from(["passed", "failed", "not possible", "not needed"]),
+            st.dictionaries(text, estimates, max_size=2),
+        )
     ),
     verdict=st.builds(
         Verdict,
         st.sampled_from(["found", "not found", "undecided"]),
-        st.sampled_from(["found", "nothing found", "confounded", "uncalibrated"]),
+        st.sampled_from(["found", "nothing found", "confounded", "not specific", "uncalibrated"]),
         text,
     ),
     problems=few(st.builds(Problem, names, text, st.sampled_from(["error", "warning"]))),
@@ -140,14 +149,19 @@ EXAMPLE = AuditResult(
         (Rate(0.2, 0.1, 0.3, 9, 0.05),),
         (DetectorTest("d", 0.7, 0.01, 0.02),),
     ),
-    controls=(Control("blind", Estimate(0.5, 0.4, 0.6, 9), 0.5, True, "nothing"),),
+    controls=(
+        Control(
+            "planted", Estimate(0.5, 0.4, 0.6, 9), 0.5, True, "nothing",
+            details={"verbatim": Estimate(1.0, 0.8, 1.0, 20)},
+        ),
+    ),  # fmt: skip
     verdict=Verdict("found", "found", "because"),
     problems=(Problem("b.png", "broken", "error"),),
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
     calibration=Calibration(("c",), ("h",), (0.1,)),
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
 )
-ADDED = {"set_measures"}
+ADDED = {"set_measures", "state", "details"}
 """Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
@@ -237,7 +251,7 @@ def test_a_missing_or_unknown_key_is_refused(path: tuple[Any, ...]) -> None:
     for key in path[:-1]:
         parent = parent[key]
     if isinstance(parent, list) or path[-2:-1] in [
-        ("counts",), ("columns",), ("seconds",), ("dependencies",)
+        ("counts",), ("columns",), ("seconds",), ("dependencies",), ("details",)
     ]:  # fmt: skip
         return
     kept = parent.pop(path[-1])
@@ -258,6 +272,17 @@ def test_a_file_without_set_measures_loads() -> None:
     old = AuditResult.from_json(json.dumps(raw))
     assert old.set_measures == ()
     assert replace(old, set_measures=EXAMPLE.set_measures) == EXAMPLE
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_control_of_an_earlier_version_loads(passed: bool) -> None:
+    raw = json.loads(EXAMPLE.to_json())
+    (control,) = raw["controls"]
+    del control["state"], control["details"]
+    control["passed"] = passed
+    checker.validate(raw)
+    (found,) = AuditResult.from_json(json.dumps(raw)).controls
+    assert (found.state, found.details) == ("passed" if passed else "failed", {})
 
 
 DEEP = "[" * 5000 + "]" * 5000
