@@ -151,10 +151,14 @@ EXAMPLE = AuditResult(
     ),
     controls=(
         Control(
-            "planted", Estimate(0.5, 0.4, 0.6, 9), 0.5, True, "nothing",
+            "planted",
+            Estimate(0.5, 0.4, 0.6, 9),
+            0.5,
+            True,
+            "nothing",
             details={"verbatim": Estimate(1.0, 0.8, 1.0, 20)},
         ),
-    ),  # fmt: skip
+    ),
     verdict=Verdict("found", "found", "because"),
     problems=(Problem("b.png", "broken", "error"),),
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),

@@ -145,8 +145,12 @@ def test_controls_can_be_left_out_and_the_result_says_so(
         assert result.verdict.leak == leak
         assert [c.name for c in result.controls] == ["blind"]
         assert "were switched off" in result.verdict.why
-        assert [p.what for p in result.problems] == ["the controls were switched off, all but blind"]
-    shut = call(capsys, "audit", *release(clean), "--no-controls", "--gate", "--out", tmp_path / "g")
+        assert [p.what for p in result.problems] == [
+            "the controls were switched off, all but blind"
+        ]
+    shut = call(
+        capsys, "audit", *release(clean), "--no-controls", "--gate", "--out", tmp_path / "g"
+    )
     assert shut.code == 2
     assert "leave out --no-controls" in shut.err
 

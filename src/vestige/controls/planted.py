@@ -85,7 +85,8 @@ def with_sources(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Bag, Ima
     if smallest_p_value(max(groups, 1)) > LEVEL:
         raise InputError(f"{needed} groups of controls or more are needed, found {groups}.")
     wanted = min(MOST, max(USUAL, int(SHARE * len(pipeline.generated))))
-    spare = np.setdiff1d(theirs, bag.groups)
+    first = np.sort(np.unique(theirs, return_index=True)[1])  # by pixels: a name moves no result
+    spare = theirs[first][~np.isin(theirs[first], bag.groups)]
     if reference is not None and len(spare) // 2 >= FEWEST:
         names = rng.permutation(spare)[: min(wanted, len(spare) // 2)]
         rows = [int(rng.choice(np.flatnonzero(theirs == name))) for name in names]
