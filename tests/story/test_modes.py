@@ -39,7 +39,7 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         }  # fmt: skip
         assert {f"control {name}" for name in states} <= set(result.manifest.seconds)
         page = (out / "report.html").read_text(encoding="utf-8")
-        assert "20 of 20 verbatim copies" in page
+        assert "20 of 20 images with 1 verbatim copy in the generated set" in page
         for rung, figure in result.controls[-1].details.items():
             assert rung in page
             assert figure.n == (20 if rung == "verbatim" else 5)

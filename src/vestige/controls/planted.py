@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 LEVEL, RECALL = 0.05, 0.9
 """A copy is found at this p-value; this share of verbatim copies must be (METHODS 5)."""
-FEWEST, USUAL, MOST = 5, 20, 50
-"""Source images: one per group."""
+FEWEST, USUAL, MOST = 3, 20, 50
+"""Source images, one per group. Three: an audit that sees nothing finds them all once in 8,000."""
 SHARE = 0.01
-"""Of the generated set, planted at most where that leaves the usual number of sources."""
+"""Of the generated set, planted at most: more sources first, then more copies of each; never less
+than one copy of the usual number of sources."""
 SHIFT, TURN, QUALITY, BLEND = 2, 3.0, 75, 0.7
 
 
@@ -45,9 +46,10 @@ def planted_control(comparison: "Comparison") -> Control:
     rng = np.random.default_rng([comparison.seed, 37])
     bag, reference = with_sources(pipeline, rng)
     sources = bag.images[bag.judged]
+    each = max(1, int(SHARE * len(pipeline.generated)) // len(sources))
 
     def found(copies: Images) -> Bools:
-        generated = np.concatenate([pipeline.generated, copies])
+        generated = np.concatenate([pipeline.generated, *[copies] * each])
         columns = pipeline.score(generated, bag, reference)
         return np.asarray(judge_images(columns, pipeline.cheap_plan, bag) <= LEVEL)
 
@@ -61,11 +63,13 @@ def planted_control(comparison: "Comparison") -> Control:
         copies[rungs == rung] = copy(sources[rungs == rung], partners[rungs == rung])
     seen = found(copies)
     for rung, name in enumerate(LADDER):
-        details[name] = clopper_pearson(int(seen[rungs == rung].sum()), int((rungs == rung).sum()))
+        if (here := rungs == rung).any():
+            details[name] = clopper_pearson(int(seen[here].sum()), int(here.sum()))
     passed = verbatim.value >= RECALL
     told = (
-        f"{round(verbatim.value * verbatim.n)} of {verbatim.n} verbatim copies in the generated "
-        f"set were found (95 % interval {verbatim.low:.2f} to {verbatim.high:.2f})"
+        f"{round(verbatim.value * verbatim.n)} of {verbatim.n} images with {each} verbatim "
+        f"{'copy' if each == 1 else 'copies'} in the generated set were found "
+        f"(95 % interval {verbatim.low:.2f} to {verbatim.high:.2f})"
     )
     vetoes = f"none: {told}" if passed else f"that nothing was found: only {told}"
     return Control("planted", None, None, passed, vetoes, details=details)

@@ -35,17 +35,25 @@ def swapped_control(comparison: "Comparison") -> Control:
     """Replace the generated set by one learned from neither suspects nor the controls compared.
 
     It is drawn from a Gaussian on the first principal components of the reference or, without
-    one, of one half of the control groups, while the suspects are compared with the other half; its
-    spectrum and mean grey are then those of the generated set. Passes if its p-value is .05 or
-    more, or if the generated set separates suspects from controls by more (paired bootstrap of
-    groups, lower 95 % limit above 0).
+    one, of one half of the control groups, while the suspects are compared with the other half (if
+    that would veto, the other way round as well); its spectrum and mean grey are those of the
+    generated set. Passes if its p-value is .05 or more, or if the generated set separates suspects
+    from controls by more (paired bootstrap of groups, lower 95 % limit above 0).
     """
     pipeline, seed = comparison.audited, comparison.seed
     if not pipeline.positive:
         return not_needed("swapped")
     rng = np.random.default_rng([seed, 23])
-    strangers, kept = _strangers(pipeline, rng)
-    swapped = like(gaussian_set(strangers, min(len(pipeline.generated), MOST), rng), pipeline)
+    for strangers, kept in _strangers(pipeline, rng):
+        swapped = like(gaussian_set(strangers, min(len(pipeline.generated), MOST), rng), pipeline)
+        row = _row(pipeline, swapped, kept, seed)
+        if row.passed:  # the second half is asked only if the first would veto
+            break
+    return row
+
+
+def _row(pipeline: Pipeline, swapped: Images, kept: Bools, seed: int) -> Control:
+    """Ask the audit beside the swapped set, with the images [n] that are kept."""
     bag = replace(pipeline.bag, control=pipeline.bag.control & kept)
     # the half that was learned from leaves the bag: it would draw the swapped images to itself
     asked = part(bag, kept)
@@ -75,19 +83,20 @@ def _compared(combined: Combined) -> tuple[Floats, Ints]:
     return combined.scores, np.zeros(len(combined.scores), np.int64) if folds is None else folds
 
 
-def _strangers(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Images, Bools]:
-    """Images to learn from, and the images [n] of the bag that stay in it."""
+def _strangers(pipeline: Pipeline, rng: np.random.Generator) -> list[tuple[Images, Bools]]:
+    """Images to learn from, and the images [n] of the bag that stay in it: one way, or two."""
     bag = pipeline.bag
     if pipeline.reference is not None and len(pipeline.reference) >= FEWEST_IMAGES:
-        return pipeline.reference, np.ones(len(bag.ids), np.bool_)
+        return [(pipeline.reference, np.ones(len(bag.ids), np.bool_))]
     units = np.unique(bag.units[bag.control])
     if len(units) < FEWEST_GROUPS:
         raise InputError(
             f"a swapped set needs a reference of {FEWEST_IMAGES} images or {FEWEST_GROUPS} groups "
             f"of controls, found {len(units)}."
         )
-    given = np.isin(bag.units, rng.permutation(units)[: len(units) // 2])
-    return bag.images[given], ~given
+    first = np.isin(bag.units, rng.permutation(units)[: len(units) // 2])
+    halves = bag.control & first, bag.control & ~first
+    return [(bag.images[half], ~half) for half in halves]
 
 
 def part(bag: Bag, rows: Bools) -> Bag:
