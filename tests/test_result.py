@@ -97,12 +97,21 @@ results = st.builds(
         few(st.builds(Needed, share, count, st.sampled_from(["images", "groups"]))),
     ),
     controls=few(
-        st.builds(Control, text, st.none() | estimates, st.none() | share, st.booleans(), text)
+        st.builds(
+            Control,
+            text,
+            st.none() | estimates,
+            st.none() | share,
+            st.booleans(),
+            text,
+            st.sampled_from(["passed", "failed", "not possible", "not needed"]),
+            st.dictionaries(text, estimates, max_size=2),
+        )
     ),
     verdict=st.builds(
         Verdict,
         st.sampled_from(["found", "not found", "undecided"]),
-        st.sampled_from(["found", "nothing found", "confounded", "uncalibrated"]),
+        st.sampled_from(["found", "nothing found", "confounded", "not specific", "uncalibrated"]),
         text,
     ),
     problems=few(st.builds(Problem, names, text, st.sampled_from(["error", "warning"]))),
@@ -182,7 +191,16 @@ EXAMPLE = AuditResult(
         (DetectorTest("d", 0.7, 0.01, 0.02),),
         (Needed(0.55, 411, "images"),),
     ),
-    controls=(Control("blind", Estimate(0.5, 0.4, 0.6, 9), 0.5, True, "nothing"),),
+    controls=(
+        Control(
+            "planted",
+            Estimate(0.5, 0.4, 0.6, 9),
+            0.5,
+            True,
+            "nothing",
+            details={"verbatim": Estimate(1.0, 0.8, 1.0, 20)},
+        ),
+    ),
     verdict=Verdict("found", "found", "because"),
     problems=(Problem("b.png", "broken", "error"),),
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
@@ -205,6 +223,7 @@ EXAMPLE = AuditResult(
 )
 ADDED = {
     *("set_measures", "patients", "relation", "needed", "release_curve", "conformity", "tried"),
+    *("state", "details"),
 }
 """Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
@@ -295,7 +314,7 @@ def test_a_missing_or_unknown_key_is_refused(path: tuple[Any, ...]) -> None:
     for key in path[:-1]:
         parent = parent[key]
     if isinstance(parent, list) or path[-2:-1] in [
-        ("counts",), ("columns",), ("seconds",), ("dependencies",)
+        ("counts",), ("columns",), ("seconds",), ("dependencies",), ("details",)
     ]:  # fmt: skip
         return
     kept = parent.pop(path[-1])
@@ -326,6 +345,17 @@ def test_a_file_of_an_earlier_version_loads() -> None:
     assert old.set_measures == old.patients == ()
     assert old.findings[0].relation == ""
     assert replace(old.findings[0], relation="unrelated") == EXAMPLE.findings[0]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_control_of_an_earlier_version_loads(passed: bool) -> None:
+    raw = json.loads(EXAMPLE.to_json())
+    (control,) = raw["controls"]
+    del control["state"], control["details"]
+    control["passed"] = passed
+    checker.validate(raw)
+    (found,) = AuditResult.from_json(json.dumps(raw)).controls
+    assert (found.state, found.details) == ("passed" if passed else "failed", {})
 
 
 DEEP = "[" * 5000 + "]" * 5000

@@ -11,8 +11,9 @@ import numpy as np
 
 from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
-from vestige.controls import Comparison, run_controls
+from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
 from vestige.controls.conformity import compare_sets, mismatch_problems, suspects_and_controls
+from vestige.controls.pipeline import Pipeline, open_pipeline
 from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
@@ -83,6 +84,7 @@ def audit(
     conform: bool = False,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
+    controls: bool = True,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> AuditResult:
@@ -127,6 +129,9 @@ def audit(
     cache : folder, optional
         Keeps decoded images between runs; a killed audit goes on from there. Also notes each run,
         so that p-values pay for asking the same question several times (`vestige.tried`).
+    controls : bool
+        False switches off the controls that ask the audit again (all but `blind`), and the verdict
+        says so.
     seed : int
         Of permutations and bootstraps. Same seed, same input: same findings.csv.
     progress : callable, optional
@@ -191,16 +196,19 @@ def audit(
         likeness = compare_sets(sets, grouping.labels, bag, suspects, mode, conform, seed)
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
-        controls = _control(bag, suspects, test, alike, seed)
-    vetoed = any(not control.passed for control in controls)
+        learned = [model.column.name for model in trained]
+        asked = open_pipeline(plan, columns, bag, suspects, sets, grouping.labels, learned)
+        outcomes = _control(asked, test, alike, false_alarm_rate, controls, clock, progress, seed)
+        problems += [] if controls else [CONTROLS_OFF]
+    spoilt = any(c.state == "failed" and c.name != "planted" for c in outcomes)
 
     # how often was this asked before? By the cache, which notes this run
     weights = weights_digests(plan[: len(plan) - len(trained)])
     weights |= {model.column.name: model.sha256 for model in trained}
-    run = _run(plan, weights, sets, bag, mode, test, vetoed, conform, seed)
+    run = _run(plan, weights, sets, bag, mode, test, spoilt, conform, seed)
     tried, notes = record_run(run, test.p_value if test else None, cache)
     problems += notes
-    verdict = decide(test, controls, bag, mode, false_alarm_rate, tried)
+    verdict = decide(test, outcomes, bag, mode, false_alarm_rate, tried)
 
     # 6. published measures of the whole set, for information: no verdict rests on them
     with clock.stage("measures"):
@@ -208,6 +216,7 @@ def audit(
 
     # 7. what is said of each image, and the pictures behind it
     with clock.stage("evidence"):
+        vetoed = verdict.reason in ("confounded", "not specific")
         near = _evidence(fitted, bag, sets)
         findings = _findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = _gallery(findings, sets, mode)
@@ -253,7 +262,7 @@ def audit(
         ),
         findings=findings,
         set_test=test,
-        controls=controls,
+        controls=outcomes,
         verdict=verdict,
         problems=tuple(problems),
         manifest=write_manifest(clock, seed, told, hashes, weights),
@@ -352,13 +361,25 @@ def _score(
 
 
 def _control(
-    bag: Bag, suspects: Bools, test: SetTest | None, alike: Likeness | None, seed: int
+    pipeline: Pipeline,
+    test: SetTest | None,
+    alike: Likeness | None,
+    false_alarm_rate: float,
+    controls: bool,
+    clock: Clock,
+    progress: Progress,
+    seed: int,
 ) -> tuple[Control, ...]:
     if test is None:
         return ()
-    rows = suspects | bag.control
-    sides = bag.images[rows], suspects[rows], bag.units[rows]
-    return run_controls(Comparison(*sides, seed, alike))
+    names = tuple(CONTROLS) if controls else ALWAYS
+
+    def done(name: str, seconds: float) -> None:
+        clock.add(f"control {name}", seconds)
+        progress("controls", names.index(name) + 1, len(names))
+
+    progress("controls", 0, len(names))
+    return run_controls(compare(pipeline, test, false_alarm_rate, seed, alike), done, names)
 
 
 def _measure(

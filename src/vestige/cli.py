@@ -108,6 +108,9 @@ def audit_command(
         Path | None,
         typer.Option(metavar="DIR", help="Keep decoded images, and which runs were made."),
     ] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls/--no-controls", help="Ask the audit again (default).")
+    ] = True,
     seed: Seed = 0,
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit 0 not found, 3 found, 4 undecided.")
@@ -128,6 +131,10 @@ def audit_command(
         from vestige.images.imageclef import open_imageclef
 
         folders = open_imageclef(imageclef) | folders
+    if gate and not controls:
+        raise InputError(
+            "--gate opens only when planted copies were found again: leave out --no-controls."
+        )
     if "generated" not in folders:
         raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
     with output(out), progress_bars(quiet) as progress:
@@ -151,6 +158,7 @@ def audit_command(
             conform=conform,
             engine=engine,
             cache=cache,
+            controls=controls,
             seed=seed,
             progress=progress,
         )

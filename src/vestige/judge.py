@@ -2,25 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from vestige.bag import Bag, Mode
+from vestige.combination import Combined, combine, counted_columns, fit_stack_test, judge_images
 from vestige.detectors.columns import Column
-from vestige.result import Control, DetectorTest, Estimate, SetTest, Tried, Verdict
+from vestige.result import Control, DetectorTest, SetTest, Tried, Verdict
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
 from vestige.stats.combine import pooled_rank_score, rank_average
-from vestige.stats.folds import auc_in_folds
-from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.roc import tpr_at_fpr
 from vestige.stats.sensitivity import sensitivity
-from vestige.stats.stack import StackTest, normal_scores, stack_p_values, stack_test
-from vestige.types import Bools, Floats, Ints
+from vestige.stats.stack import StackTest, normal_scores
+from vestige.types import Bools, Floats
 
-STACK_GROUPS = 20
-"""Used and unused groups from which the stack is worth its variance; fewer: rank average."""
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
+QUALIFY_FOUND: dict[str, Literal["confounded", "not specific"]] = {
+    "member_only": "confounded",
+    "swapped": "not specific",
+}
+"""Controls that can only take back a finding, and as what; "planted" can only take back that there
+is none, and every other control takes back both (METHODS 5)."""
+CONTROLS_OFF = "The controls that ask this audit again were switched off."
 
 
 @dataclass(frozen=True)
@@ -72,19 +77,14 @@ def judge(
             pooled, np.empty(0), None, None, z[judged] * shares, shares, None, how
         )  # fmt: skip
     groups, control_groups = bag.units[judged], bag.units[control]
-    stack, how = None, "rank average"
-    counted = _counted(plan)
-    # one column: any weight gives the same order
-    if counted.sum() > 1 and _enough_labels(bag) and suspects.any():
+    how = "rank average"
+    stack = fit_stack_test(columns, plan, bag, suspects, seed)
+    if stack is not None:
         how = "stack"
-        stack = stack_test(
-            z[:, counted], suspects, control, bag.known_used, bag.units, weights[counted], seed=seed
-        )
         scores, control_scores = stack.scores[judged], stack.scores[control]
         shares = np.zeros(len(plan))
-        shares[counted] = stack.weights
-        at, unused, used = (np.flatnonzero(mask) for mask in (judged, control, bag.known_used))
-        p_values = stack_p_values(z, at, unused, used, bag.units, weights)
+        shares[counted_columns(plan)] = stack.weights
+        p_values = judge_images(columns, plan, bag)
     else:
         scores, p_values, control_scores = rank_average(
             columns[judged], columns[control], weights, groups, control_groups
@@ -95,16 +95,6 @@ def judge(
     q_values = benjamini_hochberg(p_values) if singletons else benjamini_yekutieli(p_values)
     parts = z[judged] * shares
     return Judgement(scores, control_scores, p_values, q_values, parts, shares, stack, how)
-
-
-def _counted(plan: Sequence[Column]) -> Bools:
-    """Columns that count in the set test.
-
-    What has learned from the labels does not take part in their permutation, unless there is
-    nothing else.
-    """
-    learned = np.array([column.learns for column in plan])
-    return ~learned if not learned.all() else learned
 
 
 def test_set(
@@ -129,7 +119,7 @@ def test_set(
     rows = suspects | bag.control
     evidence, is_suspect, groups = columns[rows], suspects[rows], bag.units[rows]
     # the combination is tested beside its columns, by the same permutations
-    counted, stack = _counted(plan), judgement.stack
+    counted, stack = counted_columns(plan), judgement.stack
     learned = np.array([column.learns for column in plan])
     combined = pooled_rank_score(evidence[:, counted], weights[counted])
     tested = np.column_stack([combined, evidence])
@@ -140,30 +130,19 @@ def test_set(
             tested[:, late], is_suspect, bag.folds[rows], groups, seed=seed
         )
         adjusted[late] = np.minimum(1, each[late] * late.sum())
-    # the tested combination itself: scores of suspects and of controls come from pools of unlike
-    # size, and ties (a column full of zeros) would be broken in favour of one side
-    score = combined if stack is None else stack.scores[rows]
+    combination = combine(columns, plan, bag, suspects, stack)
+    score = combination.scores
     high, low = score[is_suspect], score[~is_suspect]
     high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
     folds = bag.folds[rows] if bag.folds is not None else np.zeros(len(groups), np.int64)
 
-    def in_folds(scores: Floats, folds: Ints, repeats: int = 2000) -> Estimate:
-        sides = (scores[is_suspect], scores[~is_suspect], folds[is_suspect], folds[~is_suspect])
-        return auc_in_folds(*sides, high_groups, low_groups, seed=seed, repeats=repeats)
-
-    if stack is not None:  # each fold has a model of its own: only its own pairs compare
-        area = in_folds(score, stack.folds[rows])
-    elif learned.all():
-        area = in_folds(score, folds)
-    else:
-        area = auc_interval(high, low, high_groups, low_groups, seed=seed)
     in_use = len(np.unique(folds)) if learned.all() else 0
     smallest, needed = sensitivity(
         high, low, high_groups, low_groups, false_alarm_rate, stack.null if stack else None, in_use
     )
     return SetTest(
         suspects="used" if mode == "release" else "query",
-        auc=area,
+        auc=combination.auc(seed),
         p_value=float(each[0]) if stack is None else stack.p_value,
         minimum_detectable_auc=smallest,
         needed=needed,
@@ -175,9 +154,9 @@ def test_set(
         detectors=tuple(
             DetectorTest(
                 column.name,
-                in_folds(evidence[:, d], folds, repeats=1).value
-                if column.learns
-                else auc(evidence[is_suspect, d], evidence[~is_suspect, d]),
+                Combined(
+                    evidence[:, d], is_suspect, groups, folds if column.learns else None
+                ).area(),
                 float(each[d + 1]),
                 float(adjusted[d + 1]),
                 float(judgement.shares[d]),
@@ -202,6 +181,7 @@ def decide(
 
     Where the cache knows of other runs, "found" needs the corrected p-value. "Not found" needs that
     no run showed anything: a leak must not be asked away.
+    "Not found" needs planted copies that were found again, unless nobody asked for that.
     """
     suspects = "training images" if mode == "release" else "query images"
     if test is None:
@@ -211,26 +191,37 @@ def decide(
             else "The status of every query is already known; there is nothing to test."
         )
         return Verdict("undecided", "uncalibrated", why)
-    failed = [control for control in controls if not control.passed]
-    failed.sort(key=lambda control: control.name != "conformity")  # it names what differs
-    if failed:
-        return Verdict(
-            "undecided",
-            "confounded",
-            f"The control {failed[0].name!r} failed (p = {failed[0].p_value:.2g}); it vetoes "
-            f"{failed[0].vetoes}.",
-        )
     interval = f"AUC {test.auc.value:.2f} [{test.auc.low:.2f}, {test.auc.high:.2f}]"
     seen = [test.p_value]
     if tried is not None and tried.p_adjusted is not None and tried.runs_before:
         seen.append(tried.p_adjusted)
         interval += f", p corrected for {tried.runs_before + 1} runs {tried.p_adjusted:.2g}"
-    if max(seen) <= false_alarm_rate:
+    found = max(seen) <= false_alarm_rate
+    planted = next((control for control in controls if control.name == "planted"), None)
+    off = f" {CONTROLS_OFF}" if planted is None else ""
+    failed = [control for control in controls if control.state == "failed"]
+    failed.sort(key=lambda control: control.name != "conformity")  # it names what differs
+    vetoes = [c for c in failed if c.name != "planted" and (found or c.name not in QUALIFY_FOUND)]
+    if vetoes:
+        said = "" if vetoes[0].p_value is None else f" (p = {vetoes[0].p_value:.2g})"
+        return Verdict(
+            "undecided",
+            QUALIFY_FOUND.get(vetoes[0].name, "confounded"),
+            f"The control {vetoes[0].name!r} failed{said}; it vetoes {vetoes[0].vetoes}.",
+        )
+    if found:
         return Verdict(
             "found",
             "found",
             f"The generated images are closer to the {suspects} than to unused images of the same "
-            f"source ({interval}, p = {test.p_value:.2g}).",
+            f"source ({interval}, p = {test.p_value:.2g}).{off}",
+        )
+    if planted is not None and planted.state == "failed":
+        return Verdict(
+            "undecided",
+            "insensitive",
+            f"Nothing was found ({interval}, p = {test.p_value:.2g}), but the control 'planted' "
+            f"failed; it vetoes {planted.vetoes}.",
         )
     before = tried.smallest_before if tried is not None else None
     if min(1.0 if before is None else before, test.p_value) <= false_alarm_rate:
@@ -250,14 +241,21 @@ def decide(
             "underpowered",
             f"Nothing was found ({interval}, p = {test.p_value:.2g}), but so few images or "
             f"patients can only show an AUC of {test.minimum_detectable_auc:.2f} or more"
-            f"{_takes(test)}.",
+            f"{_takes(test)}.{off}",
+        )
+    if planted is not None and planted.state != "passed":
+        return Verdict(
+            "undecided",
+            "insensitive",
+            f"Nothing was found ({interval}, p = {test.p_value:.2g}), but nobody knows whether a "
+            f"copy would have been: the control 'planted' was {planted.vetoes}.",
         )
     return Verdict(
         "not found",
         "nothing found",
         f"Nothing tells the {suspects} from unused images ({interval}, p = {test.p_value:.2g}); "
         f"this audit could have seen an AUC of {test.minimum_detectable_auc:.2f} or more, "
-        f"with 80 % power{_takes(test)}.",
+        f"with 80 % power{_takes(test)}.{off}",
     )
 
 
@@ -268,9 +266,3 @@ def _takes(test: SetTest) -> str:
         return ""
     need = max(unseen, key=lambda need: need.auc)
     return f"; to see {need.auc:.2f} takes {need.n:,} {need.unit} on each side"
-
-
-def _enough_labels(bag: Bag) -> bool:
-    used = len(np.unique(bag.units[bag.known_used]))
-    unused = len(np.unique(bag.units[bag.control]))
-    return min(used, unused) >= STACK_GROUPS

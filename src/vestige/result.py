@@ -21,6 +21,7 @@ FINDING_VERDICTS = ("used", "no evidence", "uncalibrated")
 Role = Literal["query", "used"]
 FindingVerdict = Literal["used", "no evidence", "uncalibrated"]
 Relation = Literal["same patient used", "unrelated", ""]
+ControlState = Literal["passed", "failed", "not possible", "not needed"]
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,25 @@ class SetTest:
 
 @dataclass(frozen=True)
 class Control:
-    """An experiment in which the right answer is known; a failed one may veto the verdict."""
+    """An experiment in which the right answer is known; a failed one may veto the verdict.
+
+    passed : whether `state` is "passed"
+    vetoes : what it takes back, or why it did not run
+    state : "not possible" with these images; "not needed" where no claim is made that it qualifies
+    details : further figures by name, such as the recall of each kind of planted copy
+    """
 
     name: str
     auc: Estimate | None
     p_value: float | None
     passed: bool
     vetoes: str
+    state: ControlState = "passed"
+    details: dict[str, Estimate] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.passed or self.state == "passed":  # files of earlier versions know `passed` only
+            object.__setattr__(self, "state", "passed" if self.passed else "failed")
 
 
 @dataclass(frozen=True)
@@ -240,6 +253,7 @@ class Verdict:
         "found",
         "nothing found",
         "confounded",
+        "not specific",
         "insensitive",
         "uncalibrated",
         "underpowered",
@@ -339,6 +353,10 @@ class AuditResult:
             )
         for name in ("set_measures", "conformity"):
             raw.setdefault(name, [])  # files of earlier versions hold none
+        for control in raw["controls"] if isinstance(raw.get("controls"), list) else ():
+            if isinstance(control, dict):
+                control.setdefault("state", "passed")  # or what `passed` says
+                control.setdefault("details", {})
         result: AuditResult = decode(cls, raw, "result")
         _check(result)
         return result
@@ -454,6 +472,7 @@ def _check(result: AuditResult) -> None:
     for c in result.controls:
         shares += [("controls", p) for p in (c.p_value,) if p is not None]
         shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
+        shares += [("controls.details", v) for e in c.details.values() for v in _ends(e)]
     shares += [("set_measures", m.p_value) for m in result.set_measures if m.p_value is not None]
     if (tried := result.tried) is not None:
         asked = (tried.p_adjusted, tried.smallest_before)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from reference_worlds import reference_world
+from small_audits import small_world
 from small_generators import TINY
 from vestige.choices import Choice, InputError, build
-from vestige.controls import CONTROLS, Comparison
+from vestige.controls import CONTROLS, Comparison, run_controls
 from vestige.detectors import DETECTORS
 from vestige.engine import ENGINES
 from vestige.features import EMBEDDERS
@@ -73,10 +74,19 @@ def test_a_generator_is_determined_by_its_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_gives_its_row(name: str) -> None:
-    row = CONTROLS[name].build(Comparison(IMAGES, np.arange(20) < 10, np.arange(20), 0))
+    row = CONTROLS[name].build(small_world("copy"))
     assert isinstance(row, Control)
     assert row.name == name
     assert row.vetoes
+    assert row.state == "passed"
+
+
+def test_a_control_that_cannot_run_is_a_row() -> None:
+    rows = run_controls(Comparison(IMAGES, np.arange(20) < 10, np.arange(20), 0))
+    assert [row.name for row in rows] == list(CONTROLS)
+    for row in rows[1:]:
+        assert (row.state, row.passed) == ("not possible", False)
+        assert row.vetoes == "not possible: there is no audit to ask again"
 
 
 @pytest.mark.parametrize("name", SET_MEASURES)

@@ -83,9 +83,10 @@ def test_repeats_with_the_seed() -> None:
 
 
 def test_every_control_reports_its_name() -> None:
-    done: list[str] = []
-    rows = run_controls(small_null(2), done.append)
-    assert done == list(CONTROLS) == [row.name for row in rows]
+    done: dict[str, float] = {}
+    rows = run_controls(small_null(2), done.__setitem__)
+    assert list(done) == list(CONTROLS) == [row.name for row in rows]
+    assert all(seconds >= 0 for seconds in done.values())
     for row in rows:
         assert row.p_value is None or 0 < row.p_value <= 1
         assert row.vetoes
@@ -137,3 +138,27 @@ def test_white_noise_has_slope_zero_and_smooth_images_a_steep_one() -> None:
     assert image_statistics(noise)["spectral slope"].mean() == pytest.approx(0, abs=0.1)
     smooth = np.cumsum(np.cumsum(noise - noise.mean(), axis=1), axis=2)
     assert (image_statistics(smooth)["spectral slope"] < -1).all()
+
+
+def test_a_pattern_that_no_statistic_describes_is_seen_by_the_classifier() -> None:
+    # two quarters of each suspect a little brighter, two darker: same mean, centre and sharpness
+    images = population(200, np.random.default_rng(5))[0][:, ::2, ::2]
+    sine = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
+    marked = (images[:100] * (1 + 0.2 * sine[:, None] * sine)).astype(np.float32)
+    control = run_controls(comparison(marked, images[100:]))[0]
+    assert control.state == "failed"
+    assert "a classifier" in control.vetoes
+    assert control.auc is not None
+    assert control.auc.low > 0.5
+
+
+def test_suspects_that_lie_near_the_reference_are_seen_by_distance() -> None:
+    # the same population, but the suspects' brothers are in the reference
+    rng = np.random.default_rng(6)
+    images = population(120, rng)[0][:, ::2, ::2]
+    near = np.clip(images[:60] + rng.normal(0, 0.02, (60, 16, 16)), 0, 1).astype(np.float32)
+    both = replace(comparison(images[:60], images[60:]), reference=near)
+    control = run_controls(both)[0]
+    assert control.state == "failed"
+    assert control.vetoes.endswith("distance to other reals")
+    assert run_controls(comparison(images[:60], images[60:]))[0].passed  # not without it

@@ -152,7 +152,12 @@ def _controls(leak: Leak) -> tuple[Control, ...]:
         Control("conformity", None, 0.62, True, "the sets were prepared alike"),
         Control("blind", auc, 0.31 if blind_ok else 0.0004, blind_ok,
                 "nothing" if blind_ok else "a positive verdict: the sets differ by themselves"),
-        Control("planted", Estimate(1.0, 0.93, 1.0, 30), None, True, "nothing: copies are found"),
+        Control("member_only", None, None, False, "nothing was found that it could qualify",
+                "not needed"),
+        Control("swapped", None, None, False, "not possible: too few groups", "not possible"),
+        Control("planted", None, None, True, "nothing: copies are found",
+                details={"verbatim": Estimate(1.0, 0.93, 1.0, 30),
+                         "shifted by 2 pixels": Estimate(0.2, 0.01, 0.72, 5)}),
     )  # fmt: skip
 
 

@@ -192,6 +192,15 @@ def test_a_failed_control_takes_the_numbers_back(make_result: Any) -> None:
     assert "FAILED" not in render_html(make_result("found"))
 
 
+def test_every_control_is_a_row_with_its_figures(make_result: Any) -> None:
+    text = Page(render_html(make_result("found", hostile=False))).text
+    assert "member_only not needed – –" in text
+    assert "swapped not possible – –" in text and "not possible: too few groups" in text
+    assert "planted verbatim 1.00 0.93 to 1.00 30" in text
+    assert "planted shifted by 2 pixels 0.20 0.01 to 0.72 5" in text
+    assert "FAILED" not in text  # what did not run has not failed
+
+
 def test_published_measures_stand_beside_the_verdict(make_result: Any) -> None:
     result = make_result("found", hostile=False)
     text = Page(render_html(result)).text

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vestige.stats.folds import auc_in_folds
+from vestige.stats.bootstrap import draw_groups, percentile_interval
+from vestige.stats.folds import auc_difference, auc_in_folds
 from vestige.stats.intervals import auc
 from vestige.stats.splits import group_folds
 from vestige.types import Floats, Ints
@@ -89,3 +90,43 @@ def test_the_interval_covers_with_patients_of_several_slices() -> None:
 def test_without_pairs_nothing_is_said() -> None:
     found = auc_in_folds(np.ones(3), np.zeros(2), np.zeros(3), np.ones(2))
     assert (found.value, found.low, found.high, found.n) == (0.5, 0.0, 1.0, 5)
+
+
+def test_the_difference_of_two_aucs_is_paired() -> None:
+    rng = np.random.default_rng(4)
+    suspect = np.arange(60) < 30
+    groups = np.where(suspect, np.arange(60) // 2, 100 + np.arange(60) // 2)
+    folds = groups % 3
+    plain = np.zeros(60, np.int64)
+    shared = rng.normal(size=60)
+    first = shared + suspect + 0.3 * rng.normal(size=60)
+    second = shared + 0.3 * rng.normal(size=60)
+    gap, low, high = auc_difference((first, folds), (second, plain), suspect, groups)
+    by_hand = brute(first[suspect], first[~suspect], folds[suspect], folds[~suspect]) - auc(
+        second[suspect], second[~suspect]
+    )
+    assert gap == pytest.approx(by_hand, abs=1e-12)
+    assert low < gap < high
+    same = auc_difference((first, plain), (first, plain), suspect, groups)
+    assert same == (0.0, 0.0, 0.0)
+    # what both share leaves the difference: unpaired the interval would be wider
+    far = auc_difference((first, plain), (rng.permutation(second), plain), suspect, groups)
+    near = auc_difference((first, plain), (second, plain), suspect, groups)
+    assert near[2] - near[1] < 0.8 * (far[2] - far[1])
+
+
+def test_draws_of_the_difference_equal_scoring_the_drawn_images_again() -> None:
+    rng = np.random.default_rng(5)
+    suspect, groups = np.arange(24) < 12, np.arange(24) // 2
+    first, second = rng.normal(size=(2, 24))
+    zeros = np.zeros(24, np.int64)
+    found = auc_difference((first, zeros), (second, zeros), suspect, groups, repeats=400)
+    drawn = np.random.default_rng(0)
+    counts = np.hstack([draw_groups(6, 400, drawn), draw_groups(6, 400, drawn)])
+    gaps = []
+    for count in counts.astype(int):
+        rows = np.repeat(np.arange(24), count[groups])
+        high, low = rows[suspect[rows]], rows[~suspect[rows]]
+        gaps.append(auc(first[high], first[low]) - auc(second[high], second[low]))
+    wanted = percentile_interval(np.array(gaps), found[0], 0.95, 6)
+    np.testing.assert_allclose(found[1:], wanted, rtol=1e-9)

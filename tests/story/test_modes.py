@@ -32,7 +32,18 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         assert result.verdict.leak == leak
         assert result.question.mode == "release"
         assert {f.role for f in result.findings} == {"used"}
-        assert [c.name for c in result.controls] == ["blind", "conformity"]
+        states = {c.name: c.state for c in result.controls}
+        qualify = "passed" if leak == "found" else "not needed"
+        assert states == {
+            **dict.fromkeys(("blind", "conformity", "planted"), "passed"),
+            **dict.fromkeys(("member_only", "swapped"), qualify),
+        }  # fmt: skip
+        assert {f"control {name}" for name in states} <= set(result.manifest.seconds)
+        page = (out / "report.html").read_text(encoding="utf-8")
+        assert "20 of 20 images with 1 verbatim copy in the generated set" in page
+        for rung, figure in result.controls[-1].details.items():
+            assert rung in page
+            assert figure.n == (20 if rung == "verbatim" else 5)
         assert not result.problems
         calls = sum(f.verdict == "used" for f in result.findings)
         # clean: 40 images at 5 %, P(more than 12) < 1e-6 were they independent
@@ -103,7 +114,7 @@ def test_auto_takes_other_detectors_beside_it(leaking: Path, tmp_path: Path, cap
 def test_few_labels_do_not_stack() -> None:
     world = worlds()[0]
     result = vestige.audit(
-        world.generated, used=world.used[:8], query=world.used[8:], unused=world.unused
+        world.generated, used=world.used[-8:], query=world.used[:-8], unused=world.unused
     )
     assert result.manifest.options["combination"] == "rank average"
     assert result.verdict.leak == "found"
@@ -144,8 +155,43 @@ def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) 
     said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
     result = load(tmp_path / "o")
     assert (said.code, result.verdict.reason) == (4, "confounded")
-    assert [c.passed for c in result.controls] == [False, False]
+    assert result.controls[0].state == "failed"
+    assert result.verdict.why.startswith("The control 'blind' failed")
     assert {f.verdict for f in result.findings} == {"uncalibrated"}
+
+
+def test_controls_can_be_left_out_and_the_result_says_so(
+    leaking: Path, clean: Path, tmp_path: Path, capsys: Any
+) -> None:
+    for folder, leak in ((leaking, "found"), (clean, "not found")):
+        out = tmp_path / folder.name
+        assert call(capsys, "audit", *release(folder), "--no-controls", "--out", out).code == 0
+        result = load(out)
+        assert result.verdict.leak == leak
+        assert [c.name for c in result.controls] == ["blind"]
+        assert "were switched off" in result.verdict.why
+        assert [p.what for p in result.problems] == [
+            "the controls were switched off, all but blind"
+        ]
+    shut = call(
+        capsys, "audit", *release(clean), "--no-controls", "--gate", "--out", tmp_path / "g"
+    )
+    assert shut.code == 2
+    assert "leave out --no-controls" in shut.err
+
+
+def test_a_detector_that_sees_no_copies_cannot_say_not_found(
+    clean: Path, tmp_path: Path, capsys: Any
+) -> None:
+    asked = [*release(clean), "--detector", "two_sample_classifier", "--gate"]
+    assert call(capsys, "audit", *asked, "--out", tmp_path / "o").code == 4
+    result = load(tmp_path / "o")
+    assert (result.verdict.leak, result.verdict.reason) == ("undecided", "insensitive")
+    planted = result.controls[-1]
+    assert planted.state == "failed"
+    assert planted.details["verbatim"].value < 0.9
+    assert "only" in planted.vetoes and planted.vetoes in result.verdict.why
+    assert {f.verdict for f in result.findings} <= {"used", "no evidence"}  # p-values still hold
 
 
 def test_a_reference_replaces_the_bag() -> None:

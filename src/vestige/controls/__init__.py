@@ -1,30 +1,51 @@
 """Controls: experiments in which the right answer is known; a failed one can veto the verdict.
 
-A control is a function from the same arrays as the audit to a `vestige.result.Control`. A new one
-is one file and one line in `CONTROLS`.
+A control is a function from a `Comparison` to a `vestige.result.Control`. A new one is one file and
+one line in `CONTROLS`. Those that ask the audit again (`Pipeline`) need what it was asked.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 import numpy.typing as npt
 
-from vestige.choices import Choice
-from vestige.result import Control, Likeness
+from vestige.choices import Choice, InputError
+from vestige.controls.pipeline import Pipeline
+from vestige.result import Control, Likeness, Problem, SetTest
 from vestige.types import Bools, Images
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a control gets: the suspects and controls of the audit, and the seed."""
+    """What a control gets: the suspects and controls of the audit, and the seed.
+
+    reference : unused reals that are neither
+    pipeline : the audit itself, for controls that ask it again
+    """
 
     images: Images
     is_suspect: Bools
     groups: npt.NDArray[Any]
     seed: int
+    reference: Images | None = None
+    pipeline: Pipeline | None = None
     likeness: Likeness | None = None
     """How the two compare as stored; None where only these images are known."""
+
+    @property
+    def audited(self) -> Pipeline:
+        """The audit that is asked again.
+
+        Raises
+        ------
+        InputError
+            When there is none.
+        """
+        if self.pipeline is None:
+            raise InputError("there is no audit to ask again.")
+        return self.pipeline
 
 
 def _blind(comparison: Comparison) -> Control:
@@ -39,18 +60,77 @@ def _conformity(comparison: Comparison) -> Control:
     return conformity_control(comparison)
 
 
+def _member_only(comparison: Comparison) -> Control:
+    from vestige.controls.member_only import member_only_control
+
+    return member_only_control(comparison)
+
+
+def _swapped(comparison: Comparison) -> Control:
+    from vestige.controls.swapped import swapped_control
+
+    return swapped_control(comparison)
+
+
+def _planted(comparison: Comparison) -> Control:
+    from vestige.controls.planted import planted_control
+
+    return planted_control(comparison)
+
+
 CONTROLS: dict[str, Choice[Control]] = {
     "blind": Choice("must not separate suspects from controls without the generated set", _blind),
     "conformity": Choice("suspects and controls must be prepared alike", _conformity),
+    "member_only": Choice("must not separate two parts of the suspects as well", _member_only),
+    "swapped": Choice("must not find as much beside a set that cannot know them", _swapped),
+    "planted": Choice("must find copies that were put into the generated set", _planted),
 }
+ALWAYS = ("blind", "conformity")
+"""Controls that run even when the others are switched off: they cost no second audit."""
+CONTROLS_OFF = Problem(
+    "", f"the controls were switched off, all but {', '.join(ALWAYS)}", "warning"
+)
+
+
+def compare(
+    pipeline: Pipeline,
+    test: SetTest,
+    false_alarm_rate: float,
+    seed: int,
+    likeness: Likeness | None = None,
+) -> Comparison:
+    """What the controls of an audit get: its suspects and controls, and itself."""
+    bag, suspects = pipeline.bag, pipeline.suspects
+    rows = suspects | bag.control
+    found = test.p_value <= false_alarm_rate
+    return Comparison(
+        bag.images[rows], suspects[rows], bag.units[rows], seed, pipeline.reference,
+        replace(pipeline, auc=test.auc.value, positive=found), likeness,
+    )  # fmt: skip
 
 
 def run_controls(
-    comparison: Comparison, done: Callable[[str], None] = lambda name: None
+    comparison: Comparison,
+    done: Callable[[str, float], None] = lambda name, seconds: None,
+    names: Collection[str] = tuple(CONTROLS),
 ) -> tuple[Control, ...]:
-    """Run every control."""
+    """Run the named controls; one that these sets do not allow says why, and vetoes nothing.
+
+    `done` is called with a control's name and its seconds.
+    """
+    from threadpoolctl import threadpool_limits
+
     rows = []
     for name, choice in CONTROLS.items():
-        rows.append(choice.build(comparison))
-        done(name)
+        if name not in names:
+            continue
+        start = perf_counter()
+        try:
+            with threadpool_limits(1):  # one core, so that no bit depends on how many there are
+                row = choice.build(comparison)
+        except InputError as error:
+            why = f"not possible: {error}".rstrip(".")
+            row = Control(name, None, None, False, why, "not possible")
+        rows.append(row)
+        done(name, perf_counter() - start)
     return tuple(rows)

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vestige.features.pca import PCA
+from vestige.features.pixels import Pixels
 from vestige.result import Control
+from vestige.stats.folds import auc_in_folds
 from vestige.stats.intervals import auc_interval
-from vestige.stats.permutation import set_tests
+from vestige.stats.learned_max_t import cross_fit, learned_max_t
+from vestige.stats.neighbours import nearest, nearest_outside_group
 from vestige.types import Floats, Images
 
 if TYPE_CHECKING:
@@ -18,33 +22,50 @@ if TYPE_CHECKING:
 
 LIMIT = 0.01
 """The p-value below which the control fails (METHODS 5)."""
+DIMS, SIZE, FOLDS = 64, 32, 5
+STRENGTH = 0.01
+"""C of the logistic regression on the principal components (METHODS 5)."""
 
 
 def blind_control(comparison: "Comparison") -> Control:
-    """Test simple image statistics, each in both directions, with max-T over all of them.
+    """Test image statistics, the distance to other reals, and a classifier on pixels.
 
-    The p-value is by group permutation and adjusted for the number of statistics; the AUC is that
-    of the statistic which separates most, turned so that suspects are high.
+    Statistics and distance count in both directions; the classifier is cross-fitted by group and
+    fitted again for each relabelling. One p-value by group permutation, max-T over all; the AUC is
+    that of whatever separates most, turned so that suspects are high.
     """
-    statistics = image_statistics(comparison.images)
-    names = list(statistics)
-    columns = np.stack([statistics[name] for name in names], axis=1)
+    named = image_statistics(comparison.images) | {"distance to other reals": _apart(comparison)}
+    columns = np.stack(list(named.values()), axis=1)
+    suspect, groups, seed = comparison.is_suspect, comparison.groups, comparison.seed
+    pixels = PCA(DIMS, SIZE).fit(comparison.images).transform(comparison.images)
+    classifier = cross_fit(pixels.astype(np.float64), groups, FOLDS, 4 / STRENGTH)
     both = np.hstack([columns, -columns])
-    suspect, groups = comparison.is_suspect, comparison.groups
-    adjusted = set_tests(both, suspect, groups, seed=comparison.seed)[1]
-    best = int(adjusted.argmin())
-    values, p_value = both[:, best], float(adjusted[best])
-    auc = auc_interval(
-        values[suspect], values[~suspect], groups[suspect], groups[~suspect], seed=comparison.seed
-    )
+    statistics, p_value = learned_max_t(both, classifier, suspect, groups, seed=seed)
+    best = int(statistics.argmax())
+    if best < both.shape[1]:
+        what, values = list(named)[best % len(named)], both[:, best]
+        sides = (values[suspect], values[~suspect], groups[suspect], groups[~suspect])
+        auc = auc_interval(*sides, seed=seed)
+    else:
+        what, values = "their pixels (a classifier)", classifier.scores(suspect)
+        folds = classifier.folds
+        sides = (values[suspect], values[~suspect], folds[suspect], folds[~suspect])
+        auc = auc_in_folds(*sides, groups[suspect], groups[~suspect], seed=seed)
     passed = p_value >= LIMIT
-    what = names[best % len(names)]
     vetoes = (
-        f"none: the simple statistic that differs most ({what}) is within chance"
+        f"none: what differs most ({what}) is within chance"
         if passed
         else f"any verdict: the sets differ by themselves in {what}"
     )
     return Control("blind", auc, p_value, passed, vetoes)
+
+
+def _apart(comparison: "Comparison") -> Floats:
+    """Distance [n] to the nearest reference image or, without one, image of another group."""
+    rows = Pixels(SIZE).transform(comparison.images)
+    if comparison.reference is not None:
+        return nearest(rows, Pixels(SIZE).transform(comparison.reference))[0][:, 0]
+    return nearest_outside_group(rows, comparison.groups)[:, 0]
 
 
 def image_statistics(images: Images) -> dict[str, Floats]:

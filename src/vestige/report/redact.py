@@ -62,7 +62,14 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
         result,
         question=replace(result.question, groups_from=_groups_from(result.question.groups_from)),
         findings=tuple(sorted((_finding(f, hide) for f in result.findings), key=lambda f: f.id)),
-        controls=tuple(replace(c, vetoes=hide.text(c.vetoes)) for c in result.controls),
+        controls=tuple(
+            replace(
+                c,
+                vetoes=hide.text(c.vetoes),
+                details={hide.text(name): figure for name, figure in c.details.items()},
+            )
+            for c in result.controls
+        ),
         set_measures=tuple(replace(m, says=hide.text(m.says)) for m in result.set_measures),
         patients=tuple(
             sorted(

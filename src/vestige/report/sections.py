@@ -19,6 +19,7 @@ from vestige.report.blocks import (
     Table,
     Text,
 )
+from vestige.report.controls import controls
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
 from vestige.report.patients import patients
@@ -259,39 +260,11 @@ def measures(result: AuditResult) -> Section | None:
         "choices of as many groups would show."
     )
     blocks: list[Block] = [Text(note)]
-    if any(not control.passed for control in result.controls):
+    if any(c.state == "failed" and c.name != "planted" for c in result.controls):
         blocks.append(Text("A control failed: these p-values do not speak about training.", "box"))
     head = ("Measure", "Value", "Copying shows as", "p", "In words")
     table = Table(head, rows, numeric=(1, 3), short=(0, 2), whole=(4,))
     return Section("measures", "Published measures of the set", (*blocks, table))
-
-
-def controls(result: AuditResult) -> Section | None:
-    """Experiments whose right answer is known."""
-    if not result.controls:
-        return None
-    rows = tuple(
-        Row(
-            (
-                control.name,
-                "passed" if control.passed else "FAILED",
-                f"{control.auc.value:.2f} ({words.interval(control.auc.low, control.auc.high)})"
-                if control.auc
-                else "–",
-                words.p_text(control.p_value),
-                words.CONTROL_MEANING.get(control.name, ""),
-                control.vetoes,
-            ),
-            "" if control.passed else "caution",
-        )
-        for control in result.controls
-    )
-    head = ("Control", "Outcome", "AUC (95 %)", "p", "What it asks", "Vetoes")
-    note = Text(
-        "Here the right answer is known in advance. A failed control can take a verdict back; "
-        "none can strengthen one."
-    )
-    return Section("controls", "Controls", (note, Table(head, rows, numeric=(2, 3), short=(0, 1))))
 
 
 def conformity(result: AuditResult) -> Section | None:

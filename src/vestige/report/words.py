@@ -55,6 +55,12 @@ CONTROL_MEANING = {
     "blind and a negative means nothing.",
 }
 
+CONTROL_FIGURES = (
+    "What the controls measured on the way. For “planted” it is the share of planted copies that "
+    "were found, from verbatim to ever fainter ones: the audit sees no copy fainter than those it "
+    "found here. For the others it is an AUC."
+)
+
 COPYING_SHOWS_AS = {
     "data_copying": "far below 0",
     "authenticity": "low, of 100",
@@ -74,8 +80,10 @@ CONFORMITY = (
 CAUTIONS = {
     "confounded": "A control failed: the sets differ by themselves, so neither the AUC nor the "
     "p-values below speak about training.",
-    "insensitive": "Planted copies were not found again: the audit could have missed a leak, so "
-    "the smallest visible AUC below does not hold.",
+    "not specific": "Another generated set gives the same signal: neither the AUC nor the p-values "
+    "below speak about this generator.",
+    "insensitive": "Planted copies were not found again, or could not be planted: the audit could "
+    "have missed a leak, so the smallest visible AUC below does not hold.",
     "repeated runs": "The same images were audited several times and the runs do not agree, or the "
     "best of them is within the luck of so many.",
     "underpowered": "There are too few images for a negative answer to mean anything.",

@@ -7,7 +7,7 @@ from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_inter
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.intervals import group_wins, score_interval
 from vestige.stats.roc import SIDES
-from vestige.types import Floats, Ints
+from vestige.types import Bools, Floats, Ints
 
 
 def auc_in_folds(
@@ -48,33 +48,84 @@ def auc_in_folds(
     used_index, n_used = group_index(used_groups, used.size)
     unused_index, n_unused = group_index(unused_groups, unused.size)
     rng = np.random.default_rng(seed)
-    drawn_used, drawn_unused = (draw_groups(n, repeats, rng) for n in (n_used, n_unused))
+    drawn = draw_groups(n_used, repeats, rng), draw_groups(n_unused, repeats, rng)
+    sides = (used, used_index, used_folds), (unused, unused_index, unused_folds)
+    value, samples = _drawn_auc(*sides, drawn)
+    n = used.size + unused.size
+    if value is None:
+        return Estimate(0.5, 0.0, 1.0, n)
+    fewest, samples = min(n_used, n_unused), samples[np.isfinite(samples)]
+    if fewest < FEWEST_GROUPS or np.ptp(samples) < 1e-12:
+        return Estimate(value, *score_interval(value, n_used, n_unused, level), n)
+    return Estimate(value, *percentile_interval(samples, value, level, fewest), n)
+
+
+def auc_difference(
+    first: tuple[Floats, Labels],
+    second: tuple[Floats, Labels],
+    is_suspect: Bools,
+    groups: Labels,
+    level: float = 0.95,
+    seed: int = 0,
+    repeats: int = 2000,
+) -> tuple[float, float, float]:
+    """AUC of the first scores less that of the second, of the same images: value, low, high.
+
+    Paired: both are drawn with the same groups (expanded percentiles of the difference).
+
+    Parameters
+    ----------
+    first, second : scores [n] and folds [n] within which they compare
+    is_suspect : [n]
+    groups : [n]
+    """
+    used_index, n_used = group_index(np.asarray(groups)[is_suspect], int(is_suspect.sum()))
+    unused_index, n_unused = group_index(np.asarray(groups)[~is_suspect], int((~is_suspect).sum()))
+    rng = np.random.default_rng(seed)
+    drawn = draw_groups(n_used, repeats, rng), draw_groups(n_unused, repeats, rng)
+    values, samples = [], []
+    for scores, folds in (first, second):
+        folds = np.asarray(folds)
+        value, found = _drawn_auc(
+            (scores[is_suspect], used_index, folds[is_suspect]),
+            (scores[~is_suspect], unused_index, folds[~is_suspect]),
+            drawn,
+        )
+        values.append(0.5 if value is None else value)
+        samples.append(np.nan_to_num(found, nan=0.5))
+    gap = values[0] - values[1]
+    fewest = max(2, min(n_used, n_unused))
+    return gap, *percentile_interval(samples[0] - samples[1], gap, level, fewest)
+
+
+def _drawn_auc(
+    used: tuple[Floats, Ints, Labels],
+    unused: tuple[Floats, Ints, Labels],
+    drawn: tuple[Floats, Floats],
+) -> tuple[float | None, Floats]:
+    """AUC within folds, and that of each draw of groups (NaN where no pair is left).
+
+    used, unused : scores, group and fold of each image; drawn : how often each group was drawn
+    """
     wins = pairs = 0.0
-    drawn_wins, drawn_pairs = np.zeros(repeats), np.zeros(repeats)
-    for fold in np.unique(np.concatenate([np.asarray(used_folds), np.asarray(unused_folds)])):
-        mine, theirs = np.asarray(used_folds) == fold, np.asarray(unused_folds) == fold
+    drawn_wins, drawn_pairs = np.zeros(len(drawn[0])), np.zeros(len(drawn[0]))
+    for fold in np.unique(np.concatenate([np.asarray(used[2]), np.asarray(unused[2])])):
+        mine, theirs = np.asarray(used[2]) == fold, np.asarray(unused[2]) == fold
         if not mine.any() or not theirs.any():
             continue
-        mine_names, mine_index = np.unique(used_index[mine], return_inverse=True)
-        their_names, their_index = np.unique(unused_index[theirs], return_inverse=True)
-        drawn_mine, drawn_theirs = drawn_used[:, mine_names], drawn_unused[:, their_names]
+        mine_names, mine_index = np.unique(used[1][mine], return_inverse=True)
+        their_names, their_index = np.unique(unused[1][theirs], return_inverse=True)
+        drawn_mine, drawn_theirs = drawn[0][:, mine_names], drawn[1][:, their_names]
         for block, table in group_wins(
-            (used[mine], mine_index, len(mine_names)),
-            (unused[theirs], their_index, len(their_names)),
+            (used[0][mine], mine_index, len(mine_names)),
+            (unused[0][theirs], their_index, len(their_names)),
         ):
             wins += float(table.sum())
             drawn_wins += ((drawn_mine @ table) * drawn_theirs[:, block]).sum(axis=1)
         pairs += float(mine.sum() * theirs.sum())
         drawn_pairs += (drawn_mine @ _sizes(mine_index)) * (drawn_theirs @ _sizes(their_index))
-    n = used.size + unused.size
-    if pairs == 0:
-        return Estimate(0.5, 0.0, 1.0, n)
-    value = wins / pairs
-    samples = drawn_wins[drawn_pairs > 0] / drawn_pairs[drawn_pairs > 0]
-    fewest = min(n_used, n_unused)
-    if fewest < FEWEST_GROUPS or np.ptp(samples) < 1e-12:
-        return Estimate(value, *score_interval(value, n_used, n_unused, level), n)
-    return Estimate(value, *percentile_interval(samples, value, level, fewest), n)
+    left = np.where(drawn_pairs > 0, drawn_pairs, np.nan)
+    return (wins / pairs if pairs else None), drawn_wins / left
 
 
 def _sizes(index: Ints) -> Floats:

@@ -178,7 +178,7 @@ def permutation_test_refit(
         values = np.array([_finite(statistic(row[index])) for row in rows])
         at_least += int((values >= observed - _slack(observed)).sum())
         tried += len(rows)
-    return SetTestResult(observed, _p_value(at_least, tried, exact), exact)
+    return SetTestResult(observed, permutation_p(at_least, tried, exact), exact)
 
 
 def _max_t(
@@ -213,8 +213,8 @@ def _max_t(
         best = np.maximum.accumulate(drawn[:, falling[::-1]], axis=1)[:, ::-1]
         reached_by_max += (best >= line[falling]).sum(axis=0)
         tried += len(rows)
-    p = np.array([_p_value(int(k), tried, exact) for k in reached])
-    adjusted = np.array([_p_value(int(k), tried, exact) for k in reached_by_max])
+    p = np.array([permutation_p(int(k), tried, exact) for k in reached])
+    adjusted = np.array([permutation_p(int(k), tried, exact) for k in reached_by_max])
     p_adjusted = np.empty_like(p)
     p_adjusted[falling] = np.maximum.accumulate(adjusted)
     statistic = np.asarray(status.astype(np.float64) @ centred) / share
@@ -254,7 +254,7 @@ def relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Itera
         yield rng.permuted(rows, axis=1)
 
 
-def _p_value(at_least: int, tried: int, exact: bool) -> float:
+def permutation_p(at_least: int, tried: int, exact: bool) -> float:
     """Enumeration holds the true labelling itself; random draws get it added."""
     return at_least / tried if exact else (1 + at_least) / (1 + tried)
 

@@ -1,0 +1,148 @@
+"""Columns of evidence -> one score: the stack where there are labels enough, else rank average.
+
+`judge` asks it once per audit; the controls ask it again where the answer is known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vestige.bag import Bag
+from vestige.detectors.columns import Column
+from vestige.result import Estimate
+from vestige.stats.combine import pooled_rank_score, rank_average
+from vestige.stats.folds import auc_in_folds
+from vestige.stats.intervals import auc, auc_interval
+from vestige.stats.permutation import set_tests, set_tests_in_folds
+from vestige.stats.stack import StackTest, normal_scores, stack_p_values, stack_test
+from vestige.types import Bools, Floats, Ints
+
+STACK_GROUPS = 20
+"""Used and unused groups from which the stack is worth its variance; fewer: rank average."""
+
+
+def fit_stack_test(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    suspects: Bools,
+    seed: int,
+    n_permutations: int = 999,
+) -> StackTest | None:
+    """The stack with its test, where there are labels enough; None: the rank average combines."""
+    counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
+    if not _stacks(plan, bag) or not suspects.any():
+        return None
+    return stack_test(
+        normal_scores(columns)[:, counted], suspects, bag.control, bag.known_used, bag.units,
+        weights[counted], n_permutations, seed,
+    )  # fmt: skip
+
+
+def judge_images(columns: Floats, plan: Sequence[Column], bag: Bag) -> Floats:
+    """p-values of the judged rows, by the stack where there are labels enough."""
+    weights = np.array([column.weight for column in plan])
+    judged, control = bag.judged, bag.control
+    if _stacks(plan, bag):
+        at, unused, used = (np.flatnonzero(mask) for mask in (judged, control, bag.known_used))
+        return stack_p_values(normal_scores(columns), at, unused, used, bag.units, weights)
+    groups = bag.units[judged], bag.units[control]
+    return rank_average(columns[judged], columns[control], weights, *groups)[1]
+
+
+def _stacks(plan: Sequence[Column], bag: Bag) -> bool:
+    # one column: any weight gives the same order
+    return bool(counted_columns(plan).sum() > 1) and _enough_labels(bag)
+
+
+def counted_columns(plan: Sequence[Column]) -> Bools:
+    """Columns that count in the set test.
+
+    What has learned from the labels does not take part in their permutation, unless there is
+    nothing else.
+    """
+    learned = np.array([column.learns for column in plan])
+    return ~learned if not learned.all() else learned
+
+
+@dataclass(frozen=True)
+class Combined:
+    """The tested combination of columns, of suspects and controls alone.
+
+    scores, is_suspect, groups : [n]
+    folds : [n], images compare within their fold only (its model is its own); None: all compare
+    stack_p : p-value of the stack, which was fitted again for each relabelling
+    """
+
+    scores: Floats
+    is_suspect: Bools
+    groups: Ints
+    folds: Ints | None
+    stack_p: float | None = None
+
+    @property
+    def sides(self) -> tuple[Floats, Floats]:
+        """Scores of suspects and of controls."""
+        return self.scores[self.is_suspect], self.scores[~self.is_suspect]
+
+    def auc(self, seed: int, repeats: int = 2000) -> Estimate:
+        """Suspects above controls, with its interval by group."""
+        high, low = self.is_suspect, ~self.is_suspect
+        groups = self.groups[high], self.groups[low]
+        if self.folds is None:
+            return auc_interval(*self.sides, *groups, seed=seed, repeats=repeats)
+        folds = self.folds[high], self.folds[low]
+        return auc_in_folds(*self.sides, *folds, *groups, seed=seed, repeats=repeats)
+
+    def area(self) -> float:
+        """The AUC alone."""
+        return auc(*self.sides) if self.folds is None else self.auc(0, repeats=1).value
+
+    def p_value(self, seed: int) -> float:
+        """Of suspects above controls, by permutation of groups."""
+        if self.stack_p is not None:
+            return self.stack_p
+        column = self.scores[:, np.newaxis]
+        if self.folds is not None:
+            return float(
+                set_tests_in_folds(column, self.is_suspect, self.folds, self.groups, seed=seed)[0]
+            )
+        return float(set_tests(column, self.is_suspect, self.groups, seed=seed)[0][0])
+
+
+def combine(
+    columns: Floats, plan: Sequence[Column], bag: Bag, suspects: Bools, stack: StackTest | None
+) -> Combined:
+    """The tested combination: the stack where there is one, else the pooled rank average.
+
+    Scores of a `Judgement` will not do: those of suspects and of controls come from pools of unlike
+    size, and ties (a column full of zeros) would be broken in favour of one side.
+    """
+    rows, counted = suspects | bag.control, counted_columns(plan)
+    sides = suspects[rows], bag.units[rows]
+    if stack is not None:
+        return Combined(stack.scores[rows], *sides, stack.folds[rows], stack.p_value)
+    weights = np.array([column.weight for column in plan])
+    learned = all(column.learns for column in plan)
+    folds = bag.folds[rows] if learned and bag.folds is not None else None
+    return Combined(pooled_rank_score(columns[rows][:, counted], weights[counted]), *sides, folds)
+
+
+def combine_again(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    suspects: Bools,
+    seed: int,
+    n_permutations: int = 999,
+) -> Combined:
+    """The tested combination of other columns, or of other suspects and controls."""
+    stack = fit_stack_test(columns, plan, bag, suspects, seed, n_permutations)
+    return combine(columns, plan, bag, suspects, stack)
+
+
+def _enough_labels(bag: Bag) -> bool:
+    used = len(np.unique(bag.units[bag.known_used]))
+    unused = len(np.unique(bag.units[bag.control]))
+    return min(used, unused) >= STACK_GROUPS

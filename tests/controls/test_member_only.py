@@ -1,0 +1,89 @@
+"""Two parts of the suspects must differ less than suspects and controls do."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from small_audits import claimed, small_audit, small_world, strangers
+from vestige.choices import InputError
+from vestige.controls import Comparison
+from vestige.controls.member_only import SPLITS, _random_halves, member_only_control
+
+
+def test_copies_are_no_split_of_the_suspects() -> None:
+    row = member_only_control(small_world("copy"))
+    assert row.state == "passed"
+    assert row.auc is not None
+    assert row.auc.low < 0.5 < row.auc.high
+    assert row.p_value == pytest.approx(1 / (1 + 2 * SPLITS))
+    assert set(row.details) == {
+        f"{side}, halves by {what}"
+        for side in ("suspects", "controls")
+        for what in ("order of the files", "image statistics")
+    }
+
+
+def test_a_finding_no_larger_than_that_of_random_parts_is_vetoed() -> None:
+    null = small_world("null")
+    # 40 splits: P(none of three above .5) < 1e-6; P(three of them above .95) is nil
+    for auc, passed in ((0.5, False), (0.95, True)):
+        row = member_only_control(claimed(null, auc))
+        assert row.passed == passed
+        assert row.vetoes.startswith("none: " if passed else "a finding: ")
+
+
+def drifting(used: np.ndarray) -> Comparison:
+    """160 files, each brighter than the one before; those first are like the generated set."""
+    images = strangers(160, 1) + np.linspace(0, 0.25, 160, dtype=np.float32)[:, None, None]
+    found = small_audit(
+        images[used], images[~used], strangers(150, 2), detectors=["nearest_distance"]
+    )
+    ids = tuple(f"{i:04d}.png" for i in np.r_[np.flatnonzero(used), np.flatnonzero(~used)])
+    pipeline = replace(found.audited, bag=replace(found.audited.bag, ids=ids))
+    return claimed(replace(found, pipeline=pipeline), 0.85)
+
+
+def test_a_drift_along_the_files_is_vetoed_by_their_order() -> None:
+    row = member_only_control(drifting(np.arange(160) < 80))
+    assert row.state == "failed"
+    assert "halves of the" in row.vetoes
+    assert max(figure.value for figure in row.details.values()) > 0.85
+    # used and unused alternate: the drift does not tell them apart, so it is shown but no rival
+    row = member_only_control(drifting(np.arange(160) % 2 == 0))
+    assert row.state == "passed"
+    assert max(figure.value for figure in row.details.values()) > 0.85
+
+
+def test_parts_are_whole_groups() -> None:
+    groups = np.r_[np.repeat(np.arange(30), 2), 100 + np.repeat(np.arange(30), 2)]
+    pipeline = small_world("null", groups=groups).audited
+    halves = list(_random_halves(pipeline, pipeline.suspects, np.random.default_rng(0)))
+    assert len(halves) == SPLITS
+    for half in halves:
+        mine = set(groups[half])
+        assert len(mine) == 15
+        assert not mine & set(groups[pipeline.suspects & ~half])
+
+
+def test_few_groups() -> None:
+    null = small_world("null")
+    pipeline = null.audited
+    bag = pipeline.bag
+    few = replace(pipeline, suspects=pipeline.suspects & (np.arange(120) < 10))
+    row = member_only_control(claimed(replace(null, pipeline=few)))
+    assert all(name.startswith("controls") for name in row.details)  # ten suspects are not split
+    none = replace(few, bag=replace(bag, control=bag.control & (np.arange(120) >= 110)))
+    with pytest.raises(InputError, match="20 groups or more"):
+        member_only_control(claimed(replace(null, pipeline=none)))
+
+
+def test_without_a_finding_there_is_nothing_to_qualify() -> None:
+    null = small_world("null")
+    row = member_only_control(replace(null, pipeline=replace(null.audited, positive=False)))
+    assert (row.state, row.passed) == ("not needed", False)
+
+
+def test_repeats_with_the_seed() -> None:
+    copy = small_world("copy", 1)
+    assert member_only_control(copy) == member_only_control(copy)
