@@ -104,6 +104,6 @@ def _undecided(result: AuditResult) -> str:
             f"{rate:g} needs {needed} unused patients."
         )
     if reason == "confounded":
-        failed = ", ".join(control.name for control in result.controls if not control.passed)
+        failed = ", ".join(c.name for c in result.controls if c.state == "failed")
         return f"confounded, the real sets differ by themselves (control {failed})."
     return f"{reason}. {result.verdict.why}"

@@ -75,7 +75,8 @@ def test_confounded(clean: Path, tmp_path: Path, capsys: Any) -> None:
     code, line, result = audited(capsys, tmp_path / "o", *asked)
     assert (code, result.verdict.reason) == (4, "confounded")
     assert line == (
-        "Gate undecided (exit 4): confounded, the real sets differ by themselves (control blind)."
+        "Gate undecided (exit 4): confounded, the real sets differ by themselves (control "
+        "blind, conformity)."
     )
 
 

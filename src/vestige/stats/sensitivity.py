@@ -37,7 +37,8 @@ def sensitivity(
     Parameters
     ----------
     used, unused : Floats, shapes (n1,) and (n0,)
-        The tested score; unused ones tell how alike the images of a group are.
+        The tested score; unused ones, where groups have several, tell how alike the images of a
+        group are.
     used_groups, unused_groups : labels of the same shapes
     alpha : float
         Level of the one-sided test.
@@ -57,7 +58,9 @@ def sensitivity(
     """
     k1, k0 = (len(np.unique(np.asarray(g))) for g in (used_groups, unused_groups))
     single = k1 == len(used) and k0 == len(unused)
-    rho = 0.0 if single else intraclass_correlation(unused, unused_groups)
+    # controls of one image per group cannot tell how alike the images of a group are
+    sides = (unused, unused_groups) if k0 < len(unused) else (used, used_groups)
+    rho = 0.0 if single else intraclass_correlation(*sides)
     size1, size0 = (effective_groups(g, rho) for g in (used_groups, unused_groups))
     design = (size1 + size0) / (k1 + k0)  # independent images that a group is worth
     if null is not None and not null.any():

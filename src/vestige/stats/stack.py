@@ -150,7 +150,7 @@ def stack_test(
         return statistic, scores, models
 
     (observed,), (scores,), (share,) = answer(status[np.newaxis])
-    rng, null = np.random.default_rng(seed), []
+    rng, null = np.random.default_rng(seed), [np.empty(0)]
     for start in range(0, n_permutations, _CHUNK):
         drawn = np.broadcast_to(status, (min(_CHUNK, n_permutations - start), len(names)))
         null.append(answer(rng.permuted(drawn, axis=1))[0])
