@@ -6,19 +6,33 @@ the word that is missing.
 
 OWN_WORDS = frozenset(
     """
-about add against alarm all alone already also among and another answered any are arxiv auc audit
-authpct average belong black blatant border but calibrate called can centre chance change closer
-cluster clustering clusters columns compares control controls copies could dcr detector detectors
-dicom differ differs duplicate each error every exactly explains expression failed false fellow
-few file files fill finding findings finds fine first fits for found from generated generator give
-given grey group groups has have high hold horizontal ids image images inference its judge keep
-known lacks least level lie lowers many may mean median membership merely more most moves must
-named near nearer nearest needs noise none not nothing one only other out passing patient patients
-per pixels possible power privacy problem problems quantile queries query rank rate read real
-reals reference regular remove roles row same says score scored scores seen separate set sets
-several share shares show simple size sizes slope source spectral spread starts statement
-statistic status such suspect suspects synthetic tells test than that the themselves there they
-this train training twice two uncalibrated unknown unseen unused used valid value verdict vertical
-vetoes warning was well were white with within without working write
+about add after again against alarm alike all alone already also among an and another answered any
+apart are area arxiv as ask asked at auc audit audited authpct average back be been beforehand
+belong below beside bit bits black blatant blended body border both but by bytes cache calibrate
+called can cannot cause centre chance change classifier clipping closer cluster clustering
+clusters colour columns comb comes compare compared compares components compression computed
+contrast control controls copies copy corrected cost could count counts cropping damaged dcr
+decide degrees depth detector detectors dicom differ difference different differently differs
+distance distinct does duplicate each earlier effort encoder error even every exactly explains
+expression factor facts failed fails false fellow few field file files fill find finding findings
+finds fine first fits for format found frequency from generated generator give given gives grey
+group groups had half halves has have high higher highest histogram hold horizontal how ids image
+images in inference interval into is it its jpeg judge keep kernel kind know known knows lacks
+learned least less level levels lie logistic lowers lowest made make many may mean median
+membership merely methods mode model more most move moves much must named near nearer nearest
+needed needs neither never no nobody noise none nor not nothing number of off on once one only
+options or order orders other others out overshooting own padding palette parts pass passing
+patient patients pays per pixel pixels plan planted possible power prepare prepared principal
+privacy problem problems program property put qualify quality quantile quantisation queries query
+random rank rate reach read real reals reconstruction record reference regression regular remove
+repeated reported resize resizing roles rounding row rows run runs same says scale scanner score
+scored scores second see seeds seen sees separate separates set sets settings several share shares
+shifted show shows side simple since size sizes slope smoothing so source sources specific
+spectral split splits spread starts statement statistic statistics status steps stored stretched
+such suspect suspects swapped switched synthetic table take takes tells test than that the their
+them themselves then there these they this three to told too traces train trained training turned
+twice two uncalibrated unknown unseen unused upsampling used usual usually valid value verbatim
+verdict vertical vetoes view warning was well were what when where whether which white window with
+within without working would write written
 """.split()  # noqa: SIM905
 )
