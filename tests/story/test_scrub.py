@@ -110,7 +110,7 @@ def test_a_small_share_is_kept_to_and_said() -> None:
     found = scrubbed(world, max_share=0.3)
     assert len(found.withheld) == 36  # of 120, where 48 are copies
     assert {image.generated for image in found.withheld} <= copies(world)
-    assert found.outcome.code == 3
+    assert found.outcome.code in (3, 4)  # a finding this weak may be vetoed; open it is not
     assert called_used(found.remainder) < called_used(found.before)
 
 
