@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from calibration_bias import bias, bias_page
 from calibration_coverage import coverage, coverage_page
 from calibration_errors import errors, errors_page
 
@@ -190,6 +191,7 @@ learning, gave power .65 for 40 + 40 images in release mode).
 PARTS: dict[str, tuple[Callable[[int], Rows], Callable[[Rows], str]]] = {
     "errors": (errors, errors_page),
     "coverage": (coverage, coverage_page),
+    "bias": (bias, bias_page),
     "power": (power, power_page),
 }
 

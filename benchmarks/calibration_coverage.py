@@ -83,9 +83,9 @@ interval covers when slices are taken for independent, as other tools do.
 
 {chr(10).join(lines)}
 
-Until 25 November a TPR with one image per patient had Clopper and Pearson's interval, which takes
-the threshold as known: it held the truth in .48 to .83 of the worlds (30 to 250 images a side, FPR
-.1 to .01). Now the threshold is drawn again: .92 to .96. Where a single false positive is allowed (1 %
-of 100 controls) no draw of the controls shows how far the threshold may lie: .78 to .86. Read such
-an interval as too short.
+Until 25 November a TPR with one image per patient had Clopper and Pearson's interval, which
+takes the threshold as known: it held the truth in .48 to .83 of the worlds (30 to 250 images a
+side, FPR .1 to .01). Now the threshold is drawn again: .92 to .96. Where a single false positive
+is allowed (1 % of 100 controls) no draw of the controls shows how far the threshold may lie: .78
+to .86. Read such an interval as too short.
 """
