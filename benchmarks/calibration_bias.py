@@ -89,9 +89,9 @@ def bias_page(rows: list[dict[str, Any]]) -> str:
     ]
     return f"""## Split bias
 
-Whole audits, {EACH} used and {EACH} unused images of 64 px beside {GENERATED} generated ones that know
-neither; the used ones come from another scanner. Asked: vetoed in at least 95 % where they differ,
-in at most 5 % where they do not.
+Whole audits, {EACH} used and {EACH} unused images of 64 px beside {GENERATED} generated ones that
+know neither; the used ones come from another scanner. Asked: vetoed in at least 95 % where they
+differ, in at most 5 % where they do not.
 
 {chr(10).join(lines)}
 """
