@@ -25,12 +25,12 @@ from vestige.detectors.columns import (
 )
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.detectors.models import Model, check_models, open_models
-from vestige.engine import open_executor
+from vestige.engine import one_core_each, open_executor
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, natural_key, peek_size
 from vestige.images.preparation import find_preparation
-from vestige.images.reading import read_images
+from vestige.images.reading import MEASURED, read_images
 from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement, check_rate, decide, judge, test_set
 from vestige.manifest import Clock, write_manifest
@@ -63,6 +63,7 @@ GALLERY = 12
 CARRIED = 3
 
 
+@one_core_each
 def audit(
     generated: Source,
     used: Source | None = None,
@@ -327,6 +328,7 @@ def _read(
             executor=executor,
             cache=cache,
             progress=partial(progress, f"reading {role}"),
+            measured=MEASURED if role == "generated" else None,
         )
         for role, source in sources.items()
     }

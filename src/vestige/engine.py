@@ -7,14 +7,17 @@ results come back in the order of the shards, so the engine cannot change a resu
 import ctypes
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from vestige.choices import Choice, InputError, choose
 
 DASK_TIMEOUT = "10s"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # glibc's malloc.h
@@ -34,6 +37,23 @@ def keep_freed_memory() -> None:
     library.mallopt(M_MMAP_THRESHOLD, 16 * 2**20)
     library.mallopt(M_TRIM_THRESHOLD, 2**30)
     library.mallopt(M_TOP_PAD, 64 * 2**20)
+
+
+def one_core_each(function: Callable[P, R]) -> Callable[P, R]:
+    """Within this function a matrix product uses one core.
+
+    No bit then depends on how many cores there are; and decoding threads, whose many small
+    products would each wait for a second core, are four times as fast.
+    """
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, user_api="blas"):
+            return function(*args, **kwargs)
+
+    return limited
 
 
 def cores() -> int:

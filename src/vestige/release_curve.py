@@ -13,6 +13,7 @@ from vestige.bag import Bag, Mode
 from vestige.choices import InputError
 from vestige.detectors.columns import plan_columns, score_columns
 from vestige.images.imageset import ImageSet
+from vestige.images.spool import take
 from vestige.result import CurvePoint, ReleaseCurve
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.intervals import auc_interval
@@ -79,7 +80,7 @@ def release_curve(
     sizes = part_sizes(len(generated))
     for k, n in enumerate(sizes):
         progress("release curve", k, len(sizes))
-        part = generated.pixels[np.sort(order[:n])]
+        part = take(generated.pixels, np.sort(order[:n]))
         columns, _ = score_columns(
             plan, part, reference, bag.images, bag.units, lambda name, seconds: None
         )

@@ -14,7 +14,7 @@ from vestige.engine import open_executor
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source
-from vestige.images.reading import read_images
+from vestige.images.reading import MEASURED, read_images
 from vestige.result import AuditResult
 from vestige.types import Progress
 
@@ -101,6 +101,7 @@ def read_again(
                 executor=executor,
                 cache=cache,
                 progress=partial(progress, f"reading {role}"),
+                measured=MEASURED if role == "generated" else None,
             )
             if sets[role].inputs_sha256 != asked[role]:
                 raise InputError(

@@ -8,7 +8,8 @@ from sklearn.decomposition import PCA as REFERENCE
 
 from reference_worlds import reference_world
 from vestige.choices import InputError
-from vestige.features.pca import PCA, WhitenedPCA, leading_components, moments
+from vestige.features.pca import PCA, WhitenedPCA, leading_components
+from vestige.stats.moments import moments
 
 IMAGES = reference_world("null", 1).reference[:, ::2, ::2]  # 200 of 16 px
 FLAT = IMAGES.reshape(200, -1).astype(np.float64)
@@ -18,7 +19,8 @@ FLAT = IMAGES.reshape(200, -1).astype(np.float64)
 @given(n=st.integers(1, 40), d=st.integers(1, 6), block=st.integers(1, 50), seed=st.integers(0, 9))
 def test_moments_equal_numpy_for_every_block_size(n: int, d: int, block: int, seed: int) -> None:
     rows = np.random.default_rng(seed).normal(3, 1, (n, d)).astype(np.float32)
-    mean, covariance = moments(rows, block)
+    count, mean, covariance = moments(rows[k : k + block] for k in range(0, n, block))
+    assert count == n
     np.testing.assert_allclose(mean, rows.mean(axis=0, dtype=float), rtol=1e-6)
     wanted = np.cov(rows.T.astype(float), bias=True).reshape(d, d)
     np.testing.assert_allclose(covariance, wanted, rtol=1e-5, atol=1e-6)

@@ -59,6 +59,7 @@ def test_the_same_pixels_in_another_shape_or_embedder_are_another_image(tmp_path
 def test_a_damaged_shard_is_noticed_and_made_again(tmp_path: Path, damage: str) -> None:
     stored_rows(tmp_path, "a", IMAGES, Network())
     (shard,) = tmp_path.rglob("*.npy")
+    assert shard.parent.parent == tmp_path
     content = bytearray(shard.read_bytes())
     if damage == "flipped":
         content[-1] ^= 64
@@ -94,6 +95,6 @@ def test_a_killed_run_keeps_its_finished_shards(
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write to the store .*file"):
+    with pytest.raises(InputError, match="cannot write to the cache .*file"):
         stored_rows(tmp_path / "file", "a", IMAGES, Network())
     assert [p.name for p in tmp_path.rglob("*")] == ["file"]

@@ -1,5 +1,6 @@
 """The cache of decoded shards changes nothing but the time."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from vestige.choices import InputError
+from vestige.images.readers import read_file
 from vestige.images.reading import read_images
 
 
@@ -36,7 +38,9 @@ def test_a_second_run_reads_no_image(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
-    first = both(folder, cache)[1]
+    both(folder, cache)
+    (folder / "broken.png").unlink()  # what cannot be read is tried again each time
+    first = read_images(folder, role="used", size=8, cache=cache)
 
     def forbidden(*_: object) -> None:
         raise AssertionError("an image was decoded again")
@@ -47,32 +51,130 @@ def test_a_second_run_reads_no_image(
     assert first.records == again.records
 
 
-def test_a_changed_file_another_size_or_a_damaged_shard_is_read_anew(
-    folder: Path, tmp_path: Path
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are decoded from now on."""
+    names: list[str] = []
+
+    def counted(path: str, window: object) -> list:
+        names.append(Path(path).name)
+        return read_file(path, window)
+
+    monkeypatch.setattr("vestige.images.shards.read_file", counted)
+    return names
+
+
+def test_a_file_is_known_by_its_content_wherever_it_lies(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
     both(folder, cache)
+    (folder / "broken.png").unlink()
     Image.fromarray(np.full((16, 17), 9, np.uint8)).save(folder / "3.png")
-    plain = both(folder, cache)[0]
-    assert (16, 17) in {record.shape for record in plain.records}
+    (folder / "5.png").rename(folder / "5a.png")
+    shutil.copy(folder / "6.png", folder / "x6.png")
+    folder = folder.rename(tmp_path / "elsewhere")
+    names = decoded(monkeypatch)
+    kept = read_images(folder, role="used", size=8, cache=cache)
+    assert names == ["3.png"]
+    plain = read_images(folder, role="used", size=8)
+    np.testing.assert_array_equal(plain.pixels, kept.pixels)
+    assert plain.records == kept.records
+    assert {"5a.png", "x6.png"} <= set(kept.ids)
+
+
+def test_another_size_window_or_name_of_format_is_another_image(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    (folder / "broken.png").unlink()
+    read_images(folder, role="used", size=8, cache=cache)
+    names = decoded(monkeypatch)
     assert read_images(folder, role="used", size=16, cache=cache).pixels.shape[1] == 16
-    for shard in cache.iterdir():
-        shard.write_bytes(shard.read_bytes()[:200])
-    both(folder, cache)
-    for shard in cache.iterdir():
-        np.savez(shard, pixels=np.zeros((1, 8, 8)), text=np.zeros(3, np.uint8))
-    both(folder, cache)
-    assert not list(cache.glob("*.tmp"))
+    read_images(folder, role="used", size=8, window=(40, 400), cache=cache)
+    assert len(names) == 140
+    (folder / "7.png").rename(folder / "7.bmp")  # read by its content, with another reader's eyes
+    read_images(folder, role="used", size=8, cache=cache)
+    assert names[140:] == ["7.bmp"]
 
 
-def test_the_cache_holds_no_pickle_and_an_unwritable_one_is_an_error(
+def test_statistics_that_are_asked_for_later_are_taken_then(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    (folder / "broken.png").unlink()
+    part = read_images(folder, role="generated", size=8, cache=cache, measured=35)
+    some = [bool(record.statistics) for record in part.records]
+    assert 15 < sum(some) < 55
+    plain = read_images(folder, role="generated", size=8, measured=35)
+    assert plain.records == part.records
+    names = decoded(monkeypatch)
+    whole = read_images(folder, role="generated", size=8, cache=cache)
+    assert len(names) == 70 - sum(some)
+    assert whole.records == read_images(folder, role="generated", size=8).records
+
+
+def test_several_images_in_a_file(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    stack = np.random.default_rng(1).integers(0, 256, (5, 16, 16), dtype=np.uint8)
+    np.save(images / "stack.npy", stack)
+    np.save(images / "one.npy", stack[0])
+    for _ in range(2):
+        kept = read_images(images, role="used", size=8, cache=tmp_path / "c")
+        assert kept.records == read_images(images, role="used", size=8).records
+        assert kept.ids == ("one.npy", *(f"stack.npy#{k}" for k in range(5)))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "foreign", "emptied", "removed"])
+@pytest.mark.parametrize("kind", ["*.npy", "*.json"])
+def test_a_damaged_shard_is_read_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, kind: str
+) -> None:
+    cache = tmp_path / "cache"
+    both(folder, cache)
+    for file in sorted(cache.rglob(kind)):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 4
+        half = file.read_bytes()[: len(content) // 2]
+        spoilt = {"cut": half, "flipped": content, "foreign": b"[1, 2]", "emptied": b""}
+        file.unlink() if damage == "removed" else file.write_bytes(spoilt[damage])
+    names = decoded(monkeypatch)
+    both(folder, cache)
+    assert len(names) == 71 + 71  # all of them, without and with the cache
+    names.clear()
+    both(folder, cache)
+    assert len(names) == 71 + 1  # and kept again; what is no image is looked at each time
+    assert not list(cache.rglob("*.tmp"))
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+
+    def changing(path: str, window: object) -> list:
+        if Path(path).name == "9.png":
+            Image.fromarray(np.full((20, 20), 1, np.uint8)).save(path)
+        return read_file(path, window)
+
+    before = (folder / "9.png").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("vestige.images.shards.read_file", changing)
+        read_images(folder, role="used", size=8, cache=cache)
+    (folder / "9.png").write_bytes(before)
+    both(folder, cache)
+
+
+def test_the_cache_holds_no_pickle_no_path_and_an_unwritable_one_is_an_error(
     folder: Path, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cache"
     both(folder, cache)
-    for shard in cache.iterdir():
-        with np.load(shard, allow_pickle=False) as kept:
-            assert set(kept) == {"pixels", "text"}
+    for shard in cache.rglob("*.npy"):
+        assert np.load(shard, allow_pickle=False).dtype == np.float32
+    for shard in cache.rglob("*.json"):
+        assert ".png" not in shard.read_text()
+        assert str(tmp_path) not in shard.read_text()
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(InputError, match="cannot write to the cache"):

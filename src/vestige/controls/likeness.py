@@ -94,8 +94,11 @@ class Facts:
 
 
 def facts_of(images: ImageSet) -> Facts:
-    """Facts of images as stored; those of files only where all images come from files."""
-    records = images.records
+    """Facts of images as stored; those of files only where all images come from files.
+
+    Of a large generated set only a part was measured (`vestige.images.reading`).
+    """
+    records = [record for record in images.records if record.statistics]
     table = np.array([record.statistics for record in records])
     numbers = dict(zip(STATISTICS, table.T, strict=True))
     words: dict[str, npt.NDArray[Any]] = {}
@@ -106,7 +109,7 @@ def facts_of(images: ImageSet) -> Facts:
             "bit depth": np.array([str(record.bits) for record in records]),
             "coding": np.array([record.coding for record in records]),
         }
-    return Facts(numbers, words, np.array(images.sha256))
+    return Facts(numbers, words, np.array([record.sha256 for record in records]))
 
 
 def facts_of_pixels(images: Images, sha256: Sequence[str] | None = None) -> Facts:

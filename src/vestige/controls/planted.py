@@ -16,6 +16,7 @@ from vestige.choices import InputError
 from vestige.combination import judge_images
 from vestige.controls.pipeline import Pipeline
 from vestige.controls.swapped import part
+from vestige.images.spool import joined
 from vestige.result import Control
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.rates import clopper_pearson
@@ -49,7 +50,7 @@ def planted_control(comparison: "Comparison") -> Control:
     each = max(1, int(SHARE * len(pipeline.generated)) // len(sources))
 
     def found(copies: Images) -> Bools:
-        generated = np.concatenate([pipeline.generated, *[copies] * each])
+        generated = joined(pipeline.generated, np.concatenate([copies] * each))
         columns = pipeline.score(generated, bag, reference)
         return np.asarray(judge_images(columns, pipeline.cheap_plan, bag) <= LEVEL)
 

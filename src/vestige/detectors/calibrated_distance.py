@@ -10,6 +10,7 @@ from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
 from vestige.features.pixels import as_images
+from vestige.features.rows import rows_of
 from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
 from vestige.types import Floats, Images
 
@@ -57,7 +58,7 @@ class CalibratedDistance:
         embed = fit_space(self.space, self.size, self.dims, generated, reference)
         rows = embed.transform(as_images(images))
         usual = nearest(rows, embed.transform(reference), self.k)[0].mean(axis=1)
-        return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
+        return self._compare(usual, nearest(rows, rows_of(embed, generated), self.k)[0])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
@@ -68,7 +69,7 @@ class CalibratedDistance:
         labels = groups_of(groups, len(rows))
         there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]
         usual = nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
-        return self._compare(usual, nearest(rows, embed.transform(generated), self.k)[0])
+        return self._compare(usual, nearest(rows, rows_of(embed, generated), self.k)[0])
 
     def _compare(self, usual: Floats, distances: Floats) -> Floats:
         near = distances.mean(axis=1)

@@ -10,6 +10,7 @@ from vestige.choices import InputError
 from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
+from vestige.features.rows import held_rows
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
 from vestige.types import Float32s, Floats, Images, Ints
@@ -27,7 +28,7 @@ def shared_components(
     """
     dims = max(2, min(dims, len(reference) // 5, len(generated) // 5))
     embed = PCA(dims=dims, size=size).fit_pair(generated, reference)
-    return embed, embed.transform(generated)
+    return embed, held_rows(embed, generated)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -10,10 +11,13 @@ from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features import build_space
 from vestige.features.pixels import as_images
+from vestige.features.rows import rows_of
+from vestige.stats.moments import moments
 from vestige.stats.neighbours import same_width
-from vestige.types import Float32s, Floats, Images, Ints
+from vestige.types import Float32s, Floats, Images, Ints, Rows
 
 BLOCK_BYTES = 64 * 2**20
+MOMENT_ROWS = 1024
 TEMPERATURE = 0.1
 Aggregate = Literal["top", "cube", "logsumexp"]
 Unlearned = Literal["pixels", "contrast", "gradients", "band_pass"]
@@ -42,23 +46,46 @@ def whitening(rows: Float32s, ridge: float) -> Whitening:
     The smaller of the two Gram matrices is decomposed, in float64; its products are float32, so
     components below 1e-6 of the largest are left out as rounding.
     """
-    from scipy.linalg import eigh
-
     n, d = rows.shape
+    if n >= d:
+        return _whitening_of(*moments([rows])[1:], ridge)
     mean = rows.mean(axis=0, dtype=np.float64)
     centred = rows - mean.astype(np.float32)
-    small = centred @ centred.T if n < d else centred.T @ centred
-    values, vectors = eigh(small.astype(np.float64) / n)
+    values, vectors = _components((centred @ centred.T).astype(np.float64) / n)
+    # eigenvectors of the covariance from those of the Gram matrix
+    vectors = (centred.T @ vectors.astype(np.float32)) / np.sqrt(n * values)
+    return _scaled(mean, values, vectors, ridge)
+
+
+def whitening_of_both(reals: Float32s, generated: Rows, ridge: float) -> Whitening:
+    """`whitening` of reals [n, D] and generated rows [m, D] together, these block by block."""
+    same_width(reals.shape[1], generated.shape[1])
+    m, d = generated.shape
+    if len(reals) + m < d:
+        return whitening(np.concatenate([reals, np.asarray(generated[:])]), ridge)
+    made = (np.asarray(generated[k : k + MOMENT_ROWS]) for k in range(0, m, MOMENT_ROWS))
+    return _whitening_of(*moments(chain([reals], made))[1:], ridge)
+
+
+def _whitening_of(mean: Floats, covariance: Floats, ridge: float) -> Whitening:
+    return _scaled(mean, *_components(covariance), ridge)
+
+
+def _components(gram: Floats) -> tuple[Floats, Floats]:
+    from scipy.linalg import eigh
+
+    values, vectors = eigh(gram)
     kept = values > 1e-6 * max(values[-1], np.finfo(float).tiny)
-    values, vectors = values[kept], vectors[:, kept]
-    if n < d:  # eigenvectors of the covariance from those of the Gram matrix
-        vectors = (centred.T @ vectors.astype(np.float32)) / np.sqrt(n * values)
+    return values[kept], vectors[:, kept]
+
+
+def _scaled(mean: Floats, values: Floats, vectors: npt.NDArray[Any], ridge: float) -> Whitening:
     scale = np.sqrt(values + ridge * values.mean()) if len(values) else values
     return Whitening(mean.astype(np.float32), (vectors / scale).astype(np.float32))
 
 
 def top_cosines(
-    rows: Float32s, generated: Float32s, filters: Whitening, k: int
+    rows: Float32s, generated: Rows, filters: Whitening, k: int
 ) -> tuple[Float32s, Ints]:
     """The k largest cosines of whitened rows [n, p] with the generated set [m, D], streamed.
 
@@ -82,7 +109,7 @@ def top_cosines(
 
 def score_cosines(
     rows: Float32s,
-    generated: Float32s,
+    generated: Rows,
     filters: Whitening,
     rivals: Float32s,
     options: "MatchedFilter",
@@ -152,7 +179,7 @@ class MatchedFilter:
     whitened_by: Literal["reals", "both"] = "reals"
     ridge: float = 0.1
     space: Unlearned = "pixels"
-    generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
+    generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -165,7 +192,7 @@ class MatchedFilter:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
-        self.generated_ = self._rows(as_images(generated))
+        self.generated_ = rows_of(build_space(self.space, size=self.size), as_images(generated))
         self.reference_ = None if unused is None else as_images(unused)
         return self
 
@@ -179,9 +206,7 @@ class MatchedFilter:
 
     def _filters(self, reals: Float32s) -> Whitening:
         if self.whitened_by == "both":
-            generated = fitted(self.generated_, "matched_filter")
-            same_width(reals.shape[1], generated.shape[1])
-            reals = np.concatenate([reals, generated])
+            return whitening_of_both(reals, fitted(self.generated_, "matched_filter"), self.ridge)
         return whitening(reals, self.ridge)
 
     def _rows(self, images: Images) -> Float32s:
@@ -239,5 +264,5 @@ def _largest_at(values: Float32s, k: int) -> Ints:
     return np.argpartition(values, -k, axis=1)[:, -k:].copy()
 
 
-def _block_rows(rows: Float32s, generated: Float32s) -> int:
+def _block_rows(rows: Float32s, generated: Rows) -> int:
     return max(1, BLOCK_BYTES // (4 * max(len(rows), int(generated.shape[1]))))

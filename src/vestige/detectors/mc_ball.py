@@ -10,6 +10,7 @@ from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
+from vestige.features.rows import held_rows
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Floats, Images
 
@@ -74,7 +75,7 @@ class MonteCarloBall:
 
     def _space(self, generated: Images, reference: Images) -> tuple[PCA, Float32s]:
         embed = PCA(dims=self.dims, size=self.size).fit_pair(generated, reference)
-        return embed, embed.transform(generated)
+        return embed, held_rows(embed, generated)
 
     def _inside(self, rows: Float32s, pool: Float32s, radius: float) -> Floats:
         """Find the ball by products, then measure exactly by subtraction inside it."""

@@ -9,8 +9,9 @@ from vestige.choices import choose
 from vestige.detectors.inputs import fitted
 from vestige.features import SPACES, fit_space
 from vestige.features.pixels import as_images
+from vestige.features.rows import rows_of
 from vestige.stats.neighbours import nearest
-from vestige.types import Embedder, Float32s, Floats, Ints
+from vestige.types import Embedder, Floats, Ints, Rows
 
 
 @dataclass
@@ -38,7 +39,7 @@ class NearestDistance:
     size: int = 32
     dims: int = 64
     embed_: Embedder = field(init=False, repr=False, compare=False)
-    generated_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
+    generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
@@ -48,7 +49,7 @@ class NearestDistance:
         images = as_images(generated)
         reference = None if unused is None else as_images(unused)
         self.embed_ = fit_space(self.space, self.size, self.dims, images, reference)
-        self.generated_ = self.embed_.transform(images)
+        self.generated_ = rows_of(self.embed_, images)
         return self
 
     def score_samples(self, images: Any) -> Floats:

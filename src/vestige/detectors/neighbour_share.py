@@ -9,6 +9,7 @@ import numpy.typing as npt
 from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
+from vestige.features.rows import held_rows
 from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -58,7 +59,7 @@ class NeighbourShare:
         embed = PCA(self.dims, self.size).fit_pair(generated, reference)
         rows = embed.transform(as_images(images))
         usual = nearest(rows, embed.transform(reference), self.k)[0]
-        near = nearest(rows, embed.transform(generated), self.k)[0]
+        near = nearest(rows, held_rows(embed, generated), self.k)[0]
         return self._log_odds(near, usual, len(generated), np.full(len(rows), len(reference)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
@@ -72,7 +73,7 @@ class NeighbourShare:
         usual = nearest_outside_group(rows, labels, self.k)
         # where fewer than k are there, the farthest is repeated: it counts once
         usual[np.arange(self.k) >= outside[:, None]] = np.inf
-        near = nearest(rows, embed.transform(generated), self.k)[0]
+        near = nearest(rows, held_rows(embed, generated), self.k)[0]
         return self._log_odds(near, usual, len(generated), outside)
 
     def _log_odds(self, near: Floats, usual: Floats, m: int, n_reference: Ints) -> Floats:

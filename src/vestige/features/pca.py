@@ -6,18 +6,10 @@ from typing import Self
 import numpy as np
 
 from vestige.features.pixels import Pixels
+from vestige.images.spool import blocks
+from vestige.stats.moments import moments
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images
-
-
-def moments(rows: Float32s, block: int = 4096) -> tuple[Floats, Floats]:
-    """Mean [d] and covariance [d, d] of rows [n, d], in float64, one block at a time."""
-    mean = rows.mean(axis=0, dtype=np.float64)
-    covariance = np.zeros((rows.shape[1],) * 2)
-    for start in range(0, len(rows), block):
-        centred = rows[start : start + block] - mean.astype(np.float32)
-        covariance += centred.T @ centred
-    return mean, covariance / len(rows)
 
 
 def leading_components(covariance: Floats, dims: int) -> tuple[Floats, Floats]:
@@ -49,18 +41,17 @@ class PCA:
 
     def fit(self, images: Images) -> Self:
         """Learn the components of one set [n, h, w]."""
-        mean, covariance = moments(Pixels(self.size).transform(images))
-        return self._keep(mean, covariance, len(images))
+        n, mean, covariance = self._moments(images)
+        return self._keep(mean, covariance, n)
 
     def fit_pair(self, first: Images, second: Images) -> Self:
         """Learn the components of two sets of equal weight."""
-        pixels = Pixels(self.size)
-        mean_a, cov_a = moments(pixels.transform(first))
-        mean_b, cov_b = moments(pixels.transform(second))
+        n_a, mean_a, cov_a = self._moments(first)
+        n_b, mean_b, cov_b = self._moments(second)
         same_width(len(mean_a), len(mean_b))
         gap = (mean_a - mean_b) / 2
         covariance = (cov_a + cov_b) / 2 + np.outer(gap, gap)
-        return self._keep((mean_a + mean_b) / 2, covariance, len(first) + len(second))
+        return self._keep((mean_a + mean_b) / 2, covariance, n_a + n_b)
 
     def transform(self, images: Images) -> Float32s:
         """Images [n, h, w] -> rows [n, dims], centred, not whitened."""
@@ -72,6 +63,10 @@ class PCA:
             np.float32
         )
         return projected
+
+    def _moments(self, images: Images) -> tuple[int, Floats, Floats]:
+        pixels = Pixels(self.size)
+        return moments(pixels.transform(part) for part in blocks(images))
 
     def _keep(self, mean: Floats, covariance: Floats, n: int) -> Self:
         self.values_, self.components_ = leading_components(

@@ -1,91 +1,139 @@
-"""Decoded shards kept on disk, so that a killed or repeated audit does not decode again.
+"""Decoded images kept on disk by the content of their file, so that none is decoded twice.
 
-A shard is known by what it would be made from: version, working size, window, and path, size and
-modification time of every file. It holds small images and digests, never names of patients. A
-damaged or foreign file is made anew.
+A file is known by the SHA-256 of its bytes and by the format that its name promises; whatever else
+determines the result (working size, window, versions of the decoders) is the fingerprint of the
+shelf. Small images and what a record says are kept, never a path or a patient's name.
 """
 
 import hashlib
-import json
 import os
-import zipfile
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from vestige.choices import InputError
-from vestige.decode import decode
 from vestige.images.frame import Window
 from vestige.images.imageset import Record
-from vestige.images.shards import Shard, read_shard
-from vestige.result import Problem
+from vestige.images.readers import format_of_name
+from vestige.images.shards import Shard, is_measured, joined, read_shard
+from vestige.store import Entry, Shelf, open_shelf
 from vestige.version import __version__
 
-FORMAT = 2
-"""Of a kept shard; raised when a record gains a field (2: statistics as stored)."""
+FORMAT = 3
+"""Of what is kept; raised when a record gains a field (3: keyed by content)."""
+DECODERS = ("pillow", "tifffile", "pydicom", "pylibjpeg", "nibabel", "numpy", "scipy")
+_OF_PLACE = ("id", "path")
+_KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
 
 
 def read_shard_cached(
-    paths: Sequence[tuple[str, str | Path]], size: int, window: Window | None, folder: str
+    paths: Sequence[tuple[str, str | Path]],
+    size: int,
+    window: Window | None,
+    share: float,
+    folder: str,
+    run: str,
 ) -> Shard:
-    """`read_shard`, or what an earlier call with the same files kept in `folder`.
+    """`read_shard`, or what an earlier call with files of the same content kept in `folder`.
+
+    Parameters
+    ----------
+    run : str
+        Any word; within one the shelf of a process is opened once.
 
     Raises
     ------
     InputError
         When the cache folder cannot be written.
     """
-    place = Path(folder) / f"{_key(paths, size, window)}.npz"
-    kept = _load(place, len(paths), size)
-    if kept is not None:
-        return kept
-    shard = read_shard(paths, size, window)
-    text = json.dumps(
-        {
-            "records": [asdict(record) for record in shard.records],
-            "problems": [asdict(problem) for problem in shard.problems],
-        }
-    )
-    partial = place.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as handle:
-            np.savez(handle, pixels=shard.pixels, text=np.frombuffer(text.encode(), np.uint8))
-        partial.replace(place)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise InputError(f"cannot write to the cache {folder}: {error.strerror}") from error
-    return shard
+    shelf = _shelf(folder, _fingerprint(size, window), run)
+    keys = [_key(path) for _, path in paths]
+    kept = shelf.find([key for key, _ in keys if key])
+    parts = [
+        _restored(kept.get(key), identifier, str(path), share)
+        for (identifier, path), (key, _) in zip(paths, keys, strict=True)
+    ]
+    missing = [k for k, part in enumerate(parts) if part is None]
+    fresh = read_shard([paths[k] for k in missing], size, window, share)
+    rows: dict[str, list[int]] = {}
+    for row, record in enumerate(fresh.records):
+        rows.setdefault(record.path, []).append(row)
+    made: dict[str, Entry] = {}
+    for k in missing:
+        (identifier, path), (key, stamp) = paths[k], keys[k]
+        mine = rows.get(str(path), [])
+        records = tuple(fresh.records[row] for row in mine)
+        problems = tuple(p for p in fresh.problems if p.path == identifier)
+        part = parts[k] = Shard(fresh.pixels[mine], records, problems, 1)
+        # a file that changed on the way is not what its key says
+        if key and records and _stamp(path) == stamp:
+            notes = [[getattr(record, name) for name in _KEPT] for record in records]
+            made[key] = Entry(key, part.pixels, notes)
+    shelf.keep(list(made.values()))
+    return joined([part for part in parts if part is not None], size)
 
 
-def _key(paths: Sequence[tuple[str, str | Path]], size: int, window: Window | None) -> str:
-    digest = hashlib.sha256(repr((FORMAT, __version__, size, window)).encode())
-    for identifier, path in paths:
+@lru_cache(maxsize=4)
+def _shelf(folder: str, fingerprint: str, run: str) -> Shelf:
+    return open_shelf(folder, fingerprint)
+
+
+def _fingerprint(size: int, window: Window | None) -> str:
+    decoders = {}
+    for name in DECODERS:
         try:
-            status = os.stat(path)
-            stamp = (status.st_size, status.st_mtime_ns)
-        except OSError:
-            stamp = (-1, -1)
-        line = repr((identifier, os.path.abspath(path), stamp))
-        digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+            decoders[name] = version(name)
+        except PackageNotFoundError:
+            decoders[name] = ""
+    return repr(("images", FORMAT, __version__, size, window, decoders))
 
 
-def _load(place: Path, files: int, size: int) -> Shard | None:
+def _stamp(path: str | Path) -> tuple[int, ...]:
     try:
-        with place.open("rb") as handle, np.load(handle, allow_pickle=False) as kept:
-            pixels, text = kept["pixels"], kept["text"].tobytes()
-        raw = json.loads(text)
-        records = decode(tuple[Record, ...], raw["records"], "records")
-        problems = decode(tuple[Problem, ...], raw["problems"], "problems")
-    except FileNotFoundError:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _key(path: str | Path) -> tuple[str, tuple[int, ...]]:
+    """Digest of a file's bytes and the format of its name, and its stamp; "" if unreadable."""
+    stamp = _stamp(path)
+    try:
+        if not Path(path).is_file():  # a pipe would be waited for
+            return "", ()
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    except OSError:
+        return "", ()  # read_shard says what is wrong with it
+    digest.update(format_of_name(path).encode())
+    return digest.hexdigest(), stamp
+
+
+def _restored(entry: Entry | None, identifier: str, path: str, share: float) -> Shard | None:
+    """What is kept of a file, under the name it has now; None if something is missing."""
+    if entry is None:
         return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return None  # damaged: the shard is read again and replaced
-    if pixels.shape != (len(records), size, size) or pixels.dtype != np.float32:
+    try:
+        count = len(entry.rows)
+        records = tuple(
+            Record(
+                id=identifier if count == 1 else f"{identifier}#{k}",
+                path=path,
+                **{name: _frozen(value) for name, value in zip(_KEPT, row, strict=True)},
+            )
+            for k, row in enumerate(entry.notes)
+        )
+    except (TypeError, ValueError):
         return None
-    return Shard(pixels, records, problems, files)
+    if len(records) != count or any(
+        is_measured(record.sha256, share) and not record.statistics for record in records
+    ):
+        return None
+    return Shard(entry.rows, records, (), 1)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -15,11 +15,12 @@ import numpy.typing as npt
 from vestige.images.arrays import split
 from vestige.images.frame import FLAG_WARNINGS, Frame, Window
 from vestige.images.readers import read_file
+from vestige.images.spool import take
 from vestige.result import Problem
 from vestige.types import Bools, Float32s, Images, Ints
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """What is known of one image besides its pixels; see `ImageSet` and `Frame`."""
 
@@ -38,7 +39,7 @@ class Record:
     bytes_per_pixel: float = 0.0
     """Of the file; 0 for an array."""
     statistics: tuple[float, ...] = ()
-    """`vestige.images.conformity.STATISTICS` of the image as stored."""
+    """`vestige.images.conformity.STATISTICS` of the image as stored; () where not taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,7 @@ class ImageSet:
         rows = np.arange(len(self))[np.asarray(indices, None if len(indices) else np.int64)]
         return replace(
             self,
-            pixels=self.pixels[rows],
+            pixels=take(self.pixels, rows),
             records=tuple(self.records[k] for k in rows),
         )
 

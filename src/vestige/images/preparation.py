@@ -11,6 +11,7 @@ import numpy as np
 
 from vestige.images.conformity import STATISTICS, border_runs
 from vestige.images.imageset import ImageSet
+from vestige.images.spool import blocks, spooled
 from vestige.types import Floats, Images, Ints
 
 SIGMA = 0.7
@@ -42,10 +43,8 @@ class Preparation:
 
     def apply(self, images: ImageSet) -> ImageSet:
         """The set with prepared pixels; its records stay those of the files."""
-        out = np.empty_like(images.pixels)
-        for k in range(0, len(out), _BLOCK):
-            out[k : k + _BLOCK] = self.prepared(images.pixels[k : k + _BLOCK])
-        return replace(images, pixels=out)
+        parts = (self.prepared(part) for part in blocks(images.pixels, _BLOCK))
+        return replace(images, pixels=spooled(parts, images.pixels.shape[1]))
 
     def prepared(self, images: Images) -> Images:
         """Images [n, h, w], prepared."""
@@ -83,7 +82,11 @@ def find_preparation(sets: Mapping[str, ImageSet]) -> Preparation:
     """
     sides = [[images for role, images in sets.items() if (role == "generated") is generated]
              for generated in (True, False)]  # fmt: skip
-    tables = [np.array([r.statistics for s in side for r in s.records]) for side in sides if side]
+    tables = [
+        np.array([r.statistics for s in side for r in s.records if r.statistics])
+        for side in sides
+        if side
+    ]
     borders = [np.concatenate([_borders(s.pixels) for s in side]) for side in sides if side]
     levels = min(_at(table, "distinct levels", _RARE) for table in tables)
     low = max(_at(table, "1 % quantile", 0.75) for table in tables)

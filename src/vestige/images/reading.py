@@ -3,29 +3,37 @@
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
+from vestige.engine import one_core_each
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import read_shard_cached
 from vestige.images.conformity import stored_statistics
-from vestige.images.frame import Frame, Unreadable, Window
-from vestige.images.imageset import ImageSet, flag_problems, in_series_order
+from vestige.images.frame import Unreadable, Window
+from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
 from vestige.images.listing import Source, list_files, source_root
-from vestige.images.shards import Shard, read_shard, record_of, to_working_batch, with_statistics
+from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
+from vestige.images.spool import spooled, take
 from vestige.result import Problem
+from vestige.types import Images
 
 SHARD_FILES = 64
+MEASURED = 2000
+"""Generated images whose statistics as stored are taken: they are only compared as a set."""
 _IN_FLIGHT = 128
 """Shards submitted and not yet fetched: enough for a large cluster, and bounded."""
 
 
+@one_core_each
 def read_images(
     source: Source,
     *,
@@ -35,6 +43,7 @@ def read_images(
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: str | os.PathLike[str] | None = None,
+    measured: int | None = None,
 ) -> ImageSet:
     """Read all images of a source at the working size.
 
@@ -51,7 +60,9 @@ def read_images(
     executor : Executor or None
         Where to decode; the result does not depend on it.
     cache : folder or None
-        Where decoded shards are kept between runs.
+        Where decoded images are kept between runs (`vestige.store`).
+    measured : int or None
+        Take the statistics as stored of about so many images only, which their pixels choose.
     progress : callable or None
         Called with the number of files done so far and in all.
 
@@ -77,26 +88,29 @@ def read_images(
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size)
     files = list_files(source)
-    shards = []
-    done = 0
-    for shard in _read_shards(files, size, window, executor, cache):
-        shards.append(shard)
-        done += shard.files
-        if progress is not None:
-            progress(done, len(files))
-    faults = [
-        Problem(f"{role}/{p.path}", p.what, p.severity) for shard in shards for p in shard.problems
-    ]
-    records = [record for shard in shards for record in shard.records]
+    share = 1.0 if measured is None else measured / len(files)
+    records: list[Record] = []
+    faults: list[Problem] = []
+
+    def pixels_of_shards() -> Iterator[Images]:
+        done = 0
+        for shard in _read_shards(files, size, window, share, executor, cache):
+            records.extend(shard.records)
+            faults.extend(replace(p, path=f"{role}/{p.path}") for p in shard.problems)
+            done += shard.files
+            if progress is not None:
+                progress(done, len(files))
+            yield shard.pixels
+
+    pixels = spooled(pixels_of_shards(), size)
     if not records:
         raise InputError(
             f"no readable image among the {len(files)} files of {role} "
             f"({_name(source)}). First fault: {faults[0].path} {faults[0].what}"
         )
     order = in_series_order(records)
-    pixels = np.concatenate([shard.pixels for shard in shards])
     if (order != np.arange(len(order))).any():
-        pixels, records = pixels[order], [records[k] for k in order]
+        pixels, records = take(pixels, order), [records[k] for k in order]
     problems = (*faults, *flag_problems(records, role))
     return ImageSet(pixels, tuple(records), problems, source_root(source), window)
 
@@ -105,14 +119,15 @@ def _read_shards(
     files: list[tuple[str, Path]],
     size: int,
     window: Window | None,
+    share: float,
     executor: Executor | None,
     cache: str | os.PathLike[str] | None,
 ) -> Iterator[Shard]:
     """Shards in the order of the files, with a bounded number on their way."""
     read: Callable[..., Shard] = read_shard
-    arguments: tuple[Any, ...] = (size, window)
+    arguments: tuple[Any, ...] = (size, window, share)
     if cache is not None:
-        read, arguments = read_shard_cached, (size, window, os.fspath(cache))
+        read, arguments = read_shard_cached, (*arguments, os.fspath(cache), uuid4().hex)
     parts = (files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES))
     if executor is None:
         yield from (read(part, *arguments) for part in parts)
@@ -138,15 +153,14 @@ def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
         frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
-    bare = [record_of(f, f"{k:06d}", "", k, 1) for k, f in enumerate(frames)]
-    records = with_statistics(bare, [stored_statistics(_stored(frames))])
+    rows = stored_statistics(np.stack([frame.stored for frame in frames])).tolist()
+    records = tuple(
+        replace(record_of(frame, f"{k:06d}", "", k, 1), statistics=tuple(row))
+        for k, (frame, row) in enumerate(zip(frames, rows, strict=True))
+    )
     pixels = to_working_batch([frame.stored for frame in frames], size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)
-
-
-def _stored(frames: Sequence[Frame]) -> npt.NDArray[Any]:
-    return np.stack([frame.stored for frame in frames])
 
 
 def _name(source: Source) -> str:

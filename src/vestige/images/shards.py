@@ -15,7 +15,7 @@ from vestige.images.imageset import Record, pixel_digest
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
 from vestige.result import Problem
-from vestige.types import Floats, Images
+from vestige.types import Images
 
 Stored: TypeAlias = npt.NDArray[Any]
 """An image [h, w] as its file stores it: uint8, uint16 or float32."""
@@ -34,7 +34,10 @@ class Shard:
 
 
 def read_shard(
-    paths: Sequence[tuple[str, str | Path]], size: int, window: Window | None = None
+    paths: Sequence[tuple[str, str | Path]],
+    size: int,
+    window: Window | None = None,
+    share: float = 1.0,
 ) -> Shard:
     """Read some files; pure, so that any worker process can do it.
 
@@ -44,6 +47,8 @@ def read_shard(
     size : int
         Working size in pixels.
     window : (centre, width) or None
+    share : float, 0..1
+        Of the images, those whose statistics as stored are taken: `is_measured`.
 
     Returns
     -------
@@ -58,8 +63,18 @@ def read_shard(
     pixels: list[Images] = []
     records: list[Record] = []
     problems: list[Problem] = []
-    statistics: list[Floats] = []
     waiting: list[Stored] = []
+
+    def shrink() -> None:
+        batch = len(records) - len(waiting)
+        asked = [k for k in range(len(waiting)) if is_measured(records[batch + k].sha256, share)]
+        if asked:
+            rows = stored_statistics(np.stack([waiting[k] for k in asked])).tolist()
+            for k, row in zip(asked, rows, strict=True):
+                records[batch + k] = replace(records[batch + k], statistics=tuple(row))
+        pixels.append(to_working_batch(waiting, size))
+        waiting.clear()
+
     for identifier, path in paths:
         try:
             frames = read_file(path, window)
@@ -68,24 +83,30 @@ def read_shard(
             problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
             continue
         for k, frame in enumerate(frames):
-            records.append(record_of(frame, identifier, str(path), k, len(frames)))
             if len(waiting) == BATCH or (waiting and not _alike(waiting[0], frame.stored)):
-                pixels.append(to_working_batch(waiting, size))
-                statistics.append(stored_statistics(np.stack(waiting)))
-                waiting = []
+                shrink()
+            records.append(record_of(frame, identifier, str(path), k, len(frames)))
             waiting.append(frame.stored)
     if waiting:
-        pixels.append(to_working_batch(waiting, size))
-        statistics.append(stored_statistics(np.stack(waiting)))
-    joined = np.concatenate(pixels) if pixels else np.zeros((0, size, size), np.float32)
-    measured = with_statistics(records, statistics)
-    return Shard(joined, measured, tuple(problems), len(paths))
+        shrink()
+    made = np.concatenate(pixels) if pixels else np.zeros((0, size, size), np.float32)
+    return Shard(made, tuple(records), tuple(problems), len(paths))
 
 
-def with_statistics(records: Sequence[Record], parts: Sequence[Floats]) -> tuple[Record, ...]:
-    """Records with their rows of statistics, which come in parts."""
-    rows = [tuple(row) for part in parts for row in part.tolist()]
-    return tuple(replace(r, statistics=row) for r, row in zip(records, rows, strict=True))
+def is_measured(sha256: str, share: float) -> bool:
+    """Whether an image of this digest is in a share that only its pixels choose."""
+    return int(sha256[:12], 16) < share * 16**12
+
+
+def joined(parts: Sequence[Shard], size: int) -> Shard:
+    """Shards one after another."""
+    images = [part.pixels for part in parts if len(part.pixels)]
+    return Shard(
+        np.concatenate(images) if images else np.zeros((0, size, size), np.float32),
+        tuple(record for part in parts for record in part.records),
+        tuple(problem for part in parts for problem in part.problems),
+        sum(part.files for part in parts),
+    )
 
 
 def to_working_batch(images: Sequence[Stored], size: int) -> Images:

@@ -1,0 +1,87 @@
+"""Many images: in memory while they fit, then in a file without a name.
+
+The file is memory-mapped and vanishes with the process. So an array of images looks the same
+whatever its size; who goes through all of it does so in `blocks`.
+"""
+
+import mmap
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+import numpy as np
+
+from vestige.choices import InputError
+from vestige.types import Images, Ints
+
+HELD_BYTES = 2**28
+"""Of one set in memory; what is more goes to the folder for temporary files (TMPDIR)."""
+BLOCK = 1024
+
+
+def spooled(parts: Iterable[Images], size: int) -> Images:
+    """Images [k, size, size], part after part, as one read-only or ordinary array.
+
+    Raises
+    ------
+    InputError
+        When the folder for temporary files is full.
+    """
+    held: list[Images] = []
+    kept, count, file = 0, 0, None
+    try:
+        for part in parts:
+            count += len(part)
+            if file is None:
+                held.append(part)
+                kept += part.nbytes
+                if kept <= HELD_BYTES:
+                    continue
+                file = tempfile.TemporaryFile()  # noqa: SIM115  # closed below
+                part, held = np.concatenate(held), []
+            file.write(np.ascontiguousarray(part, np.float32).data)
+        if file is None:
+            return np.concatenate(held) if held else np.zeros((0, size, size), np.float32)
+        return _mapped(file, (count, size, size))
+    except OSError as error:
+        raise InputError(
+            f"cannot keep {count} images in {tempfile.gettempdir()}: {error.strerror or error}. "
+            "Set TMPDIR to a folder with more space."
+        ) from error
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _mapped(file: IO[bytes], shape: tuple[int, int, int]) -> Images:
+    file.flush()
+    return np.memmap(file, np.float32, "r", shape=shape)
+
+
+def blocks(images: Images, step: int = BLOCK) -> Iterator[Images]:
+    """Images a few at a time; those of a mapped file leave the memory again."""
+    for start in range(0, len(images), step):
+        yield images[start : start + step]
+        let_go(images)
+
+
+def take(images: Images, rows: Ints) -> Images:
+    """Some images [k, h, w]; where they are many, in a file again."""
+    if len(rows) * images[:1].nbytes <= HELD_BYTES:
+        return np.asarray(images[rows])
+    parts = (images[rows[k : k + BLOCK]] for k in range(0, len(rows), BLOCK))
+    return spooled(parts, images.shape[1])
+
+
+def joined(images: Images, more: Images) -> Images:
+    """Images and more of them; where they are many, in a file again."""
+    if not isinstance(images, np.memmap):
+        return np.concatenate([images, more])
+    return spooled((part for both in (images, more) for part in blocks(both)), images.shape[1])
+
+
+def let_go(images: Images) -> None:
+    """Let the pages of a mapped file leave the memory of this process; they are read again."""
+    mapping = getattr(images, "_mmap", None)
+    if isinstance(images, np.memmap) and mapping is not None and hasattr(mapping, "madvise"):
+        mapping.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,30 @@
+"""Mean and covariance of rows that come block by block."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from vestige.types import Float32s, Floats
+
+
+def moments(blocks: Iterable[Float32s]) -> tuple[int, Floats, Floats]:
+    """Number of rows n, mean [d] and covariance [d, d] (over n) of float32 blocks [k, d].
+
+    Sums are of differences from the mean of the first block, float32 within a block and float64
+    between blocks: one pass, without the cancellation of plain second moments (Chan, Golub and
+    LeVeque 1983, doi:10.1080/00031305.1983.10483115).
+    """
+    n, shift = 0, None
+    total, products = np.zeros(0), np.zeros((0, 0))
+    for rows in blocks:
+        if shift is None:
+            shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+            total, products = np.zeros(len(shift)), np.zeros((len(shift),) * 2)
+        centred = rows - shift
+        n += len(rows)
+        total += centred.sum(axis=0, dtype=np.float64)
+        products += centred.T @ centred
+    if shift is None:
+        raise ValueError("moments of no rows")
+    gap = total / n
+    return n, shift + gap, products / n - np.outer(gap, gap)
