@@ -103,7 +103,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match="cannot write to the cache .*No space left on device"):
         open_shelf(tmp_path, "f").keep(entries(0, 2))
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]

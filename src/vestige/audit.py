@@ -23,13 +23,15 @@ from vestige.detectors.columns import (
     score_columns,
     weights_digests,
 )
+from vestige.detectors.kept import KeptScores, open_kept_scores
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.detectors.models import Model, check_models, open_models
 from vestige.engine import one_core_each, open_executor
+from vestige.features.store import array_sha256
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, natural_key, peek_size
-from vestige.images.preparation import find_preparation
+from vestige.images.preparation import Preparation, find_preparation
 from vestige.images.reading import MEASURED, read_images
 from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement, check_rate, decide, judge, test_set
@@ -53,6 +55,7 @@ from vestige.result import (
     strongest_first,
 )
 from vestige.stats.patients import Rule, check_rule
+from vestige.store import LIMIT_BYTES, trim
 from vestige.tried import Run, contents, digest, record_run
 from vestige.types import Bools, Detector, Floats, Progress, quiet
 from vestige.version import __version__
@@ -85,6 +88,7 @@ def audit(
     conform: bool = False,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
+    cache_limit: float = LIMIT_BYTES / 1e9,
     controls: bool = True,
     seed: int = 0,
     progress: Progress = quiet,
@@ -128,8 +132,11 @@ def audit(
         out traces of unlike preparation; the control "conformity" then judges what remains.
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
-        Keeps decoded images between runs; a killed audit goes on from there. Also notes each run,
-        so that p-values pay for asking the same question several times (`vestige.tried`).
+        Keeps decoded images and scores by their content; a killed audit goes on from there, a
+        second one is quick. Also notes each run, so that p-values pay for asking the same question
+        several times (`vestige.tried`).
+    cache_limit : float
+        Gigabytes kept in the cache; what was not used for longest goes first.
     controls : bool
         False switches off the controls that ask the audit again (all but `blind`), and the verdict
         says so.
@@ -152,6 +159,8 @@ def audit(
         raise InputError(f"false-alarm rate {false_alarm_rate:g} is not between 0 and 1.")
     if seed < 0:
         raise InputError(f"seed {seed} is negative; give 0 or more.")
+    if not cache_limit >= 0:
+        raise InputError(f"a cache of {cache_limit:g} GB cannot be; give 0 or more.")
     mode = find_mode(used, unused, query)
     check_rule(patient_score)
     if release_curve:
@@ -184,7 +193,9 @@ def audit(
 
     # 3. images -> columns of evidence, one score per image and detector
     with clock.stage("detect"):
-        columns, fitted = _score(plan, trained, sets, bag, clock, progress)
+        weights = weights_digests(plan[: len(plan) - len(trained)])
+        kept = _kept(cache, sets, bag, preparation, weights)
+        columns, fitted = _score(plan, trained, sets, bag, kept, clock, progress)
 
     # 4. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
@@ -198,18 +209,20 @@ def audit(
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
         learned = [model.column.name for model in trained]
-        asked = open_pipeline(plan, columns, bag, suspects, sets, grouping.labels, learned)
+        asked = open_pipeline(plan, columns, bag, suspects, sets, grouping.labels, learned, kept)
         outcomes = _control(asked, test, alike, false_alarm_rate, controls, clock, progress, seed)
         problems += [] if controls else [CONTROLS_OFF]
     spoilt = any(c.state == "failed" and c.name != "planted" for c in outcomes)
 
     # how often was this asked before? By the cache, which notes this run
-    weights = weights_digests(plan[: len(plan) - len(trained)])
     weights |= {model.column.name: model.sha256 for model in trained}
     run = _run(plan, weights, sets, bag, mode, test, spoilt, conform, seed)
     tried, notes = record_run(run, test.p_value if test else None, cache)
     problems += notes
     verdict = decide(test, outcomes, bag, mode, false_alarm_rate, tried)
+
+    if cache is not None:
+        trim(cache, int(cache_limit * 1e9), clock.since)
 
     # 6. published measures of the whole set, for information: no verdict rests on them
     with clock.stage("measures"):
@@ -339,6 +352,7 @@ def _score(
     trained: Sequence[Model],
     sets: Mapping[str, ImageSet],
     bag: Bag,
+    kept: KeptScores | None,
     clock: Clock,
     progress: Progress,
 ) -> tuple[Floats, dict[str, Detector]]:
@@ -358,8 +372,25 @@ def _score(
     generated = sets["generated"].pixels
     return score_columns(
         plan, generated, reference, bag.images, bag.units, done, known, progress,
-        {model.column.name: model.detector for model in trained},
+        {model.column.name: model.detector for model in trained}, kept,
     )  # fmt: skip
+
+
+def _kept(
+    cache: str | os.PathLike[str] | None,
+    sets: Mapping[str, ImageSet],
+    bag: Bag,
+    preparation: Preparation | None,
+    weights: Mapping[str, str],
+) -> KeptScores | None:
+    """Scores that an earlier run kept; all that determines a column is in the question."""
+    if cache is None:
+        return None
+    pixels = [(role, sets[role].sha256) for role in ("generated", "reference") if role in sets]
+    told = (pixels, bag.images.shape, array_sha256(bag.images), bag.units.tolist(), preparation)
+    folds = None if bag.folds is None else bag.folds.tolist()
+    known = bag.known_used.tolist(), bag.control.tolist(), folds
+    return open_kept_scores(cache, digest([told, known, sorted(weights.items())]))
 
 
 def _control(

@@ -106,8 +106,9 @@ def audit_command(
     engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
     cache: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep decoded images, and which runs were made."),
+        typer.Option(metavar="DIR", help="Keep decoded images and scores, and note each run."),
     ] = None,
+    cache_limit: Annotated[float, typer.Option(metavar="GB", help="Largest cache.")] = 50.0,
     controls: Annotated[
         bool, typer.Option("--controls/--no-controls", help="Ask the audit again (default).")
     ] = True,
@@ -158,6 +159,7 @@ def audit_command(
             conform=conform,
             engine=engine,
             cache=cache,
+            cache_limit=cache_limit,
             controls=controls,
             seed=seed,
             progress=progress,

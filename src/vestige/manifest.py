@@ -22,7 +22,8 @@ class Clock:
     """Wall seconds per stage."""
 
     def __init__(self) -> None:
-        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        now = datetime.now(UTC)
+        self.started, self.since = now.isoformat(timespec="seconds"), now.timestamp()
         self.seconds: dict[str, float] = {}
 
     @contextmanager

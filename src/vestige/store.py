@@ -12,11 +12,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,12 +92,14 @@ class Shelf:
         rows = np.concatenate([entry.rows for entry in entries])
         listed = [[entry.key, len(entry.rows), entry.notes] for entry in entries]
         text = json.dumps(listed, separators=(",", ":")).encode()
+        packed = BytesIO()  # written to a file by NumPy itself, a full disk has no errno
+        np.save(packed, rows, allow_pickle=False)
         name = _digest(rows)
         shard = f"{name}.{_name(text)}.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self.folder / f"{name}.npy", lambda handle: np.save(handle, rows))
-            _write(self.folder / shard, lambda handle: handle.write(text))
+            _write(self.folder / f"{name}.npy", packed.getbuffer())
+            _write(self.folder / shard, text)
         except OSError as error:
             raise InputError(
                 f"cannot write to the cache {self.folder.parent}: {error.strerror or error}. "
@@ -190,11 +193,10 @@ def _name(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_NAME]
 
 
-def _write(target: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def _write(target: Path, content: bytes | memoryview) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        with partial.open("wb") as handle:
-            write(handle)
+        partial.write_bytes(content)
         partial.replace(target)
     except BaseException:
         with suppress(OSError):

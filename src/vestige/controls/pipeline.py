@@ -13,6 +13,8 @@ from vestige.choices import InputError
 from vestige.combination import Combined, combine_again
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import Column, Known, score_columns
+from vestige.detectors.kept import KeptScores
+from vestige.features.store import array_sha256
 from vestige.images.imageset import ImageSet
 from vestige.result import Control
 from vestige.types import Bools, Floats, Images, Ints
@@ -29,6 +31,7 @@ class Pipeline:
     suspects : [n], the judged images whose answer is not known
     reference, reference_groups : [r, s, s] and [r], in an order that no file name decides
     trained : names of the columns whose detector had learned before
+    kept : scores in the cache, of this generated set
     auc : of the set test; positive : whether it found something
     """
 
@@ -40,6 +43,7 @@ class Pipeline:
     reference: Images | None
     reference_groups: npt.NDArray[Any]
     trained: Collection[str]
+    kept: KeptScores | None = None
     auc: float = 0.5
     positive: bool = False
 
@@ -65,14 +69,24 @@ class Pipeline:
         """The plan of the cheap columns."""
         return tuple(self.plan[d] for d in self.cheap)
 
-    def score(self, generated: Images, bag: Bag, reference: Images | None) -> Floats:
-        """The cheap columns [n, d] of another bag beside another generated set."""
-        plan, known = self.cheap_plan, None
+    def score(
+        self, generated: Images, bag: Bag, reference: Images | None, instead: Images
+    ) -> Floats:
+        """The cheap columns [n, d] of another bag beside another generated set.
+
+        `instead` [k, s, s] is what makes this generated set another one.
+        """
+        plan, known, kept = self.cheap_plan, None, None
         if bag.folds is not None and any(column.learns for column in plan):
             known = Known(bag.known_used, bag.control, bag.folds)
+        if self.kept is not None:
+            parts = [instead, bag.images, bag.units, bag.known_used, bag.control]
+            parts += [] if reference is None else [reference]
+            kept = self.kept.about(str(len(generated)), *map(array_sha256, parts))
         return score_columns(
-            plan, generated, reference, bag.images, bag.units, lambda name, seconds: None, known
-        )[0]
+            plan, generated, reference, bag.images, bag.units, lambda name, seconds: None, known,
+            kept=kept,
+        )[0]  # fmt: skip
 
     def split(self, suspects: Bools, controls: Bools, seed: int) -> Combined:
         """What the audit had combined, had these images [n] been suspects and controls.
@@ -95,6 +109,7 @@ def open_pipeline(
     sets: Mapping[str, ImageSet],
     labels: Mapping[str, tuple[str, ...]],
     trained: Collection[str],
+    kept: KeptScores | None = None,
 ) -> Pipeline:
     """The pipeline of an audit of these sets, with these groups by role."""
     reference, groups = None, np.empty(0, dtype=str)
@@ -103,7 +118,9 @@ def open_pipeline(
         order = sorted(range(len(given)), key=given.sha256.__getitem__)
         reference, groups = given.pixels[order], np.array(labels["reference"])[order]
     generated = sets["generated"].pixels
-    return Pipeline(tuple(plan), columns, bag, suspects, generated, reference, groups, trained)
+    return Pipeline(
+        tuple(plan), columns, bag, suspects, generated, reference, groups, trained, kept
+    )
 
 
 def not_needed(name: str) -> Control:

@@ -51,7 +51,7 @@ def planted_control(comparison: "Comparison") -> Control:
 
     def found(copies: Images) -> Bools:
         generated = joined(pipeline.generated, np.concatenate([copies] * each))
-        columns = pipeline.score(generated, bag, reference)
+        columns = pipeline.score(generated, bag, reference, copies)
         return np.asarray(judge_images(columns, pipeline.cheap_plan, bag) <= LEVEL)
 
     seen = found(sources)

@@ -58,7 +58,7 @@ def _row(pipeline: Pipeline, swapped: Images, kept: Bools, seed: int) -> Control
     # the half that was learned from leaves the bag: it would draw the swapped images to itself
     asked = part(bag, kept)
     plan, suspects = pipeline.cheap_plan, pipeline.suspects
-    columns = pipeline.score(swapped, asked, pipeline.reference)
+    columns = pipeline.score(swapped, asked, pipeline.reference, swapped)
     there = combine_again(columns, plan, asked, suspects[kept], seed)
     auc, p_value = there.auc(seed), there.p_value(seed)
     here = combine_again(pipeline.columns[:, pipeline.cheap], plan, bag, suspects, seed, 0)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vestige.choices import InputError, build, choose
 from vestige.detectors import AUTO, DETECTORS, EFFORTS, Effort
+from vestige.detectors.kept import KeptScores
 from vestige.engine import cores
 from vestige.files import file_sha256
 from vestige.options import split_options, typed_options
@@ -191,13 +192,14 @@ def score_columns(
     known: Known | None = None,
     progress: Progress = quiet,
     trained: Mapping[str, Detector] | None = None,
+    kept: KeptScores | None = None,
 ) -> tuple[Floats, dict[str, Detector]]:
     """Score every image of the bag by every column -> float64 [n, D], and the fitted detectors.
 
     Columns run side by side, each on one core: nothing in a column then depends on how many cores
     there are, down to the last bit. `done` is called with a column's name and its seconds. `known`
     and `progress` are for detectors that learn from labelled images; `trained` holds those that
-    have learned already, by column.
+    have learned already, by column. A column that is `kept` is not computed, and has no detector.
 
     Raises
     ------
@@ -209,6 +211,14 @@ def score_columns(
 
     columns = np.empty((len(bag), len(plan)))
     fitted: dict[str, Detector] = {}
+    todo = []
+    for d, column in enumerate(plan):
+        scores = None if kept is None or column.name in (trained or {}) else kept.find(column)
+        if scores is None:
+            todo.append((d, column))
+        else:
+            columns[:, d] = scores
+            done(column.name, 0.0)
     with threadpool_limits(1), ThreadPoolExecutor(cores()) as executor:
         running = {
             executor.submit(
@@ -222,12 +232,14 @@ def score_columns(
                 progress,
                 (trained or {}).get(column.name),
             ): d
-            for d, column in sorted(enumerate(plan), key=_largest_first)
+            for d, column in sorted(todo, key=_largest_first)
         }
         try:
             for future in as_completed(running):
                 column = plan[running[future]]
                 columns[:, running[future]], fitted[column.name], seconds = future.result()
+                if kept is not None and column.name not in (trained or {}):
+                    kept.keep(column, columns[:, running[future]])
                 done(column.name, seconds)
         except BaseException:
             executor.shutdown(cancel_futures=True)
