@@ -80,9 +80,9 @@ class Pipeline:
         if bag.folds is not None and any(column.learns for column in plan):
             known = Known(bag.known_used, bag.control, bag.folds)
         if self.kept is not None:
-            parts = [instead, bag.images, bag.units, bag.known_used, bag.control]
-            parts += [] if reference is None else [reference]
-            kept = self.kept.about(str(len(generated)), *map(array_sha256, parts))
+            parts: list[npt.NDArray[Any]] = [instead, bag.images, bag.units, bag.known_used]
+            parts += [bag.control] if reference is None else [bag.control, reference]
+            kept = self.kept.about(str(len(generated)), *(array_sha256(part) for part in parts))
         return score_columns(
             plan, generated, reference, bag.images, bag.units, lambda name, seconds: None, known,
             kept=kept,

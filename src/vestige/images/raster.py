@@ -22,6 +22,7 @@ from vestige.images.frame import (
     oriented,
     over_black,
 )
+from vestige.images.png import read_plain_png
 
 # Only these: Pillow knows some seventy formats, a few of which start other programs.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
@@ -32,7 +33,8 @@ _EXIF_HOLDERS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 def read_raster(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every frame of one file; `window` has no meaning here and is not used."""
     del window
-    return read_pillow(path, FORMATS)
+    plain = read_plain_png(path)
+    return read_pillow(path, FORMATS) if plain is None else [plain]
 
 
 def read_pillow(path: str | os.PathLike[str], formats: tuple[str, ...]) -> list[Frame]:
