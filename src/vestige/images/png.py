@@ -9,6 +9,8 @@ import os
 import struct
 import zlib
 from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ from PIL import Image
 from vestige.images.frame import Frame, check_size, from_levels
 
 try:
-    from isal import isal_zlib
+    isal_zlib: Any = import_module("isal.isal_zlib")
 except ImportError:  # no wheel for this machine: Pillow reads everything
     isal_zlib = None
 
