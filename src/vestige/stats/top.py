@@ -28,7 +28,7 @@ Codes = npt.NDArray[Any]
 TILE_BYTES = 2 * 2**20
 """Products held at a time: they stay in a core's cache while they are compared."""
 TILE_ROWS = 2048
-SIDE_BYTES = 16 * 2**20
+SIDE_BYTES = 32 * 2**20
 """Either side of a product, at most."""
 PAIR_BYTES = 2**19
 WAITING = 8
@@ -94,7 +94,8 @@ def top_of(
     distances, indices = best.distances.copy(), best.indices.copy()
     if not len(rows):
         return best
-    centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)  # small norms round less
+    with np.errstate(invalid="ignore", over="ignore"):  # refused below
+        centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)  # small norms round less
     most = max(1, SIDE_BYTES // (8 * (rows.shape[1] + 2)))
     for part in _slices(len(rows), min(most, TILE_ROWS)):
         search = _Search(rows[part], block, start, centre, distances[part], indices[part])
@@ -141,7 +142,7 @@ class _Search:
             row, column = row[first[column]], column[first[column]]
         self.waiting.append((row, column + tile.start))
         self.n_waiting += len(row)
-        if self.n_waiting >= 3 * self.k * len(self.rows) or len(self.waiting) == WAITING:
+        if self.n_waiting >= self.k * len(self.rows) or len(self.waiting) == WAITING:
             self.settle()
 
     def settle(self) -> None:
@@ -169,7 +170,8 @@ class _Search:
     def _left(self, kind: Any) -> Rows:
         """Rows less the centre, their length, and 1: what `_sift` multiplies with."""
         left = np.ones((len(self.rows), self.rows.shape[1] + 2), dtype=kind)
-        centred = np.subtract(self.rows, self.centre, out=left[:, :-2], dtype=kind)
+        with np.errstate(invalid="ignore", over="ignore"):  # refused below
+            centred = np.subtract(self.rows, self.centre, out=left[:, :-2], dtype=kind)
         squares = np.einsum("ij,ij->i", centred, centred)
         _finite(squares)
         left[:, -2] = np.sqrt(squares)
@@ -183,7 +185,8 @@ class _Search:
         is added inside the product. What centring and norms round is within the factor of 2.
         """
         right = np.empty((len(tile), tile.shape[1] + 2), dtype=kind)
-        centred = np.subtract(tile, self.centre, out=right[:, :-2], dtype=kind)
+        with np.errstate(invalid="ignore", over="ignore"):  # refused below
+            centred = np.subtract(tile, self.centre, out=right[:, :-2], dtype=kind)
         halves = 0.5 * np.einsum("ij,ij->i", centred, centred)
         _finite(halves)
         slack = _slack(tile.shape[1], kind)
@@ -238,8 +241,14 @@ def pair_distances(rows: Rows, pool: Rows, row: Ints, column: Ints) -> Floats:
         part = slice(start, start + step)
         gaps = pool[column[part]].astype(np.float64)
         gaps -= rows[row[part]]
-        out[part] = np.einsum("ij,ij->i", gaps, gaps)
+        out[part] = _squares(gaps)
     return np.sqrt(out)
+
+
+def _squares(gaps: Floats) -> Floats:
+    """Squared lengths [n]; beyond 8192 values einsum adds in an order that depends on n."""
+    parts = (gaps[:, s : s + 8192] for s in range(0, gaps.shape[1], 8192))
+    return np.asarray(sum(np.einsum("ij,ij->i", part, part) for part in parts))
 
 
 def _slack(d: int, kind: Any) -> float:
