@@ -116,7 +116,9 @@ def test_a_distance_depends_on_its_two_rows_alone(d: int) -> None:
     rng = np.random.default_rng(2)
     rows, pool = (rng.normal(size=(n, d)).astype(np.float32) for n in (3, 37))
     together = nearest(rows, pool, 37)[0]
-    np.testing.assert_array_equal(np.vstack([nearest(r[None], pool, 37)[0] for r in rows]), together)
+    np.testing.assert_array_equal(
+        np.vstack([nearest(r[None], pool, 37)[0] for r in rows]), together
+    )
     one_by_one = nearest(rows, ((i, pool[i : i + 1]) for i in range(37)), 37)[0]
     np.testing.assert_array_equal(one_by_one, together)
 

@@ -75,7 +75,6 @@ class GaussianKDE:
     def __init__(
         self, points: Float32s | Floats, bandwidth: Literal["scott", "silverman"] = "scott"
     ) -> None:
-        points = np.asarray(points)
         n, d = points.shape
         self._points = points
         self._mean = points.mean(axis=0, dtype=np.float64)
@@ -92,7 +91,7 @@ class GaussianKDE:
 
     def log_density(self, rows: Float32s | Floats) -> Floats:
         """Log density at rows [n, d] -> float64 [n]."""
-        return self._evaluate(np.asarray(rows), None, None)
+        return self._evaluate(rows, None, None)
 
     def log_density_outside_group(
         self,
@@ -115,7 +114,7 @@ class GaussianKDE:
             raise InputError("a density of the rest of the bag needs at least two groups.")
         if rows is None or own is None:
             return self._evaluate(self._points, codes, codes)
-        return self._evaluate(np.asarray(rows), np.searchsorted(names, own), codes)
+        return self._evaluate(rows, np.searchsorted(names, own), codes)
 
     def log_kernel(self, rows: Float32s | Floats, centres: Float32s | Floats) -> Floats:
         """Log of the kernel between rows [n, d] and as many centres, pair by pair, float64 [n].

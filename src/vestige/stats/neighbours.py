@@ -41,11 +41,11 @@ def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
     InputError
         For k below 1, rows and pool of different width, or a value that is not finite.
     """
-    _at_least_one(k)
+    check_k(k)
     if isinstance(pool, np.ndarray):
         k = min(k, len(pool))
     best, seen = nothing(len(rows), k), 0
-    for start, block in _blocks(pool):
+    for start, block in in_blocks(pool):
         same_width(rows.shape[1], block.shape[1])
         best, seen = top_of(rows, block, start, k, best), seen + len(block)
     return best.distances[:, :seen], best.indices[:, :seen]
@@ -57,10 +57,10 @@ def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) 
     Fewer than k other-group rows: the farthest available distance is repeated. A bag of one
     group only has no answer: infinity.
     """
-    _at_least_one(k)
+    check_k(k)
     codes = np.unique(groups, return_inverse=True)[1]
     best = nothing(len(rows), k)
-    for start, block in _blocks(rows):
+    for start, block in in_blocks(rows):
         apart = (codes, codes[start : start + len(block)])
         best = top_of(rows, block, start, k, best, apart)
     found = best.distances
@@ -109,7 +109,8 @@ def top_products(rows: Float32s, pool: Float32s, k: int, offset: Floats | None =
     return best_index
 
 
-def _at_least_one(k: int) -> None:
+def check_k(k: int) -> None:
+    """Refuse to look for no neighbour at all."""
     if k < 1:
         raise InputError(f"the number of neighbours k must be 1 or more, {k} was given.")
 
@@ -121,7 +122,8 @@ def _top(values: npt.NDArray[Any], k: int) -> Ints:
     return np.argpartition(values, -k, axis=1)[:, -k:].copy()
 
 
-def _blocks(pool: Pool) -> Iterator[tuple[int, Float32s]]:
+def in_blocks(pool: Pool) -> Iterator[tuple[int, Float32s]]:
+    """Blocks of a pool, each with the number of its first row."""
     if not isinstance(pool, np.ndarray):
         yield from pool
         return

@@ -60,7 +60,7 @@ def merge(first: Top, second: Top) -> Top:
     """The nearest of two disjoint parts of a pool: associative and commutative."""
     distances = np.hstack([first.distances, second.distances])
     indices = np.hstack([first.indices, second.indices])
-    return Top(*_smallest(distances, indices, first.distances.shape[1]))
+    return Top(*smallest(distances, indices, first.distances.shape[1]))
 
 
 def top_of(
@@ -164,7 +164,7 @@ class _Search:
         place = self.k + np.arange(len(near)) - np.repeat(first, count)
         at = np.repeat(np.arange(len(touched)), count), place
         lines.distances[at], lines.indices[at] = distance[near], column[near] + self.start
-        kept = _smallest(lines.distances, lines.indices, self.k)
+        kept = smallest(lines.distances, lines.indices, self.k)
         self.distances[touched], self.indices[touched] = kept
 
     def _left(self, kind: Any) -> Rows:
@@ -173,7 +173,7 @@ class _Search:
         with np.errstate(invalid="ignore", over="ignore"):  # refused below
             centred = np.subtract(self.rows, self.centre, out=left[:, :-2], dtype=kind)
         squares = np.einsum("ij,ij->i", centred, centred)
-        _finite(squares)
+        check_finite(squares)
         left[:, -2] = np.sqrt(squares)
         return left
 
@@ -188,7 +188,7 @@ class _Search:
         with np.errstate(invalid="ignore", over="ignore"):  # refused below
             centred = np.subtract(tile, self.centre, out=right[:, :-2], dtype=kind)
         halves = 0.5 * np.einsum("ij,ij->i", centred, centred)
-        _finite(halves)
+        check_finite(halves)
         slack = _slack(tile.shape[1], kind)
         right[:, -2] = slack * np.sqrt(2 * halves)
         right[:, -1] = (slack - 1) * halves
@@ -221,7 +221,7 @@ def _kth(bounds: Rows, k: int) -> Floats:
     return np.partition(bounds, -k, axis=1)[:, -k].astype(np.float64)
 
 
-def _smallest(distances: Floats, indices: Ints, k: int) -> tuple[Floats, Ints]:
+def smallest(distances: Floats, indices: Ints, k: int) -> tuple[Floats, Ints]:
     """The k first of each row, by distance and then index."""
     order = np.argsort(distances, axis=1)
     near = np.take_along_axis(distances, order, axis=1)
@@ -266,6 +266,7 @@ def _copies_before(tile: Rows) -> Ints:
     return before
 
 
-def _finite(squares: Rows) -> None:
+def check_finite(squares: Rows) -> None:
+    """Refuse squared lengths that are not finite, or so large that products could overflow."""
     if not (squares < MOST).all():
         raise InputError("a feature is not a finite number of usual size: check the images.")
