@@ -15,6 +15,7 @@ from vestige.controls import CONTROLS, Comparison, run_controls
 from vestige.detectors import DETECTORS
 from vestige.engine import ENGINES
 from vestige.features import EMBEDDERS
+from vestige.features.index import INDEXES
 from vestige.measures import SET_MEASURES, SetComparison
 from vestige.result import Control, SetMeasure
 from vestige.worlds import GENERATORS
@@ -23,6 +24,7 @@ TABLES: dict[str, Mapping[str, Choice[Any]]] = {
     "detector": DETECTORS,
     "feature space": EMBEDDERS,
     "engine": ENGINES,
+    "index": INDEXES,
     "control": CONTROLS,
     "set measure": SET_MEASURES,
     "generator": GENERATORS,

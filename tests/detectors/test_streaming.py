@@ -13,7 +13,8 @@ from vestige.detectors.matched_filter import (
     top_cosines,
     whitening,
 )
-from vestige.stats import neighbours
+from vestige.stats import density, neighbours, top
+from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s
 
@@ -22,6 +23,7 @@ ROWS = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
 FILTERS = whitening(ROWS, 0.1)
 SEARCHES: dict[str, Search] = {
     "nearest": lambda rows, pool: nearest(rows, pool, 3),
+    "density": lambda rows, pool: GaussianKDE(pool).log_density(rows),
     "top_cosines": lambda rows, pool: top_cosines(rows, pool, FILTERS, 3),
     "largest": lambda rows, pool: score_cosines(rows, pool, FILTERS, rows, MatchedFilter()),
     "cube": lambda rows, pool: score_cosines(
@@ -47,10 +49,14 @@ def test_memory_does_not_grow_with_the_generated_set(
 ) -> None:
     for module in (neighbours, matched_filter):
         monkeypatch.setattr(module, "BLOCK_BYTES", 2 * 2**20)  # 2,048 generated images
+    monkeypatch.setattr(density, "MOMENT_ROWS", 1024)
     few, many, more = (extra_bytes(SEARCHES[name], m) for m in (2048, 16384, 65536))
     assert max(few, many, more) < 1.2 * min(few, many, more)
     assert more < len(ROWS) * 65536 * 4 / 4  # all cosines at once: four times as much
     # in one block it would grow: the measure is not blind
+    monkeypatch.setattr(top, "TILE_BYTES", 2**40)
+    monkeypatch.setattr(top, "SIDE_BYTES", 2**40)
+    monkeypatch.setattr(density, "TILE", 2**40)
     for module in (neighbours, matched_filter):
         monkeypatch.setattr(module, "BLOCK_BYTES", 2**40)
     assert extra_bytes(SEARCHES[name], 16384) > 3 * many

@@ -15,6 +15,7 @@ from vestige.detectors.kept import KeptScores
 from vestige.engine import cores
 from vestige.files import file_sha256
 from vestige.options import split_options, typed_options
+from vestige.result import Problem
 from vestige.types import (
     Bools,
     Detector,
@@ -245,6 +246,15 @@ def score_columns(
             executor.shutdown(cancel_futures=True)
             raise
     return columns, fitted
+
+
+def notes_of(fitted: Mapping[str, Detector]) -> list[Problem]:
+    """What detectors have to say of their own search: rows of `problems`."""
+    return [
+        Problem(f"detector/{name}", note, "warning")
+        for name, detector in fitted.items()
+        for note in getattr(detector, "notes_", ())
+    ]
 
 
 def _largest_first(entry: tuple[int, Column]) -> int:

@@ -5,9 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.choices import choose
+from vestige.choices import build, choose
 from vestige.detectors.inputs import fitted
 from vestige.features import SPACES, fit_space
+from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
 from vestige.stats.neighbours import nearest
@@ -32,17 +33,22 @@ class NearestDistance:
         Side in pixels at which images are compared.
     dims : int
         Components when `space` is "pca" or "whitened_pca".
+    index : str
+        One of `vestige.features.index.INDEXES`; what it has to say of itself is in `notes_`.
     """
 
     k: int = 1
     space: str = "pixels"
     size: int = 32
     dims: int = 64
+    index: str = "exact"
+    notes_: list[str] = field(init=False, default_factory=list, repr=False, compare=False)
     embed_: Embedder = field(init=False, repr=False, compare=False)
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
+        build(INDEXES, self.index, "index")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""
@@ -56,7 +62,8 @@ class NearestDistance:
         """Minus the distance, float64 [n]: 0 for a verbatim copy."""
         pool = fitted(self.generated_, "nearest_distance")
         rows = self.embed_.transform(as_images(images))
-        return np.asarray(-nearest(rows, pool, self.k)[0].mean(axis=1))
+        search = build(INDEXES, self.index, "index", notes=self.notes_)
+        return np.asarray(-search(rows, pool, self.k)[0].mean(axis=1))
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Minus distances [n, k] and rows [n, k] of the nearest generated images."""

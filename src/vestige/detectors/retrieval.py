@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError, choose
+from vestige.choices import InputError, build, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
+from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
-from vestige.stats.neighbours import nearest, same_width
+from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images, Ints
 
 TIE_BREAK = 1e-6
@@ -52,7 +53,20 @@ class RetrievalCount(_Retrieval):
     Ties are broken by 1e-6 x (- nearest distance). Source: the `retrieval` rule of the VCMI team
     at ImageCLEFmedical GANs 2023 (CEUR-WS 3497), made independent of the other queries;
     METHODS 2.9.
+
+    Parameters
+    ----------
+    index : str
+        One of `vestige.features.index.INDEXES`, which finds the nearest distance; what it has to
+        say of itself is in `notes_`.
     """
+
+    index: str = "exact"
+    notes_: list[str] = field(init=False, default_factory=list, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        build(INDEXES, self.index, "index")
 
     def score_samples(self, images: Any) -> Floats:
         """Counts against the reference of `fit`, float64 [n]."""
@@ -67,7 +81,7 @@ class RetrievalCount(_Retrieval):
         for block in _blocks(len(rows) + len(reference), len(generated)):
             rival = _closeness(reference, generated[block]).max(axis=0) - slack
             counts += (_closeness(rows, generated[block]) >= rival).sum(axis=1)
-        return counts - TIE_BREAK * nearest(rows, generated)[0][:, 0]
+        return counts - TIE_BREAK * self._nearest(rows, generated)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Counts within one bag; the rivals of an image are the bag without its group."""
@@ -88,7 +102,11 @@ class RetrievalCount(_Retrieval):
             mates = codes[:, None] == winner[None, :]
             rival = np.where(mates, -np.inf, closeness).max(axis=0) - slack
             counts += (mates & (closeness >= rival) & (closeness < best)).sum(axis=1)
-        return counts - TIE_BREAK * nearest(rows, generated)[0][:, 0]
+        return counts - TIE_BREAK * self._nearest(rows, generated)
+
+    def _nearest(self, rows: Float32s, generated: Float32s) -> Floats:
+        search = build(INDEXES, self.index, "index", notes=self.notes_)
+        return search(rows, generated, 1)[0][:, 0]
 
 
 @dataclass

@@ -1,5 +1,12 @@
-"""Gaussian kernel density in log space."""
+"""Gaussian kernel density in log space, streamed over rows and points.
 
+Sums of kernels are kept as logarithms that merge in any order, to within rounding. Blocks are
+counted from the first point and always of one size, so that the bytes of a result depend on
+nothing but its input.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +19,45 @@ RIDGE = 1e-6
 LEAST_VARIANCE = 1e-12
 """Keeps the kernel of points that are all equal wide enough for its exponents to stay finite."""
 BLOCK_BYTES = 64 * 2**20
+TILE = 512
+"""Rows, and points, of the exponents held at a time: they stay in a core's cache."""
+MOMENT_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class LogSum:
+    """Sums of exponentials, total * exp(top), of n rows.
+
+    top : float64 [n], the largest exponent; -inf where nothing was added
+    total : float64 [n], 0 where nothing was added, else 1 or more
+    """
+
+    top: Floats
+    total: Floats
+
+    def log(self) -> Floats:
+        """Logarithm of the sums, -inf for an empty one."""
+        with np.errstate(divide="ignore"):
+            return self.top + np.log(self.total)
+
+
+def sum_of(exponents: Floats) -> LogSum:
+    """The sum over each row of exponents [n, b], which are overwritten."""
+    top = exponents.max(axis=1, initial=-np.inf)
+    exponents -= _finite(top)[:, None]
+    return LogSum(top, np.exp(exponents, out=exponents).sum(axis=1))
+
+
+def merge_sums(first: LogSum, second: LogSum) -> LogSum:
+    """The sums of both: commutative, and associative to within rounding."""
+    top = np.maximum(first.top, second.top)
+    scale = _finite(top)
+    total = first.total * np.exp(first.top - scale) + second.total * np.exp(second.top - scale)
+    return LogSum(top, total)
+
+
+def _finite(top: Floats) -> Floats:
+    return np.where(top == -np.inf, 0.0, top)
 
 
 class GaussianKDE:
@@ -29,21 +75,23 @@ class GaussianKDE:
     def __init__(
         self, points: Float32s | Floats, bandwidth: Literal["scott", "silverman"] = "scott"
     ) -> None:
-        points = np.asarray(points, dtype=np.float64)
         n, d = points.shape
-        self._mean = points.mean(axis=0)
-        centred = points - self._mean
-        covariance = centred.T @ centred / max(1, n - 1)
+        self._points = points
+        self._mean = points.mean(axis=0, dtype=np.float64)
+        covariance = np.zeros((d, d))
+        for part in _slices(n, MOMENT_ROWS):
+            centred = points[part].astype(np.float64) - self._mean
+            covariance += centred.T @ centred
+        covariance /= max(1, n - 1)
         ridge = RIDGE * max(np.trace(covariance) / d, LEAST_VARIANCE)
         factor = (n * (1.0 if bandwidth == "scott" else (d + 2) / 4)) ** (-1.0 / (d + 4))
         cholesky = np.linalg.cholesky(covariance + ridge * np.eye(d)) * factor
         self._whiten = np.linalg.inv(cholesky).T
-        self._points = centred @ self._whiten  # centred: small norms lose fewer digits
         self._log_kernel = -0.5 * d * np.log(2 * np.pi) - np.log(np.diag(cholesky)).sum()
 
     def log_density(self, rows: Float32s | Floats) -> Floats:
         """Log density at rows [n, d] -> float64 [n]."""
-        return self._evaluate(self._white(rows), None, None)
+        return self._evaluate(rows, None, None)
 
     def log_density_outside_group(
         self,
@@ -66,7 +114,7 @@ class GaussianKDE:
             raise InputError("a density of the rest of the bag needs at least two groups.")
         if rows is None or own is None:
             return self._evaluate(self._points, codes, codes)
-        return self._evaluate(self._white(rows), np.searchsorted(names, own), codes)
+        return self._evaluate(rows, np.searchsorted(names, own), codes)
 
     def log_kernel(self, rows: Float32s | Floats, centres: Float32s | Floats) -> Floats:
         """Log of the kernel between rows [n, d] and as many centres, pair by pair, float64 [n].
@@ -77,24 +125,32 @@ class GaussianKDE:
         return np.asarray(self._log_kernel - 0.5 * np.einsum("ij,ij->i", steps, steps))
 
     def _white(self, rows: Float32s | Floats) -> Floats:
-        return np.asarray((np.asarray(rows, dtype=np.float64) - self._mean) @ self._whiten)
+        # centred first: small norms lose fewer digits
+        return np.asarray((rows.astype(np.float64) - self._mean) @ self._whiten)
 
     def _evaluate(
-        self, rows: Floats, own: npt.NDArray[Any] | None, codes: npt.NDArray[Any] | None
+        self, rows: Float32s | Floats, own: npt.NDArray[Any] | None, codes: npt.NDArray[Any] | None
     ) -> Floats:
-        """At whitened rows; points whose code is the row's own do not count."""
-        points, out = self._points, np.empty(len(rows))
-        norms = np.einsum("ij,ij->i", points, points)
-        for start in range(0, len(rows), step := max(1, BLOCK_BYTES // (8 * len(points)))):
-            part = rows[start : start + step]
-            exponents = part @ points.T - 0.5 * norms
-            exponents -= 0.5 * np.einsum("ij,ij->i", part, part)[:, None]
-            count: Any = len(points)
-            if own is not None and codes is not None:
-                same = own[start : start + step, None] == codes[None, :]
-                exponents[same] = -np.inf
-                count = (~same).sum(axis=1)
-            top = exponents.max(axis=1)
-            np.exp(exponents - top[:, None], out=exponents)
-            out[start : start + step] = top + np.log(exponents.sum(axis=1)) - np.log(count)
-        return np.asarray(out + self._log_kernel)
+        """At rows [n, d]; points whose code is the row's own do not count."""
+        found = []
+        for part in _slices(len(rows), TILE):
+            white = self._white(rows[part])
+            squares = np.einsum("ij,ij->i", white, white)
+            sums = LogSum(np.full(len(white), -np.inf), np.zeros(len(white)))
+            for block in _slices(len(self._points), TILE):
+                points = self._white(self._points[block])
+                exponents = white @ points.T - 0.5 * np.einsum("ij,ij->i", points, points)
+                exponents -= 0.5 * squares[:, None]
+                if own is not None and codes is not None:
+                    exponents[own[part, None] == codes[None, block]] = -np.inf
+                sums = merge_sums(sums, sum_of(exponents))
+            found.append(sums.log())
+        count: Any = len(self._points)
+        if own is not None and codes is not None:
+            count = count - np.bincount(codes)[own]
+        return np.asarray(np.concatenate([*found, []]) - np.log(count) + self._log_kernel)
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    for start in range(0, length, step):
+        yield slice(start, min(start + step, length))

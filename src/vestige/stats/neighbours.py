@@ -1,47 +1,54 @@
 """Exact nearest neighbours, streamed: memory does not depend on the size of the pool.
 
-The search runs on float32 matrix products; the distances that are returned are computed again by
-direct subtraction in float64, because |a|^2 + |b|^2 - 2ab loses what separates near copies
-(METHODS 0.3). Ties among the candidates: the lower row first.
+What is promised, and why it holds for any block, is told in `vestige.stats.top`.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
+from vestige.stats.top import nothing, top_of
 from vestige.types import Float32s, Floats, Ints
 
 CANDIDATES = 32
 BLOCK_BYTES = 64 * 2**20
 
+Pool = Float32s | Iterable[tuple[int, Float32s]]
+"""float32 [m, d] (memory-mapped if need be), or its blocks, each with its first row's number."""
 
-def nearest(rows: Float32s, pool: Float32s, k: int = 1) -> tuple[Floats, Ints]:
+
+def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
     """The k nearest pool rows of each row, Euclidean.
 
     Parameters
     ----------
-    rows, pool : float32 [n, d] and [m, d]
+    rows : float32 [n, d]
+    pool : float32 [m, d], or an iterable of (start, block)
+        Each block is asked for once and in any order; together they hold each row once.
     k : int
         At most m are returned.
 
     Returns
     -------
     distances : float64 [n, k], ascending
-    indices : int [n, k], rows of `pool`
+    indices : int [n, k], rows of `pool`; equal distances: the lower row first
 
     Raises
     ------
     InputError
-        For k below 1, or rows and pool of different width.
+        For k below 1, rows and pool of different width, or a value that is not finite.
     """
-    _at_least_one(k)
-    same_width(rows.shape[1], pool.shape[1])
-    keep = min(len(pool), max(CANDIDATES, k))
-    half_norms = 0.5 * np.einsum("ij,ij->i", pool, pool)
-    candidates = top_products(rows, pool, keep, offset=-half_norms)
-    return _exact(rows, pool, candidates, min(k, len(pool)))
+    check_k(k)
+    if isinstance(pool, np.ndarray):
+        k = min(k, len(pool))
+    best, seen = nothing(len(rows), k), 0
+    for start, block in in_blocks(pool):
+        same_width(rows.shape[1], block.shape[1])
+        best, seen = top_of(rows, block, start, k, best), seen + len(block)
+    return best.distances[:, :seen], best.indices[:, :seen]
 
 
 def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) -> Floats:
@@ -50,21 +57,13 @@ def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) 
     Fewer than k other-group rows: the farthest available distance is repeated. A bag of one
     group only has no answer: infinity.
     """
-    _at_least_one(k)
+    check_k(k)
     codes = np.unique(groups, return_inverse=True)[1]
-    n = len(rows)
-    half_norms = 0.5 * np.einsum("ij,ij->i", rows, rows)
-    keep = min(n, max(CANDIDATES, k))
-    found = np.full((n, k), np.inf)
-    for start in range(0, n, step := _block_rows(n)):
-        part = slice(start, start + step)
-        closeness = rows[part] @ rows.T - half_norms
-        closeness[codes[part, None] == codes[None, :]] = -np.inf
-        candidates = _top(closeness, keep)
-        distances = _distances(rows[part], rows, candidates)
-        outside = np.take_along_axis(closeness, candidates, axis=1) > -np.inf
-        distances = np.sort(np.where(outside, distances, np.inf), axis=1)[:, :k]
-        found[part, : distances.shape[1]] = distances
+    best = nothing(len(rows), k)
+    for start, block in in_blocks(rows):
+        apart = (codes, codes[start : start + len(block)])
+        best = top_of(rows, block, start, k, best, apart)
+    found = best.distances
     last = np.where(np.isfinite(found), found, -np.inf).max(axis=1)[:, None]
     return np.where(np.isfinite(found), found, np.where(last > -np.inf, last, np.inf))
 
@@ -110,7 +109,8 @@ def top_products(rows: Float32s, pool: Float32s, k: int, offset: Floats | None =
     return best_index
 
 
-def _at_least_one(k: int) -> None:
+def check_k(k: int) -> None:
+    """Refuse to look for no neighbour at all."""
     if k < 1:
         raise InputError(f"the number of neighbours k must be 1 or more, {k} was given.")
 
@@ -122,19 +122,14 @@ def _top(values: npt.NDArray[Any], k: int) -> Ints:
     return np.argpartition(values, -k, axis=1)[:, -k:].copy()
 
 
-def _exact(rows: Float32s, pool: Float32s, candidates: Ints, k: int) -> tuple[Floats, Ints]:
-    candidates = np.sort(candidates, axis=1)  # equal distances: the lower row comes first
-    distances = _distances(rows, pool, candidates)
-    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(distances, order, 1), np.take_along_axis(candidates, order, 1)
-
-
-def _distances(rows: Float32s, pool: Float32s, candidates: Ints) -> Floats:
-    out = np.empty(candidates.shape)
-    for i, chosen in enumerate(candidates):
-        difference = pool[chosen].astype(np.float64) - rows[i]
-        out[i] = np.sqrt(np.einsum("ij,ij->i", difference, difference))
-    return out
+def in_blocks(pool: Pool) -> Iterator[tuple[int, Float32s]]:
+    """Blocks of a pool, each with the number of its first row."""
+    if not isinstance(pool, np.ndarray):
+        yield from pool
+        return
+    step = _block_rows(pool.shape[1])
+    for start in range(0, len(pool), step):
+        yield start, pool[start : start + step]
 
 
 def _block_rows(width: int) -> int:
