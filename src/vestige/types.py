@@ -13,24 +13,6 @@ Images: TypeAlias = npt.NDArray[np.float32]
 """float32 [n, h, w], grey, 0..1."""
 
 
-class RowSource(Protocol):
-    """What a search needs of rows [m, d]: an array, or rows that are made when asked for."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number and width of the rows."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: Any, /) -> Any:
-        """Rows of a slice, or of an array of numbers."""
-        ...
-
-
-Rows: TypeAlias = Float32s | RowSource
-
-
 class Progress(Protocol):
     """Told how far a stage is: name, steps done, steps in all."""
 

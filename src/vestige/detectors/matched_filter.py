@@ -11,10 +11,10 @@ from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features import build_space
 from vestige.features.pixels import as_images
-from vestige.features.rows import rows_of
+from vestige.features.rows import Rows, rows_of
 from vestige.stats.moments import moments
 from vestige.stats.neighbours import same_width
-from vestige.types import Float32s, Floats, Images, Ints, Rows
+from vestige.types import Float32s, Floats, Images, Ints
 
 BLOCK_BYTES = 64 * 2**20
 MOMENT_ROWS = 1024

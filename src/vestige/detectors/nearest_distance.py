@@ -10,9 +10,9 @@ from vestige.detectors.inputs import fitted
 from vestige.features import SPACES, fit_space
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
-from vestige.features.rows import rows_of
+from vestige.features.rows import Rows, rows_of
 from vestige.stats.neighbours import nearest
-from vestige.types import Embedder, Floats, Ints, Rows
+from vestige.types import Embedder, Floats, Ints
 
 
 @dataclass

@@ -1,17 +1,18 @@
 """Rows of all images of a set, without ever holding [images x pixels] of a large one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from vestige.images.spool import blocks, let_go
-from vestige.types import Embedder, Float32s, Images, PairEmbedder, Rows
+from vestige.images.spool import BLOCK, blocks, let_go
+from vestige.types import Embedder, Float32s, Images, PairEmbedder
 
 
 @dataclass(frozen=True, eq=False)
 class LazyRows:
-    """Rows of images that are made again each time they are asked for."""
+    """Rows [m, d] of images, made again each time they are asked for."""
 
     embed: Embedder
     images: Images
@@ -26,9 +27,18 @@ class LazyRows:
         return len(self.images)
 
     def __getitem__(self, rows: Any, /) -> Float32s:
+        """Rows of a slice, or of an array of numbers."""
         made = self.embed.transform(np.asarray(self.images[rows]))
         let_go(self.images)
         return made
+
+    def __iter__(self) -> Iterator[tuple[int, Float32s]]:
+        """Blocks, each with the number of its first row: `vestige.stats.neighbours.Pool`."""
+        for start in range(0, len(self), BLOCK):
+            yield start, self[start : start + BLOCK]
+
+
+Rows: TypeAlias = Float32s | LazyRows
 
 
 def held_rows(embed: Embedder, images: Images) -> Float32s:
