@@ -34,6 +34,8 @@ def as_images(source: Any, seen: int = 64) -> Images:
         return np.asarray(source, dtype=np.float32) / np.float32(np.iinfo(source.dtype).max)
     if source.dtype.kind != "f":
         raise InputError(f"images are uint8, uint16 or float in 0..1, found {source.dtype.name}.")
+    if isinstance(source, np.memmap) and source.dtype == np.float32 and source.flags.c_contiguous:
+        return source  # stays in its file
     return np.ascontiguousarray(source, dtype=np.float32)
 
 

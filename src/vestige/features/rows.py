@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vestige.images.spool import BLOCK, blocks, let_go
+from vestige.images.spool import BLOCK, blocks
 from vestige.types import Embedder, Float32s, Images, PairEmbedder
 
 
@@ -28,9 +28,7 @@ class LazyRows:
 
     def __getitem__(self, rows: Any, /) -> Float32s:
         """Rows of a slice, or of an array of numbers."""
-        made = self.embed.transform(np.asarray(self.images[rows]))
-        let_go(self.images)
-        return made
+        return held_rows(self.embed, self.images[rows])
 
     def __iter__(self) -> Iterator[tuple[int, Float32s]]:
         """Blocks, each with the number of its first row: `vestige.stats.neighbours.Pool`."""

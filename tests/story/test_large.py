@@ -1,0 +1,59 @@
+"""A generated set that does not fit: the same findings, without the set in memory."""
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from story.world import call, release
+from vestige.detectors import matched_filter
+from vestige.detectors.columns import plan_columns, score_columns
+from vestige.images import spool
+from vestige.images.spool import spooled
+
+SIDE, STEP = 32, 1024
+IMAGE_BYTES = SIDE * SIDE * 4
+
+
+@pytest.mark.parametrize("more", [[], ["--curve"], ["--conform"]])
+def test_in_a_file_the_findings_are_the_same_bytes(
+    leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    asked = ["audit", *release(leaking), *more, "--quiet", "--out", tmp_path / "out"]
+    written = []
+    for held in (spool.HELD_BYTES, 10 * 64 * 64 * 4):
+        monkeypatch.setattr(spool, "HELD_BYTES", held)
+        assert call(capsys, *asked).code == 0
+        result = (tmp_path / "out" / "result.json").read_text()
+        findings = (tmp_path / "out" / "findings.csv").read_bytes()
+        written.append((findings, result[: result.index('"manifest"')]))
+    assert written[0] == written[1]
+
+
+def peak_bytes(m: int, columns: list[str]) -> int:
+    """Peak of scoring a bag of 60 beside m generated images in a file, as NumPy reports it."""
+    rng = np.random.default_rng(0)
+    parts = (rng.random((STEP, SIDE, SIDE), dtype=np.float32) for _ in range(m // STEP))
+    generated = spooled(parts, SIDE)
+    assert isinstance(generated, np.memmap)
+    bag = rng.random((60, SIDE, SIDE), dtype=np.float32)
+    plan = [c for c in plan_columns(None, has_reference=False) if c.name in columns]
+    tracemalloc.start()
+    try:
+        score_columns(plan, generated, None, bag, np.arange(60), lambda *_: None)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("column", [c.name for c in plan_columns(None, has_reference=False)])
+def test_no_column_of_auto_holds_the_generated_set(
+    column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "HELD_BYTES", STEP * IMAGE_BYTES)
+    monkeypatch.setattr(matched_filter, "BLOCK_BYTES", STEP * 60 * 4)
+    few, many = (peak_bytes(m, [column]) for m in (4 * STEP, 12 * STEP))
+    # what may grow are rows of up to 64 components and numbers per image: a tenth of the pixels
+    assert many - few < 0.1 * 8 * STEP * IMAGE_BYTES
