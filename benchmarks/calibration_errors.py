@@ -3,6 +3,7 @@
 A part of benchmarks/calibration.py.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,73 @@ image is called used (image), any image has a q-value at the rate (FDR), and the
 (set; the gate closes by it). 99 % binomial band: {bands}. Bold: above the band ({over} of {counted}
 cells; 0.5 % are expected). Below it is caution: q-values of many dependent images, discrete
 p-values of tied scores, and few relabellings.
+
+{chr(10).join(lines)}
+"""
+
+
+def gate(worlds: int = 1000) -> list[dict[str, Any]]:
+    """How often the gate closes, by the set test or by too many images called used; auto."""
+    from vestige.detectors.columns import plan_columns, score_columns
+    from vestige.gate import called_used, explained_by_chance
+    from vestige.judge import judge
+
+    plan = plan_columns(None, has_reference=False)
+    rows = []
+    for labels in (False, True):
+        for slices in (1, 5):
+            closed = dict.fromkeys(RATES, 0)
+            for seed in range(worlds):
+                bag, generated = null_world(seed, labels, slices)
+                columns, _ = score_columns(
+                    plan, generated, None, bag.images, bag.units, lambda *_: None
+                )
+                said = judge(columns, plan, bag, bag.judged, seed)
+                if said.p_values is None:
+                    raise SystemExit("unused images calibrate")
+                p_value = set_p(columns, plan, bag, said)
+                for rate in RATES:
+                    result: Any = SimpleNamespace(
+                        question=SimpleNamespace(false_alarm_rate=rate),
+                        calibration=SimpleNamespace(
+                            groups=[str(g) for g in bag.groups[bag.control]]
+                        ),
+                        findings=[
+                            SimpleNamespace(
+                                p_value=p, group=g, verdict="used" if p <= rate else "no evidence"
+                            )
+                            for p, g in zip(said.p_values, bag.groups[bag.judged], strict=True)
+                        ],
+                    )
+                    many = called_used(result) > explained_by_chance(result)
+                    closed[rate] += bool(p_value <= rate + 1e-12 or many)
+            rows.append(
+                {
+                    "labels": "yes" if labels else "no",
+                    "images_per_patient": f"1 to {slices}" if slices > 1 else "1",
+                    **{f"closed {rate:g}": closed[rate] for rate in RATES},
+                    "worlds": worlds,
+                }
+            )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def gate_page(rows: list[dict[str, Any]]) -> str:
+    """The part of docs/calibration.md about the gate."""
+    head = [key for key in rows[0] if key != "worlds"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(row[key]) for key in head) + " |" for row in rows]
+    n = rows[0]["worlds"]
+    limits = [binom.interval(BAND, n, rate) for rate in RATES]
+    bands = ", ".join(
+        f"{a:.0f} to {b:.0f} at {r:g}" for r, (a, b) in zip(RATES, limits, strict=True)
+    )
+    return f"""## The gate
+
+The same worlds, default detectors: how often `--gate` would close on them, because the set test
+rejects or because more images are called used than chance explains (P < .01, which adds at most
+that much). {n:,} worlds a row; 99 % binomial band: {bands}.
 
 {chr(10).join(lines)}
 """

@@ -27,7 +27,7 @@ from vestige.result import Problem
 from vestige.types import Images
 
 SHARD_FILES = 64
-MEASURED = 2000
+MEASURED = 500
 """Generated images whose statistics as stored are taken: they are only compared as a set."""
 _IN_FLIGHT = 128
 """Shards submitted and not yet fetched: enough for a large cluster, and bounded."""
