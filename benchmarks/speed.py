@@ -195,7 +195,7 @@ def page(told: dict[str, Any]) -> str:
     ]
     for row in told["audits"]:
         first, second = (
-            "{0:.2f} [{1:.2f}, {2:.2f}]".format(*row[f"{run}_ratio"]) for run in ("first", "second")
+            "{:.2f} [{:.2f}, {:.2f}]".format(*row[f"{run}_ratio"]) for run in ("first", "second")
         )
         lines.append(
             f"| {row['generated']:,} + {row['reals']:,} | {row['audit']} | {row['decode']:.1f} s "
