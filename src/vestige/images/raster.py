@@ -11,9 +11,12 @@ from PIL import Image
 from vestige.images.frame import (
     CMYK,
     CUT_TO_EIGHT,
+    MAX_BYTES,
+    MAX_PIXELS,
     Frame,
     Unreadable,
     Window,
+    check_pages,
     check_size,
     from_any,
     from_colour,
@@ -22,10 +25,12 @@ from vestige.images.frame import (
     oriented,
     over_black,
 )
+from vestige.images.packed import jpeg_scans
 
 # Only these: Pillow knows some seventy formats, a few of which start other programs.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION = 0x0112
+_MAX_SCANNED = 16 * MAX_PIXELS  # pixels times passes: about 5 s
 _EXIF_HOLDERS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 
 
@@ -45,16 +50,29 @@ def read_pillow(path: str | os.PathLike[str], formats: tuple[str, ...]) -> list[
     """
     with Image.open(path, formats=formats) as image:
         count = int(getattr(image, "n_frames", 1))
+        check_pages(count)
         check_size(image.height, image.width, count)
         if Image.MAX_IMAGE_PIXELS and image.height * image.width > Image.MAX_IMAGE_PIXELS:
             # Pillow only warns from here to twice the limit
             raise Unreadable(f"is a possible decompression bomb: {image.width} x {image.height}")
+        if image.format == "JPEG":
+            _check_scans(path, image.height * image.width)
         frames = []
         for k in range(count):
             if k:
                 image.seek(k)
             frames.append(_frame(image))
     return frames
+
+
+def _check_scans(path: str | os.PathLike[str], pixels: int) -> None:
+    """A progressive JPEG may ask for a pass over all pixels in ten bytes."""
+    if os.stat(path).st_size // 10 * pixels <= _MAX_SCANNED:
+        return
+    with open(path, "rb") as file:
+        scans = jpeg_scans(file.read(MAX_BYTES))
+    if scans * pixels > _MAX_SCANNED:
+        raise Unreadable(f"is a possible decompression bomb: a JPEG of {scans} scans")
 
 
 def _frame(image: Any) -> Frame:
