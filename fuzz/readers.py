@@ -54,7 +54,11 @@ def main() -> None:
         log = options.work / f"log-{options.seed}.txt"
         command = [
             *(sys.executable, __file__, "worker", str(findings), str(corpus)),
-            *(f"-max_total_time={min(left, 240)}", f"-timeout={6 * SECONDS}", f"-max_len={LONGEST}"),
+            *(
+                f"-max_total_time={min(left, 240)}",
+                f"-timeout={6 * SECONDS}",
+                f"-max_len={LONGEST}",
+            ),
             *(f"-rss_limit_mb={MEMORY_MB}", f"-artifact_prefix={findings}/"),
             *(f"-seed={options.seed}", "-len_control=0"),
         ]

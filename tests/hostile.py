@@ -113,7 +113,7 @@ def tiff(values: Array, **options: Any) -> bytes:
     return out.getvalue()
 
 
-_TYPES = {"B": 1, "H": 3, "I": 4}
+_TYPES = {"B": 1, "s": 2, "H": 3, "I": 4}
 
 
 def tiff_pages(*pages: dict[int, tuple[str, tuple[int, ...]]], data: bytes = bytes(256)) -> bytes:
@@ -123,7 +123,7 @@ def tiff_pages(*pages: dict[int, tuple[str, tuple[int, ...]]], data: bytes = byt
         rows, far = b"", b""
         after = len(out) + 2 + 12 * len(tags) + 4
         for code, (kind, values) in sorted(tags.items()):
-            packed = struct.pack(f"<{len(values)}{kind}", *values)
+            packed = struct.pack(f"<{len(values)}{kind.replace('s', 'B')}", *values)
             if len(packed) > 4:
                 packed, far = struct.pack("<I", after + len(far)), far + packed
             rows += struct.pack("<HHI", code, _TYPES[kind], len(values)) + packed.ljust(4, b"\0")
@@ -273,6 +273,177 @@ def jpeg_lossless(levels: Array) -> bytes:
     )
 
 
+# --- bombs
+def zeros_deflated(size: int, kind: str) -> bytes:
+    """A multiple of 1 MiB of zeros in a thousandth of its size, made without unfolding it.
+
+    kind : "raw" deflate, or "zlib"
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    body = block * (size // 2**20) + packer.flush(zlib.Z_FINISH)
+    if kind == "raw":
+        return body
+    return b"\x78\xda" + body + struct.pack(">I", size % 65521 << 16 | 1)
+
+
+def zeros_gzipped(size: int) -> bytes:
+    """A multiple of 64 MiB of zeros; gzip may hold one member after another."""
+    return gzip.compress(bytes(2**26), mtime=0) * (size // 2**26)
+
+
+def zeros_lzma(size: int) -> bytes:
+    """A multiple of 64 MiB of zeros; streams may follow each other here too."""
+    return lzma.compress(bytes(2**26), preset=0) * (size // 2**26)
+
+
+def webp_of_many(frames: int) -> bytes:
+    """An animation whose last frame comes again and again."""
+    whole = animated("WEBP", 2)
+    last = whole[whole.rindex(b"ANMF") :]
+    body = whole[8:] + last * (frames - 2)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def jpeg_2000_of(width: int, height: int) -> bytes:
+    """A code stream of 32 x 32 pixels that claims another size, in one tile."""
+    whole = bytearray(jpeg_2000(picture(32, 32)))
+    struct.pack_into(">6I", whole, 8, width, height, 0, 0, width, height)
+    return bytes(whole)
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    """A JPEG that claims another size."""
+    whole = bytearray(by_pillow(picture(), "JPEG"))
+    struct.pack_into(">HH", whole, whole.index(b"\xff\xc0") + 5, height, width)
+    return bytes(whole)
+
+
+def element(group: int, number: int, length: int, kind: bytes = b"UN") -> bytes:
+    """The start of an explicit DICOM element of any claimed length."""
+    return struct.pack("<HH2sHI", group, number, kind, 0, length)
+
+
+def bombs() -> Iterator[tuple[str, bytes, str]]:
+    """Small files that would become huge, or take for ever: name, content, what is said of them."""
+    few, gig = picture(8, 8), 2**30
+    yield "claim.png", png(60000, 60000, bytes(1000)), "bomb|unfolds"
+    yield "frames.png", _with_frames(10**6), "1000000 pages"
+    yield "claim.jpg", jpeg_of(65500, 65500), "bomb|unfolds"
+    yield "scans.jpg", many_scans(400, 6000), "scans"
+    yield "frames.webp", webp_of_many(60_000), "60000 pages"
+    yield "claim.bmp", _bmp_of(60000, 60000), "bomb|unfolds"
+    yield "claim.npy", npy_claim("|u1", (2, 2**20, 2**20)), "unfolds"
+    yield "strings.npy", npy_claim("|S1000000000", (9, 9)), "bytes"
+    yield "header.npy", npy_with_header(100 * 2**20), "header of more than"
+    yield "nested.npy", npy_claim("(" * 4000, (9, 9)), "."
+    yield "many.npy", npy_claim("|u1", (2**22, 4, 4), bytes(100)), "unfolds"
+    yield "member.npz", zipped(images=npy_with_header(64 * 2**20)), "header of more than"
+    yield "claim.npz", zipped(images=npy_claim("<f8", (200, 1000, 1000))), "truncated"
+    deflated = zeros_deflated(gig, "zlib")
+    yield "deflate.tif", tiff_pages(tiff_tags(16, 16, len(deflated), 8), data=deflated), "bomb"
+    xz = zeros_lzma(gig)
+    yield "lzma.tif", tiff_pages(tiff_tags(16, 16, len(xz), 34925), data=xz), "bomb"
+    runs = b"\x81\x00" * (8 * 2**20)
+    yield "runs.tif", tiff_pages(tiff_tags(16, 16, len(runs), 32773), data=runs), "bomb"
+    yield "pages.tif", tiff_pages(*[tiff_tags()] * 100_000), "100000 pages"
+    yield "claim.tif", tiff_pages(tiff_tags(2**20, 2**20, 2**30)), "unfolds"
+    yield "samples.tif", tiff_pages(tiff_tags(9000, 9000, t277=60000)), "unfolds"
+    tile = tiff_tags(t322=2**24, t323=2**24, t324=8, t325=256)
+    yield "tile.tif", tiff_pages({k: v for k, v in tile.items() if k not in (273, 279)}), "unfolds"
+    shape = b'{"shape": [10000000, 16, 16]}\0'
+    tags = tiff_tags() | {270: ("s", tuple(shape))}
+    yield "shaped.tif", tiff_pages(tags, data=bytes(512)), "unfolds"
+    volume = np.zeros((8, 8, 2), np.uint8)
+    yield "claim.nii", nifti(volume, dim=[3, 2000, 2000, 2000, 1, 1, 1, 1]), "unfolds"
+    yield (
+        "offset.nii.gz",
+        gzip.compress(nifti(volume, vox_offset=3e9)) + zeros_gzipped(4 * gig),
+        "before its voxels",
+    )
+    yield "claim.dcm", dicom(few, Rows=60000, Columns=60000), "unfolds"
+    yield "frames.dcm", dicom(few, NumberOfFrames=10**9), "unfolds"
+    yield "samples.dcm", dicom(few, SamplesPerPixel=60000), "samples"
+    yield "deflate.dcm", _after_meta(zeros_deflated(4 * gig, "raw"), DEFLATED), "bomb"
+    yield "jpeg.dcm", dicom(few, JPEG_BASELINE, [jpeg_of(65500, 65500)]), "promised"
+    large = picture(32, 32)
+    yield "j2k.dcm", dicom(large, JPEG_2000, [jpeg_2000_of(60000, 60000)]), "promised"
+    frame = rle(few)[:64] + b"\x81\x00" * (8 * 2**20)
+    yield "rle.dcm", dicom(few, RLE, [frame]), "bomb"
+    deep = dicom(few)
+    nest = (element(0x0040, 0x0260, 0xFFFFFFFF, b"SQ") + b"\xfe\xff\x00\xe0\xff\xff\xff\xff") * 5000
+    yield "nested.dcm", deep[:-76] + nest, "."
+
+
+def _with_frames(count: int) -> bytes:
+    """An animated PNG that says it has `count` frames."""
+    whole = animated("PNG", 2)
+    start = whole.index(b"acTL")
+    old = whole[start - 4 : start + 16]
+    return whole.replace(old, png_chunk(b"acTL", struct.pack(">II", count, 0)))
+
+
+def _bmp_of(width: int, height: int) -> bytes:
+    whole = bytearray(by_pillow(picture(), "BMP"))
+    struct.pack_into("<ii", whole, 18, width, height)
+    return bytes(whole)
+
+
+def broken() -> Iterator[tuple[str, bytes, str]]:
+    """Files with one thing wrong and nothing large: name, content, what is said of them."""
+    grey = picture()
+    for name, content in good():
+        if name in ("grey.png", "grey.jpg", "grey.bmp", "lossless.webp", "grey.tif", "grey.npy",
+                    "one.npz", "grey.dcm", "rle.dcm", "jpeg2000.dcm", "deflated.dcm", "grey.nii",
+                    "grey.nii.gz"):  # fmt: skip
+            yield f"cut_{name}", content[: len(content) * 3 // 4], "."
+    yield "empty.png", b"", "empty"
+    yield "zero.png", png(0, 0, b""), "."
+    yield "zero.npy", npy(np.zeros((0, 0), np.uint8)), "no pixels"
+    yield "zero.tif", tiff_pages(tiff_tags(0, 0)), "."
+    yield "zero.dcm", dicom(grey, Rows=0), "no pixels"
+    yield "zero.nii", nifti(np.zeros((8, 8, 2), np.uint8), dim=[3, 0, 8, 2, 1, 1, 1, 1]), "."
+    for name, shape in (("row", (1, 5000)), ("column", (5000, 1))):
+        line = np.zeros(shape, np.uint8)
+        for suffix, content in (
+            ("png", by_pillow(line, "PNG")),
+            ("npy", npy(line)),
+            ("tif", tiff(line)),
+            ("dcm", dicom(line)),
+            ("nii", nifti(line[..., None])),
+        ):
+            yield f"{name}.{suffix}", content, "more a line than a picture"
+    yield "long.npy", npy(np.zeros((200, 10_001), np.uint8)), "longer than"
+    for name, wrong in (("nan", np.nan), ("infinite", -np.inf)):
+        share = (grey / 255).astype(np.float32)
+        share[3, 5] = wrong
+        yield f"{name}.npy", npy(share), "not finite"
+        yield f"{name}.npz", zipped(images=npy(share)), "not finite"
+        yield f"{name}.tif", tiff(share), "not finite"
+        yield f"{name}.nii", nifti(share[..., None]), "not finite"
+        yield f"{name}.dcm", dicom(share), "not finite"
+    yield "beyond.npy", npy(np.full((9, 9), 255.0)), "range is not"
+    yield "offset.tif", tiff_pages(tiff_tags(t273=10**6)), "truncated"
+    yield "count.tif", tiff_pages(tiff_tags(count=10**6)), "truncated"
+    yield "no_strip.tif", tiff_pages(tiff_tags(count=0)), "truncated"
+    yield "extension.nii", _with_extension(grey), "."
+    yield "huge_element.dcm", _after_meta(element(0x0009, 0x1001, 0xFFFFFFF0)), "."
+    yield "small_frame.dcm", dicom(grey, JPEG_BASELINE, [by_pillow(grey[:8], "JPEG")]), "promised"
+    yield "no_depth.dcm", dicom(grey, BitsStored=0), "."
+    yield "pages.pdf.png", b"%PDF-1.7\n" + bytes(400), "no PNG file"
+
+
+def _with_extension(grey: Array) -> bytes:
+    """A volume whose header promises voxels behind the end."""
+    return nifti(grey[..., None], vox_offset=4000)
+
+
+def _after_meta(rest: bytes, syntax: str = EXPLICIT) -> bytes:
+    """A DICOM file with another data set."""
+    whole = dicom(picture(), syntax)
+    return whole[: 144 + struct.unpack_from("<I", whole, 140)[0]] + rest
+
+
 def good() -> Iterator[tuple[str, bytes]]:
     """Valid small files of every format and coding that is read, as (name, content)."""
     grey, wide = picture(), picture().astype(np.uint16) * 257
@@ -326,8 +497,8 @@ def good() -> Iterator[tuple[str, bytes]]:
     yield "scaled.nii", nifti(volume, scl_slope=2.0, scl_inter=-3.0)
     yield "grey.nii.gz", gzip.compress(nifti(volume), mtime=0)
     yield "grey.dcm", dicom(grey)
-    yield "wide.dcm", dicom(wide, RescaleSlope=2, RescaleIntercept=-1024, WindowCenter=40,
-                            WindowWidth=400, Modality="CT", PixelPaddingValue=0)  # fmt: skip
+    yield "wide.dcm", dicom(wide, RescaleSlope=2, RescaleIntercept=-1024, WindowCenter=64000,
+                            WindowWidth=130000, Modality="CT", PixelPaddingValue=0)  # fmt: skip
     yield "signed.dcm", dicom(wide.astype(np.int16))
     yield "inverted.dcm", dicom(grey, PhotometricInterpretation="MONOCHROME1")
     yield "colour.dcm", dicom(colour)

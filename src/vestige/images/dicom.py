@@ -122,7 +122,8 @@ def _check_deflated(path: str | os.PathLike[str]) -> None:
 def _open(path: str | os.PathLike[str]) -> Any:
     dataset = _dcmread(path)
     if not any(k in dataset for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        if "Rows" in dataset:
+        # cut off within the pixels, pydicom gives back nothing at all
+        if "Rows" in dataset or not ("SOPClassUID" in dataset or "FileSetID" in dataset):
             raise Unreadable("is a DICOM file without its pixel data (truncated?)")
         raise NotAnImage("is a DICOM file without pixels (report, structure set or directory)")
     frames = int(dataset.get("NumberOfFrames") or 1)

@@ -63,13 +63,14 @@ def check_deflated(file: IO[bytes]) -> None:
 def _steps(data: bytes, coding: str) -> Iterator[int]:
     """Sizes of the pieces, at most a megabyte each, that packed bytes unfold to."""
     if coding == "lzma":
-        opened = lzma.LZMADecompressor()
-        piece = opened.decompress(data, _STEP)
-        while piece or not opened.needs_input:
+        while data:  # one stream after another, as the decoder does
+            stream = lzma.LZMADecompressor()
+            piece = stream.decompress(data, _STEP)
+            while piece and not stream.eof:
+                yield len(piece)
+                piece = stream.decompress(b"", _STEP)
             yield len(piece)
-            if opened.eof:
-                return
-            piece = opened.decompress(b"", _STEP)
+            data = stream.unused_data
         return
     inflater = zlib.decompressobj()
     while data and not inflater.eof:

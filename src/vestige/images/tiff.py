@@ -1,5 +1,6 @@
 """TIFF through tifffile; compressions it cannot undo alone go through Pillow's libtiff."""
 
+import io
 import math
 import os
 from dataclasses import replace
@@ -141,4 +142,6 @@ def _has_alpha(page: Any) -> bool:
 
 
 def _read_by_pillow(path: str | os.PathLike[str]) -> list[Frame]:
-    return [replace(f, mode=f"TIFF {f.mode}") for f in read_pillow(path, ("TIFF",))]
+    with open(path, "rb") as file:
+        whole = io.BytesIO(file.read())  # libtiff maps what it opens itself
+    return [replace(f, mode=f"TIFF {f.mode}") for f in read_pillow(whole, ("TIFF",))]
