@@ -67,7 +67,7 @@ def _checked_header(file: IO[bytes], size: int) -> tuple[int, int, int]:
     shape, dtype = _header(file)
     if dtype.hasobject:
         raise Unreadable("holds pickled objects, which are never loaded; save plain numbers")
-    from_any(np.zeros((1, 1), dtype), "")  # refuses what else has no range, before it is read
+    from_any(np.empty((0, 0), dtype), "")  # refuses what else has no range, before it is read
     stack = as_stack(shape)
     if file.tell() + math.prod(stack) * dtype.itemsize > size:
         raise Unreadable(f"is truncated: shape {shape} of {dtype.name} needs more than its bytes")

@@ -19,7 +19,6 @@ from vestige.images.readers import read_file
 from vestige.result import Problem
 from vestige.types import Bools, Float32s, Images, Ints
 
-
 _CHANGED = "has changed since it was read. Leave the folders alone while an audit runs; start again"
 
 

@@ -33,15 +33,10 @@ def check_unfolds(data: bytes, coding: str, most: int) -> None:
         return
     most = max(_HARMLESS, most)
     unfolded = 0
-    if coding == "runs":
-        unfolded = _length_of_runs(data)
-    else:
-        for step in _steps(data, coding):
-            unfolded += step
-            if unfolded > most:
-                break
-    if unfolded > most:
-        raise Unreadable(f"is a possible decompression bomb: unfolds to more than {most} bytes")
+    for step in _runs(data) if coding == "runs" else _steps(data, coding):
+        unfolded += step
+        if unfolded > most:
+            raise Unreadable(f"is a possible decompression bomb: unfolds to more than {most} bytes")
 
 
 def is_harmless(size: int, coding: str, most: int) -> bool:
@@ -78,17 +73,19 @@ def _steps(data: bytes, coding: str) -> Iterator[int]:
         data = inflater.unconsumed_tail
 
 
-def _length_of_runs(data: bytes) -> int:
-    place, unfolded = 0, 0
+def _runs(data: bytes) -> Iterator[int]:
+    """Sizes of the runs: literal ones below 128, copies of one byte above."""
+    place = 0
     while place < len(data):
         code = data[place]
         if code < 128:
-            place, unfolded = place + code + 2, unfolded + code + 1
+            yield code + 1
+            place += code + 2
         elif code > 128:
-            place, unfolded = place + 2, unfolded + 257 - code
+            yield 257 - code
+            place += 2
         else:
             place += 1
-    return unfolded
 
 
 def stream_shape(data: bytes) -> tuple[int, int, int] | None:
