@@ -216,6 +216,39 @@ def test_how_far_packed_bytes_unfold() -> None:
     assert packed.jpeg_scans(hostile.many_scans(9, 16)) > 9
 
 
+WEIGHER = """
+import sys
+import PIL.Image, tifffile, nibabel
+from vestige.images.readers import read_file
+def peak():
+    with open("/proc/self/status") as file:
+        return 1024 * next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+before = peak()
+frames = read_file(sys.argv[1])
+print((peak() - before) / sum(frame.stored.size for frame in frames))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.parametrize(("name", "most"), [("a.nii", 14), ("a.npz", 14), ("a.png", 23)])
+def test_memory_of_a_large_file(tmp_path: Path, name: str, most: float) -> None:
+    # bytes for each pixel; docs/hostile-input.md multiplies by the largest file that is read
+    noise = np.random.default_rng(0).integers(0, 255, (2048, 2048, 4), dtype=np.uint8)
+    content = {
+        "a.nii": lambda: hostile.nifti(noise.astype(np.float32)),
+        "a.npz": lambda: hostile.zipped(images=hostile.npy(np.moveaxis(noise, 2, 0) / 255)),
+        "a.png": lambda: hostile.by_pillow(noise, "PNG", compress_level=1),
+    }[name]()
+    (tmp_path / name).write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", WEIGHER, str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < most
+
+
 # --- files that change while they are read
 @pytest.mark.parametrize("name", GOOD)
 def test_nothing_is_mapped_into_memory(

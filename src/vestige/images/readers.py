@@ -168,8 +168,10 @@ def read_file(path: str | os.PathLike[str], window: Window | None = None) -> lis
     """
     try:
         return _decoded(path, window)
-    except (Unreadable, InputError):
+    except InputError:
         raise
+    except Unreadable as error:  # some name what stands in the file, which may be anything
+        raise type(error)(_line(error, path)) from error
     except Exception as error:  # hostile files make decoders raise almost anything
         raise Unreadable(f"cannot be decoded: {_line(error, path)}") from error
 
@@ -287,4 +289,5 @@ def _line(error: object, path: str | os.PathLike[str]) -> str:
     """One line without the path of the file, which stands beside it in the row."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.replace(os.fspath(path), os.path.basename(path)).split())
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return (text if len(text) <= 200 else text[:197] + "...") or type(error).__name__
