@@ -422,6 +422,8 @@ def broken() -> Iterator[tuple[str, bytes, str]]:
         yield f"{name}.tif", tiff(share), "not finite"
         yield f"{name}.nii", nifti(share[..., None]), "not finite"
         yield f"{name}.dcm", dicom(share), "not finite"
+    dark = np.zeros((16, 12, 2), np.uint8)
+    yield "scale.nii", nifti(dark, scl_slope=-3e38, scl_inter=0), "grey scale"
     yield "beyond.npy", npy(np.full((9, 9), 255.0)), "range is not"
     yield "offset.tif", tiff_pages(tiff_tags(t273=10**6)), "truncated"
     yield "count.tif", tiff_pages(tiff_tags(count=10**6)), "truncated"
