@@ -312,7 +312,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> int:
-    print("vestige: " + " ".join(message.split()), file=sys.stderr)
+    line = " ".join(message.split())
+    # a file name may hold codes that a terminal obeys
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    print(f"vestige: {shown}", file=sys.stderr)
     return 2
 
 

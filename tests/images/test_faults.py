@@ -141,7 +141,7 @@ def test_a_dicom_without_pixels_is_no_image(tmp_path: Path) -> None:
 def test_the_largest_volume_is_bounded() -> None:
     from vestige.images.frame import check_size
 
-    check_size(1, MAX_PIXELS)
+    check_size(2**12, 2**13, MAX_PIXELS // 2**25)
     with pytest.raises(Unreadable, match="unfolds"):
         check_size(2**10, 2**10, 257)
 

@@ -13,7 +13,6 @@ from PIL import Image, PngImagePlugin
 
 from vestige.images import png
 from vestige.images.frame import Frame, Unreadable
-from vestige.images.png import read_plain_png
 from vestige.images.raster import FORMATS, read_pillow, read_raster
 
 pytest.importorskip("isal", reason="without ISA-L Pillow reads every PNG")
@@ -40,9 +39,15 @@ def written(filtered: bytes, width: int, height: int, pieces: int = 1, more: byt
     return b"\x89PNG\r\n\x1a\n" + header + more + data + chunk(b"IEND", b"")
 
 
+def read_plain_png(path: Path) -> Frame | None:
+    with path.open("rb") as file:
+        return png.read_plain_png(file)
+
+
 def by_pillow(path: Path) -> Frame | str:
     try:
-        return read_pillow(path, FORMATS)[0]
+        with path.open("rb") as file:
+            return read_pillow(file, FORMATS)[0]
     except Exception as error:
         return type(error).__name__
 

@@ -1,6 +1,7 @@
 """DICOM through pydicom: modality units first, then the window, then black is 0 and white is 1."""
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from vestige.images.frame import (
     check_size,
     from_colour,
 )
+from vestige.images.packed import check_deflated, check_unfolds, stream_shape
 from vestige.images.window import LUNG, apply_window, usable
 from vestige.types import Bools, Float32s
 
@@ -93,6 +95,7 @@ def _dcmread(path: str | os.PathLike[str], **options: Any) -> Any:
         raise InputError(
             f"{os.fspath(path)} is DICOM, which needs pydicom: pip install 'vestige[medical]'"
         ) from error
+    _check_deflated(path)
     try:
         return pydicom.dcmread(path, **options)
     except pydicom.errors.InvalidDicomError:
@@ -103,15 +106,51 @@ def _dcmread(path: str | os.PathLike[str], **options: Any) -> Any:
         return dataset
 
 
+def _check_deflated(path: str | os.PathLike[str]) -> None:
+    """Refuse a deflated file that is a bomb; pydicom unfolds it whole, whatever it becomes."""
+    from pydicom.filereader import read_dataset
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    with open(path, "rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            return
+        start = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >= 0x30000)
+        if start.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            check_deflated(file)
+
+
 def _open(path: str | os.PathLike[str]) -> Any:
     dataset = _dcmread(path)
     if not any(k in dataset for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        if "Rows" in dataset:
+        # cut off within the pixels, pydicom gives back nothing at all
+        if "Rows" in dataset or not ("SOPClassUID" in dataset or "FileSetID" in dataset):
             raise Unreadable("is a DICOM file without its pixel data (truncated?)")
         raise NotAnImage("is a DICOM file without pixels (report, structure set or directory)")
     frames = int(dataset.get("NumberOfFrames") or 1)
-    check_size(int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0), frames)
+    height, width = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+    check_size(height, width, frames)
+    channels = int(dataset.get("SamplesPerPixel") or 1)
+    if channels not in (1, 3):
+        raise Unreadable(f"has {channels} samples a pixel; save as grey or RGB")
+    check_size(height, width, frames * channels)
+    if "PixelData" in dataset and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        _check_packed(dataset, frames, (height, width, channels))
     return dataset
+
+
+def _check_packed(dataset: Any, frames: int, shape: tuple[int, int, int]) -> None:
+    """Refuse frames whose own header, which decoders follow, claims another size than the file."""
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import RLELossless
+
+    is_runs = dataset.file_meta.TransferSyntaxUID == RLELossless
+    for packed in generate_frames(dataset.PixelData, number_of_frames=frames):
+        if is_runs:
+            check_unfolds(packed[64:], "runs", 2 * math.prod(shape) * dataset.BitsAllocated // 8)
+            continue
+        found = stream_shape(packed)
+        if found is not None and found != shape:
+            raise Unreadable(f"has a frame of {found} where {shape} is promised (h, w, channels)")
 
 
 def _stack(dataset: Any) -> npt.NDArray[Any]:

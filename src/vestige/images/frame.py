@@ -16,6 +16,14 @@ Levels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 MAX_PIXELS = 256 * 2**20
 """A file that unfolds to more than this is refused before it is decoded."""
+MAX_BYTES = 8 * MAX_PIXELS
+"""Of one file, packed or not: pixels of 8 bytes are the widest that are read."""
+MAX_SIDE, MAX_RATIO = 10_000, 64
+"""Longest side of an image, and longest by shortest: each is padded to a square."""
+MAX_PAGES = 50_000
+"""Of a TIFF or an animation, each of which has a header of its own."""
+SMALLEST_SHARE = 1024
+"""Pixels that an image counts as at least, so that a file holds at most 262,144 images."""
 
 # A flag that the user should see has a sentence here; the others are only recorded.
 COLOUR = "colour"
@@ -178,12 +186,22 @@ def scaled(stored: npt.NDArray[Any]) -> Float32s:
     return pixels
 
 
+def check_pages(count: int) -> None:
+    """Refuse a TIFF or an animation of more than `MAX_PAGES` before they are looked at."""
+    if count > MAX_PAGES:
+        raise Unreadable(f"has {count} pages, more than {MAX_PAGES}; split it")
+
+
 def check_size(height: int, width: int, frames: int = 1) -> None:
-    """Refuse an image without pixels or with more than `MAX_PIXELS` before decoding it."""
+    """Refuse what has no pixels or goes beyond the limits above, before it is decoded."""
     if height < 1 or width < 1 or frames < 1:
         raise Unreadable(f"has no pixels ({frames} x {height} x {width})")
-    if height * width * frames > MAX_PIXELS:
+    if max(height * width, SMALLEST_SHARE) * frames > MAX_PIXELS:
         raise Unreadable(
-            f"unfolds to {height * width * frames / 1e6:.0f} million pixels, more than "
-            f"{MAX_PIXELS / 1e6:.0f}; split or shrink it"
+            f"unfolds to {frames} image(s) of {height} x {width}, more than "
+            f"{MAX_PIXELS / 1e6:.0f} million pixels; split or shrink it"
         )
+    if max(height, width) > MAX_SIDE:
+        raise Unreadable(f"is {height} x {width}, longer than {MAX_SIDE}; cut or shrink it")
+    if max(height, width) > MAX_RATIO * min(height, width):
+        raise Unreadable(f"is {height} x {width}, more a line than a picture; cut it")

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.choices import InputError
 from vestige.images.arrays import split
-from vestige.images.frame import FLAG_WARNINGS, Frame, Window
+from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
 from vestige.images.readers import read_file
 from vestige.images.spool import take
 from vestige.result import Problem
 from vestige.types import Bools, Float32s, Images, Ints
+
+_CHANGED = "has changed since it was read. Leave the folders alone while an audit runs; start again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,20 @@ class ImageSet:
 
         Raises
         ------
-        Unreadable
-            When the file has gone or changed its number of images since it was read.
+        InputError
+            When the file has gone or shows something else since it was read.
         """
         record = self.records[i]
         if self.arrays is not None:
             return _array_frame(self.arrays, record.frame).pixels
-        stamp = os.stat(record.path).st_mtime_ns if os.path.exists(record.path) else 0
-        return _frames_of(record.path, self.window, stamp)[record.frame].pixels
+        try:
+            stamp = os.stat(record.path).st_mtime_ns
+            frame = _frames_of(record.path, self.window, stamp)[record.frame]
+        except (OSError, Unreadable, IndexError) as error:
+            raise InputError(f"{record.id} {_CHANGED}") from error
+        if pixel_digest(frame) != record.sha256:
+            raise InputError(f"{record.id} {_CHANGED}")
+        return frame.pixels
 
 
 @lru_cache(maxsize=1)

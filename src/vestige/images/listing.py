@@ -156,10 +156,17 @@ def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[s
         name = entry.name.lower()
         if name.startswith(".") or name in _NO_IMAGE_NAMES:
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, real))
         elif os.path.splitext(name)[1] not in _NO_IMAGE_SUFFIXES:
             yield f"{prefix}{entry.name}", Path(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: listed, so that reading it reports the fault
+        return False
 
 
 def _named(paths: list[Path]) -> list[tuple[str, Path]]:
@@ -205,6 +212,8 @@ def _relative(path: Path, folder: str) -> str:
 def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, Path]]:
     seen: set[str] = set()
     for identifier, _ in files:
+        if "\0" in identifier:
+            raise InputError(f"{where} names {identifier!r}, but no file name holds a zero byte")
         if identifier in seen:
             raise InputError(f"{where} names {identifier} twice; name every file once")
         seen.add(identifier)

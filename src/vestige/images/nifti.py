@@ -2,9 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +19,7 @@ from vestige.images.frame import (
 from vestige.images.window import LUNG, apply_window
 from vestige.types import Float32s
 
+_MAX_OFFSET = 16 * 2**20
 _GZIP = b"\x1f\x8b"
 _LOOKS_LIKE_HU = -200  # below this a float or signed value can hardly be anything else
 
@@ -33,19 +32,26 @@ def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> li
     an unsigned data type, else the lung window where values look like HU, else the 1 % and 99 %
     levels of each volume, which is flagged.
     """
-    with _opened(path) as image:
-        shape = tuple(int(n) for n in image.shape)
-        dtype = image.get_data_dtype()
+    with _opened(path) as file:
+        header, kind = _header(file, path)
+        shape = tuple(int(n) for n in header.get_data_shape())
+        dtype = header.get_data_dtype()
         if dtype.fields is not None or dtype.kind not in "iuf":
             raise Unreadable(f"holds {dtype} voxels; save one grey channel")
         if len(shape) < 2 or any(n != 1 for n in shape[4:]):
             raise Unreadable(f"has shape {shape}; a volume has 2 to 4 dimensions")
         shape = (*shape, 1, 1)[:4]
         check_size(shape[0], shape[1], shape[2] * shape[3])
-        values = np.asarray(image.dataobj, np.float32).reshape(shape)
-        codes = int(image.header["sform_code"]), int(image.header["qform_code"])
-        affine, scaling = image.affine, (image.dataobj.slope, image.dataobj.inter)
-        display = float(image.header["cal_min"]), float(image.header["cal_max"])
+        start = int(header.get_data_offset())
+        if start > _MAX_OFFSET:
+            raise Unreadable(f"has {start} bytes before its voxels, more than {_MAX_OFFSET}")
+        # straight to the voxels: extensions, which may claim anything, are never read
+        voxels = kind.ImageArrayProxy(file, header, mmap=False)
+        values = np.asarray(voxels, np.float32).reshape(shape)
+    scaling = float(voxels.slope), float(voxels.inter)
+    codes = int(header["sform_code"]), int(header["qform_code"])
+    affine = header.get_best_affine()
+    display = float(header["cal_min"]), float(header["cal_max"])
     if not np.isfinite(values).all():
         raise Unreadable("has voxels that are not finite (NaN or infinity)")
     values = _canonical(values, affine)
@@ -61,28 +67,34 @@ def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> li
 
 def nifti_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Height and width of an axial slice, from the header."""
-    with _opened(path) as image:
-        small = np.broadcast_to(np.float32(0), (*image.shape, 1, 1)[: max(3, len(image.shape))])
-        turned = _canonical(small, image.affine)
+    with _opened(path) as file:
+        header, _ = _header(file, path)
+    shape = tuple(int(n) for n in header.get_data_shape())
+    small = np.broadcast_to(np.float32(0), (*shape, 1, 1)[: max(3, len(shape))])
+    turned = _canonical(small, header.get_best_affine())
     return int(turned.shape[1]), int(turned.shape[0])
 
 
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+def _opened(path: str | os.PathLike[str]) -> gzip.GzipFile | BinaryIO:
+    with open(path, "rb") as raw:
+        packed = raw.read(2) == _GZIP
+    # by content, because nibabel goes by the name alone
+    return gzip.open(path, "rb") if packed else open(path, "rb")
+
+
+def _header(file: gzip.GzipFile | BinaryIO, path: str | os.PathLike[str]) -> tuple[Any, Any]:
+    """The header without its extensions, and the class of its images; the file is at its start."""
     try:
         import nibabel as nib
     except ImportError as error:
         raise InputError(
             f"{os.fspath(path)} is NIfTI, which needs nibabel: pip install 'vestige[medical]'"
         ) from error
-    with open(path, "rb") as raw:
-        packed = raw.read(2) == _GZIP
-    # by content, because nibabel goes by the name alone
-    with gzip.open(path, "rb") if packed else open(path, "rb") as file:
-        second = file.read(4) in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c")  # 540: NIfTI-2
-        file.seek(0)
-        kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
-        yield kind.from_stream(file)
+    block = file.read(540)
+    file.seek(0)
+    second = block[:4] in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c")  # 540: NIfTI-2
+    kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
+    return kind.header_class(block[: 540 if second else 348]), kind
 
 
 def _canonical(values: npt.NDArray[Any], affine: npt.NDArray[Any]) -> npt.NDArray[Any]:

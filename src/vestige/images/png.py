@@ -10,7 +10,7 @@ import struct
 import zlib
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,21 +30,17 @@ _NO_MATTER = (b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"tIME", b"h
 _GREY, _PALETTE = 0, 3
 
 
-def read_plain_png(path: str | os.PathLike[str]) -> Frame | None:
-    """The image of an 8-bit grey or grey-palette PNG; None when Pillow should read the file.
+def read_plain_png(file: IO[bytes]) -> Frame | None:
+    """The image of an open 8-bit grey or grey-palette PNG; None when Pillow should read it.
 
     Raises
     ------
     Unreadable
         For one with too many pixels, before it is unpacked.
     """
-    if isal_zlib is None:
+    if isal_zlib is None or os.fstat(file.fileno()).st_size > MOST_BYTES:
         return None
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size > MOST_BYTES:
-            return None
-        content = file.read(MOST_BYTES)
-    chunks = _chunks(content)
+    chunks = _chunks(file.read(MOST_BYTES))
     if chunks is None:
         return None
     header, palette, packed = chunks

@@ -3,17 +3,19 @@
 import hashlib
 import os
 from dataclasses import replace
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from vestige.images.frame import (
     CMYK,
     CUT_TO_EIGHT,
+    MAX_PIXELS,
     Frame,
     Unreadable,
     Window,
+    check_pages,
     check_size,
     from_any,
     from_colour,
@@ -22,41 +24,73 @@ from vestige.images.frame import (
     oriented,
     over_black,
 )
+from vestige.images.packed import jpeg_scans
 from vestige.images.png import read_plain_png
 
 # Only these: Pillow knows some seventy formats, a few of which start other programs.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION = 0x0112
+_MAX_SCANNED = 16 * MAX_PIXELS  # pixels times passes: about 5 s
 _EXIF_HOLDERS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 
 
 def read_raster(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every frame of one file; `window` has no meaning here and is not used."""
     del window
-    plain = read_plain_png(path)
-    return read_pillow(path, FORMATS) if plain is None else [plain]
+    with open(path, "rb") as file:
+        plain = read_plain_png(file)
+        if plain is not None:
+            return [plain]
+        file.seek(0)
+        return read_pillow(file, FORMATS)
 
 
-def read_pillow(path: str | os.PathLike[str], formats: tuple[str, ...]) -> list[Frame]:
+def read_pillow(file: IO[bytes], formats: tuple[str, ...]) -> list[Frame]:
     """Decode every frame of one file of the given Pillow formats.
+
+    The file is given open, because Pillow maps into memory what it opens by name, and a mapped
+    file that another process shortens ends the program (SIGBUS).
 
     Raises
     ------
     Unreadable, OSError, SyntaxError, ...
         Whatever a broken file makes Pillow say; the caller turns it into one row.
     """
-    with Image.open(path, formats=formats) as image:
+    with _identified(file, formats) as image:
         count = int(getattr(image, "n_frames", 1))
+        check_pages(count)
         check_size(image.height, image.width, count)
         if Image.MAX_IMAGE_PIXELS and image.height * image.width > Image.MAX_IMAGE_PIXELS:
             # Pillow only warns from here to twice the limit
             raise Unreadable(f"is a possible decompression bomb: {image.width} x {image.height}")
+        if image.format == "JPEG":
+            _check_scans(file, image.height * image.width)
         frames = []
         for k in range(count):
             if k:
                 image.seek(k)
             frames.append(_frame(image))
     return frames
+
+
+def _identified(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
+    try:
+        return Image.open(file, formats=formats)
+    except UnidentifiedImageError as error:  # its words name an object of Python
+        raise Unreadable(f"cannot be identified as {' or '.join(formats)}") from error
+
+
+def _check_scans(file: IO[bytes], pixels: int) -> None:
+    """A progressive JPEG may ask for a pass over all pixels in ten bytes."""
+    place = file.tell()
+    if file.seek(0, os.SEEK_END) // 10 * pixels <= _MAX_SCANNED:
+        file.seek(place)
+        return
+    file.seek(0)
+    scans = jpeg_scans(file.read())
+    file.seek(place)
+    if scans * pixels > _MAX_SCANNED:
+        raise Unreadable(f"is a possible decompression bomb: a JPEG of {scans} scans")
 
 
 def _frame(image: Any) -> Frame:

@@ -1,16 +1,28 @@
 """READERS: one entry per file format, and the way from a file to its reader."""
 
 import gzip
+import logging
 import os
 import stat
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from vestige.choices import Choice, InputError
-from vestige.images.frame import Frame, NotAnImage, Unreadable, Window, check_size
+from vestige.images.frame import (
+    MAX_BYTES,
+    Frame,
+    NotAnImage,
+    Unreadable,
+    Window,
+    check_size,
+)
 
 
 class Reader(Protocol):
@@ -156,8 +168,10 @@ def read_file(path: str | os.PathLike[str], window: Window | None = None) -> lis
     """
     try:
         return _decoded(path, window)
-    except (Unreadable, InputError):
+    except InputError:
         raise
+    except Unreadable as error:  # some name what stands in the file, which may be anything
+        raise type(error)(_line(error, path)) from error
     except Exception as error:  # hostile files make decoders raise almost anything
         raise Unreadable(f"cannot be decoded: {_line(error, path)}") from error
 
@@ -193,6 +207,8 @@ def _decoded(path: str | os.PathLike[str], window: Window | None) -> list[Frame]
         raise NotAnImage("is not a regular file")
     if info.st_size == 0:
         raise Unreadable("is empty (0 bytes)")
+    if info.st_size > MAX_BYTES:
+        raise Unreadable(f"has {info.st_size} bytes, more than {MAX_BYTES}; split it")
     named = format_of_name(path)
     if named:
         try:
@@ -221,13 +237,27 @@ def _read_as(name: str, path: str | os.PathLike[str], window: Window | None) -> 
     if name not in _TALKATIVE:
         return _checked(reader(path, window))
     # catch_warnings is not thread-safe, and a cluster may run shards in threads
-    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as said:
+    with _ONE_AT_A_TIME, _silent_logs(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("always", RuntimeWarning)
         frames = _checked(reader(path, window))
     told = tuple(dict.fromkeys(f"decoder: {_line(w.message, path)}" for w in said))
     return [replace(f, flags=(*f.flags, *told)) for f in frames] if told else frames
+
+
+@contextmanager
+def _silent_logs() -> Iterator[None]:
+    """Nothing on the terminal of what the same decoders say a second way, for every bad tag."""
+    logs = [logging.getLogger(name) for name in ("tifffile", "nibabel.global", "PIL")]
+    before = [log.disabled for log in logs]
+    for log in logs:
+        log.disabled = True
+    try:
+        yield
+    finally:
+        for log, was in zip(logs, before, strict=True):
+            log.disabled = was
 
 
 def _checked(frames: list[Frame]) -> list[Frame]:
@@ -237,7 +267,14 @@ def _checked(frames: list[Frame]) -> list[Frame]:
         if frame.stored.ndim != 2:
             raise Unreadable(f"holds an image of shape {frame.stored.shape}; save [h, w]")
         check_size(*frame.stored.shape)
+        if frame.stored.dtype.kind == "f" and not _in_range(frame.stored):
+            raise Unreadable("has values that cannot be put on a grey scale of 0 to 1")
     return frames
+
+
+def _in_range(values: npt.NDArray[Any]) -> bool:
+    """Whether all lie in 0..1; NaN lies nowhere."""
+    return bool(values.min() >= 0 and values.max() <= 1)
 
 
 def _unzipped_head(path: str | os.PathLike[str]) -> bytes:
@@ -252,4 +289,5 @@ def _line(error: object, path: str | os.PathLike[str]) -> str:
     """One line without the path of the file, which stands beside it in the row."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.replace(os.fspath(path), os.path.basename(path)).split())
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return (text if len(text) <= 200 else text[:197] + "...") or type(error).__name__

@@ -128,7 +128,7 @@ def _alike(one: Stored, other: Stored) -> bool:
 def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> Record:
     """The record of frame k of `count` in one file."""
     height, width = frame.stored.shape
-    size = os.stat(path).st_size if path else 0
+    size = os.path.getsize(path) if path and os.path.exists(path) else 0  # it may be gone by now
     return Record(
         id=identifier if count == 1 else f"{identifier}#{k}",
         path=path,

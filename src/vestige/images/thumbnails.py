@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 
+from vestige.choices import InputError
 from vestige.images.imageset import ImageSet
 from vestige.images.preprocess import to_working
 
@@ -11,10 +12,16 @@ SIDE = 128
 
 
 def thumbnail(images: ImageSet, i: int) -> bytes:
-    """PNG bytes of image i, read again in full size, at most 128 px; no metadata."""
+    """PNG bytes of image i, read again in full size, at most 128 px; no metadata.
+
+    Where its file has gone or changed since, the image at the working size.
+    """
     from PIL import Image
 
-    pixels = images.original(i)
+    try:
+        pixels = images.original(i)
+    except InputError:  # gone or changed by now: what was judged is shown
+        pixels = images.pixels[i]
     small = to_working(pixels, min(SIDE, max(pixels.shape)))
     grey = np.round(np.clip(small, 0, 1) * 255).astype(np.uint8)
     out = io.BytesIO()

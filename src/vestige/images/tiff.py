@@ -1,5 +1,7 @@
 """TIFF through tifffile; compressions it cannot undo alone go through Pillow's libtiff."""
 
+import io
+import math
 import os
 from dataclasses import replace
 from typing import Any
@@ -7,19 +9,24 @@ from typing import Any
 import numpy as np
 
 from vestige.images.frame import (
+    MAX_PIXELS,
     Frame,
     Unreadable,
     Window,
+    check_pages,
     check_size,
     from_any,
     from_colour,
     oriented,
     over_black,
 )
+from vestige.images.packed import check_unfolds, is_harmless
 from vestige.images.raster import read_pillow
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = range(4)
-_ORIENTATION = 274
+_ORIENTATION, _LZW = 274, 5
+_CODINGS = {8: "deflate", 32946: "deflate", 32773: "runs", 34925: "lzma"}
+"""Compressions that tifffile undoes itself, without asking how far the bytes unfold."""
 _REDUCED_OR_MASK = 1 | 4  # bits of NewSubfileType: not an image of its own
 
 
@@ -29,11 +36,12 @@ def read_tiff(path: str | os.PathLike[str], window: Window | None = None) -> lis
     import tifffile
 
     with tifffile.TiffFile(path) as tif:
+        check_pages(len(tif.pages))
         everything: list[Any] = list(tif.pages)
         pages = [p for p in everything if not int(p.subfiletype) & _REDUCED_OR_MASK]
+        _check_sizes(pages)
         for page in pages:
-            check_size(int(page.imagelength), int(page.imagewidth), len(pages))
-            _check_complete(page, tif.filehandle.size)
+            _check_complete(page, tif.filehandle)
         stack = _one_block(tif, pages)
         if stack is not None:
             return [_grey(pages[0], image) for image in stack]
@@ -49,7 +57,12 @@ def read_tiff(path: str | os.PathLike[str], window: Window | None = None) -> lis
 
 def _one_block(tif: Any, pages: list[Any]) -> np.ndarray[Any, Any] | None:
     """The stack that ImageJ, or tifffile itself, may store behind a single page."""
-    if len(pages) != 1 or len(tif.series) != 1 or int(pages[0].samplesperpixel) != 1:
+    if len(pages) != 1 or int(pages[0].samplesperpixel) != 1:
+        return None
+    # of the many kinds that tifffile knows, only these: others may open further files
+    if not (tif.is_imagej or tif.is_shaped) or tif.is_ome or tif.is_mmstack or tif.is_lsm:
+        return None
+    if len(tif.series) != 1:
         return None
     series = tif.series[0]
     if len(series.shape) < 3 or not series.axes.endswith("YX"):
@@ -60,15 +73,36 @@ def _one_block(tif: Any, pages: list[Any]) -> np.ndarray[Any, Any] | None:
     return block
 
 
-def _check_complete(page: Any, file_bytes: int) -> None:
+def _check_sizes(pages: list[Any]) -> None:
+    for page in pages:
+        check_size(int(page.imagelength), int(page.imagewidth))
+    # depth and channels count too, and a tile that is larger than its image
+    planes = [math.prod(map(int, page.shaped)) for page in pages]
+    tiles = [math.prod(map(int, page.chunks)) for page in pages if page.is_tiled]
+    if sum(planes) > MAX_PIXELS or any(tile > MAX_PIXELS for tile in tiles):
+        raise Unreadable(f"unfolds to more than {MAX_PIXELS / 1e6:.0f} million pixels; split it")
+
+
+def _check_complete(page: Any, file: Any) -> None:
     # tifffile leaves a strip or tile without data black; missing data must be an error instead
     parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    if not parts or any(offset + count > file_bytes or count == 0 for offset, count in parts):
+    if not parts or any(offset + count > file.size or count == 0 for offset, count in parts):
         raise Unreadable("is truncated: some of its pixel data are missing")
+    coding = _CODINGS.get(int(page.compression))
+    if coding is None:
+        return
+    part = page.chunks if page.is_tiled else page.shaped
+    most = math.prod(map(int, part)) * int(page.bitspersample) // 8
+    for offset, count in parts:
+        if is_harmless(count, coding, most):
+            continue
+        file.seek(offset)
+        check_unfolds(file.read(count), coding, most)
 
 
 def _plain(page: Any) -> bool:
-    return int(page.photometric) <= _PALETTE and page.bitspersample in (8, 16, 32, 64)
+    known = int(page.compression) in (1, _LZW, *_CODINGS)
+    return known and int(page.photometric) <= _PALETTE and page.bitspersample in (8, 16, 32, 64)
 
 
 def _grey(page: Any, values: np.ndarray[Any, Any]) -> Frame:
@@ -108,4 +142,6 @@ def _has_alpha(page: Any) -> bool:
 
 
 def _read_by_pillow(path: str | os.PathLike[str]) -> list[Frame]:
-    return [replace(f, mode=f"TIFF {f.mode}") for f in read_pillow(path, ("TIFF",))]
+    with open(path, "rb") as file:
+        whole = io.BytesIO(file.read())  # libtiff maps what it opens itself
+    return [replace(f, mode=f"TIFF {f.mode}") for f in read_pillow(whole, ("TIFF",))]
