@@ -1,10 +1,8 @@
 """From a source to an ImageSet: files in shards, through worker processes or not."""
 
-import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
+from vestige.engine import map_shards
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import read_shard_cached
 from vestige.images.conformity import stored_statistics
@@ -22,8 +21,6 @@ from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.result import Problem
 
 SHARD_FILES = 64
-_IN_FLIGHT = 128
-"""Shards submitted and not yet fetched: enough for a large cluster, and bounded."""
 
 
 def read_images(
@@ -113,23 +110,8 @@ def _read_shards(
     arguments: tuple[Any, ...] = (size, window)
     if cache is not None:
         read, arguments = read_shard_cached, (size, window, os.fspath(cache))
-    parts = (files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES))
-    if executor is None:
-        yield from (read(part, *arguments) for part in parts)
-        return
-    waiting: deque[Future[Shard]] = deque(
-        executor.submit(read, part, *arguments) for part in itertools.islice(parts, _IN_FLIGHT)
-    )
-    try:
-        while waiting:
-            shard = waiting.popleft().result()
-            waiting.extend(
-                executor.submit(read, part, *arguments) for part in itertools.islice(parts, 1)
-            )
-            yield shard
-    finally:
-        for future in waiting:
-            future.cancel()
+    parts = [files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES)]
+    return map_shards(executor, read, parts, *arguments, name=lambda part: part[0][0])
 
 
 def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
