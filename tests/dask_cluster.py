@@ -19,6 +19,7 @@ SOURCE = Path(vestige.__file__).parents[1]
 TESTS = Path(__file__).parent
 START_SECONDS = 60
 FEW = ("--nthreads", "1", "--memory-limit", "0", "--no-dashboard")
+PAGE = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
 
 
 def free_port() -> int:
@@ -45,7 +46,7 @@ class DaskCluster:
         return f"dask:{self.address}"
 
     def start_scheduler(self, path: str = "") -> None:
-        options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        options = ["--host", "127.0.0.1", "--port", str(self.port), *PAGE]
         self.scheduler = _start("dask_scheduler", options, path)
         deadline = monotonic() + START_SECONDS
         while monotonic() < deadline:

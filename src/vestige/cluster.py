@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
+from pkgutil import resolve_name
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -69,8 +70,9 @@ class Cluster(Workers):
         self._client: Any = None
         self._executor: Executor | None = None
         self._sent: WeakSet[Future[Any]] = WeakSet()
+        self._known: set[str] = set()
         self._threads = 0
-        self._asked = -ASK_SECONDS
+        self._asked = float("-inf")
         self._manned = monotonic()
         self._levels: dict[str, int] = {}
 
@@ -104,28 +106,27 @@ class Cluster(Workers):
 
     def places(self) -> int:
         """One at work and two ready for each thread of the cluster; it may grow meanwhile."""
-        self._connected()
-        if monotonic() - self._asked >= ASK_SECONDS:
-            self._threads = self._ask()
-            self._asked = monotonic()
+        while True:
+            self._connected()
+            now = monotonic()
+            if not self._threads or now - self._asked >= ASK_SECONDS:
+                self._threads, self._asked = self._ask(), now
             if self._threads:
-                self._manned = self._asked
-        waited = monotonic() - self._manned
-        if not self._threads and waited > WORKER_SECONDS:
-            raise InputError(
-                f"the Dask scheduler at {self._address!r} has had no worker for {waited:.0f} s: "
-                f"start some with: dask worker {self._address}"
-            )
-        return 3 * max(self._threads, 2)
+                self._manned = now
+                return 3 * self._threads
+            if now - self._manned > WORKER_SECONDS:
+                raise InputError(
+                    f"the Dask scheduler at {self._address!r} has had no worker for "
+                    f"{now - self._manned:.0f} s: start some with: dask worker {self._address}"
+                )
+            sleep(ASK_SECONDS / 10)  # nothing is sent before a worker was asked for its vestige
 
     def explained(self, error: Exception) -> Exception:
-        """A scheduler or a worker without vestige cannot even read what it is sent."""
-        text = str(error)
-        if isinstance(error, ImportError) or "deserialization of the task graph" in text:
+        """A scheduler without vestige cannot even read what it is to pass on."""
+        if "deserialization of the task graph" in str(error):
             return InputError(
-                f"the scheduler or a worker at {self._address!r} cannot import what it was sent "
-                f"({text.split('Traceback')[0].split('. ')[0].strip()}): install vestige, and all "
-                "it needs, in the same versions everywhere."
+                f"the Dask scheduler at {self._address!r} cannot import what it was sent: install "
+                "vestige, and all it needs, in the same versions there and on the workers."
             )
         return error
 
@@ -140,7 +141,26 @@ class Cluster(Workers):
             there = self._client.sync(self._client.scheduler.ncores, callback_timeout=ASK_SECONDS)
         except (OSError, TimeoutError, AttributeError):  # the last: the client is just closing
             return 0
+        self._probe(set(there) - self._known)
+        self._known = set(there)
         return sum(there.values())
+
+    def _probe(self, workers: set[str]) -> None:
+        """A worker that cannot import vestige would end, without a word, when it is sent work."""
+        if not workers:
+            return
+        # a function of the standard library: it is found everywhere
+        asked = (resolve_name, "vestige.version:__version__")
+        try:
+            told = self._client.run(*asked, workers=sorted(workers), on_error="return")
+        except OSError:  # one left meanwhile: the others are asked again
+            return
+        for worker, version in told.items():
+            if isinstance(version, ImportError):
+                raise InputError(
+                    f"the worker {worker} of the cluster cannot import vestige ({version}): "
+                    "install it, and all it needs, in the same versions everywhere."
+                )
 
     def _connected(self) -> Executor:
         """The executor of the cluster, which may be another than before."""
