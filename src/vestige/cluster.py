@@ -58,7 +58,7 @@ class Cluster(Workers):
             from distributed import Client, KilledWorker
         except ImportError as error:
             raise InputError("engine dask needs: pip install 'vestige[cluster]'") from error
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         if "://" not in address:
             raise InputError(

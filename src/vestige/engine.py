@@ -97,6 +97,7 @@ def map_shards(
     if executor is None:
         return
     waiting: deque[_Sent[S, R]] = deque()
+    lost: tuple[type[BaseException], ...] = (*workers.lost, CancelledError)
     try:
         while True:
             for shard in islice(coming, max(workers.places() - len(waiting), 0)):
@@ -110,9 +111,9 @@ def map_shards(
                 if not first.future.done():
                     continue
                 result = first.future.result()  # it came just now, or the function raised it
-            except (*workers.lost, CancelledError) as error:
+            except lost as error:
                 for sent in waiting:  # with a scheduler all are lost at once
-                    if _is_lost(sent.future, workers.lost):
+                    if _is_lost(sent.future, lost):
                         if sent.times == TIMES:
                             raise _given_up(name(sent.shard), error) from error
                         sent.future = executor.submit(function, sent.shard, *arguments)

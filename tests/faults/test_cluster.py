@@ -16,8 +16,8 @@ import pytest
 import vestige.cluster
 from dask_cluster import SOURCE, DaskCluster, dask_cluster
 from shard_work import big, chatter, die, die_once, fail, fail_oddly, late, leave, square
-from story.world import FILES, call, load, names, release, told
-from vestige import InputError, engine, processes
+from story.world import FILES, call, names, release
+from vestige import InputError, processes
 from vestige.engine import map_shards, open_executor
 from vestige.images import reading
 
@@ -75,13 +75,11 @@ def test_a_worker_that_dies_costs_its_shard(tmp_path: Path) -> None:
 
 
 def test_a_shard_that_kills_every_worker_is_named(tmp_path: Path) -> None:
-    seen = []
-    with (
-        pytest.raises(InputError, match=r"work on file 3 was lost 3 times .* by signal 9") as told,
-        open_executor("local:2") as executor,
-    ):
-        for result in map_shards(executor, die, SHARDS, str(tmp_path), name="file {}".format):
-            seen.append(result)
+    seen: list[int] = []
+    with open_executor("local:2") as executor:
+        made = map_shards(executor, die, SHARDS, str(tmp_path), name="file {}".format)
+        with pytest.raises(InputError, match=r"work on file 3 was lost 3 .* by signal 9") as told:
+            seen.extend(made)
     assert "\n" not in str(told.value)
     assert seen == [0, 1, 4]
     assert (tmp_path / "deaths").read_text() == "xxx"
@@ -119,10 +117,14 @@ def test_what_a_decoder_prints_is_no_answer(capfd: Any) -> None:
 
 
 def test_a_pool_that_is_left_early_leaves_no_process() -> None:
-    with pytest.raises(ZeroDivisionError), open_executor("local:2") as executor:
-        for _ in map_shards(executor, square, SHARDS):
-            assert len(children()) == 2
-            raise ZeroDivisionError
+    def left() -> None:
+        with open_executor("local:2") as executor:
+            for _ in map_shards(executor, square, SHARDS):
+                assert len(children()) == 2
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        left()
     assert not children()
 
 

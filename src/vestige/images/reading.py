@@ -14,9 +14,11 @@ from vestige.engine import map_shards
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import read_shard_cached
 from vestige.images.conformity import stored_statistics
+from vestige.images.fetching import read_fetched
 from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.imageset import ImageSet, flag_problems, in_series_order
 from vestige.images.listing import Source, list_files, source_root
+from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch, with_statistics
 from vestige.result import Problem
 
@@ -37,7 +39,7 @@ def read_images(
 
     Parameters
     ----------
-    source : folder, file, CSV list, list of paths, array [n, h, w], or ImageSet
+    source : folder, file, CSV list, list of paths, address, array [n, h, w], or ImageSet
         Arrays are uint8, uint16 or float in 0..1; an ImageSet of this size is returned as it is.
     role : str
         Name of the set in messages and in the paths of problems ("used", "generated", ...).
@@ -74,6 +76,8 @@ def read_images(
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size)
     files = list_files(source)
+    if lives_here(files[0][1]):
+        executor = None
     shards = []
     done = 0
     for shard in _read_shards(files, size, window, executor, cache):
@@ -99,7 +103,7 @@ def read_images(
 
 
 def _read_shards(
-    files: list[tuple[str, Path]],
+    files: list[tuple[str, str | Path]],
     size: int,
     window: Window | None,
     executor: Executor | None,
@@ -110,6 +114,8 @@ def _read_shards(
     arguments: tuple[Any, ...] = (size, window)
     if cache is not None:
         read, arguments = read_shard_cached, (size, window, os.fspath(cache))
+    if is_address(files[0][1]):
+        read, arguments = read_fetched, (read, *arguments)
     parts = [files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES)]
     return map_shards(executor, read, parts, *arguments, name=lambda part: part[0][0])
 
