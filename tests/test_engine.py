@@ -1,23 +1,25 @@
 """Where work runs: it cannot change a result, and a wrong engine is said at once."""
 
+import os
 import socket
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from time import monotonic
+from typing import Any
 
 import pytest
 
-import vestige.engine
+import vestige.cluster
+from shard_work import slow_square, square, who
+from vestige import engine, processes
 from vestige.choices import InputError
-from vestige.engine import cores, open_executor
-
-
-def square(x: int) -> int:
-    return x * x
+from vestige.engine import Workers, cores, map_shards, open_executor
 
 
 @pytest.mark.parametrize("spec", ["local", "local:2", "local:5"])
-def test_results_come_back_in_order(spec: str) -> None:
+def test_results_come_back_in_order(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "START_SECONDS", 0.0)
     with open_executor(spec) as executor:
+        assert list(map_shards(executor, square, range(50))) == [x * x for x in range(50)]
         if executor is None:  # one core: "local" runs in this process
             assert spec == "local"
             assert cores() == 1
@@ -31,6 +33,35 @@ def test_one_worker_is_this_process() -> None:
         assert executor is None
 
 
+def test_short_work_starts_no_process() -> None:
+    with open_executor("local:3") as executor:
+        assert set(map_shards(executor, who, range(100))) == {os.getpid()}
+        seconds = processes.START_SECONDS / 10
+        squares = [x * x for x in range(30)]
+        assert list(map_shards(executor, slow_square, range(30), seconds)) == squares
+        assert os.getpid() not in set(map_shards(executor, who, range(100)))  # now they are there
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("start_seconds", [0.0, 1e-9, 100.0])
+def test_every_shard_is_done_once(count: int, start_seconds: float) -> None:
+    class Instant(Workers):
+        def start_seconds(self) -> float:
+            return start_seconds
+
+        def places(self) -> int:
+            return 2
+
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_result(fn(*args))
+            return future
+
+    done: list[int] = []
+    made = map_shards(Instant(), lambda x: done.append(x) or x, range(count))
+    assert list(made) == done == list(range(count))
+
+
 def test_the_executor_is_closed_afterwards() -> None:
     with open_executor("local:2") as executor:
         assert executor is not None
@@ -41,7 +72,7 @@ def test_the_executor_is_closed_afterwards() -> None:
 @pytest.mark.parametrize("spec", ["local:0", "local:-3", "local:two", "local:1.5"])
 def test_a_wrong_number_of_workers_is_refused(spec: str) -> None:
     with (
-        pytest.raises(InputError, match=f"needs a number of threads, not '{spec[6:]}'"),
+        pytest.raises(InputError, match=f"needs a number of processes, not '{spec[6:]}'"),
         open_executor(spec),
     ):
         pass
@@ -70,7 +101,7 @@ def test_a_cluster_needs_a_full_address(spec: str) -> None:
 
 def test_a_cluster_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(vestige.engine, "DASK_TIMEOUT", "1s")
+    monkeypatch.setattr(vestige.cluster, "CONNECT_SECONDS", 1.0)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))  # bound but not listening: nobody can answer here
         address = f"tcp://127.0.0.1:{holder.getsockname()[1]}"
@@ -83,14 +114,12 @@ def test_a_cluster_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch)
         assert monotonic() - start < 20
 
 
-@pytest.mark.slow
-def test_a_cluster_computes_and_its_client_is_closed() -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
-        with open_executor(f"dask:{cluster.scheduler_address}") as executor:
-            assert executor is not None
-            assert list(executor.map(square, range(5))) == [0, 1, 4, 9, 16]
-        with pytest.raises(ValueError, match="No global client"):
-            distributed.get_client(timeout=0)
+def test_a_shard_of_an_executor_that_cannot_be_mended() -> None:
+    class Broken(Executor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(engine.BrokenExecutor("no memory"))
+            return future
+
+    with pytest.raises(InputError, match=r"work on 1 was lost 3 times .*\(no memory\)"):
+        list(map_shards(Broken(), square, [1, 2]))

@@ -35,7 +35,7 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="Folder for result.json, findings.csv and report.html.")]
-Folder = Annotated[Path | None, typer.Option(metavar="DIR")]
+Folder = Annotated[str | None, typer.Option(metavar="DIR")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstraps.")]

@@ -12,12 +12,12 @@ from vestige.choices import InputError
 from vestige.gate import called_used
 from vestige.terminal import output, progress_bars
 
-Folder = Annotated[Path | None, typer.Option(metavar="DIR")]
+Folder = Annotated[str | None, typer.Option(metavar="DIR")]
 
 
 def scrub(
     result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
-    generated: Annotated[Path, typer.Option(metavar="DIR", help="The folders that were audited.")],
+    generated: Annotated[str, typer.Option(metavar="DIR", help="The folders that were audited.")],
     out: Annotated[Path, typer.Option(metavar="KEEP.txt", help="Ids that may stay, one a line.")],
     used: Folder = None,
     unused: Folder = None,

@@ -16,9 +16,9 @@ INTERRUPTED = 130
 
 def train(
     detector: Annotated[str, typer.Argument(help="One that learns; see vestige list detectors.")],
-    generated: Annotated[Path, typer.Option(metavar="DIR", help="Synthetic images.")],
-    used: Annotated[Path, typer.Option(metavar="DIR", help="Reals the generator learned from.")],
-    unused: Annotated[Path, typer.Option(metavar="DIR", help="Reals it never saw.")],
+    generated: Annotated[str, typer.Option(metavar="DIR", help="Synthetic images.")],
+    used: Annotated[str, typer.Option(metavar="DIR", help="Reals the generator learned from.")],
+    unused: Annotated[str, typer.Option(metavar="DIR", help="Reals it never saw.")],
     out: Annotated[Path, typer.Option(metavar="MODEL.safetensors", help="The model to write.")],
     groups: Annotated[Path | None, typer.Option(metavar="CSV", help="Columns id, group.")] = None,
     group_regex: Annotated[

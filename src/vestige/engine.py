@@ -1,26 +1,147 @@
-"""Where shards are computed: on the cores of this machine, or on a Dask cluster.
+"""Where shards are computed: in processes of this machine, or on a Dask cluster.
 
 The seam is `concurrent.futures.Executor`. Work sent is a module-level pure function on a shard;
-results come back in the order of the shards, so the engine cannot change a result.
+results come back in the order of the shards, so the engine cannot change a result. A worker that
+dies costs its shard, which is sent again.
 """
 
 import ctypes
 import os
 import platform
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from itertools import islice
+from time import monotonic
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from vestige.choices import Choice, InputError, choose
 
-DASK_TIMEOUT = "10s"
+TIMES = 3
+"""A shard is sent at most so often."""
+LOOK_SECONDS = 1.0
+"""While a result is waited for, the workers are looked at so often."""
+IN_FLIGHT = 128
+"""Shards sent and not yet fetched, on an executor that does not say how many it can use."""
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # glibc's malloc.h
+
 P = ParamSpec("P")
+S = TypeVar("S")
 R = TypeVar("R")
 
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # glibc's malloc.h
+class Workers(Executor):
+    """An executor whose workers can die, and what `map_shards` wants to know of it."""
+
+    lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    """What the future of a shard raises whose worker died."""
+
+    def start_seconds(self) -> float:
+        """Work that lasts no longer is not worth starting them; 0 when they are there."""
+        return 0.0
+
+    def places(self) -> int:
+        """How many shards may be on their way; an InputError if no result will ever come."""
+        return IN_FLIGHT
+
+    def explained(self, error: Exception) -> Exception:
+        """What is raised for an error of a shard; an InputError where the user can mend it."""
+        return error
+
+
+@dataclass
+class _Sent(Generic[S, R]):
+    shard: S
+    future: Future[R]
+    times: int = 1
+
+
+def map_shards(
+    executor: Executor | None,
+    function: Callable[..., R],
+    shards: Sequence[S],
+    *arguments: Any,
+    name: Callable[[S], str] = str,
+) -> Iterator[R]:
+    """The results of ``function(shard, *arguments)`` in the order of the shards.
+
+    A bounded number of shards is on its way. One whose worker died, or whose scheduler was lost,
+    is sent again; what the function itself raises is raised here.
+
+    Parameters
+    ----------
+    executor : Executor or None
+        As `open_executor` gives it; None: in this process.
+    function : callable
+        Of a module that workers can import; pure.
+    shards : sequence
+    name : callable
+        What a message calls a shard.
+
+    Raises
+    ------
+    InputError
+        When a shard was lost `TIMES` times, or no worker is left and none comes.
+    """
+    workers = executor if isinstance(executor, Workers) else Workers()
+    worth = float("inf") if executor is None else workers.start_seconds()
+    coming, spent = iter(shards), 0.0
+    for done in range(1, len(shards) + 1 if worth > 0 else 1):
+        start = monotonic()
+        result = function(next(coming), *arguments)
+        spent += monotonic() - start
+        yield result
+        if spent / done * (len(shards) - done) > worth:
+            break
+    if executor is None:
+        return
+    waiting: deque[_Sent[S, R]] = deque()
+    lost: tuple[type[BaseException], ...] = (*workers.lost, CancelledError)
+    try:
+        while True:
+            for shard in islice(coming, max(workers.places() - len(waiting), 0)):
+                waiting.append(_Sent(shard, executor.submit(function, shard, *arguments)))
+            if not waiting:
+                return
+            first = waiting[0]
+            try:
+                result = first.future.result(LOOK_SECONDS)
+            except TimeoutError:
+                if not first.future.done():
+                    continue
+                result = first.future.result()  # it came just now, or the function raised it
+            except lost as error:
+                for sent in waiting:  # with a scheduler all are lost at once
+                    if _is_lost(sent.future, lost):
+                        if sent.times == TIMES:
+                            raise _given_up(name(sent.shard), error) from error
+                        sent.future = executor.submit(function, sent.shard, *arguments)
+                        sent.times += 1
+                continue
+            except Exception as error:
+                raise workers.explained(error) from error.__cause__
+            waiting.popleft()
+            yield result
+    finally:
+        for sent in waiting:
+            sent.future.cancel()
+
+
+def _is_lost(future: Future[Any], lost: tuple[type[BaseException], ...]) -> bool:
+    if not future.done():
+        return False
+    return future.cancelled() or isinstance(future.exception(), lost)
+
+
+def _given_up(shard: str, error: BaseException) -> InputError:
+    why = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"the work on {shard} was lost {TIMES} times with its worker ({why}). Was there enough "
+        "memory? Else take that file, or one of those that follow it, out and start again."
+    )
 
 
 def keep_freed_memory() -> None:
@@ -62,39 +183,25 @@ def cores() -> int:
 
 
 def _local(argument: str) -> AbstractContextManager[Executor | None]:
+    from vestige.processes import Processes
+
     try:
         workers = int(argument) if argument else cores()
     except ValueError:
         workers = 0
     if workers < 1:
-        raise InputError(f"engine local:N needs a number of threads, not {argument!r}.")
-    if workers == 1:
-        return nullcontext()
-    # Pillow, zlib and NumPy release the interpreter lock while they work: threads decode as fast
-    # as processes here, start at once, and need no guarded main module in a user's script
-    return ThreadPoolExecutor(workers)
+        raise InputError(f"engine local:N needs a number of processes, not {argument!r}.")
+    return nullcontext() if workers == 1 else Processes(workers)
 
 
-@contextmanager
-def _dask(argument: str) -> Iterator[Executor]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError("engine dask needs: pip install 'vestige[cluster]'") from error
-    if "://" not in argument:
-        raise InputError(
-            f"engine dask needs an address as in dask:tcp://host:port, not {argument!r}."
-        )
-    try:
-        client: Any = Client(argument, timeout=DASK_TIMEOUT)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {argument!r}: {error}") from error
-    with client, client.get_executor() as executor:
-        yield executor
+def _dask(argument: str) -> AbstractContextManager[Executor | None]:
+    from vestige.cluster import Cluster
+
+    return Cluster(argument)
 
 
 ENGINES: dict[str, Choice[AbstractContextManager[Executor | None]]] = {
-    "local": Choice("threads on this machine: local (all cores) or local:N", _local),
+    "local": Choice("processes of this machine: local (all cores) or local:N", _local),
     "dask": Choice("a running Dask cluster: dask:tcp://host:port", _dask, extra="cluster"),
 }
 

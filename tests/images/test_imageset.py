@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vestige import engine
 from vestige.choices import InputError
 from vestige.images import reading
 from vestige.images.imageset import ImageSet
@@ -89,7 +90,7 @@ def test_the_result_depends_on_neither_shards_nor_executor(
 ) -> None:
     expected = read_images(folder, role="used", size=16)
     monkeypatch.setattr(reading, "SHARD_FILES", files)
-    monkeypatch.setattr(reading, "_IN_FLIGHT", 2)
+    monkeypatch.setattr(engine, "IN_FLIGHT", 2)
     same(read_images(folder, role="used", size=16), expected)
     same(read_images(folder, role="used", size=16, executor=Scrambled()), expected)
     with ThreadPoolExecutor(3) as threads:
@@ -106,7 +107,7 @@ def test_worker_processes_give_the_same(folder: Path) -> None:
 
 def test_submission_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "SHARD_FILES", 1)
-    monkeypatch.setattr(reading, "_IN_FLIGHT", 3)
+    monkeypatch.setattr(engine, "IN_FLIGHT", 3)
     most: list[int] = []
 
     class Counting(Scrambled):

@@ -16,6 +16,7 @@ from vestige.choices import InputError
 from vestige.images.arrays import split
 from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
 from vestige.images.readers import read_file
+from vestige.images.remote import local_copy
 from vestige.images.spool import take
 from vestige.result import Problem
 from vestige.types import Bools, Float32s, Images, Ints
@@ -149,7 +150,8 @@ class ImageSet:
 @lru_cache(maxsize=1)
 def _frames_of(path: str, window: Window | None, stamp: int) -> list[Frame]:
     # one file is kept, because the slices of a volume are asked for one after another
-    return read_file(path, window)
+    with local_copy(path) as here:
+        return read_file(here, window)
 
 
 def _array_frame(arrays: npt.NDArray[Any], k: int) -> Frame:

@@ -15,11 +15,13 @@ from vestige.images.arrays import as_stack
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
 from vestige.images.readers import peek_shape
+from vestige.images.remote import find, is_address, local_copy, without_scheme
 
 Source: TypeAlias = (
     str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | npt.NDArray[Any] | ImageSet
 )
-"""A folder, a file, a CSV list of paths, a list of paths, images [n, h, w], or images as read."""
+"""A folder, a file, a CSV list of paths, a list of paths, an address for fsspec (s3://...), images
+[n, h, w], or images as read."""
 
 LIST_COLUMNS = ("id", "file", "path")
 _NO_IMAGE_SUFFIXES = frozenset(
@@ -73,8 +75,8 @@ _PEEKED_FILES = 16
 SMALLEST, USUAL = 8, 64
 
 
-def list_files(source: Source) -> list[tuple[str, Path]]:
-    """Files of a source that may be images, as (id, path).
+def list_files(source: Source) -> list[tuple[str, str | Path]]:
+    """Files of a source that may be images, as (id, path or address).
 
     Ids are POSIX paths relative to the folder (a CSV's folder; the common folder of a list of
     paths). A folder is walked with its subfolders in natural order (2 before 10), links included.
@@ -88,11 +90,15 @@ def list_files(source: Source) -> list[tuple[str, Path]]:
     """
     if isinstance(source, np.ndarray | ImageSet):
         raise InputError("an array has no files; read it with read_images")
+    if is_address(source):
+        return _found(source)
     if not isinstance(source, str | os.PathLike):
         return _named([Path(p) for p in source])
-    root = Path(source)
+    root = Path(without_scheme(source))
     if root.is_dir():
-        files = sorted(_walk(root, "", ()), key=lambda item: natural_key(item[0]))
+        files: list[tuple[str, str | Path]] = sorted(
+            _walk(root, "", ()), key=lambda item: natural_key(item[0])
+        )
         if not files:
             raise InputError(f"no image in folder {root}: it is empty or holds documents only")
         return files
@@ -102,10 +108,10 @@ def list_files(source: Source) -> list[tuple[str, Path]]:
 
 
 def source_root(source: Source) -> Path | None:
-    """The folder that ids are relative to; None for arrays and lists of paths."""
-    if not isinstance(source, str | os.PathLike):
+    """The folder that ids are relative to; None for arrays, lists of paths and addresses."""
+    if not isinstance(source, str | os.PathLike) or is_address(source):
         return None
-    root = Path(source)
+    root = Path(without_scheme(source))
     return root if root.is_dir() else root.parent
 
 
@@ -169,14 +175,28 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _named(paths: list[Path]) -> list[tuple[str, Path]]:
+def _found(address: str) -> list[tuple[str, str | Path]]:
+    """Files at an address, left out and ordered as those of a folder are."""
+    files: list[tuple[str, str | Path]] = [item for item in find(address) if _may_be(item[0])]
+    if not files:
+        raise InputError(f"no image at {address}: it is empty or holds documents only")
+    return sorted(files, key=lambda item: natural_key(item[0]))
+
+
+def _may_be(identifier: str) -> bool:
+    *_, name = parts = identifier.lower().split("/")
+    hidden = any(part.startswith(".") or part in _NO_IMAGE_NAMES for part in parts)
+    return not hidden and os.path.splitext(name)[1] not in _NO_IMAGE_SUFFIXES
+
+
+def _named(paths: list[Path]) -> list[tuple[str, str | Path]]:
     if not paths:
         raise InputError("an empty list of images was given; name at least one file")
     common = os.path.commonpath([os.path.abspath(p.parent) for p in paths])
     return _unique([(_relative(p, common), p) for p in paths], "the list of paths")
 
 
-def _listed(table: Path) -> list[tuple[str, Path]]:
+def _listed(table: Path) -> list[tuple[str, str | Path]]:
     """Files of a CSV: the first column, under a header or as the only column without one."""
     rows = read_rows(table)
     if rows and rows[0][0].strip().lower() in LIST_COLUMNS:
@@ -209,7 +229,7 @@ def _relative(path: Path, folder: str) -> str:
     return PurePath(os.path.relpath(path, folder)).as_posix()
 
 
-def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, Path]]:
+def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, str | Path]]:
     seen: set[str] = set()
     for identifier, _ in files:
         if "\0" in identifier:
@@ -217,7 +237,7 @@ def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, Path]]
         if identifier in seen:
             raise InputError(f"{where} names {identifier} twice; name every file once")
         seen.add(identifier)
-    return files
+    return list(files)
 
 
 def _sides(source: Source) -> list[int]:
@@ -233,7 +253,8 @@ def _sides(source: Source) -> list[int]:
     sides = []
     for k in picks:
         try:
-            sides.append(max(peek_shape(files[k][1])))
+            with local_copy(files[k][1]) as path:
+                sides.append(max(peek_shape(path)))
         except InputError:
             raise
         except Exception:  # noqa: S112 - not silent: reading the file itself reports the fault

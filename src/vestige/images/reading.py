@@ -1,10 +1,8 @@
 """From a source to an ImageSet: files in shards, through worker processes or not."""
 
-import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
-from vestige.engine import one_core_each
+from vestige.engine import map_shards, one_core_each
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import read_shard_cached
 from vestige.images.conformity import stored_statistics
+from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
 from vestige.images.listing import Source, list_files, source_root
+from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.result import Problem
@@ -29,8 +29,6 @@ from vestige.types import Images
 SHARD_FILES = 64
 MEASURED = 500
 """Generated images whose statistics as stored are taken: they are only compared as a set."""
-_IN_FLIGHT = 128
-"""Shards submitted and not yet fetched: enough for a large cluster, and bounded."""
 
 
 @one_core_each
@@ -49,7 +47,7 @@ def read_images(
 
     Parameters
     ----------
-    source : folder, file, CSV list, list of paths, array [n, h, w], or ImageSet
+    source : folder, file, CSV list, list of paths, address, array [n, h, w], or ImageSet
         Arrays are uint8, uint16 or float in 0..1; an ImageSet of this size is returned as it is.
     role : str
         Name of the set in messages and in the paths of problems ("used", "generated", ...).
@@ -88,6 +86,8 @@ def read_images(
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size)
     files = list_files(source)
+    if lives_here(files[0][1]):
+        executor = None
     share = 1.0 if measured is None else measured / len(files)
     records: list[Record] = []
     faults: list[Problem] = []
@@ -116,7 +116,7 @@ def read_images(
 
 
 def _read_shards(
-    files: list[tuple[str, Path]],
+    files: list[tuple[str, str | Path]],
     size: int,
     window: Window | None,
     share: float,
@@ -128,23 +128,10 @@ def _read_shards(
     arguments: tuple[Any, ...] = (size, window, share)
     if cache is not None:
         read, arguments = read_shard_cached, (*arguments, os.fspath(cache), uuid4().hex)
-    parts = (files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES))
-    if executor is None:
-        yield from (read(part, *arguments) for part in parts)
-        return
-    waiting: deque[Future[Shard]] = deque(
-        executor.submit(read, part, *arguments) for part in itertools.islice(parts, _IN_FLIGHT)
-    )
-    try:
-        while waiting:
-            shard = waiting.popleft().result()
-            waiting.extend(
-                executor.submit(read, part, *arguments) for part in itertools.islice(parts, 1)
-            )
-            yield shard
-    finally:
-        for future in waiting:
-            future.cancel()
+    if is_address(files[0][1]):
+        read, arguments = read_fetched, (read, *arguments)
+    parts = [files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES)]
+    return map_shards(executor, read, parts, *arguments, name=lambda part: part[0][0])
 
 
 def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
