@@ -5,7 +5,9 @@
 Each peer is written here from its formula in the way its authors and the usual packages do it: all
 distances at once. Each measurement runs in a fresh process on one thread, in processor seconds, so
 that others on the machine disturb less; peers and vestige take turns; ratios are medians of the
-turns. Peak memory is what a process needs beyond packages and input. The answers must agree to the stated tolerance, or nothing is written and the exit code is 1.
+turns. Peak memory is what a process needs beyond packages and input. The answers must agree to the
+stated tolerance, or nothing is written and the exit code is 1.
+
 Writes benchmarks/results/peers.json.
 """
 
@@ -22,6 +24,7 @@ from time import process_time
 from typing import Any
 
 import numpy as np
+
 from costs import machine
 
 HERE = Path(__file__).resolve().parent
