@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,32 @@ def merge_seconds(k: int) -> float:
     return median(seconds)
 
 
+def embed_seconds(side: int = 64, images: int = 2000) -> float:
+    """Processor seconds per image from the working size to 64 principal components at 32 px."""
+    from vestige.features.pca import PCA
+
+    pixels = np.random.default_rng(0).random((images, side, side), np.float32)
+    space = PCA(dims=WIDTH, size=32).fit(pixels)
+    start = process_time()
+    space.transform(pixels)
+    return (process_time() - start) / images
+
+
+def record_bytes(images: int = 5000) -> float:
+    """Memory that one image's record takes (`vestige.images.imageset.Record`)."""
+    from vestige.images.imageset import Record
+
+    tracemalloc.start()
+    kept = [
+        Record(
+            f"{k:08d}.png", f"/data/generated/{k:08d}.png", 0, f"{k:064x}", (256, 256), 8, "L",
+            coding="PNG", bytes_per_pixel=k / 7, statistics=tuple(k / (7 + j) for j in range(26)),
+        )
+        for k in range(images)
+    ]  # fmt: skip
+    return tracemalloc.get_traced_memory()[0] / len(kept)
+
+
 def dask_task_seconds(tasks: int = 2000) -> float | None:
     """Wall seconds per task that does nothing, one worker process on loopback."""
     try:
@@ -213,6 +240,8 @@ def main() -> int:
         "growth": costs[-1] / costs[0],
         "merge_ms": {str(k): 1e3 * merge_seconds(k) for k in (1, 5, 32)},
         "dask_task_ms": None if (each := dask_task_seconds()) is None else 1e3 * each,
+        "embed_us": 1e6 * embed_seconds(),
+        "record_bytes": record_bytes(),
     }
     given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print({k: v for k, v in found.items() if k not in ("rows", "machine")})
