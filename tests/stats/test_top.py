@@ -111,6 +111,15 @@ def test_scale_and_offset_of_the_features_hide_no_neighbour(scale: float, shift:
     np.testing.assert_array_equal(indices, wanted[1])
 
 
+def test_rows_in_float64_keep_their_digits() -> None:
+    rng = np.random.default_rng(4)
+    rows, pool = (rng.normal(size=(n, 8)) + 1e6 for n in (40, 3000))
+    wanted = brute_force(rows, pool, 3)  # type: ignore[arg-type]
+    distances, indices = nearest(rows, pool, 3)  # type: ignore[arg-type]
+    np.testing.assert_allclose(distances, wanted[0], rtol=1e-12)
+    np.testing.assert_array_equal(indices, wanted[1])
+
+
 @pytest.mark.parametrize("d", [64, 9000, 20000])
 def test_a_distance_depends_on_its_two_rows_alone(d: int) -> None:
     rng = np.random.default_rng(2)

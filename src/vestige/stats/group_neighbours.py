@@ -2,7 +2,8 @@
 
 Which reals are suspects changes with the relabelling, the distances do not. So the nearest groups
 of each row are found once, in order; under any labels the first suspect group in that order holds
-the nearest suspect image. Distances are exact: float64, by direct subtraction, streamed in blocks.
+the nearest suspect image. Distances are exact: float64, by direct subtraction, streamed in blocks;
+where each group is one image most of them need not be measured (`vestige.stats.top`).
 """
 
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.stats.neighbours import same_width
+from vestige.stats.top import pair_distances, top_of
 from vestige.types import Bools, Floats, Ints
 
 BLOCK_BYTES = 16 * 2**20
@@ -53,7 +55,7 @@ class GroupNeighbours:
         distances, images = self.distances[place, columns], self.images[place, columns]
         if left.size:  # none of the kept groups is chosen
             inside = np.flatnonzero(chosen[self.index])
-            far = _distances(self.rows[left], self.reals[inside])
+            far = _distances(self.rows[left], self.reals[inside], self._alone)
             if self.own is not None:
                 far[self.own[left][:, None] == self.index[inside]] = np.inf
             nearest = far.argmin(axis=1)
@@ -84,6 +86,10 @@ class GroupNeighbours:
             ties = best == limit[here, None]
             total += (ties / ties.sum(axis=1, keepdims=True)).sum(axis=0)
         return total
+
+    @property
+    def _alone(self) -> bool:
+        return int(self.index.max()) + 1 == len(self.reals)
 
     def _ended(self, limit: Floats) -> Ints:
         """Rows whose kept groups end before all within `limit` [n] are told."""
@@ -128,6 +134,8 @@ def nearest_groups(
     # so many that a row finds no chosen group among them about once in a thousand relabellings
     needed = n_groups if share >= 1 else math.ceil(math.log(1000 * n) / -math.log1p(-share))
     keep = min(n_groups, max(8, min(needed, MOST_KEPT // n)))
+    if n_groups == len(reals):
+        return _nearest_images(rows, reals, index, own, keep)
     distances = np.empty((keep, n))
     groups, images = np.empty((2, keep, n), dtype=np.int64)
     for part, best, image in _by_group(rows, reals, index, n_groups):
@@ -138,6 +146,20 @@ def nearest_groups(
         groups[:, part] = near.T
         images[:, part] = np.take_along_axis(image, near, axis=1).T
     return GroupNeighbours(rows, reals, index, own, distances, groups, images)
+
+
+def _nearest_images(
+    rows: Floats, reals: Floats, index: Ints, own: Ints | None, keep: int
+) -> GroupNeighbours:
+    """The same where each group is one image."""
+    order = np.argsort(index)
+    apart = None if own is None else (own, np.arange(len(order)))
+    found = top_of(rows, reals[order], 0, keep, apart=apart)
+    groups = found.indices
+    if own is not None:  # its own group comes last, at infinity
+        groups = np.where(groups < 0, own[:, None], groups)
+    parts = (np.ascontiguousarray(x.T) for x in (found.distances, groups, order[groups]))
+    return GroupNeighbours(rows, reals, index, own, *parts)
 
 
 def _by_group(
@@ -152,7 +174,7 @@ def _by_group(
     step = max(1, BLOCK_BYTES // (8 * len(pool)))
     for start in range(0, len(rows), step):
         part = slice(start, min(start + step, len(rows)))
-        best = _distances(rows[part], pool)
+        best = _distances(rows[part], pool, n_groups == len(pool))
         place = np.broadcast_to(np.arange(n_groups), (len(best), n_groups))
         if n_groups < len(pool):
             every, best = best, np.minimum.reduceat(best, starts, axis=1)
@@ -170,7 +192,11 @@ def _smallest(values: Floats, keep: int) -> Ints:
     return np.take_along_axis(near, order, axis=1)
 
 
-def _distances(rows: Floats, pool: Floats) -> Floats:
+def _distances(rows: Floats, pool: Floats, alone: bool) -> Floats:
+    """All distances [n, r]; those of `top_of` to the last bit where groups are single images."""
+    if alone:
+        row, column = np.indices((len(rows), len(pool))).reshape(2, -1)
+        return pair_distances(rows, pool, row, column).reshape(len(rows), len(pool))
     from scipy.spatial.distance import cdist
 
     return np.asarray(cdist(rows, pool))

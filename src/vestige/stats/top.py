@@ -97,7 +97,9 @@ def top_of(
     with np.errstate(invalid="ignore", over="ignore"):  # refused below
         centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)  # small norms round less
     most = max(1, SIDE_BYTES // (8 * (rows.shape[1] + 2)))
-    for part in _slices(len(rows), min(most, TILE_ROWS)):
+    # the more neighbours, the wider the tiles: fewer pairs are measured before the k-th is known
+    height = max(128, min(TILE_ROWS, TILE_BYTES // (4 * 32 * k)))
+    for part in _slices(len(rows), min(most, height)):
         search = _Search(rows[part], block, start, centre, distances[part], indices[part])
         step = max(1, min(most, TILE_BYTES // (4 * len(search.rows))))
         for tile in _slices(len(block), step - step % 64 or step):
@@ -170,8 +172,7 @@ class _Search:
     def _left(self, kind: Any) -> Rows:
         """Rows less the centre, their length, and 1: what `_sift` multiplies with."""
         left = np.ones((len(self.rows), self.rows.shape[1] + 2), dtype=kind)
-        with np.errstate(invalid="ignore", over="ignore"):  # refused below
-            centred = np.subtract(self.rows, self.centre, out=left[:, :-2], dtype=kind)
+        centred = _less(self.rows, self.centre, left[:, :-2])
         squares = np.einsum("ij,ij->i", centred, centred)
         check_finite(squares)
         left[:, -2] = np.sqrt(squares)
@@ -185,8 +186,7 @@ class _Search:
         is added inside the product. What centring and norms round is within the factor of 2.
         """
         right = np.empty((len(tile), tile.shape[1] + 2), dtype=kind)
-        with np.errstate(invalid="ignore", over="ignore"):  # refused below
-            centred = np.subtract(tile, self.centre, out=right[:, :-2], dtype=kind)
+        centred = _less(tile, self.centre, right[:, :-2])
         halves = 0.5 * np.einsum("ij,ij->i", centred, centred)
         check_finite(halves)
         slack = _slack(tile.shape[1], kind)
@@ -208,6 +208,14 @@ class _Search:
             least = np.maximum(least, kth)
         least = np.maximum(np.nextafter(least.astype(kind), -np.inf), np.finfo(kind).min)
         return np.flatnonzero(bounds >= least.astype(kind)[:, None])
+
+
+def _less(rows: Rows, centre: Rows, out: Rows) -> Rows:
+    """Rows less the centre, subtracted in the wider type and then rounded."""
+    wider = np.result_type(rows, centre, out)
+    with np.errstate(invalid="ignore", over="ignore"):  # refused by `check_finite`
+        np.subtract(rows, centre, out=out, dtype=wider, casting="same_kind")
+    return out
 
 
 def _kth(bounds: Rows, k: int) -> Floats:
@@ -240,7 +248,7 @@ def pair_distances(rows: Rows, pool: Rows, row: Ints, column: Ints) -> Floats:
     for start in range(0, len(row), step):
         part = slice(start, start + step)
         gaps = pool[column[part]].astype(np.float64)
-        gaps -= rows[row[part]]
+        gaps -= rows[row[part]].astype(np.float64, copy=False)
         out[part] = _squares(gaps)
     return np.sqrt(out)
 
