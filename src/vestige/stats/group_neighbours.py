@@ -158,8 +158,9 @@ def _nearest_images(
     groups = found.indices
     if own is not None:  # its own group comes last, at infinity
         groups = np.where(groups < 0, own[:, None], groups)
-    parts = (np.ascontiguousarray(x.T) for x in (found.distances, groups, order[groups]))
-    return GroupNeighbours(rows, reals, index, own, *parts)
+    distances = np.ascontiguousarray(found.distances.T)
+    groups = np.ascontiguousarray(groups.T)
+    return GroupNeighbours(rows, reals, index, own, distances, groups, order[groups])
 
 
 def _by_group(
