@@ -101,7 +101,8 @@ def top_of(
     height = max(128, min(TILE_ROWS, TILE_BYTES // (4 * 32 * k)))
     for part in _slices(len(rows), min(most, height)):
         search = _Search(rows[part], block, start, centre, distances[part], indices[part])
-        step = max(1, min(most, TILE_BYTES // (4 * len(search.rows))))
+        side = max(256, TILE_BYTES // (4 * rows.shape[1] + 8))
+        step = max(1, min(most, side, TILE_BYTES // (4 * len(search.rows))))
         for tile in _slices(len(block), step - step % 64 or step):
             other = None if apart is None else apart[0][part, None] != apart[1][None, tile]
             search.add(tile, other)
