@@ -15,4 +15,5 @@ else:
 
     told = examine(Path(sys.argv[1]).read_bytes(), Path(tempfile.mkdtemp()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{sys.argv[1]}: {time.process_time():.2f} s of the processor, {peak} MB, {told or 'well'}")
+    seconds = time.process_time()
+    print(f"{sys.argv[1]}: {seconds:.2f} s of the processor, {peak} MB, {told or 'well'}")
