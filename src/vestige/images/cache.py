@@ -56,6 +56,8 @@ def read_shard_cached(
         for (identifier, path), (key, _) in zip(paths, keys, strict=True)
     ]
     missing = [k for k, part in enumerate(parts) if part is None]
+    if not missing:
+        return joined([part for part in parts if part is not None], size)
     fresh = read_shard([paths[k] for k in missing], size, window, share)
     rows: dict[str, list[int]] = {}
     for row, record in enumerate(fresh.records):

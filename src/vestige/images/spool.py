@@ -28,34 +28,50 @@ def spooled(parts: Iterable[Images], size: int) -> Images:
         When the folder for temporary files is full.
     """
     held: list[Images] = []
-    kept, count, file = 0, 0, None
+    count, file = 0, None
     try:
         for part in parts:
             count += len(part)
             if file is None:
                 held.append(part)
-                kept += part.nbytes
-                if kept <= HELD_BYTES:
-                    continue
-                file = tempfile.TemporaryFile()  # noqa: SIM115  # closed below
-                part, held = np.concatenate(held), []
-            file.write(np.ascontiguousarray(part, np.float32).data)
+                if count * size * size * 4 > HELD_BYTES:
+                    file = _opened()
+                    for one in held:
+                        _write(file, one)
+                    held = []
+            else:
+                _write(file, part)
         if file is None:
             return np.concatenate(held) if held else np.zeros((0, size, size), np.float32)
-        return _mapped(file, (count, size, size))
-    except OSError as error:
-        raise InputError(
-            f"cannot keep {count} images in {tempfile.gettempdir()}: {error.strerror or error}. "
-            "Set TMPDIR to a folder with more space."
-        ) from error
+        return np.memmap(file, np.float32, "r", shape=(count, size, size))
     finally:
         if file is not None:
             file.close()
 
 
-def _mapped(file: IO[bytes], shape: tuple[int, int, int]) -> Images:
-    file.flush()
-    return np.memmap(file, np.float32, "r", shape=shape)
+def _opened() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(buffering=0)
+    except OSError as error:
+        raise _full(error) from error
+
+
+def _write(file: IO[bytes], images: Images) -> None:
+    if not len(images):
+        return  # a view of nothing cannot be cast
+    left = np.ascontiguousarray(images, np.float32).data.cast("B")
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError as error:
+        raise _full(error) from error
+
+
+def _full(error: OSError) -> InputError:
+    return InputError(
+        f"cannot keep the images of a large set in {tempfile.gettempdir()}: "
+        f"{error.strerror or error}. Set TMPDIR to a folder with more space."
+    )
 
 
 def blocks(images: Images, step: int = BLOCK) -> Iterator[Images]:
