@@ -68,7 +68,7 @@ def test_rows_made_when_asked_for_are_those_that_are_held(space: str, in_a_file:
 
 
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(spool, "HELD_BYTES", 10)
