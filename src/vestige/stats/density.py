@@ -21,7 +21,7 @@ LEAST_VARIANCE = 1e-12
 BLOCK_BYTES = 64 * 2**20
 TILE = 512
 """Rows, and points, of the exponents held at a time: they stay in a core's cache."""
-MOMENT_ROWS = 8192
+MOMENT_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ class GaussianKDE:
             sums = LogSum(np.full(len(white), -np.inf), np.zeros(len(white)))
             for block in _slices(len(self._points), TILE):
                 points = self._white(self._points[block])
-                exponents = white @ points.T - 0.5 * np.einsum("ij,ij->i", points, points)
+                exponents = white @ points.T
+                exponents -= 0.5 * np.einsum("ij,ij->i", points, points)
                 exponents -= 0.5 * squares[:, None]
                 if own is not None and codes is not None:
                     exponents[own[part, None] == codes[None, block]] = -np.inf

@@ -158,9 +158,15 @@ def _nearest_images(
     groups = found.indices
     if own is not None:  # its own group comes last, at infinity
         groups = np.where(groups < 0, own[:, None], groups)
-    distances = np.ascontiguousarray(found.distances.T)
-    groups = np.ascontiguousarray(groups.T)
-    return GroupNeighbours(rows, reals, index, own, distances, groups, order[groups])
+    return GroupNeighbours(
+        rows,
+        reals,
+        index,
+        own,
+        np.ascontiguousarray(found.distances.T),
+        np.ascontiguousarray(groups.T),
+        np.ascontiguousarray(order[groups].T),
+    )
 
 
 def _by_group(

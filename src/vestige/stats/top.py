@@ -31,7 +31,7 @@ TILE_ROWS = 2048
 SIDE_BYTES = 32 * 2**20
 """Either side of a product, at most."""
 PAIR_BYTES = 2**19
-WAITING = 8
+WAITING = 16
 """Tiles whose pairs are kept until they are sorted in."""
 MOST = 1e36
 """Squared length of a row beyond which products could overflow."""
@@ -126,6 +126,7 @@ class _Search:
         wide = self._left(np.float64)
         self.squares = wide[:, -2] ** 2
         self.left32 = wide.astype(np.float32)
+        self.floor = np.full(len(rows), -np.inf)
         self.waiting: list[tuple[Ints, Ints]] = []
         self.n_waiting = 0
 
@@ -145,7 +146,7 @@ class _Search:
             row, column = row[first[column]], column[first[column]]
         self.waiting.append((row, column + tile.start))
         self.n_waiting += len(row)
-        if self.n_waiting >= self.k * len(self.rows) or len(self.waiting) == WAITING:
+        if self.n_waiting >= 1.5 * self.k * len(self.rows) or len(self.waiting) == WAITING:
             self.settle()
 
     def settle(self) -> None:
@@ -158,8 +159,11 @@ class _Search:
         near = np.flatnonzero(distance <= self.distances[row, -1])
         if not len(near):
             return
+        counts = np.bincount(row[near], minlength=len(self.rows))
+        touched = np.flatnonzero(counts)
+        count = counts[touched]
+        first = np.cumsum(count) - count
         near = near[np.argsort(row[near], kind="stable")]
-        touched, first, count = np.unique(row[near], return_index=True, return_counts=True)
         # one line per row: its k nearest so far, then those found now
         lines = nothing(len(touched), self.k + int(count.max()))
         lines.distances[:, : self.k] = self.distances[touched]
@@ -201,12 +205,13 @@ class _Search:
         exact = _slack(tile.shape[1], np.float64)
         least = 0.5 * (self.squares * (1 - exact) - limit**2 * (1 + exact))
         least -= tile.shape[1] * np.finfo(np.float32).tiny
-        if np.isinf(limit).any() and len(tile) >= self.k:
-            # k pairs have bounds as high as this, and their bounds are not far too high
-            kth = _kth(bounds, self.k)
-            half = float(halves.max())
-            kth -= 3 * slack * (np.sqrt(self.squares * 2 * half) + half)
-            least = np.maximum(least, kth)
+        if np.isinf(limit).any():
+            if len(tile) >= self.k and np.isinf(self.floor).any():
+                # k pairs have bounds as high as this, and their bounds are not far too high
+                half = float(halves.max())
+                far = 3 * slack * (np.sqrt(self.squares * 2 * half) + half)
+                self.floor = np.maximum(self.floor, _kth(bounds, self.k) - far)
+            least = np.maximum(least, self.floor)
         least = np.maximum(np.nextafter(least.astype(kind), -np.inf), np.finfo(kind).min)
         return np.flatnonzero(bounds >= least.astype(kind)[:, None])
 
