@@ -29,6 +29,8 @@ WORKER_SECONDS = 60.0
 """A cluster may be without any worker for this time."""
 ASK_SECONDS = 5.0
 """The scheduler is asked for its workers so often, and may take so long to answer."""
+TOGETHER = 4
+"""Most shards in one message."""
 DECODERS = (
     *("numpy", "scipy", "pillow", "tifffile", "pydicom", "nibabel"),
     *("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"),
@@ -120,6 +122,13 @@ class Cluster(Workers):
                     f"{now - self._manned:.0f} s: start some with: dask worker {self._address}"
                 )
             sleep(ASK_SECONDS / 10)  # nothing is sent before a worker was asked for its vestige
+
+    def together(self, shards: int) -> int:
+        """A few, because each message costs the scheduler, the worker and us some 10 ms together.
+
+        But each thread has several to do, so that all end at about the same time.
+        """
+        return max(1, min(TOGETHER, shards // (4 * self.places())))
 
     def explained(self, error: Exception) -> Exception:
         """A scheduler without vestige cannot even read what it is to pass on."""
@@ -220,8 +229,6 @@ def run_checked(
     InputError
         When vestige or a package that decodes images has another version here.
     """
-    from threadpoolctl import threadpool_limits
-
     found = versions()
     for name, version in expected.items():
         if found[name] != version:
@@ -229,15 +236,18 @@ def run_checked(
                 f"a worker of the cluster ({platform.node()}) has {name} {found[name] or 'missing'}"
                 f", this process has {version or 'none'}: install the same versions everywhere."
             )
-    _keep_freed_memory()
-    with threadpool_limits(1):
+    with _prepared().limit(limits=1):
         return fn(*args, **kwargs)
 
 
 @cache
-def _keep_freed_memory() -> None:
+def _prepared() -> Any:
+    """What limits the threads of matrix products; made once in a worker."""
+    from threadpoolctl import ThreadpoolController
+
     # Dask starts its workers so that they return every few pages at once: 1.7 times as slow
     keep_freed_memory()
+    return ThreadpoolController()
 
 
 @cache

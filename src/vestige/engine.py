@@ -47,6 +47,10 @@ class Workers(Executor):
         """How many shards may be on their way; an InputError if no result will ever come."""
         return IN_FLIGHT
 
+    def together(self, shards: int) -> int:
+        """How many shards to send at once, of so many."""
+        return 1
+
     def explained(self, error: Exception) -> Exception:
         """What is raised for an error of a shard; an InputError where the user can mend it."""
         return error
@@ -54,8 +58,8 @@ class Workers(Executor):
 
 @dataclass
 class _Sent(Generic[S, R]):
-    shard: S
-    future: Future[R]
+    shards: Sequence[S]
+    future: Future[list[R]]
     times: int = 1
 
 
@@ -98,36 +102,44 @@ def map_shards(
             break
     if executor is None:
         return
+    rest = list(coming)
+    step = workers.together(len(rest)) if rest else 1
+    groups = (rest[k : k + step] for k in range(0, len(rest), step))
     waiting: deque[_Sent[S, R]] = deque()
     lost: tuple[type[BaseException], ...] = (*workers.lost, CancelledError)
     try:
         while True:
-            for shard in islice(coming, max(workers.places() - len(waiting), 0)):
-                waiting.append(_Sent(shard, executor.submit(function, shard, *arguments)))
+            for group in islice(groups, max(workers.places() - len(waiting), 0) if rest else 0):
+                waiting.append(_Sent(group, executor.submit(each, function, group, arguments)))
             if not waiting:
                 return
             first = waiting[0]
             try:
-                result = first.future.result(LOOK_SECONDS)
+                results = first.future.result(LOOK_SECONDS)
             except TimeoutError:
                 if not first.future.done():
                     continue
-                result = first.future.result()  # it came just now, or the function raised it
+                results = first.future.result()  # it came just now, or the function raised it
             except lost as error:
                 for sent in waiting:  # with a scheduler all are lost at once
                     if _is_lost(sent.future, lost):
                         if sent.times == TIMES:
-                            raise _given_up(name(sent.shard), error) from error
-                        sent.future = executor.submit(function, sent.shard, *arguments)
+                            raise _given_up(name(sent.shards[0]), error) from error
+                        sent.future = executor.submit(each, function, sent.shards, arguments)
                         sent.times += 1
                 continue
             except Exception as error:
                 raise workers.explained(error) from error.__cause__
             waiting.popleft()
-            yield result
+            yield from results
     finally:
         for sent in waiting:
             sent.future.cancel()
+
+
+def each(function: Callable[..., R], shards: Sequence[S], arguments: Sequence[Any]) -> list[R]:
+    """On a worker: the results of some shards."""
+    return [function(shard, *arguments) for shard in shards]
 
 
 def _is_lost(future: Future[Any], lost: tuple[type[BaseException], ...]) -> bool:
