@@ -101,7 +101,8 @@ def audit(
     Parameters
     ----------
     generated, used, unused, query, reference
-        Folders, CSV lists, lists of paths, or arrays [n, h, w] (uint8, uint16, float 0..1).
+        Folders, CSV lists, lists of paths, addresses for fsspec ("s3://..."), or arrays
+        [n, h, w] (uint8, uint16, float 0..1).
         `unused` calibrates; `reference` are further unused reals that detectors may fit on.
     groups : path, optional
         CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM

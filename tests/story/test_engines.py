@@ -1,6 +1,9 @@
 """The same bytes wherever images are decoded, in shards of any size, and wherever they lie."""
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 
 import vestige
 import vestige.images.remote
-from dask_cluster import DaskCluster, dask_cluster
+from dask_cluster import SOURCE, DaskCluster, dask_cluster
 from story.world import FILES, call, names, release
 from vestige import InputError, processes
 from vestige.engine import open_executor
@@ -74,6 +77,52 @@ def test_every_engine_and_shard_size_gives_the_same_bytes(
     for engine, files in (("local:2", 7), (cluster.engine, 64), (cluster.engine, 5)):
         monkeypatch.setattr(reading, "SHARD_FILES", files)
         assert audited(capsys, release(leaking), engine, tmp_path / "out") == expected
+
+
+SRUN = """#!/bin/bash
+# two tasks, as srun would start them; ended together
+trap 'kill $(jobs -p); wait; exit 143' TERM
+while [[ $1 == --* ]]; do shift; done
+"$@" &
+"$@" &
+wait
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slurm", [True, False])
+def test_the_example_for_slurm(leaking: Path, expected: bytes, tmp_path: Path, slurm: bool) -> None:
+    psutil = pytest.importorskip("psutil")
+    programs = {
+        "vestige": f'#!/bin/bash\nexec {sys.executable} -m vestige "$@"\n',
+        "dask": f'#!/bin/bash\nexec {sys.executable} -m dask "$@"\n',
+        "python": f'#!/bin/bash\nexec {sys.executable} "$@"\n',
+        "hostname": "#!/bin/bash\necho 127.0.0.1\n",
+        "srun": SRUN,
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(SOURCE),
+        "VESTIGE_RUN": str(tmp_path),
+    }
+    environment |= {"SLURM_JOB_ID": "1"} if slurm else {}
+    script = Path(__file__).parents[2] / "examples" / "slurm_audit.sh"
+    asked = [*release(leaking), *QUICK, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        ["bash", script, *map(str, asked)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "out" / "findings.csv").read_bytes() == expected
+    assert not list(tmp_path.glob("vestige-run.*"))
+    mine = [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(p.info["cmdline"])]
+    assert not mine
 
 
 def test_images_in_an_archive_are_judged_like_those_in_folders(

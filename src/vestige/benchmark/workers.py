@@ -58,7 +58,7 @@ def measured(
 
 
 def check_engine(engine: str) -> None:
-    """Refuse what cannot run cells: unknown engines, and threads, which share one interpreter."""
+    """Refuse what cannot run cells: unknown engines, and a number, which --workers gives."""
     name = engine.partition(":")[0]
     choose(ENGINES, name, "engine")
     if name == "local" and engine != "local":
