@@ -12,6 +12,8 @@ HOME = Path(vestige.__file__).parent
 FILES = sorted(HOME.rglob("*.py"))
 RUNS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
 """Modules whose loading runs what a file says."""
+PIPES = HOME / "processes.py"
+"""Unpickles what the processes that it started itself write on pipes; it opens no file."""
 
 
 def found(tree: ast.AST) -> list[str]:
@@ -41,7 +43,10 @@ def found(tree: ast.AST) -> list[str]:
 def test_nothing_is_unpickled_or_run() -> None:
     assert len(FILES) > 100
     for file in FILES:
-        assert found(ast.parse(file.read_text(encoding="utf-8"))) == [], file
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert found(tree) == (["pickle"] if file == PIPES else []), file
+    opened = PIPES.read_text(encoding="utf-8").replace("fdopen(", "").replace("Popen(", "")
+    assert "open(" not in opened
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from vestige.choices import InputError
 from vestige.images.arrays import split
 from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
 from vestige.images.readers import read_file
-from vestige.images.remote import local_copy
+from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
 from vestige.result import Problem
 from vestige.types import Bools, Float32s, Images, Ints
@@ -138,7 +138,8 @@ class ImageSet:
         if self.arrays is not None:
             return _array_frame(self.arrays, record.frame).pixels
         try:
-            stamp = os.stat(record.path).st_mtime_ns
+            # what lies at an address has no stamp here; its digest is compared below
+            stamp = 0 if is_address(record.path) else os.stat(record.path).st_mtime_ns
             frame = _frames_of(record.path, self.window, stamp)[record.frame]
         except (OSError, Unreadable, IndexError) as error:
             raise InputError(f"{record.id} {_CHANGED}") from error

@@ -25,6 +25,8 @@ except ImportError:  # no wheel for this machine: Pillow reads everything
 
 MOST_BYTES = 64 * 2**20
 """Of a file; a larger one is not read at once."""
+MOST_PIXELS = 2**22
+"""Of an image: what it takes beside Pillow, the packed and twice the unpacked rows, stays small."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NO_MATTER = (b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"tIME", b"hIST")
 _GREY, _PALETTE = 0, 3
@@ -48,7 +50,7 @@ def read_plain_png(file: IO[bytes]) -> Frame | None:
     if depth != 8 or colour not in (_GREY, _PALETTE) or any(others):
         return None
     check_size(height, width)
-    if Image.MAX_IMAGE_PIXELS and height * width > Image.MAX_IMAGE_PIXELS:
+    if height * width > MOST_PIXELS:
         return None
     levels = _unpacked(packed, height, width)
     if levels is None:
