@@ -2,9 +2,8 @@
 
     python benchmarks/scale_page.py
 
-Reads benchmarks/results/scale.json, benchmarks/results/peers.json and benchmarks/results/speed.json;
-writes
-docs/scale.md and docs/figures/scale-*.svg.
+Reads scale.json, peers.json and speed.json of benchmarks/results; writes docs/scale.md and
+docs/figures/scale-*.svg.
 """
 
 import json
