@@ -2,12 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.store import Entry, Shelf, open_shelf
+from vestige.store import Entry, Shelf, installed, open_shelf
 from vestige.types import Floats
 from vestige.version import __version__
 
@@ -47,11 +46,5 @@ class KeptScores:
 
 def open_kept_scores(folder: "str | os.PathLike[str]", question: str) -> KeptScores:
     """What the cache folder has for a question."""
-    versions = {}
-    for name in COMPUTED_BY:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = ""
-    told = repr(("scores", FORMAT, __version__, versions))
+    told = repr(("scores", FORMAT, __version__, installed(COMPUTED_BY)))
     return KeptScores(open_shelf(folder, told), question)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from vestige.images.frame import Window
 from vestige.images.imageset import Record
 from vestige.images.readers import format_of_name
 from vestige.images.shards import Shard, is_measured, joined, read_shard
-from vestige.store import Entry, Shelf, open_shelf
+from vestige.store import Entry, Shelf, installed, open_shelf
 from vestige.version import __version__
 
 FORMAT = 3
@@ -83,13 +82,7 @@ def _shelf(folder: str, fingerprint: str, run: str) -> Shelf:
 
 
 def _fingerprint(size: int, window: Window | None) -> str:
-    decoders = {}
-    for name in DECODERS:
-        try:
-            decoders[name] = version(name)
-        except PackageNotFoundError:
-            decoders[name] = ""
-    return repr(("images", FORMAT, __version__, size, window, decoders))
+    return repr(("images", FORMAT, __version__, size, window, installed(DECODERS)))
 
 
 def _stamp(path: str | Path) -> tuple[int, ...]:
