@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from pkgutil import resolve_name
 from time import monotonic, sleep
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 from vestige.choices import InputError
 from vestige.engine import Workers, keep_freed_memory
+from vestige.packages import DECODERS, installed
 from vestige.version import __version__
 
 CONNECT_SECONDS = 10.0
@@ -31,10 +30,6 @@ ASK_SECONDS = 5.0
 """The scheduler is asked for its workers so often, and may take so long to answer."""
 TOGETHER = 4
 """Most shards in one message."""
-DECODERS = (
-    *("numpy", "scipy", "pillow", "tifffile", "pydicom", "nibabel"),
-    *("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"),
-)
 _LOGGERS = ("distributed", "distributed.client", "tornado.application")
 
 R = TypeVar("R")
@@ -90,14 +85,6 @@ class Cluster(Workers):
             raise
         self._manned = monotonic()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.shutdown()
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> "Future[R]":
         """Have some worker compute ``fn(*args, **kwargs)``."""
@@ -250,13 +237,7 @@ def _prepared() -> Any:
     return ThreadpoolController()
 
 
-@cache
 def versions() -> Mapping[str, str]:
     """Versions of whatever a decoded image depends on, "" for a missing package."""
-    found = {"vestige": __version__, "python": ".".join(platform.python_version_tuple()[:2])}
-    for name in DECODERS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = ""
-    return found
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"vestige": __version__, "python": python, **installed(*DECODERS)}

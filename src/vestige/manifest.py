@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import metadata
 from time import perf_counter
 from typing import Any
 
+from vestige.packages import installed
 from vestige.result import Manifest
 from vestige.version import __version__
 
@@ -49,7 +49,7 @@ def write_manifest(
     return Manifest(
         vestige=__version__,
         python=platform.python_version(),
-        dependencies={n: v for n in DEPENDENCIES if (v := _version(n)) is not None},
+        dependencies={n: v for n, v in installed(*DEPENDENCIES).items() if v},
         seed=seed,
         options=dict(options),
         inputs_sha256=dict(inputs),
@@ -58,13 +58,6 @@ def write_manifest(
         seconds=dict(clock.seconds),
         peak_rss_bytes=_peak_memory(),
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _peak_memory() -> int:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -116,17 +115,6 @@ def open_shelf(folder: str | os.PathLike[str], fingerprint: str) -> Shelf:
     for path in sorted(place.glob("[!.]*.json")):
         places.update(_index(path))
     return Shelf(place, places)
-
-
-def installed(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of packages, "" for those that are not there: part of what determines a row."""
-    found = {}
-    for name in packages:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = ""
-    return found
 
 
 def trim(folder: str | os.PathLike[str], limit_bytes: int, since: float) -> int:

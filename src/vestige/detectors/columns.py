@@ -210,11 +210,12 @@ def score_columns(
     """
     from threadpoolctl import threadpool_limits
 
+    trained = trained or {}
     columns = np.empty((len(bag), len(plan)))
     fitted: dict[str, Detector] = {}
     todo = []
     for d, column in enumerate(plan):
-        scores = None if kept is None or column.name in (trained or {}) else kept.find(column)
+        scores = None if kept is None or column.name in trained else kept.find(column)
         if scores is None:
             todo.append((d, column))
         else:
@@ -231,7 +232,7 @@ def score_columns(
                 groups,
                 known,
                 progress,
-                (trained or {}).get(column.name),
+                trained.get(column.name),
             ): d
             for d, column in sorted(todo, key=_largest_first)
         }
@@ -239,7 +240,7 @@ def score_columns(
             for future in as_completed(running):
                 column = plan[running[future]]
                 columns[:, running[future]], fitted[column.name], seconds = future.result()
-                if kept is not None and column.name not in (trained or {}):
+                if kept is not None and column.name not in trained:
                     kept.keep(column, columns[:, running[future]])
                 done(column.name, seconds)
         except BaseException:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.store import Entry, Shelf, installed, open_shelf
+from vestige.packages import installed
+from vestige.store import Entry, Shelf, open_shelf
 from vestige.types import Floats
 from vestige.version import __version__
 
@@ -46,5 +47,5 @@ class KeptScores:
 
 def open_kept_scores(folder: "str | os.PathLike[str]", question: str) -> KeptScores:
     """What the cache folder has for a question."""
-    told = repr(("scores", FORMAT, __version__, installed(COMPUTED_BY)))
+    told = repr(("scores", FORMAT, __version__, installed(*COMPUTED_BY)))
     return KeptScores(open_shelf(folder, told), question)

@@ -14,6 +14,7 @@ from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.stats.moments import moments
 from vestige.stats.neighbours import same_width
+from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Images, Ints
 
 BLOCK_BYTES = 64 * 2**20
@@ -63,7 +64,7 @@ def whitening_of_both(reals: Float32s, generated: Rows, ridge: float) -> Whiteni
     m, d = generated.shape
     if len(reals) + m < d:
         return whitening(np.concatenate([reals, np.asarray(generated[:])]), ridge)
-    made = (np.asarray(generated[k : k + MOMENT_ROWS]) for k in range(0, m, MOMENT_ROWS))
+    made = (np.asarray(generated[part]) for part in slices(m, MOMENT_ROWS))
     return _whitening_of(*moments(chain([reals], made))[1:], ridge)
 
 

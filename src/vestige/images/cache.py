@@ -17,12 +17,12 @@ from vestige.images.frame import Window
 from vestige.images.imageset import Record
 from vestige.images.readers import format_of_name
 from vestige.images.shards import Shard, is_measured, joined, read_shard
-from vestige.store import Entry, Shelf, installed, open_shelf
+from vestige.packages import DECODERS, installed
+from vestige.store import Entry, Shelf, open_shelf
 from vestige.version import __version__
 
 FORMAT = 3
 """Of what is kept; raised when a record gains a field (3: keyed by content)."""
-DECODERS = ("pillow", "tifffile", "pydicom", "pylibjpeg", "nibabel", "numpy", "scipy")
 _OF_PLACE = ("id", "path")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
 
@@ -82,7 +82,7 @@ def _shelf(folder: str, fingerprint: str, run: str) -> Shelf:
 
 
 def _fingerprint(size: int, window: Window | None) -> str:
-    return repr(("images", FORMAT, __version__, size, window, installed(DECODERS)))
+    return repr(("images", FORMAT, __version__, size, window, installed(*DECODERS)))
 
 
 def _stamp(path: str | Path) -> tuple[int, ...]:

@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vestige.images.frame import Unreadable
 from vestige.images.remote import fetch
-from vestige.images.shards import Shard
+from vestige.images.shards import Shard, joined
 from vestige.result import Problem
 
 TOGETHER_BYTES = 256 * 2**20
@@ -56,10 +54,6 @@ def read_fetched(
                 named.append((identifier, str(copy)))
             part = read(named, *arguments)
             records = tuple(replace(r, path=copies[r.path]) for r in part.records)
-            parts.append(Shard(part.pixels, records, (*lost, *part.problems), part.files))
-    return Shard(
-        np.concatenate([part.pixels for part in parts]),
-        tuple(record for part in parts for record in part.records),
-        tuple(problem for part in parts for problem in part.problems),
-        len(paths),
-    )
+            problems = (*lost, *part.problems)
+            parts.append(Shard(part.pixels, records, problems, part.files + len(lost)))
+    return joined(parts, parts[0].pixels.shape[1])

@@ -5,7 +5,6 @@ counted from the first point and always of one size, so that the bytes of a resu
 nothing but its input.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
+from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats
 
 RIDGE = 1e-6
@@ -79,7 +79,7 @@ class GaussianKDE:
         self._points = points
         self._mean = points.mean(axis=0, dtype=np.float64)
         covariance = np.zeros((d, d))
-        for part in _slices(n, MOMENT_ROWS):
+        for part in slices(n, MOMENT_ROWS):
             centred = points[part].astype(np.float64) - self._mean
             covariance += centred.T @ centred
         covariance /= max(1, n - 1)
@@ -133,11 +133,11 @@ class GaussianKDE:
     ) -> Floats:
         """At rows [n, d]; points whose code is the row's own do not count."""
         found = []
-        for part in _slices(len(rows), TILE):
+        for part in slices(len(rows), TILE):
             white = self._white(rows[part])
             squares = np.einsum("ij,ij->i", white, white)
             sums = LogSum(np.full(len(white), -np.inf), np.zeros(len(white)))
-            for block in _slices(len(self._points), TILE):
+            for block in slices(len(self._points), TILE):
                 points = self._white(self._points[block])
                 exponents = white @ points.T
                 exponents -= 0.5 * np.einsum("ij,ij->i", points, points)
@@ -150,8 +150,3 @@ class GaussianKDE:
         if own is not None and codes is not None:
             count = count - np.bincount(codes)[own]
         return np.asarray(np.concatenate([*found, []]) - np.log(count) + self._log_kernel)
-
-
-def _slices(length: int, step: int) -> Iterator[slice]:
-    for start in range(0, length, step):
-        yield slice(start, min(start + step, length))

@@ -11,7 +11,6 @@ rounds, which differs between processors, threads and block shapes, decides whic
 measured in vain, never which are kept.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
+from vestige.stats.slices import slices
 from vestige.types import Floats, Ints
 
 Rows = npt.NDArray[Any]
@@ -99,20 +99,15 @@ def top_of(
     most = max(1, SIDE_BYTES // (8 * (rows.shape[1] + 2)))
     # the more neighbours, the wider the tiles: fewer pairs are measured before the k-th is known
     height = max(128, min(TILE_ROWS, TILE_BYTES // (4 * 32 * k)))
-    for part in _slices(len(rows), min(most, height)):
+    for part in slices(len(rows), min(most, height)):
         search = _Search(rows[part], block, start, centre, distances[part], indices[part])
         side = max(256, TILE_BYTES // (4 * rows.shape[1] + 8))
         step = max(1, min(most, side, TILE_BYTES // (4 * len(search.rows))))
-        for tile in _slices(len(block), step - step % 64 or step):
+        for tile in slices(len(block), step - step % 64 or step):
             other = None if apart is None else apart[0][part, None] != apart[1][None, tile]
             search.add(tile, other)
         search.settle()
     return Top(distances, indices)
-
-
-def _slices(length: int, step: int) -> Iterator[slice]:
-    for start in range(0, length, step):
-        yield slice(start, min(start + step, length))
 
 
 class _Search:

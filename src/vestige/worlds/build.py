@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from time import perf_counter
 
@@ -21,6 +20,7 @@ from vestige.images.duplicates import near_duplicate_groups
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
+from vestige.packages import installed
 from vestige.spreadsheet import cell
 from vestige.types import Images, Progress, quiet
 from vestige.version import __version__
@@ -280,10 +280,5 @@ def _group_counts(
 
 
 def _versions() -> dict[str, str]:
-    versions = {"vestige": __version__, "python": platform.python_version()}
-    for package in ("numpy", "torch"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue  # torch is an extra
-    return versions
+    there = {name: v for name, v in installed("numpy", "torch").items() if v}  # torch is an extra
+    return {"vestige": __version__, "python": platform.python_version(), **there}
