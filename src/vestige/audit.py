@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -19,22 +18,22 @@ from vestige.detectors.columns import (
     Column,
     Known,
     Options,
+    notes_of,
     plan_columns,
     score_columns,
     weights_digests,
 )
 from vestige.detectors.kept import KeptScores, open_kept_scores
-from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.detectors.models import Model, check_models, open_models
 from vestige.engine import one_core_each, open_executor
 from vestige.features.store import array_sha256
+from vestige.findings import draw_gallery, find_evidence, make_findings
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import Source, natural_key, peek_size
+from vestige.images.listing import Source, peek_size
 from vestige.images.preparation import Preparation, find_preparation
 from vestige.images.reading import MEASURED, read_images
-from vestige.images.thumbnails import thumbnail
-from vestige.judge import Judgement, check_rate, decide, judge, test_set
+from vestige.judge import check_rate, decide, judge, test_set
 from vestige.manifest import Clock, write_manifest
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
 from vestige.patients import judge_patients, relate
@@ -44,15 +43,11 @@ from vestige.result import (
     AuditResult,
     Calibration,
     Control,
-    Evidence,
-    Finding,
     Likeness,
     PatientFinding,
     Question,
     SetMeasure,
     SetTest,
-    Share,
-    strongest_first,
 )
 from vestige.stats.patients import Rule, check_rule
 from vestige.store import LIMIT_BYTES, trim
@@ -61,9 +56,6 @@ from vestige.types import Bools, Detector, Floats, Progress, quiet
 from vestige.version import __version__
 
 ROLES = ("generated", "query", "used", "unused", "reference")
-EVIDENCE = 3
-GALLERY = 12
-CARRIED = 3
 
 
 @one_core_each
@@ -197,6 +189,7 @@ def audit(
         weights = weights_digests(plan[: len(plan) - len(trained)])
         kept = _kept(cache, sets, bag, preparation, weights)
         columns, fitted = _score(plan, trained, sets, bag, kept, clock, progress)
+        problems += notes_of(fitted)
 
     # 4. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
@@ -232,9 +225,9 @@ def audit(
     # 7. what is said of each image, and the pictures behind it
     with clock.stage("evidence"):
         vetoed = verdict.reason in ("confounded", "not specific")
-        near = _evidence(fitted, bag, sets)
-        findings = _findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
-        thumbnails = _gallery(findings, sets, mode)
+        near = find_evidence(fitted, bag, sets)
+        findings = make_findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
+        thumbnails = draw_gallery(findings, sets, mode)
 
     # 8. and of each patient, where patients are known
     patients: tuple[PatientFinding, ...] = ()
@@ -426,82 +419,3 @@ def _measure(
     part = sorted(range(len(generated)), key=generated.sha256.__getitem__)[:MOST_GENERATED]
     images, sides = generated.pixels[part], (bag.images[rows], suspects[rows], bag.units[rows])
     return measure_sets(SetComparison(images, *sides, seed, n_generated=len(generated)))
-
-
-def _evidence(
-    fitted: Mapping[str, Detector], bag: Bag, sets: Mapping[str, ImageSet]
-) -> list[tuple[Evidence, ...]]:
-    """The generated images nearest to each image of the bag, by whitened cosine at 32 px."""
-    generated = sets["generated"]
-    primary = fitted.get("matched_filter_pool_32")
-    if not isinstance(primary, MatchedFilterPool):
-        primary = MatchedFilterPool(size=32).fit(generated.pixels)
-    cosines, near = primary.nearest_pool(bag.images, EVIDENCE)
-    return [
-        tuple(
-            Evidence(generated.ids[g], float(np.clip(c, -1, 1)))
-            for g, c in zip(rows, values, strict=True)
-        )
-        for rows, values in zip(near, cosines, strict=True)
-    ]
-
-
-def _findings(
-    columns: Floats,
-    plan: Sequence[Column],
-    bag: Bag,
-    judgement: Judgement,
-    evidence: Sequence[tuple[Evidence, ...]],
-    false_alarm_rate: float,
-    vetoed: bool,
-) -> tuple[Finding, ...]:
-    """One finding per judged image, in natural order of the ids."""
-    findings = []
-    for i, row in enumerate(np.flatnonzero(bag.judged)):
-        known = bag.settled.get(int(row))
-        p = None if judgement.p_values is None or known else float(judgement.p_values[i])
-        q = None if judgement.q_values is None or known else float(judgement.q_values[i])
-        verdict: Any = "used" if known == "used" else "no evidence"
-        if not known and (p is None or vetoed):
-            verdict = "uncalibrated"
-        elif not known and p is not None and p <= false_alarm_rate:
-            verdict = "used"
-        values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
-        findings.append(
-            Finding(
-                id=bag.ids[row],
-                group=str(bag.groups[row]),
-                role="used" if bag.roles[row] == "used" else "query",
-                score=float(judgement.scores[i]),
-                p_value=p,
-                q_value=q,
-                verdict=verdict,
-                columns=values,
-                evidence=evidence[int(row)],
-                carried_by=_carried(judgement.parts[i], plan),
-            )
-        )
-    return tuple(sorted(findings, key=lambda finding: natural_key(finding.id)))
-
-
-def _carried(parts: Floats, plan: Sequence[Column]) -> tuple[Share, ...]:
-    """The columns that raise a score most."""
-    raising = np.maximum(parts, 0.0)
-    if not raising.any():
-        return ()
-    raising = raising / raising.sum()
-    strongest = np.argsort(-raising, kind="stable")[:CARRIED]
-    return tuple(Share(plan[d].name, float(raising[d])) for d in strongest if raising[d] > 0)
-
-
-def _gallery(
-    findings: Sequence[Finding], sets: Mapping[str, ImageSet], mode: Mode
-) -> dict[str, bytes]:
-    """Thumbnails of the strongest findings beside their nearest generated image."""
-    judged, generated = sets[JUDGED[mode]], sets["generated"]
-    pictures = {}
-    for finding in strongest_first(findings)[:GALLERY]:
-        nearest = finding.evidence[0].generated
-        pictures[f"real:{finding.id}"] = thumbnail(judged, judged.ids.index(finding.id))
-        pictures[f"generated:{nearest}"] = thumbnail(generated, generated.ids.index(nearest))
-    return pictures

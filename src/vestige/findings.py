@@ -1,0 +1,99 @@
+"""What is said of each judged image, and the pictures behind it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vestige.bag import JUDGED, Bag, Mode
+from vestige.detectors.columns import Column
+from vestige.detectors.matched_filter import MatchedFilterPool
+from vestige.images.imageset import ImageSet
+from vestige.images.listing import natural_key
+from vestige.images.thumbnails import thumbnail
+from vestige.judge import Judgement
+from vestige.result import Evidence, Finding, Share, strongest_first
+from vestige.types import Detector, Floats
+
+EVIDENCE = 3
+GALLERY = 12
+CARRIED = 3
+
+
+def find_evidence(
+    fitted: Mapping[str, Detector], bag: Bag, sets: Mapping[str, ImageSet]
+) -> list[tuple[Evidence, ...]]:
+    """The generated images nearest to each image of the bag, by whitened cosine at 32 px."""
+    generated = sets["generated"]
+    primary = fitted.get("matched_filter_pool_32")
+    if not isinstance(primary, MatchedFilterPool):
+        primary = MatchedFilterPool(size=32).fit(generated.pixels)
+    cosines, near = primary.nearest_pool(bag.images, EVIDENCE)
+    return [
+        tuple(
+            Evidence(generated.ids[g], float(np.clip(c, -1, 1)))
+            for g, c in zip(rows, values, strict=True)
+        )
+        for rows, values in zip(near, cosines, strict=True)
+    ]
+
+
+def make_findings(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    judgement: Judgement,
+    evidence: Sequence[tuple[Evidence, ...]],
+    false_alarm_rate: float,
+    vetoed: bool,
+) -> tuple[Finding, ...]:
+    """One finding per judged image, in natural order of the ids."""
+    findings = []
+    for i, row in enumerate(np.flatnonzero(bag.judged)):
+        known = bag.settled.get(int(row))
+        p = None if judgement.p_values is None or known else float(judgement.p_values[i])
+        q = None if judgement.q_values is None or known else float(judgement.q_values[i])
+        verdict: Any = "used" if known == "used" else "no evidence"
+        if not known and (p is None or vetoed):
+            verdict = "uncalibrated"
+        elif not known and p is not None and p <= false_alarm_rate:
+            verdict = "used"
+        values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
+        findings.append(
+            Finding(
+                id=bag.ids[row],
+                group=str(bag.groups[row]),
+                role="used" if bag.roles[row] == "used" else "query",
+                score=float(judgement.scores[i]),
+                p_value=p,
+                q_value=q,
+                verdict=verdict,
+                columns=values,
+                evidence=evidence[int(row)],
+                carried_by=_carried(judgement.parts[i], plan),
+            )
+        )
+    return tuple(sorted(findings, key=lambda finding: natural_key(finding.id)))
+
+
+def _carried(parts: Floats, plan: Sequence[Column]) -> tuple[Share, ...]:
+    """The columns that raise a score most."""
+    raising = np.maximum(parts, 0.0)
+    if not raising.any():
+        return ()
+    raising = raising / raising.sum()
+    strongest = np.argsort(-raising, kind="stable")[:CARRIED]
+    return tuple(Share(plan[d].name, float(raising[d])) for d in strongest if raising[d] > 0)
+
+
+def draw_gallery(
+    findings: Sequence[Finding], sets: Mapping[str, ImageSet], mode: Mode
+) -> dict[str, bytes]:
+    """Thumbnails of the strongest findings beside their nearest generated image."""
+    judged, generated = sets[JUDGED[mode]], sets["generated"]
+    pictures = {}
+    for finding in strongest_first(findings)[:GALLERY]:
+        nearest = finding.evidence[0].generated
+        pictures[f"real:{finding.id}"] = thumbnail(judged, judged.ids.index(finding.id))
+        pictures[f"generated:{nearest}"] = thumbnail(generated, generated.ids.index(nearest))
+    return pictures
