@@ -3,11 +3,13 @@
 import builtins
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import vestige
 from reference_worlds import reference_world
 from vestige.choices import InputError, build
 from vestige.detectors import NearestDistance, RetrievalCount
@@ -162,6 +164,26 @@ def test_detectors_keep_what_their_index_says(monkeypatch: pytest.MonkeyPatch) -
     (problem,) = notes_of({"nearest_distance": detector})
     assert (problem.path, problem.severity) == ("detector/nearest_distance", "warning")
     assert problem.what == detector.notes_[0]
+
+
+@pytest.mark.usefixtures("large")
+def test_an_audit_tells_what_an_index_may_have_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "IVF_FROM", 100)
+    for _ in range(2):  # also where the cache has seen the same question
+        with pytest.warns(UserWarning, match="index ivf found"):
+            result = vestige.audit(
+                WORLD.generated,
+                WORLD.used,
+                WORLD.reference,
+                detectors=["nearest_distance"],
+                options={"nearest_distance": {"index": "ivf"}},
+                cache=tmp_path,
+                controls=False,
+            )
+        (said,) = [p for p in result.problems if p.path == "detector/nearest_distance"]
+        assert "index ivf found" in said.what
 
 
 @pytest.mark.parametrize("made", [NearestDistance, RetrievalCount])

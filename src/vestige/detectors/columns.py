@@ -240,7 +240,9 @@ def score_columns(
             for future in as_completed(running):
                 column = plan[running[future]]
                 columns[:, running[future]], fitted[column.name], seconds = future.result()
-                if kept is not None and column.name not in trained:
+                # one that has something to say of its search says it again in each run
+                silent = not getattr(fitted[column.name], "notes_", ())
+                if kept is not None and column.name not in trained and silent:
                     kept.keep(column, columns[:, running[future]])
                 done(column.name, seconds)
         except BaseException:
