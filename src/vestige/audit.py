@@ -25,7 +25,7 @@ from vestige.detectors.columns import (
 )
 from vestige.detectors.kept import KeptScores, open_kept_scores
 from vestige.detectors.models import Model, check_models, open_models
-from vestige.engine import one_core_each, open_executor
+from vestige.engine import open_executor
 from vestige.features.store import array_sha256
 from vestige.findings import draw_gallery, find_evidence, make_findings
 from vestige.images.groups import assign_groups
@@ -51,6 +51,7 @@ from vestige.result import (
 )
 from vestige.stats.patients import Rule, check_rule
 from vestige.store import LIMIT_BYTES, trim
+from vestige.threads import one_core
 from vestige.tried import Run, contents, digest, record_run
 from vestige.types import Bools, Detector, Floats, Progress, quiet
 from vestige.version import __version__
@@ -58,7 +59,7 @@ from vestige.version import __version__
 ROLES = ("generated", "query", "used", "unused", "reference")
 
 
-@one_core_each
+@one_core()
 def audit(
     generated: Source,
     used: Source | None = None,

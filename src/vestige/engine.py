@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import wraps
 from itertools import islice
 from time import monotonic
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -170,23 +169,6 @@ def keep_freed_memory() -> None:
     library.mallopt(M_MMAP_THRESHOLD, 16 * 2**20)
     library.mallopt(M_TRIM_THRESHOLD, 2**30)
     library.mallopt(M_TOP_PAD, 64 * 2**20)
-
-
-def one_core_each(function: Callable[P, R]) -> Callable[P, R]:
-    """Within this function a matrix product uses one core.
-
-    No bit then depends on how many cores there are; and decoding threads, whose many small
-    products would each wait for a second core, are four times as fast.
-    """
-
-    @wraps(function)
-    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(1, user_api="blas"):
-            return function(*args, **kwargs)
-
-    return limited
 
 
 def cores() -> int:

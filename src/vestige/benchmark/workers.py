@@ -20,6 +20,7 @@ from vestige.benchmark.cells import Cell, Task, measure
 from vestige.choices import InputError, choose
 from vestige.decode import decode
 from vestige.engine import ENGINES, open_executor
+from vestige.threads import one_core
 
 Measure = Callable[[Task], Cell]
 
@@ -115,10 +116,8 @@ def _died(task: Task, process: BaseProcess) -> Cell:
 
 def _work(pipe: Any, cell: Measure) -> None:
     """In the worker: one cell after the other, with one thread per matrix product."""
-    from threadpoolctl import threadpool_limits
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the first process ends the others
-    with threadpool_limits(1), suppress(EOFError, ConnectionError):  # it is gone: nothing to do
+    with one_core(), suppress(EOFError, ConnectionError):  # it is gone: nothing to do
         while True:
             task: Task = decode(Task, json.loads(pipe.recv_bytes()), "task")
             pipe.send_bytes(json.dumps(asdict(_guarded(cell, task))).encode())

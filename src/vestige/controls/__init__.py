@@ -14,6 +14,7 @@ import numpy.typing as npt
 from vestige.choices import Choice, InputError
 from vestige.controls.pipeline import Pipeline
 from vestige.result import Control, Likeness, Problem, SetTest
+from vestige.threads import one_core
 from vestige.types import Bools, Images
 
 
@@ -118,15 +119,13 @@ def run_controls(
 
     `done` is called with a control's name and its seconds.
     """
-    from threadpoolctl import threadpool_limits
-
     rows = []
     for name, choice in CONTROLS.items():
         if name not in names:
             continue
         start = perf_counter()
         try:
-            with threadpool_limits(1):  # one core, so that no bit depends on how many there are
+            with one_core():  # one core, so that no bit depends on how many there are
                 row = choice.build(comparison)
         except InputError as error:
             why = f"not possible: {error}".rstrip(".")

@@ -16,6 +16,7 @@ from vestige.engine import cores
 from vestige.files import file_sha256
 from vestige.options import split_options, typed_options
 from vestige.result import Problem
+from vestige.threads import one_core
 from vestige.types import (
     Bools,
     Detector,
@@ -208,8 +209,6 @@ def score_columns(
         When a detector gives a score that is not finite (a column is never imputed), or learns and
         nothing is labelled.
     """
-    from threadpoolctl import threadpool_limits
-
     trained = trained or {}
     columns = np.empty((len(bag), len(plan)))
     fitted: dict[str, Detector] = {}
@@ -221,7 +220,7 @@ def score_columns(
         else:
             columns[:, d] = scores
             done(column.name, 0.0)
-    with threadpool_limits(1), ThreadPoolExecutor(cores()) as executor:
+    with one_core(), ThreadPoolExecutor(cores()) as executor:
         running = {
             executor.submit(
                 _score_column,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vestige.detectors.columns import Column
 
-FORMAT = 1
+FORMAT = 2
 COMPUTED_BY = ("numpy", "scipy", "scikit-image", "PyWavelets", "scikit-learn", "torch", "timm")
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vestige.choices import Choice, InputError
 from vestige.stats.neighbours import CANDIDATES, Pool, check_k, in_blocks, nearest, same_width
 from vestige.stats.top import Top, check_finite, merge, nothing, pair_distances, smallest, top_of
+from vestige.threads import one_core
 from vestige.types import Bools, Float32s, Floats, Ints
 
 IVF_FROM = 100_000
@@ -102,7 +103,6 @@ def ivf(
 
 
 def _cells(faiss: Any, pool: Float32s, seed: int) -> Any:
-    from threadpoolctl import threadpool_limits
 
     m, d = pool.shape
     lists = int(np.sqrt(m))
@@ -112,7 +112,7 @@ def _cells(faiss: Any, pool: Float32s, seed: int) -> Any:
     coarse = faiss.IndexFlatL2(d)
     index = faiss.IndexIVFFlat(coarse, d, lists)
     index.cp.seed, index.nprobe = seed + 1, max(1, round(PROBED * lists))
-    with threadpool_limits(1):  # sums of k-means are the same however many cores there are
+    with one_core():  # sums of k-means are the same however many cores there are
         index.train(_plain(pool[some]))
     for _, block in in_blocks(pool):
         index.add(_plain(block))

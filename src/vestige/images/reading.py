@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
-from vestige.engine import map_shards, one_core_each
+from vestige.engine import map_shards
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import read_shard_cached
 from vestige.images.conformity import stored_statistics
@@ -24,6 +24,7 @@ from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.result import Problem
+from vestige.threads import one_core
 from vestige.types import Images
 
 SHARD_FILES = 64
@@ -31,7 +32,7 @@ MEASURED = 500
 """Generated images whose statistics as stored are taken: they are only compared as a set."""
 
 
-@one_core_each
+@one_core()
 def read_images(
     source: Source,
     *,

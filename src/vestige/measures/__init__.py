@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vestige.choices import Choice, InputError
 from vestige.features.pca import PCA
 from vestige.result import SetMeasure
+from vestige.threads import one_core
 from vestige.types import Bools, Images
 
 if TYPE_CHECKING:
@@ -43,11 +44,9 @@ class SetComparison:
     @cached_property
     def features(self) -> "FeatureSets":
         """64 principal components at 32 px of both sets, which count equally (METHODS 2.11)."""
-        from threadpoolctl import threadpool_limits
-
         from vestige.stats.set_measures import FeatureSets
 
-        with threadpool_limits(1):  # matrices so small only wait for a second thread
+        with one_core():  # matrices so small only wait for a second thread
             space = PCA(dims=DIMS, size=SIZE).fit_pair(self.generated, self.images)
             # float32 products of equal images may differ in the last digits; here they are equal
             generated, reals = (
