@@ -204,7 +204,9 @@ def audit(
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
         learned = [model.column.name for model in trained]
-        asked = open_pipeline(plan, columns, bag, suspects, sets, grouping.labels, learned, kept)
+        asked = open_pipeline(
+            plan, columns, bag, suspects, sets, grouping.labels, learned, kept, fitted
+        )
         outcomes = _control(asked, test, alike, false_alarm_rate, controls, clock, progress, seed)
         problems += [] if controls else [CONTROLS_OFF]
     spoilt = any(c.state == "failed" and c.name != "planted" for c in outcomes)

@@ -52,6 +52,20 @@ class PoolDetector(Detector, Protocol):
 
 
 @runtime_checkable
+class GrowingDetector(Detector, Protocol):
+    """A detector that scores the same images again beside a generated set that has grown."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether, with these options, more generated images change nothing but the search."""
+        ...
+
+    def score_more(self, more: Images) -> Floats:
+        """Scores of the images that were scored last, had `more` been generated as well."""
+        ...
+
+
+@runtime_checkable
 class LearningDetector(Detector, Protocol):
     """A detector that learns from used and unused images; fitted without those it will score."""
 

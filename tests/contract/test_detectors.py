@@ -11,12 +11,19 @@ import pytest
 import vestige.detectors
 from reference_worlds import ReferenceWorld, reference_world
 from small_detectors import SMALL, fitted, small_detector
-from vestige.choices import InputError
+from vestige.choices import InputError, build
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import Column, Known, plan_columns, score_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
-from vestige.types import Detector, Floats, Images, LearningDetector, PoolDetector
+from vestige.types import (
+    Detector,
+    Floats,
+    GrowingDetector,
+    Images,
+    LearningDetector,
+    PoolDetector,
+)
 
 SEEDS = range(3)
 # METHODS 0.4 gives these two less than .9 when each image is scored against a reference: in
@@ -337,3 +344,45 @@ def test_a_score_that_is_not_finite_is_refused(
     plan = [Column("broken", "broken", {}, 1.0, False)]
     with pytest.raises(ValueError, match="broken gave a score that is not finite for 1 of 32"):
         score_columns(plan, small.generated, None, bag, np.arange(32), lambda c, s: None)
+
+
+growing = [
+    name
+    for name in DETECTORS
+    if isinstance(made := small_detector(name), GrowingDetector) and made.grows
+]
+
+
+@pytest.mark.parametrize("in_bag", [True, False])
+@pytest.mark.parametrize("name", growing)
+def test_scores_beside_a_grown_set_are_those_of_a_new_search(name: str, in_bag: bool) -> None:
+    world = reference_world("copy", 0)
+    few, more = world.generated[:-30], world.generated[-30:]
+
+    def scored(generated: Images) -> tuple[Any, Floats]:
+        detector: Any = small_detector(name)
+        if not in_bag:
+            reference = None if name in by_bag and name not in by_reference else world.reference
+            detector.fit(generated, unused=reference)
+            return detector, detector.score_samples(world.used)
+        detector.fit(generated)
+        return detector, detector.score_pool(world.used, np.arange(len(world.used)))
+
+    if in_bag and name not in by_bag:
+        pytest.skip("has no bag form")
+    detector, before = scored(few)
+    whole = scored(np.concatenate([few, more]))[1]
+    assert np.abs(whole - before).max() > 1e-3
+    np.testing.assert_allclose(detector.score_more(more), whole, atol=1e-5)
+    np.testing.assert_allclose(detector.score_more(more), whole, atol=1e-5)
+
+
+def test_what_learns_from_the_generated_set_does_not_grow() -> None:
+    for name, options in (
+        ("calibrated_distance", {"space": "pca"}),
+        ("nearest_distance", {"space": "whitened_pca"}),
+        ("nearest_distance", {"index": "ivf"}),
+        ("matched_filter_pool", {"whitened_by": "both"}),
+    ):
+        assert not build(DETECTORS, name, "detector", **options).grows
+    assert len(growing) >= 5

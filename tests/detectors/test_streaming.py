@@ -9,7 +9,9 @@ import pytest
 from vestige.detectors import matched_filter
 from vestige.detectors.matched_filter import (
     MatchedFilter,
-    score_cosines,
+    Whitening,
+    no_cosines,
+    tally_cosines,
     top_cosines,
     whitening,
 )
@@ -25,9 +27,11 @@ SEARCHES: dict[str, Search] = {
     "nearest": lambda rows, pool: nearest(rows, pool, 3),
     "density": lambda rows, pool: GaussianKDE(pool).log_density(rows),
     "top_cosines": lambda rows, pool: top_cosines(rows, pool, FILTERS, 3),
-    "largest": lambda rows, pool: score_cosines(rows, pool, FILTERS, rows, MatchedFilter()),
-    "cube": lambda rows, pool: score_cosines(
-        rows, pool, FILTERS, rows, MatchedFilter(aggregate="cube")
+    "largest": lambda rows, pool: tally_cosines(
+        rows, pool, FILTERS, rows, MatchedFilter(), no_cosines(len(rows))
+    ),
+    "cube": lambda rows, pool: tally_cosines(
+        rows, pool, FILTERS, rows, MatchedFilter(aggregate="cube"), no_cosines(len(rows))
     ),
 }
 
@@ -67,11 +71,21 @@ def test_the_largest_cosines_are_kept_from_block_to_block(
     k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = np.random.default_rng(2).normal(size=(500, 64)).astype(np.float32)
-    pool[400:] = pool[:100]  # ties far apart: the lower row first
-    whole = np.argsort(-(ROWS @ FILTERS.apply(pool).T), axis=1, kind="stable")[:, :k]
+    rows = FILTERS.apply(ROWS)
+    every = rows @ FILTERS.apply(pool).T
+    wanted = -np.sort(-every, axis=1)[:, :k]
     monkeypatch.setattr(matched_filter, "BLOCK_BYTES", 4 * len(ROWS) * 60)
-    cosines, index = top_cosines(ROWS, pool, FILTERS, k)
+    cosines, index = top_cosines(rows, pool, FILTERS, k)
     assert (np.diff(cosines, axis=1) <= 0).all()
-    wanted = np.take_along_axis(ROWS @ FILTERS.apply(pool).T, whole, axis=1)
     np.testing.assert_allclose(cosines, wanted, atol=1e-6)
-    assert (index[:, 0] < 400).all()
+    np.testing.assert_allclose(np.take_along_axis(every, index, axis=1), wanted, atol=1e-6)
+
+
+def test_of_equal_cosines_the_lower_row_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = np.eye(8, dtype=np.float32)  # cosines are 0 or 1, to the last bit on any machine
+    pool = np.tile(axes, (3, 1))
+    monkeypatch.setattr(matched_filter, "BLOCK_BYTES", 4 * 8 * 5)
+    plain = Whitening(np.zeros(8, np.float32), axes)
+    cosines, index = top_cosines(axes, pool, plain, 2)
+    np.testing.assert_array_equal(cosines, 1)
+    np.testing.assert_array_equal(index, np.arange(8)[:, None] + [0, 8])

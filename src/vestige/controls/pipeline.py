@@ -1,7 +1,7 @@
 """An audit that can be asked again: of another generated set, or of other suspects."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.bag import Bag
-from vestige.choices import InputError
+from vestige.choices import InputError, build
 from vestige.combination import Combined, combine_again
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import Column, Known, score_columns
 from vestige.detectors.kept import KeptScores
 from vestige.features.store import array_sha256
 from vestige.images.imageset import ImageSet
+from vestige.images.spool import joined
 from vestige.result import Control
-from vestige.types import Bools, Floats, Images, Ints
+from vestige.types import Bools, Detector, Floats, GrowingDetector, Images, Ints
 
 CHEAP = "low"
 """Effort of the columns that are computed again, where the plan has any."""
@@ -32,6 +33,7 @@ class Pipeline:
     reference, reference_groups : [r, s, s] and [r], in an order that no file name decides
     trained : names of the columns whose detector had learned before
     kept : scores in the cache, of this generated set
+    fitted : the detectors of the audit, by column, but for those whose scores were kept
     auc : of the set test; positive : whether it found something
     """
 
@@ -44,6 +46,7 @@ class Pipeline:
     reference_groups: npt.NDArray[Any]
     trained: Collection[str]
     kept: KeptScores | None = None
+    fitted: Mapping[str, Detector] = field(default_factory=dict)
     auc: float = 0.5
     positive: bool = False
 
@@ -70,23 +73,80 @@ class Pipeline:
         return tuple(self.plan[d] for d in self.cheap)
 
     def score(
-        self, generated: Images, bag: Bag, reference: Images | None, instead: Images
+        self,
+        generated: Images,
+        bag: Bag,
+        reference: Images | None,
+        instead: Images,
+        plan: Sequence[Column] | None = None,
     ) -> Floats:
-        """The cheap columns [n, d] of another bag beside another generated set.
+        """The cheap columns [n, d], or those of `plan`, of another bag and another generated set.
 
         `instead` [k, s, s] is what makes this generated set another one.
         """
-        plan, known, kept = self.cheap_plan, None, None
+        kept = self._kept(len(generated), bag, reference, instead)
+        asked = self.cheap_plan if plan is None else plan
+        return self._score(asked, generated, bag, reference, kept)[0]
+
+    def scorer(self, bag: Bag, reference: Images | None) -> Callable[[Images], Floats]:
+        """A function: images [k, s, s] that were generated as well -> cheap columns [n, d].
+
+        Columns that grow search the generated set once (not again, where this is the bag of the
+        audit), and the images that are added by themselves.
+        """
+        plan = self.cheap_plan
+        growing = [column for column in plan if _grows(column)]
+        others = [column for column in plan if not _grows(column)]
+        same = bag.images is self.bag.images and reference is self.reference
+        ready = dict(self.fitted) if same else {}
+
+        def beside(more: Images) -> Floats:
+            kept = self._kept(len(self.generated) + len(more), bag, reference, more)
+            found = {}
+            for column in growing:
+                if kept is not None and (scores := kept.find(column)) is not None:
+                    found[column.name] = scores
+            missing = [column for column in growing if column.name not in found]
+            new = [column for column in missing if column.name not in ready]
+            ready.update(self._score(new, self.generated, bag, reference)[1])
+            for column in missing:
+                detector = ready[column.name]
+                assert isinstance(detector, GrowingDetector)  # noqa: S101  # by _grows
+                found[column.name] = scores = detector.score_more(more)
+                if kept is not None:
+                    kept.keep(column, scores)
+            if others:
+                generated = joined(self.generated, more)
+                scores = self.score(generated, bag, reference, more, others)
+                found |= {column.name: scores[:, d] for d, column in enumerate(others)}
+            return np.column_stack([found[column.name] for column in plan])
+
+        return beside
+
+    def _score(
+        self,
+        plan: Sequence[Column],
+        generated: Images,
+        bag: Bag,
+        reference: Images | None,
+        kept: KeptScores | None = None,
+    ) -> tuple[Floats, dict[str, Detector]]:
+        known = None
         if bag.folds is not None and any(column.learns for column in plan):
             known = Known(bag.known_used, bag.control, bag.folds)
-        if self.kept is not None:
-            parts: list[npt.NDArray[Any]] = [instead, bag.images, bag.units, bag.known_used]
-            parts += [bag.control] if reference is None else [bag.control, reference]
-            kept = self.kept.about(str(len(generated)), *(array_sha256(part) for part in parts))
         return score_columns(
             plan, generated, reference, bag.images, bag.units, lambda name, seconds: None, known,
             kept=kept,
-        )[0]  # fmt: skip
+        )  # fmt: skip
+
+    def _kept(
+        self, count: int, bag: Bag, reference: Images | None, instead: Images
+    ) -> KeptScores | None:
+        if self.kept is None:
+            return None
+        parts: list[npt.NDArray[Any]] = [instead, bag.images, bag.units, bag.known_used]
+        parts += [bag.control] if reference is None else [bag.control, reference]
+        return self.kept.about(str(count), *(array_sha256(part) for part in parts))
 
     def split(self, suspects: Bools, controls: Bools, seed: int) -> Combined:
         """What the audit had combined, had these images [n] been suspects and controls.
@@ -110,6 +170,7 @@ def open_pipeline(
     labels: Mapping[str, tuple[str, ...]],
     trained: Collection[str],
     kept: KeptScores | None = None,
+    fitted: Mapping[str, Detector] | None = None,
 ) -> Pipeline:
     """The pipeline of an audit of these sets, with these groups by role."""
     reference, groups = None, np.empty(0, dtype=str)
@@ -119,8 +180,14 @@ def open_pipeline(
         reference, groups = given.pixels[order], np.array(labels["reference"])[order]
     generated = sets["generated"].pixels
     return Pipeline(
-        tuple(plan), columns, bag, suspects, generated, reference, groups, trained, kept
-    )
+        tuple(plan), columns, bag, suspects, generated, reference, groups, trained, kept,
+        fitted or {},
+    )  # fmt: skip
+
+
+def _grows(column: Column) -> bool:
+    detector = build(DETECTORS, column.detector, "detector", **column.options)
+    return isinstance(detector, GrowingDetector) and detector.grows
 
 
 def not_needed(name: str) -> Control:

@@ -16,7 +16,6 @@ from vestige.choices import InputError
 from vestige.combination import judge_images
 from vestige.controls.pipeline import Pipeline
 from vestige.controls.swapped import part
-from vestige.images.spool import joined
 from vestige.result import Control
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.rates import clopper_pearson
@@ -47,12 +46,15 @@ def planted_control(comparison: "Comparison") -> Control:
     rng = np.random.default_rng([comparison.seed, 37])
     bag, reference = with_sources(pipeline, rng)
     sources = bag.images[bag.judged]
+    score = pipeline.scorer(bag, reference)
+    # other images of a source's group: in the bag, as they would be of a real member, but not asked
+    asked = bag.judged | ~np.isin(bag.units, bag.units[bag.judged])
+    judged = part(bag, asked)
     each = max(1, int(SHARE * len(pipeline.generated)) // len(sources))
 
     def found(copies: Images) -> Bools:
-        generated = joined(pipeline.generated, np.concatenate([copies] * each))
-        columns = pipeline.score(generated, bag, reference, copies)
-        return np.asarray(judge_images(columns, pipeline.cheap_plan, bag) <= LEVEL)
+        columns = score(np.concatenate([copies] * each))[asked]
+        return np.asarray(judge_images(columns, pipeline.cheap_plan, judged) <= LEVEL)
 
     seen = found(sources)
     verbatim = clopper_pearson(int(seen.sum()), len(seen))
@@ -105,8 +107,8 @@ def with_sources(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Bag, Ima
     rows = [int(rng.choice(np.flatnonzero(bag.units == unit))) for unit in units]
     sources = np.isin(np.arange(len(bag.ids)), rows)
     taken = np.isin(bag.units, units)
-    bag = replace(bag, judged=sources, control=bag.control & ~taken, settled={})
-    return part(bag, sources | ~taken), reference
+    control = bag.control & ~taken
+    return replace(bag, judged=sources, control=control, settled={}), reference
 
 
 def _joined(bag: Bag, sources: Images) -> Bag:

@@ -8,13 +8,28 @@ import numpy.typing as npt
 
 from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.features import SPACES, fit_space
+from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
-from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
-from vestige.types import Floats, Images
+from vestige.stats.neighbours import (
+    nearest,
+    nearest_outside_group,
+    rows_outside_group,
+    smallest,
+)
+from vestige.types import Embedder, Float32s, Floats, Images
 
 FLOOR = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What was scored: rows [n, d] of a space, and their distances [n] and [n, k]."""
+
+    embed: Embedder
+    rows: Float32s
+    usual: Floats
+    distances: Floats
 
 
 @dataclass
@@ -39,6 +54,7 @@ class CalibratedDistance:
     form: Literal["log_ratio", "difference"] = "log_ratio"
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
@@ -49,6 +65,7 @@ class CalibratedDistance:
         """Keep the generated set and the reference; `used` is ignored."""
         self.generated_ = as_images(generated)
         self.reference_ = None if unused is None else as_images(unused)
+        self.scored_ = None
         return self
 
     def score_samples(self, images: Any) -> Floats:
@@ -58,7 +75,7 @@ class CalibratedDistance:
         embed = fit_space(self.space, self.size, self.dims, generated, reference)
         rows = embed.transform(as_images(images))
         usual = nearest(rows, embed.transform(reference), self.k)[0].mean(axis=1)
-        return self._compare(usual, nearest(rows, rows_of(embed, generated), self.k)[0])
+        return self._score(embed, rows, usual, generated)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
@@ -69,7 +86,23 @@ class CalibratedDistance:
         labels = groups_of(groups, len(rows))
         there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]
         usual = nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
-        return self._compare(usual, nearest(rows, rows_of(embed, generated), self.k)[0])
+        return self._score(embed, rows, usual, generated)
+
+    @property
+    def grows(self) -> bool:
+        """Whether the space stays what it is."""
+        return not is_learned(self.space)
+
+    def score_more(self, more: Images) -> Floats:
+        """Scores [n] of the images scored last, had `more` been generated as well."""
+        scored = fitted(self.scored_, "calibrated_distance")
+        found = nearest(scored.rows, scored.embed.transform(more), self.k)[0]
+        return self._compare(scored.usual, smallest(scored.distances, found, self.k))
+
+    def _score(self, embed: Embedder, rows: Float32s, usual: Floats, generated: Images) -> Floats:
+        distances = nearest(rows, rows_of(embed, generated), self.k)[0]
+        self.scored_ = _Scored(embed, rows, usual, distances)
+        return self._compare(usual, distances)
 
     def _compare(self, usual: Floats, distances: Floats) -> Floats:
         near = distances.mean(axis=1)

@@ -1,6 +1,6 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal, Self, get_args
 
@@ -17,7 +17,7 @@ from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Images, Ints
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 16 * 2**20
 MOMENT_ROWS = 1024
 TEMPERATURE = 0.1
 Aggregate = Literal["top", "cube", "logsumexp"]
@@ -108,37 +108,75 @@ def top_cosines(
     return best, index
 
 
-def score_cosines(
+@dataclass(frozen=True)
+class Tally:
+    """What is kept of the cosines of n rows with a generated set; a set that grows adds to it.
+
+    best : float32 [n, k], the largest cosines, ascending; total : float64 [n], of all; count : all
+    """
+
+    best: Float32s
+    total: Floats
+    count: int
+
+
+def no_cosines(n: int) -> Tally:
+    """Before any generated image was seen."""
+    return Tally(np.empty((n, 0), dtype=np.float32), np.zeros(n), 0)
+
+
+def tally_cosines(
     rows: Float32s,
     generated: Rows,
     filters: Whitening,
     rivals: Float32s,
     options: "MatchedFilter",
-) -> Floats:
-    """Aggregate the cosines of whitened rows [n, p] with the generated set [m, D], streamed.
+    tally: Tally,
+) -> Tally:
+    """Add the cosines of whitened rows [n, p] with the generated set [m, D], streamed.
 
     rivals : whitened reals [r, p] among which each generated image is competed for
-
-    Returns
-    -------
-    float64 [n]
     """
-    best = np.empty((len(rows), 0), dtype=np.float32)
-    total = np.zeros(len(rows))
     for start in range(0, len(generated), step := _block_rows(rows, generated)):
         made = filters.apply(generated[start : start + step])
-        cosines = rows @ made.T
-        if options.aggregate == "top":
-            if options.competition:
-                cosines -= _largest(made @ rivals.T, options.competition).mean(axis=1)
-            best = _largest(np.hstack([best, cosines]), options.top)
-        elif options.aggregate == "cube":
-            total += (cosines**3).sum(axis=1, dtype=np.float64)
-        else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
-            total += np.exp(cosines / np.float32(TEMPERATURE)).sum(axis=1, dtype=np.float64)
+        tally = _added(tally, made, rows, rivals, options)
+    return tally
+
+
+def _added(
+    tally: Tally, made: Float32s, rows: Float32s, rivals: Float32s, options: "MatchedFilter"
+) -> Tally:
+    cosines = made @ rows.T
+    best, total = tally.best, tally.total
     if options.aggregate == "top":
-        return np.asarray(np.sort(best, axis=1).mean(axis=1, dtype=np.float64))
-    return np.log(total) if options.aggregate == "logsumexp" else total / len(generated)
+        if options.competition:
+            among = cosines if rivals is rows else made @ rivals.T
+            cosines -= _largest(among, options.competition).mean(axis=1)[:, None]
+        best = _largest(np.hstack([best, cosines.T]), options.top)
+    elif options.aggregate == "cube":
+        cubes = cosines * cosines
+        cubes *= cosines
+        total = total + cubes.sum(axis=0, dtype=np.float64)
+    else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
+        total = total + np.exp(cosines / np.float32(TEMPERATURE)).sum(axis=0, dtype=np.float64)
+    return Tally(best, total, tally.count + len(made))
+
+
+def aggregate(tally: Tally, options: "MatchedFilter") -> Floats:
+    """The scores, float64 [n]."""
+    if options.aggregate == "top":
+        return np.asarray(tally.best.mean(axis=1, dtype=np.float64))
+    return np.log(tally.total) if options.aggregate == "logsumexp" else tally.total / tally.count
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What was scored: whitened rows [n, p], and what is known of their cosines."""
+
+    rows: Float32s
+    filters: Whitening
+    rivals: Float32s
+    tally: Tally
 
 
 @dataclass
@@ -182,6 +220,7 @@ class MatchedFilter:
     space: Unlearned = "pixels"
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.aggregate not in ("top", "cube", "logsumexp"):
@@ -195,15 +234,36 @@ class MatchedFilter:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
         self.generated_ = rows_of(build_space(self.space, size=self.size), as_images(generated))
         self.reference_ = None if unused is None else as_images(unused)
+        self.scored_ = None
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Score with the whitening of the reference, float64 [n]."""
-        generated = fitted(self.generated_, "matched_filter")
+        fitted(self.generated_, "matched_filter")
         reference = self._rows(reference_of(self.reference_, "matched_filter"))
         filters = self._filters(reference)
         rows = filters.apply(self._rows(as_images(images)))
-        return score_cosines(rows, generated, filters, filters.apply(reference), self)
+        return self._score(rows, filters, filters.apply(reference))
+
+    @property
+    def grows(self) -> bool:
+        """Whether the whitening leaves the generated images out."""
+        return self.whitened_by == "reals"
+
+    def score_more(self, more: Images) -> Floats:
+        """Scores [n] of the images scored last, had `more` been generated as well."""
+        scored = fitted(self.scored_, "matched_filter")
+        return aggregate(self._tally(self._rows(more), scored), self)
+
+    def _score(self, rows: Float32s, filters: Whitening, rivals: Float32s) -> Floats:
+        scored = _Scored(rows, filters, rivals, no_cosines(len(rows)))
+        tally = self._tally(fitted(self.generated_, "matched_filter"), scored)
+        self.scored_ = replace(scored, tally=tally)
+        return aggregate(tally, self)
+
+    def _tally(self, generated: Rows, scored: _Scored) -> Tally:
+        filters, rivals = scored.filters, scored.rivals
+        return tally_cosines(scored.rows, generated, filters, rivals, self, scored.tally)
 
     def _filters(self, reals: Float32s) -> Whitening:
         if self.whitened_by == "both":
@@ -225,9 +285,8 @@ class MatchedFilterPool(MatchedFilter):
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
-        generated = fitted(self.generated_, "matched_filter_pool")
         rows, filters = self._whiten(as_images(pool))
-        return score_cosines(rows, generated, filters, rows, self)
+        return self._score(rows, filters, rows)
 
     def score_samples(self, images: Any) -> Floats:
         """Score a bag of its own; prefer `score_pool` with the controls in the bag."""

@@ -7,12 +7,12 @@ import numpy as np
 
 from vestige.choices import build, choose
 from vestige.detectors.inputs import fitted
-from vestige.features import SPACES, fit_space
+from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.stats.neighbours import nearest
-from vestige.types import Embedder, Floats, Ints
+from vestige.stats.neighbours import nearest, smallest
+from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
 
 @dataclass
@@ -45,6 +45,9 @@ class NearestDistance:
     notes_: list[str] = field(init=False, default_factory=list, repr=False, compare=False)
     embed_: Embedder = field(init=False, repr=False, compare=False)
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
+    scored_: tuple[Float32s, Floats] | None = field(
+        init=False, default=None, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
@@ -55,7 +58,7 @@ class NearestDistance:
         images = as_images(generated)
         reference = None if unused is None else as_images(unused)
         self.embed_ = fit_space(self.space, self.size, self.dims, images, reference)
-        self.generated_ = rows_of(self.embed_, images)
+        self.generated_, self.scored_ = rows_of(self.embed_, images), None
         return self
 
     def score_samples(self, images: Any) -> Floats:
@@ -63,7 +66,20 @@ class NearestDistance:
         pool = fitted(self.generated_, "nearest_distance")
         rows = self.embed_.transform(as_images(images))
         search = build(INDEXES, self.index, "index", notes=self.notes_)
-        return np.asarray(-search(rows, pool, self.k)[0].mean(axis=1))
+        distances = search(rows, pool, self.k)[0]
+        self.scored_ = rows, distances
+        return np.asarray(-distances.mean(axis=1))
+
+    @property
+    def grows(self) -> bool:
+        """Whether the space stays what it is, and nothing is left out of the search."""
+        return not is_learned(self.space) and self.index != "ivf"
+
+    def score_more(self, more: Images) -> Floats:
+        """Scores [n] of the images scored last, had `more` been generated as well."""
+        rows, distances = fitted(self.scored_, "nearest_distance")
+        found = nearest(rows, self.embed_.transform(more), self.k)[0]
+        return np.asarray(-smallest(distances, found, self.k).mean(axis=1))
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Minus distances [n, k] and rows [n, k] of the nearest generated images."""

@@ -105,6 +105,11 @@ def build_space(name: str, **options: Any) -> Embedder:
     return choice.build(**{key: options[key] for key in choice.takes if key in options})
 
 
+def is_learned(name: str) -> bool:
+    """Whether the space `name` learns from the images that it is fitted on."""
+    return isinstance(build_space(name), PairEmbedder)
+
+
 def fit_space(
     name: str, size: int, dims: int, generated: Images, reference: Images | None = None
 ) -> Embedder:
