@@ -23,11 +23,11 @@ from vestige.detectors.columns import (
     score_columns,
     weights_digests,
 )
-from vestige.detectors.kept import KeptScores, open_kept_scores
+from vestige.detectors.kept import KeptScores, array_of, open_kept_scores, rows_of
 from vestige.detectors.models import Model, check_models, open_models
 from vestige.engine import open_executor
 from vestige.features.store import array_sha256
-from vestige.findings import draw_gallery, find_evidence, make_findings
+from vestige.findings import draw_gallery, find_evidence, make_findings, name_evidence
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, peek_size
@@ -207,7 +207,9 @@ def audit(
         asked = open_pipeline(
             plan, columns, bag, suspects, sets, grouping.labels, learned, kept, fitted
         )
-        outcomes = _control(asked, test, alike, false_alarm_rate, controls, clock, progress, seed)
+        control = partial(_control, test, alike, false_alarm_rate, controls, clock, progress, seed)
+        said = _said(kept, asked, test, alike, false_alarm_rate, controls, seed)
+        outcomes = rows_of(said, Control, "controls", lambda: control(asked))
         problems += [] if controls else [CONTROLS_OFF]
     spoilt = any(c.state == "failed" and c.name != "planted" for c in outcomes)
 
@@ -223,12 +225,14 @@ def audit(
 
     # 6. published measures of the whole set, for information: no verdict rests on them
     with clock.stage("measures"):
-        measures = _measure(bag, suspects, sets["generated"], test, seed)
+        measure = partial(_measure, bag, suspects, sets["generated"], test, seed)
+        measures = rows_of(said, SetMeasure, "measures", measure)
 
     # 7. what is said of each image, and the pictures behind it
     with clock.stage("evidence"):
         vetoed = verdict.reason in ("confounded", "not specific")
-        near = find_evidence(fitted, bag, sets)
+        find = partial(find_evidence, fitted, bag, sets["generated"])
+        near = name_evidence(array_of(kept, "evidence", find), sets["generated"])
         findings = make_findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = draw_gallery(findings, sets, mode)
 
@@ -390,8 +394,30 @@ def _kept(
     return open_kept_scores(cache, digest([told, known, sorted(weights.items())]))
 
 
-def _control(
+def _said(
+    kept: KeptScores | None,
     pipeline: Pipeline,
+    test: SetTest | None,
+    alike: Likeness | None,
+    false_alarm_rate: float,
+    controls: bool,
+    seed: int,
+) -> KeptScores | None:
+    """What the cache has of controls and measures: all that moves them is in the question."""
+    if kept is None:
+        return None
+    bag, theirs = pipeline.bag, np.unique(pipeline.reference_groups, return_inverse=True)[1]
+    masks = [array_sha256(mask) for mask in (pipeline.suspects, bag.judged, bag.control, theirs)]
+    asked = [
+        array_sha256(pipeline.columns),
+        pipeline.plan,
+        sorted(pipeline.trained),
+        bag.roles.tolist(),
+    ]
+    return kept.about(repr((masks, asked, test, alike, false_alarm_rate, controls, seed)))
+
+
+def _control(
     test: SetTest | None,
     alike: Likeness | None,
     false_alarm_rate: float,
@@ -399,6 +425,7 @@ def _control(
     clock: Clock,
     progress: Progress,
     seed: int,
+    pipeline: Pipeline,
 ) -> tuple[Control, ...]:
     if test is None:
         return ()

@@ -19,7 +19,7 @@ from vestige.cli_train import train
 from vestige.cli_world import app as world_commands
 from vestige.cli_world import benchmark
 from vestige.detectors.columns import parse_options
-from vestige.engine import keep_freed_memory
+from vestige.engine import collect_rarely, keep_freed_memory
 from vestige.files import write_together
 from vestige.gate import gate as decide_gate
 from vestige.options import parse_window
@@ -295,6 +295,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error a user can mend is one line on stderr and exit code 2."""
     # click's exceptions, from wherever typer has them: newer versions bring click within
     keep_freed_memory()
+    collect_rarely()
     usage_error: Any = sys.modules[typer.BadParameter.__module__].ClickException
     try:
         code = app(args=arguments, standalone_mode=False)

@@ -20,21 +20,27 @@ GALLERY = 12
 CARRIED = 3
 
 
-def find_evidence(
-    fitted: Mapping[str, Detector], bag: Bag, sets: Mapping[str, ImageSet]
-) -> list[tuple[Evidence, ...]]:
-    """The generated images nearest to each image of the bag, by whitened cosine at 32 px."""
-    generated = sets["generated"]
+def find_evidence(fitted: Mapping[str, Detector], bag: Bag, generated: ImageSet) -> Floats:
+    """The generated images nearest to each image of the bag, by whitened cosine at 32 px.
+
+    Returns
+    -------
+    float64 [2, n, k] : the cosines, and the numbers of the generated images
+    """
     primary = fitted.get("matched_filter_pool_32")
     if not isinstance(primary, MatchedFilterPool):
         primary = MatchedFilterPool(size=32).fit(generated.pixels)
-    cosines, near = primary.nearest_pool(bag.images, EVIDENCE)
+    return np.stack(primary.nearest_pool(bag.images, EVIDENCE))
+
+
+def name_evidence(evidence: Floats, generated: ImageSet) -> list[tuple[Evidence, ...]]:
+    """Evidence [2, n, k] with the names of the generated images."""
     return [
         tuple(
-            Evidence(generated.ids[g], float(np.clip(c, -1, 1)))
+            Evidence(generated.ids[int(g)], float(np.clip(c, -1, 1)))
             for g, c in zip(rows, values, strict=True)
         )
-        for rows, values in zip(near, cosines, strict=True)
+        for values, rows in zip(*evidence, strict=True)
     ]
 
 

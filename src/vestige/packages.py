@@ -1,7 +1,9 @@
-"""Versions of the packages that a result depends on."""
+"""What a result depends on beside the images: versions of packages, and our own code."""
 
+import hashlib
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 DECODERS = (
     *("numpy", "scipy", "pillow", "tifffile", "pydicom", "nibabel"),
@@ -22,3 +24,12 @@ def installed(*packages: str) -> Mapping[str, str]:
         except PackageNotFoundError:
             found[name] = ""
     return found
+
+
+@cache
+def source_sha256() -> str:
+    """Digest of our own modules: what unreleased code made is not taken for that of a release."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -71,7 +71,7 @@ class Shelf:
             if rows is None or max(span.stop for span in spans) > len(rows):
                 _remove(self.folder / shard, _rows_of(self.folder / shard))
                 for key in mine:
-                    del self.places[key]
+                    self.places.pop(key, None)
                 continue
             with suppress(OSError):  # to see what was used last; not needed to go on
                 os.utime(self.folder / shard)
@@ -110,11 +110,23 @@ class Shelf:
 
 def open_shelf(folder: str | os.PathLike[str], fingerprint: str) -> Shelf:
     """The shelf of a fingerprint in a cache folder; it need not exist yet."""
-    place = Path(folder) / f"{SHELVES}{_name(fingerprint.encode())}"
+    place = _shelf_folder(folder, fingerprint)
     places: dict[str, _Place] = {}
     for path in sorted(place.glob("[!.]*.json")):
         places.update(_index(path))
     return Shelf(place, places)
+
+
+def last_change(folder: str | os.PathLike[str], fingerprint: str) -> int:
+    """When a shard was last added to a shelf or taken away, in ns; 0 where there is no shelf."""
+    try:
+        return _shelf_folder(folder, fingerprint).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _shelf_folder(folder: str | os.PathLike[str], fingerprint: str) -> Path:
+    return Path(folder) / f"{SHELVES}{_name(fingerprint.encode())}"
 
 
 def trim(folder: str | os.PathLike[str], limit_bytes: int, since: float) -> int:

@@ -1,9 +1,11 @@
 """Killed at any moment, or on a full disk: the right result or one clear line."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 
 from story.world import FILES, call, names, release
 from vestige.detectors import columns
+
+audits = import_module("vestige.audit")  # the module: the package's `audit` is its function
 
 KILLED_AFTER = """
 import os, signal, sys
@@ -93,6 +97,40 @@ def test_a_second_audit_computes_no_column_again(
     next((leaking / "generated").iterdir()).unlink()
     assert call(capsys, *asked, *named).code == 0
     assert computed[before:] == ["nearest_distance", "mc_ball"]
+
+
+def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
+    leaking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {role: leaking / role for role in ("generated", "used", "unused")}
+    asked |= {"groups": leaking / "groups.csv", "detectors": ["nearest_distance", "mc_ball"]}
+    made: list[str] = []
+
+    def noted(name: str, function: Any) -> Any:
+        return lambda *given: (made.append(name), function(*given))[1]
+
+    for name in ("run_controls", "measure_sets", "find_evidence"):
+        monkeypatch.setattr(audits, name, noted(name, getattr(audits, name)))
+
+    def told(cache: Path | None, **more: Any) -> Any:
+        result = json.loads(audits.audit(**asked, **more, cache=cache).to_json())
+        for own_to_a_run in ("manifest", "tried", "verdict"):
+            del result[own_to_a_run]
+        return result
+
+    every = ["run_controls", "measure_sets", "find_evidence"]
+    first = told(tmp_path)
+    assert made == every
+    assert told(tmp_path) == first == told(None)
+    assert made == every * 2  # those of the audit without a cache
+    made.clear()
+    others = [{"seed": 1}, {"controls": False}, {"false_alarm_rate": 0.1}]
+    for more in others:
+        assert told(tmp_path, **more) == told(None, **more)
+    assert made == [*every[:2], *every] * len(others)  # evidence is that of the first
+    made.clear()
+    asked |= {"used": leaking / "unused", "unused": leaking / "used"}
+    assert told(tmp_path) == told(None) != first
 
 
 def test_the_cache_stays_below_its_limit(leaking: Path, tmp_path: Path, capsys: Any) -> None:

@@ -1,28 +1,32 @@
-"""Scores kept in the cache, so that a killed audit does not compute a column twice."""
+"""What an audit computed, kept in the cache: a killed one goes on, a second one is quick."""
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from vestige.packages import installed
+from vestige.decode import decode
+from vestige.packages import installed, source_sha256
 from vestige.store import Entry, Shelf, open_shelf
 from vestige.types import Floats
-from vestige.version import __version__
 
 if TYPE_CHECKING:
     import os
 
     from vestige.detectors.columns import Column
 
-FORMAT = 2
+T = TypeVar("T")
+FORMAT = 3
 COMPUTED_BY = ("numpy", "scipy", "scikit-image", "PyWavelets", "scikit-learn", "torch", "timm")
 
 
 @dataclass(frozen=True)
 class KeptScores:
-    """Scores [n] of columns for one question: everything but the column that determines them."""
+    """What was computed for one question: all that determines it, but for the column or name."""
 
     shelf: Shelf
     question: str
@@ -40,12 +44,51 @@ class KeptScores:
         """The same for a question that has something more to it."""
         return KeptScores(self.shelf, repr((self.question, more)))
 
+    def array(self, name: str) -> npt.NDArray[Any] | None:
+        """What was kept by this name."""
+        entry = self.shelf.find([key := self._digest(name)]).get(key)
+        return None if entry is None else np.array(entry.rows[0])
+
+    def keep_array(self, name: str, array: npt.NDArray[Any]) -> None:
+        """Keep an array that the question and the name determine."""
+        self.shelf.keep([Entry(self._digest(name), array[np.newaxis])])
+
     def _key(self, column: "Column") -> str:
         own = (column.detector, sorted(column.options.items()), column.pool, column.learns)
-        return hashlib.sha256(repr((self.question, own)).encode()).hexdigest()
+        return self._digest(own)
+
+    def _digest(self, what: object) -> str:
+        return hashlib.sha256(repr((self.question, what)).encode()).hexdigest()
 
 
 def open_kept_scores(folder: "str | os.PathLike[str]", question: str) -> KeptScores:
     """What the cache folder has for a question."""
-    told = repr(("scores", FORMAT, __version__, installed(*COMPUTED_BY)))
+    told = repr(("scores", FORMAT, source_sha256(), installed(*COMPUTED_BY)))
     return KeptScores(open_shelf(folder, told), question)
+
+
+def array_of(
+    kept: KeptScores | None, name: str, make: Callable[[], npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """An array that the question and the name determine: kept, or made now."""
+    found = None if kept is None else kept.array(name)
+    if found is None:
+        found = make()
+        if kept is not None:
+            kept.keep_array(name, found)
+    return found
+
+
+def rows_of(
+    kept: KeptScores | None, kind: type[T], name: str, make: Callable[[], tuple[T, ...]]
+) -> tuple[T, ...]:
+    """The same for rows of a result, such as controls; `kind` is their dataclass."""
+    if kept is None:
+        return make()
+
+    def told() -> npt.NDArray[Any]:
+        text = json.dumps([asdict(row) for row in make()])  # type: ignore[call-overload]
+        return np.frombuffer(text.encode(), np.uint8)
+
+    rows = json.loads(array_of(kept, name, told).tobytes())
+    return tuple(decode(kind, row, name) for row in rows)

@@ -7,28 +7,36 @@ shelf. Small images and what a record says are kept, never a path or a patient's
 
 import hashlib
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from vestige.images.frame import Window
 from vestige.images.imageset import Record
 from vestige.images.readers import format_of_name
 from vestige.images.shards import Shard, is_measured, joined, read_shard
-from vestige.packages import DECODERS, installed
-from vestige.store import Entry, Shelf, open_shelf
-from vestige.version import __version__
+from vestige.packages import DECODERS, installed, source_sha256
+from vestige.store import Entry, Shelf, last_change, open_shelf
 
 FORMAT = 3
 """Of what is kept; raised when a record gains a field (3: keyed by content)."""
+Files: TypeAlias = Sequence[tuple[str, str | Path]]
+"""Of one shard: (id, path)."""
+STRETCH = 32
+"""Shards that are looked up together."""
+MOST_BYTES = 2**20
+"""Of a file, hashed at once."""
+AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe is not waited for: it is no regular file."""
 _OF_PLACE = ("id", "path")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
 
 
 def read_shard_cached(
-    paths: Sequence[tuple[str, str | Path]],
+    paths: Files,
     size: int,
     window: Window | None,
     share: float,
@@ -48,12 +56,7 @@ def read_shard_cached(
         When the cache folder cannot be written.
     """
     shelf = _shelf(folder, _fingerprint(size, window), run)
-    keys = [_key(path) for _, path in paths]
-    kept = shelf.find([key for key, _ in keys if key])
-    parts = [
-        _restored(kept.get(key), identifier, str(path), share)
-        for (identifier, path), (key, _) in zip(paths, keys, strict=True)
-    ]
+    parts, keys = _look_up(paths, share, shelf)
     missing = [k for k, part in enumerate(parts) if part is None]
     if not missing:
         return joined([part for part in parts if part is not None], size)
@@ -76,16 +79,62 @@ def read_shard_cached(
     return joined([part for part in parts if part is not None], size)
 
 
+def kept_or_read(
+    shards: Sequence[Files],
+    read: Callable[[Sequence[Files]], Iterator[Shard]],
+    size: int,
+    window: Window | None,
+    share: float,
+    folder: str,
+) -> Iterator[Shard]:
+    """Shards in order: those that are kept straight from `folder`, the others from `read`.
+
+    Hashing a file costs less than sending its image from one process to another. Where a stretch of
+    shards has nothing that is kept, the rest goes to `read`, which looks again.
+    """
+    fingerprint, start = _fingerprint(size, window), 0
+    # one role after the other: opened again only where something was added to it
+    shelf = _shelf(folder, fingerprint, str(last_change(folder, fingerprint)))
+    while shelf.places and start < len(shards):
+        some = shards[start : start + STRETCH]
+        start += len(some)
+        found = [_kept_shard(paths, size, share, shelf) for paths in some]
+        others = read([paths for paths, one in zip(some, found, strict=True) if one is None])
+        for shard in found:
+            yield next(others) if shard is None else shard
+        if not any(found):
+            break
+    yield from read(shards[start:])
+
+
+def _kept_shard(paths: Files, size: int, share: float, shelf: Shelf) -> Shard | None:
+    parts = [part for part in _look_up(paths, share, shelf)[0] if part is not None]
+    return joined(parts, size) if len(parts) == len(paths) else None
+
+
+def _look_up(
+    paths: Files, share: float, shelf: Shelf
+) -> tuple[list[Shard | None], list[tuple[str, tuple[int, ...]]]]:
+    """What is kept of each file, and the key and stamp of each."""
+    keys = [_key(path) for _, path in paths]
+    kept = shelf.find([key for key, _ in keys if key])
+    parts = [
+        _restored(kept.get(key), identifier, str(path), share)
+        for (identifier, path), (key, _) in zip(paths, keys, strict=True)
+    ]
+    return parts, keys
+
+
 @lru_cache(maxsize=4)
 def _shelf(folder: str, fingerprint: str, run: str) -> Shelf:
     return open_shelf(folder, fingerprint)
 
 
 def _fingerprint(size: int, window: Window | None) -> str:
-    return repr(("images", FORMAT, __version__, size, window, installed(*DECODERS)))
+    return repr(("images", FORMAT, source_sha256(), size, window, installed(*DECODERS)))
 
 
-def _stamp(path: str | Path) -> tuple[int, ...]:
+def _stamp(path: str | Path | int) -> tuple[int, ...]:
     try:
         status = os.stat(path)
     except OSError:
@@ -95,12 +144,14 @@ def _stamp(path: str | Path) -> tuple[int, ...]:
 
 def _key(path: str | Path) -> tuple[str, tuple[int, ...]]:
     """Digest of a file's bytes and the format of its name, and its stamp; "" if unreadable."""
-    stamp = _stamp(path)
+    digest = hashlib.sha256()
     try:
-        if not Path(path).is_file():  # a pipe would be waited for
-            return "", ()
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
+        with open(os.open(path, os.O_RDONLY | AT_ONCE), "rb", buffering=0) as file:
+            status, stamp = os.fstat(file.fileno()), _stamp(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return "", ()
+            while block := file.read(min(status.st_size + 1, MOST_BYTES)):
+                digest.update(block)
     except OSError:
         return "", ()  # read_shard says what is wrong with it
     digest.update(format_of_name(path).encode())

@@ -40,9 +40,10 @@ def read_plain_png(file: IO[bytes]) -> Frame | None:
     Unreadable
         For one with too many pixels, before it is unpacked.
     """
-    if isal_zlib is None or os.fstat(file.fileno()).st_size > MOST_BYTES:
+    size = os.fstat(file.fileno()).st_size
+    if isal_zlib is None or size > MOST_BYTES:
         return None
-    chunks = _chunks(file.read(MOST_BYTES))
+    chunks = _chunks(file.read(size))  # a buffer for the most would be mapped anew for each file
     if chunks is None:
         return None
     header, palette, packed = chunks
@@ -106,7 +107,7 @@ def _unpacked(packed: bytes, height: int, width: int) -> npt.NDArray[np.uint8] |
         part = filtered[start : start + 65535]
         last = start + 65535 >= size
         stream += [struct.pack("<BHH", last, len(part), len(part) ^ 0xFFFF), part]
-    stream.append(struct.pack(">I", zlib.adler32(filtered)))
+    stream.append(struct.pack(">I", isal_zlib.adler32(filtered)))
     try:
         image = Image.frombytes("L", (width, height), b"".join(stream), "zip", "L", 0)
     except ValueError:

@@ -1,7 +1,7 @@
 """From a source to an ImageSet: files in shards, through worker processes or not."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.engine import map_shards
 from vestige.images.arrays import as_stack, split
-from vestige.images.cache import read_shard_cached
+from vestige.images.cache import Files, kept_or_read, read_shard_cached
 from vestige.images.conformity import stored_statistics
 from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
@@ -103,7 +103,7 @@ def read_images(
                 progress(done, len(files))
             yield shard.pixels
 
-    pixels = spooled(pixels_of_shards(), size)
+    pixels = spooled(pixels_of_shards(), size, len(files))
     if not records:
         raise InputError(
             f"no readable image among the {len(files)} files of {role} "
@@ -129,10 +129,16 @@ def _read_shards(
     arguments: tuple[Any, ...] = (size, window, share)
     if cache is not None:
         read, arguments = read_shard_cached, (*arguments, os.fspath(cache), uuid4().hex)
-    if is_address(files[0][1]):
+    if elsewhere := is_address(files[0][1]):
         read, arguments = read_fetched, (read, *arguments)
-    parts = [files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES)]
-    return map_shards(executor, read, parts, *arguments, name=lambda part: part[0][0])
+    shards = [files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES)]
+
+    def mapped(some: Sequence[Files]) -> Iterator[Shard]:
+        return map_shards(executor, read, some, *arguments, name=lambda shard: shard[0][0])
+
+    if cache is None or elsewhere:
+        return mapped(shards)
+    return kept_or_read(shards, mapped, size, window, share, os.fspath(cache))
 
 
 def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:

@@ -14,35 +14,42 @@ import numpy as np
 from vestige.choices import InputError
 from vestige.types import Images, Ints
 
-HELD_BYTES = 2**28
+HELD_BYTES = 2**29
 """Of one set in memory; what is more goes to the folder for temporary files (TMPDIR)."""
 BLOCK = 1024
 
 
-def spooled(parts: Iterable[Images], size: int) -> Images:
+def spooled(parts: Iterable[Images], size: int, expected: int = 0) -> Images:
     """Images [k, size, size], part after part, as one read-only or ordinary array.
+
+    Space for the `expected` number is made beforehand: memory that is touched for the first time
+    is slow, and putting parts together would touch it twice.
 
     Raises
     ------
     InputError
         When the folder for temporary files is full.
     """
-    held: list[Images] = []
+    most = HELD_BYTES // (4 * size * size)
+    held = np.empty((min(expected, most), size, size), np.float32)
     count, file = 0, None
     try:
         for part in parts:
-            count += len(part)
-            if file is None:
-                held.append(part)
-                if count * size * size * 4 > HELD_BYTES:
-                    file = _opened()
-                    for one in held:
-                        _write(file, one)
-                    held = []
-            else:
+            start, count = count, count + len(part)
+            if file is None and count > most:
+                file = _opened()
+                _write(file, held[:start])
+                held = held[:0]
+            if file is not None:
                 _write(file, part)
+                continue
+            if count > len(held):
+                larger = np.empty((min(max(count, 2 * len(held)), most), size, size), np.float32)
+                larger[:start] = held[:start]
+                held = larger
+            held[start:count] = part
         if file is None:
-            return np.concatenate(held) if held else np.zeros((0, size, size), np.float32)
+            return held[:count]
         return np.memmap(file, np.float32, "r", shape=(count, size, size))
     finally:
         if file is not None:
