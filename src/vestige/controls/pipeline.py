@@ -14,6 +14,7 @@ from vestige.combination import Combined, combine_again
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import Column, Known, score_columns
 from vestige.detectors.kept import KeptScores
+from vestige.features.pixels import shrink
 from vestige.features.store import array_sha256
 from vestige.images.imageset import ImageSet
 from vestige.images.spool import joined
@@ -96,7 +97,8 @@ class Pipeline:
         """
         plan = self.cheap_plan
         growing = [column for column in plan if _grows(column)]
-        others = [column for column in plan if not _grows(column)]
+        # of images as small as they are seen there is little to copy
+        others = [(c, _seen(c, self.generated)) for c in plan if not _grows(c)]
         same = bag.images is self.bag.images and reference is self.reference
         ready = dict(self.fitted) if same else {}
 
@@ -115,10 +117,9 @@ class Pipeline:
                 found[column.name] = scores = detector.score_more(more)
                 if kept is not None:
                     kept.keep(column, scores)
-            if others:
-                generated = joined(self.generated, more)
-                scores = self.score(generated, bag, reference, more, others)
-                found |= {column.name: scores[:, d] for d, column in enumerate(others)}
+            for column, generated in others:
+                whole = joined(generated, _seen(column, more))
+                found[column.name] = self.score(whole, bag, reference, more, [column])[:, 0]
             return np.column_stack([found[column.name] for column in plan])
 
         return beside
@@ -188,6 +189,11 @@ def open_pipeline(
 def _grows(column: Column) -> bool:
     detector = build(DETECTORS, column.detector, "detector", **column.options)
     return isinstance(detector, GrowingDetector) and detector.grows
+
+
+def _seen(column: Column, images: Images) -> Images:
+    """Images at the size at which a detector looks at them, where it has one."""
+    return shrink(images, column.seen) if column.seen > 1 else images
 
 
 def not_needed(name: str) -> Control:

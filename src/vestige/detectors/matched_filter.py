@@ -17,7 +17,7 @@ from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Images, Ints
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 8 * 2**20
 MOMENT_ROWS = 1024
 TEMPERATURE = 0.1
 Aggregate = Literal["top", "cube", "logsumexp"]

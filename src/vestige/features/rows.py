@@ -9,6 +9,9 @@ import numpy as np
 from vestige.images.spool import BLOCK, blocks
 from vestige.types import Embedder, Float32s, Images, PairEmbedder
 
+MANY_BYTES = 2**25
+"""Of images whose rows are rather made twice than held: memory is slow when it is first touched."""
+
 
 @dataclass(frozen=True, eq=False)
 class LazyRows:
@@ -45,10 +48,11 @@ def held_rows(embed: Embedder, images: Images) -> Float32s:
 
 
 def rows_of(embed: Embedder, images: Images) -> Rows:
-    """Rows [m, d] of images: an array, or `LazyRows` where the images lie in a file.
+    """Rows [m, d] of images: an array, or `LazyRows` of many images.
 
     A space that is learned has few columns and is always held.
     """
-    if isinstance(images, np.memmap) and not isinstance(embed, PairEmbedder):
+    many = isinstance(images, np.memmap) or images.nbytes > MANY_BYTES
+    if many and not isinstance(embed, PairEmbedder):
         return LazyRows(embed, images, embed.transform(np.asarray(images[:1])).shape[1])
     return held_rows(embed, images)
