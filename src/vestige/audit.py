@@ -25,7 +25,7 @@ from vestige.detectors.columns import (
 )
 from vestige.detectors.kept import KeptScores, array_of, open_kept_scores, rows_of
 from vestige.detectors.models import Model, check_models, open_models
-from vestige.engine import open_executor
+from vestige.engine import open_executor, side_by_side
 from vestige.features.store import array_sha256
 from vestige.findings import draw_gallery, find_evidence, make_findings, name_evidence
 from vestige.images.groups import assign_groups
@@ -198,8 +198,9 @@ def audit(
         judgement = judge(columns, plan, bag, suspects, seed)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
-    # 5. experiments with a known answer, which can veto
-    with clock.stage("controls"):
+    # 5. experiments with a known answer, which can veto; beside them, a core each, published
+    # measures of the whole set (no verdict rests on them) and the pictures behind what is said
+    with clock.stage("likeness"):
         likeness = compare_sets(sets, grouping.labels, bag, suspects, mode, conform, seed)
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
@@ -207,10 +208,19 @@ def audit(
         asked = open_pipeline(
             plan, columns, bag, suspects, sets, grouping.labels, learned, kept, fitted
         )
-        control = partial(_control, test, alike, false_alarm_rate, controls, clock, progress, seed)
         said = _said(kept, asked, test, alike, false_alarm_rate, controls, seed)
-        outcomes = rows_of(said, Control, "controls", lambda: control(asked))
-        problems += [] if controls else [CONTROLS_OFF]
+    control = partial(
+        _control, asked, test, alike, false_alarm_rate, controls, clock, progress, seed
+    )
+    measure = partial(_measure, bag, suspects, sets["generated"], test, seed)
+    find = partial(find_evidence, fitted, bag, sets["generated"])
+    with clock.stage("side by side"):
+        outcomes, measures, nearest = side_by_side(
+            clock.timed("controls", partial(rows_of, said, Control, "controls", control)),
+            clock.timed("measures", partial(rows_of, said, SetMeasure, "measures", measure)),
+            clock.timed("evidence", partial(array_of, kept, "evidence", find)),
+        )
+    problems += [] if controls else [CONTROLS_OFF]
     spoilt = any(c.state == "failed" and c.name != "planted" for c in outcomes)
 
     # how often was this asked before? By the cache, which notes this run
@@ -223,20 +233,14 @@ def audit(
     if cache is not None:
         trim(cache, int(cache_limit * 1e9), clock.since)
 
-    # 6. published measures of the whole set, for information: no verdict rests on them
-    with clock.stage("measures"):
-        measure = partial(_measure, bag, suspects, sets["generated"], test, seed)
-        measures = rows_of(said, SetMeasure, "measures", measure)
-
-    # 7. what is said of each image, and the pictures behind it
-    with clock.stage("evidence"):
+    # 6. what is said of each image
+    with clock.stage("findings"):
         vetoed = verdict.reason in ("confounded", "not specific")
-        find = partial(find_evidence, fitted, bag, sets["generated"])
-        near = name_evidence(array_of(kept, "evidence", find), sets["generated"])
+        near = name_evidence(nearest, sets["generated"])
         findings = make_findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = draw_gallery(findings, sets, mode)
 
-    # 8. and of each patient, where patients are known
+    # 7. and of each patient, where patients are known
     patients: tuple[PatientFinding, ...] = ()
     if grouping.patients:
         findings = relate(findings, bag, mode)
@@ -244,7 +248,7 @@ def audit(
             columns, plan, bag, judgement, findings, false_alarm_rate, vetoed, patient_score, seed
         )
 
-    # 9. how much a part of the generated set would give away, if asked
+    # 8. how much a part of the generated set would give away, if asked
     curve = None
     if release_curve:
         with clock.stage("curve"):
@@ -418,6 +422,7 @@ def _said(
 
 
 def _control(
+    pipeline: Pipeline,
     test: SetTest | None,
     alike: Likeness | None,
     false_alarm_rate: float,
@@ -425,7 +430,6 @@ def _control(
     clock: Clock,
     progress: Progress,
     seed: int,
-    pipeline: Pipeline,
 ) -> tuple[Control, ...]:
     if test is None:
         return ()

@@ -11,12 +11,18 @@ import os
 import platform
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+)
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vestige.choices import Choice, InputError, choose
 
@@ -28,7 +34,6 @@ IN_FLIGHT = 128
 """Shards sent and not yet fetched, on an executor that does not say how many it can use."""
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # glibc's malloc.h
 
-P = ParamSpec("P")
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -154,6 +159,16 @@ def _given_up(shard: str, error: BaseException) -> InputError:
         f"the work on {shard} was lost {TIMES} times with its worker ({why}). Was there enough "
         "memory? Else take that file, or one of those that follow it, out and start again."
     )
+
+
+def side_by_side(*functions: Callable[[], Any]) -> list[Any]:
+    """What functions return that do not need each other, a core each."""
+    with ThreadPoolExecutor(min(cores(), len(functions))) as threads:
+        try:
+            return [future.result() for future in [threads.submit(f) for f in functions]]
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
 
 
 def collect_rarely() -> None:

@@ -2,11 +2,11 @@
 
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from vestige.packages import installed
 from vestige.result import Manifest
@@ -16,6 +16,9 @@ DEPENDENCIES = (
     *("numpy", "scipy", "scikit-image", "pillow", "tifffile", "pydicom", "nibabel"),
     *("torch", "torchvision", "timm", "faiss-cpu"),
 )
+
+
+T = TypeVar("T")
 
 
 class Clock:
@@ -32,6 +35,15 @@ class Clock:
         start = perf_counter()
         yield
         self.add(name, perf_counter() - start)
+
+    def timed(self, name: str, function: Callable[[], T]) -> Callable[[], T]:
+        """The same function as a stage."""
+
+        def measured() -> T:
+            with self.stage(name):
+                return function()
+
+        return measured
 
     def add(self, name: str, seconds: float) -> None:
         """Note the seconds of a stage."""
