@@ -30,7 +30,7 @@ from vestige.features.store import array_sha256
 from vestige.findings import draw_gallery, find_evidence, make_findings, name_evidence
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import Source, peek_size
+from vestige.images.listing import Source, listed, peek_size
 from vestige.images.preparation import Preparation, find_preparation
 from vestige.images.reading import MEASURED, read_images
 from vestige.judge import check_rate, decide, judge, test_set
@@ -336,7 +336,8 @@ def _read(
     cache: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> dict[str, ImageSet]:
-    size = peek_size(list(sources.values()), seen)
+    sources = {role: listed(source) for role, source in sources.items()}
+    size = peek_size(sources.values(), seen)
     return {
         role: read_images(
             source,

@@ -4,6 +4,7 @@ import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
@@ -17,11 +18,29 @@ from vestige.images.imageset import ImageSet
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
 
+Files: TypeAlias = list[tuple[str, str | Path]]
+"""(id, path or address)."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a source: asked for twice, it is walked once."""
+
+    files: Files
+    root: Path | None
+    name: str
+
+
 Source: TypeAlias = (
-    str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | npt.NDArray[Any] | ImageSet
+    str
+    | os.PathLike[str]
+    | Sequence[str | os.PathLike[str]]
+    | npt.NDArray[Any]
+    | ImageSet
+    | Listing
 )
 """A folder, a file, a CSV list of paths, a list of paths, an address for fsspec (s3://...), images
-[n, h, w], or images as read."""
+[n, h, w], images as read, or the files of one of these."""
 
 LIST_COLUMNS = ("id", "file", "path")
 _NO_IMAGE_SUFFIXES = frozenset(
@@ -75,7 +94,21 @@ _PEEKED_FILES = 16
 SMALLEST, USUAL = 8, 64
 
 
-def list_files(source: Source) -> list[tuple[str, str | Path]]:
+def listed(source: Source) -> Source:
+    """The files of a source; arrays and images as read stay what they are.
+
+    Raises
+    ------
+    InputError
+        As `list_files`.
+    """
+    if isinstance(source, np.ndarray | ImageSet | Listing):
+        return source
+    name = str(source) if isinstance(source, str | os.PathLike) else "a list of paths"
+    return Listing(list_files(source), source_root(source), name)
+
+
+def list_files(source: Source) -> Files:
     """Files of a source that may be images, as (id, path or address).
 
     Ids are POSIX paths relative to the folder (a CSV's folder; the common folder of a list of
@@ -88,6 +121,8 @@ def list_files(source: Source) -> list[tuple[str, str | Path]]:
     InputError
         For a missing or empty source, and for a file that a list names twice.
     """
+    if isinstance(source, Listing):
+        return source.files
     if isinstance(source, np.ndarray | ImageSet):
         raise InputError("an array has no files; read it with read_images")
     if is_address(source):
@@ -109,6 +144,8 @@ def list_files(source: Source) -> list[tuple[str, str | Path]]:
 
 def source_root(source: Source) -> Path | None:
     """The folder that ids are relative to; None for arrays, lists of paths and addresses."""
+    if isinstance(source, Listing):
+        return source.root
     if not isinstance(source, str | os.PathLike) or is_address(source):
         return None
     root = Path(without_scheme(source))

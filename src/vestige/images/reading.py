@@ -19,7 +19,7 @@ from vestige.images.conformity import stored_statistics
 from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
-from vestige.images.listing import Source, list_files, source_root
+from vestige.images.listing import Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
@@ -86,7 +86,9 @@ def read_images(
         return source
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size)
-    files = list_files(source)
+    source = listed(source)
+    assert isinstance(source, Listing)  # noqa: S101  # what is left is on disk
+    files = source.files
     if lives_here(files[0][1]):
         executor = None
     share = 1.0 if measured is None else measured / len(files)
@@ -107,13 +109,13 @@ def read_images(
     if not records:
         raise InputError(
             f"no readable image among the {len(files)} files of {role} "
-            f"({_name(source)}). First fault: {faults[0].path} {faults[0].what}"
+            f"({source.name}). First fault: {faults[0].path} {faults[0].what}"
         )
     order = in_series_order(records)
     if (order != np.arange(len(order))).any():
         pixels, records = take(pixels, order), [records[k] for k in order]
     problems = (*faults, *flag_problems(records, role))
-    return ImageSet(pixels, tuple(records), problems, source_root(source), window)
+    return ImageSet(pixels, tuple(records), problems, source.root, window)
 
 
 def _read_shards(
@@ -155,7 +157,3 @@ def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
     pixels = to_working_batch([frame.stored for frame in frames], size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)
-
-
-def _name(source: Source) -> str:
-    return str(source) if isinstance(source, str | Path) else "a list of paths"
