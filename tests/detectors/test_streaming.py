@@ -9,12 +9,11 @@ import pytest
 from vestige.detectors import matched_filter
 from vestige.detectors.matched_filter import (
     MatchedFilter,
-    Whitening,
     no_cosines,
     tally_cosines,
     top_cosines,
-    whitening,
 )
+from vestige.features.whitening import Whitening, whitening
 from vestige.stats import density, neighbours, top
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import nearest

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.detectors.cosine import most_similar
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.matched_filter import top_cosines, whitening
+from vestige.detectors.matched_filter import top_cosines
 from vestige.detectors.pair_network import need_torch
 from vestige.features.pixels import as_images
 from vestige.features.self_supervised import (
@@ -18,6 +18,7 @@ from vestige.features.self_supervised import (
     SelfSupervised,
     SsimFeatures,
 )
+from vestige.features.whitening import whitening
 from vestige.types import Float32s, Floats
 
 BLOCK = 2**23  # products held at a time

@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
-from vestige.detectors.matched_filter import top_cosines, whitening
+from vestige.detectors.matched_filter import top_cosines
 from vestige.detectors.patch_nearest import FOREGROUND, mean_of_largest
 from vestige.features.pixels import as_images, shrink
+from vestige.features.whitening import whitening
 from vestige.stats.neighbours import same_width
 from vestige.types import Bools, Floats, Images
 

@@ -28,6 +28,8 @@ MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 2**22
 """Of an image: what it takes beside Pillow, the packed and twice the unpacked rows, stays small."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = 33
+"""Signature and first chunk, which must be the header."""
 _NO_MATTER = (b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"tIME", b"hIST")
 _GREY, _PALETTE = 0, 3
 
@@ -43,15 +45,20 @@ def read_plain_png(file: IO[bytes]) -> Frame | None:
     size = os.fstat(file.fileno()).st_size
     if isal_zlib is None or size > MOST_BYTES:
         return None
-    chunks = _chunks(file.read(size))  # a buffer for the most would be mapped anew for each file
-    if chunks is None:
+    head = file.read(_HEAD)
+    if len(head) < _HEAD or not head.startswith(_SIGNATURE):
         return None
-    header, palette, packed = chunks
-    width, height, depth, colour, *others = struct.unpack(">IIBBBBB", header)
+    width, height, depth, colour, *others = struct.unpack(">IIBBBBB", head[16:29])
     if depth != 8 or colour not in (_GREY, _PALETTE) or any(others):
         return None
     check_size(height, width)
     if height * width > MOST_PIXELS:
+        return None
+    chunks = _chunks(head + file.read(size))  # a buffer for the most would be mapped for each file
+    if chunks is None:
+        return None
+    header, palette, packed = chunks
+    if header != head[16:29]:
         return None
     levels = _unpacked(packed, height, width)
     if levels is None:
