@@ -73,7 +73,9 @@ def null_split(kind: str, seed: int) -> np.ndarray:
     return judgement.p_values
 
 
-@pytest.mark.parametrize("kind", ["plain", "labels", "patients"])
+@pytest.mark.parametrize(
+    "kind", ["plain", "patients", pytest.param("labels", marks=pytest.mark.slow)]
+)  # the stack is fitted 320 times: three minutes
 def test_unused_queries_are_called_used_no_more_often_than_asked(kind: str) -> None:
     p_values = np.concatenate([null_split(kind, seed) for seed in range(SPLITS)])
     assert len(p_values) == SPLITS * QUERIES
