@@ -243,6 +243,9 @@ TASKS: dict[str, tuple[Measured, dict[str, Measured], tuple[float, float]]] = {
         authenticity_tested_ours, {"full matrices": authenticity_tested_matrices}, (1e-9, 0)
     ),
 }  # fmt: skip
+INEXACT = {density_sklearn: (1e-3, 1e-2)}
+"""Tolerances of peers that are not exact: far out this tree is off by .005, where SciPy and ours
+agree to 3e-5."""
 FULL = {
     nearest_cdist: REALS,
     data_copying_matrices: REALS // 2,
@@ -311,14 +314,15 @@ def compare(task: str, m: int, folder: Path, repeats: int) -> list[dict[str, Any
             rows.append(row | {"not_measured": f"needs more than {MOST_BYTES / 2**30:.0f} GiB"})
             continue
         answer, wanted = (np.load(folder / f"{f.__name__}.npy") for f in (ours, function))
-        np.testing.assert_allclose(answer, wanted, rtol=tolerance[0], atol=tolerance[1])
+        rtol, atol = INEXACT.get(function, tolerance)
+        np.testing.assert_allclose(answer, wanted, rtol=rtol, atol=atol)
         for key in ("seconds", "peak_mib"):
             theirs, mine = ([t[key] for t in turns[n]] for n in (name, ""))
             row[f"peer_{key}"], row[f"ours_{key}"] = median(theirs), median(mine)
         seconds = zip(turns[name], turns[""], strict=True)
         row["times_faster"] = median(a["seconds"] / b["seconds"] for a, b in seconds)
         row["times_smaller"] = row["peer_peak_mib"] / max(1.0, row["ours_peak_mib"])
-        row["tolerance"] = tolerance
+        row["tolerance"] = [rtol, atol]
         row["largest_difference"] = float(np.abs(answer - wanted).max())
         rows.append(row)
         print(
