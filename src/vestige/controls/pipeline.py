@@ -74,20 +74,14 @@ class Pipeline:
         return tuple(self.plan[d] for d in self.cheap)
 
     def score(
-        self,
-        generated: Images,
-        bag: Bag,
-        reference: Images | None,
-        instead: Images,
-        plan: Sequence[Column] | None = None,
+        self, generated: Images, bag: Bag, reference: Images | None, instead: Images
     ) -> Floats:
-        """The cheap columns [n, d], or those of `plan`, of another bag and another generated set.
+        """The cheap columns [n, d] of another bag beside another generated set.
 
         `instead` [k, s, s] is what makes this generated set another one.
         """
         kept = self._kept(len(generated), bag, reference, instead)
-        asked = self.cheap_plan if plan is None else plan
-        return self._score(asked, generated, bag, reference, kept)[0]
+        return self._score(self.cheap_plan, generated, bag, reference, kept)[0]
 
     def scorer(self, bag: Bag, reference: Images | None) -> Callable[[Images], Floats]:
         """A function: images [k, s, s] that were generated as well -> cheap columns [n, d].
@@ -98,7 +92,7 @@ class Pipeline:
         plan = self.cheap_plan
         growing = [column for column in plan if _grows(column)]
         # of images as small as they are seen there is little to copy
-        others = [(c, _seen(c, self.generated)) for c in plan if not _grows(c)]
+        others = [(c, _seen(c, self.generated)) for c in plan if c not in growing]
         same = bag.images is self.bag.images and reference is self.reference
         ready = dict(self.fitted) if same else {}
 
@@ -119,7 +113,7 @@ class Pipeline:
                     kept.keep(column, scores)
             for column, generated in others:
                 whole = joined(generated, _seen(column, more))
-                found[column.name] = self.score(whole, bag, reference, more, [column])[:, 0]
+                found[column.name] = self._score([column], whole, bag, reference, kept)[0][:, 0]
             return np.column_stack([found[column.name] for column in plan])
 
         return beside

@@ -33,12 +33,11 @@ class KeptScores:
 
     def find(self, column: "Column") -> Floats | None:
         """The scores of a column, None where they are not kept."""
-        entry = self.shelf.find([key := self._key(column)]).get(key)
-        return None if entry is None else np.array(entry.rows[0], np.float64)
+        return self.array(_name(column))
 
     def keep(self, column: "Column", scores: Floats) -> None:
         """Keep the scores of a column."""
-        self.shelf.keep([Entry(self._key(column), scores[np.newaxis])])
+        self.keep_array(_name(column), scores)
 
     def about(self, *more: str) -> "KeptScores":
         """The same for a question that has something more to it."""
@@ -53,12 +52,12 @@ class KeptScores:
         """Keep an array that the question and the name determine."""
         self.shelf.keep([Entry(self._digest(name), array[np.newaxis])])
 
-    def _key(self, column: "Column") -> str:
-        own = (column.detector, sorted(column.options.items()), column.pool, column.learns)
-        return self._digest(own)
+    def _digest(self, name: str) -> str:
+        return hashlib.sha256(repr((self.question, name)).encode()).hexdigest()
 
-    def _digest(self, what: object) -> str:
-        return hashlib.sha256(repr((self.question, what)).encode()).hexdigest()
+
+def _name(column: "Column") -> str:
+    return repr((column.detector, sorted(column.options.items()), column.pool, column.learns))
 
 
 def open_kept_scores(folder: "str | os.PathLike[str]", question: str) -> KeptScores:

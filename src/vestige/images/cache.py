@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from vestige.images.frame import Window
 from vestige.images.imageset import Record
+from vestige.images.listing import Files
 from vestige.images.readers import format_of_name
 from vestige.images.shards import Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
@@ -23,8 +24,6 @@ from vestige.store import Entry, Shelf, last_change, open_shelf
 
 FORMAT = 3
 """Of what is kept; raised when a record gains a field (3: keyed by content)."""
-Files: TypeAlias = Sequence[tuple[str, str | Path]]
-"""Of one shard: (id, path)."""
 STRETCH = 32
 """Shards that are looked up together."""
 MOST_BYTES = 2**20
@@ -72,7 +71,7 @@ def read_shard_cached(
         problems = tuple(p for p in fresh.problems if p.path == identifier)
         part = parts[k] = Shard(fresh.pixels[mine], records, problems, 1)
         # a file that changed on the way is not what its key says
-        if key and records and _stamp(path) == stamp:
+        if key and records and _stamp_now(path) == stamp:
             notes = [[getattr(record, name) for name in _KEPT] for record in records]
             made[key] = Entry(key, part.pixels, notes)
     shelf.keep(list(made.values()))
@@ -134,12 +133,15 @@ def _fingerprint(size: int, window: Window | None) -> str:
     return repr(("images", FORMAT, source_sha256(), size, window, installed(*DECODERS)))
 
 
-def _stamp(path: str | Path | int) -> tuple[int, ...]:
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _stamp_now(path: str | Path) -> tuple[int, ...]:
     try:
-        status = os.stat(path)
+        return _stamp(os.stat(path))
     except OSError:
         return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _key(path: str | Path) -> tuple[str, tuple[int, ...]]:
@@ -147,7 +149,7 @@ def _key(path: str | Path) -> tuple[str, tuple[int, ...]]:
     digest = hashlib.sha256()
     try:
         with open(os.open(path, os.O_RDONLY | AT_ONCE), "rb", buffering=0) as file:
-            status, stamp = os.fstat(file.fileno()), _stamp(file.fileno())
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return "", ()
             while block := file.read(min(status.st_size + 1, MOST_BYTES)):
@@ -155,7 +157,7 @@ def _key(path: str | Path) -> tuple[str, tuple[int, ...]]:
     except OSError:
         return "", ()  # read_shard says what is wrong with it
     digest.update(format_of_name(path).encode())
-    return digest.hexdigest(), stamp
+    return digest.hexdigest(), _stamp(status)
 
 
 def _restored(entry: Entry | None, identifier: str, path: str, share: float) -> Shard | None:

@@ -18,7 +18,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
 
-Files: TypeAlias = list[tuple[str, str | Path]]
+Files: TypeAlias = Sequence[tuple[str, str | Path]]
 """(id, path or address)."""
 
 
@@ -131,9 +131,7 @@ def list_files(source: Source) -> Files:
         return _named([Path(p) for p in source])
     root = Path(without_scheme(source))
     if root.is_dir():
-        files: list[tuple[str, str | Path]] = sorted(
-            _walk(root, "", ()), key=lambda item: natural_key(item[0])
-        )
+        files: Files = sorted(_walk(root, "", ()), key=lambda item: natural_key(item[0]))
         if not files:
             raise InputError(f"no image in folder {root}: it is empty or holds documents only")
         return files
@@ -144,8 +142,6 @@ def list_files(source: Source) -> Files:
 
 def source_root(source: Source) -> Path | None:
     """The folder that ids are relative to; None for arrays, lists of paths and addresses."""
-    if isinstance(source, Listing):
-        return source.root
     if not isinstance(source, str | os.PathLike) or is_address(source):
         return None
     root = Path(without_scheme(source))

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,12 +13,12 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.engine import map_shards
 from vestige.images.arrays import as_stack, split
-from vestige.images.cache import Files, kept_or_read, read_shard_cached
+from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.conformity import stored_statistics
 from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
-from vestige.images.listing import Listing, Source, listed
+from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
@@ -119,7 +118,7 @@ def read_images(
 
 
 def _read_shards(
-    files: list[tuple[str, str | Path]],
+    files: Files,
     size: int,
     window: Window | None,
     share: float,
