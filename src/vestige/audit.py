@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from vestige.bag import JUDGED, Bag, Mode, check_roles, fill_bag, find_mode
+from vestige.bag import Bag, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
 from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
 from vestige.controls.conformity import compare_sets, mismatch_problems, suspects_and_controls
@@ -23,20 +23,20 @@ from vestige.detectors.columns import (
     score_columns,
     weights_digests,
 )
-from vestige.detectors.kept import KeptScores, array_of, open_kept_scores, rows_of
+from vestige.detectors.kept import KeptScores, array_of, rows_of
 from vestige.detectors.models import Model, check_models, open_models
 from vestige.engine import open_executor, side_by_side
-from vestige.features.store import array_sha256
 from vestige.findings import draw_gallery, find_evidence, make_findings, name_evidence
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, listed, peek_size
-from vestige.images.preparation import Preparation, find_preparation
+from vestige.images.preparation import find_preparation
 from vestige.images.reading import MEASURED, read_images
 from vestige.judge import check_rate, decide, judge, test_set
 from vestige.manifest import Clock, write_manifest
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
 from vestige.patients import judge_patients, relate
+from vestige.questions import answers_kept, noted_run, scores_kept
 from vestige.release_curve import check_curve
 from vestige.release_curve import release_curve as draw_curve
 from vestige.result import (
@@ -52,9 +52,8 @@ from vestige.result import (
 from vestige.stats.patients import Rule, check_rule
 from vestige.store import LIMIT_BYTES, trim
 from vestige.threads import one_core
-from vestige.tried import Run, contents, digest, record_run
+from vestige.tried import record_run
 from vestige.types import Bools, Detector, Floats, Progress, quiet
-from vestige.version import __version__
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 
@@ -188,7 +187,7 @@ def audit(
     # 3. images -> columns of evidence, one score per image and detector
     with clock.stage("detect"):
         weights = weights_digests(plan[: len(plan) - len(trained)])
-        kept = _kept(cache, sets, bag, preparation, weights)
+        kept = scores_kept(cache, sets, bag, preparation, weights)
         columns, fitted = _score(plan, trained, sets, bag, kept, clock, progress)
         problems += notes_of(fitted)
 
@@ -208,7 +207,7 @@ def audit(
         asked = open_pipeline(
             plan, columns, bag, suspects, sets, grouping.labels, learned, kept, fitted
         )
-        said = _said(kept, asked, test, alike, false_alarm_rate, controls, seed)
+        said = answers_kept(kept, asked, test, alike, false_alarm_rate, controls, seed)
     control = partial(
         _control, asked, test, alike, false_alarm_rate, controls, clock, progress, seed
     )
@@ -225,7 +224,7 @@ def audit(
 
     # how often was this asked before? By the cache, which notes this run
     weights |= {model.column.name: model.sha256 for model in trained}
-    run = _run(plan, weights, sets, bag, mode, test, spoilt, conform, seed)
+    run = noted_run(plan, weights, sets, bag, mode, test, spoilt, conform, seed)
     tried, notes = record_run(run, test.p_value if test else None, cache)
     problems += notes
     verdict = decide(test, outcomes, bag, mode, false_alarm_rate, tried)
@@ -299,35 +298,6 @@ def audit(
     )
 
 
-def _run(
-    plan: Sequence[Column],
-    weights: Mapping[str, str],
-    sets: Mapping[str, ImageSet],
-    bag: Bag,
-    mode: Mode,
-    test: SetTest | None,
-    vetoed: bool,
-    conform: bool,
-    seed: int,
-) -> Run:
-    """What the cache notes: the question, and whatever else can move its p-value."""
-    pixels = contents({role: images.sha256 for role, images in sets.items()})
-    asked = [mode, pixels.pop("generated"), pixels.pop(JUDGED[mode])]
-    columns = [[c.name, c.detector, dict(c.options), c.weight] for c in plan]
-    moved = [
-        __version__,
-        columns,
-        weights,
-        pixels,
-        bag.units.tolist(),
-        bag.images.shape[1],
-        conform,
-    ]
-    p_value = None if test is None or vetoed else test.p_value
-    names = tuple(column.name for column in plan)
-    return Run(digest(asked), digest(moved), seed, names, p_value)
-
-
 def _read(
     sources: Mapping[str, Source],
     seen: int,
@@ -380,46 +350,6 @@ def _score(
         plan, generated, reference, bag.images, bag.units, done, known, progress,
         {model.column.name: model.detector for model in trained}, kept,
     )  # fmt: skip
-
-
-def _kept(
-    cache: str | os.PathLike[str] | None,
-    sets: Mapping[str, ImageSet],
-    bag: Bag,
-    preparation: Preparation | None,
-    weights: Mapping[str, str],
-) -> KeptScores | None:
-    """Scores that an earlier run kept; all that determines a column is in the question."""
-    if cache is None:
-        return None
-    pixels = [(role, sets[role].sha256) for role in ("generated", "reference") if role in sets]
-    told = (pixels, bag.images.shape, array_sha256(bag.images), bag.units.tolist(), preparation)
-    folds = None if bag.folds is None else bag.folds.tolist()
-    known = bag.known_used.tolist(), bag.control.tolist(), folds
-    return open_kept_scores(cache, digest([told, known, sorted(weights.items())]))
-
-
-def _said(
-    kept: KeptScores | None,
-    pipeline: Pipeline,
-    test: SetTest | None,
-    alike: Likeness | None,
-    false_alarm_rate: float,
-    controls: bool,
-    seed: int,
-) -> KeptScores | None:
-    """What the cache has of controls and measures: all that moves them is in the question."""
-    if kept is None:
-        return None
-    bag, theirs = pipeline.bag, np.unique(pipeline.reference_groups, return_inverse=True)[1]
-    masks = [array_sha256(mask) for mask in (pipeline.suspects, bag.judged, bag.control, theirs)]
-    asked = [
-        array_sha256(pipeline.columns),
-        pipeline.plan,
-        sorted(pipeline.trained),
-        bag.roles.tolist(),
-    ]
-    return kept.about(repr((masks, asked, test, alike, false_alarm_rate, controls, seed)))
 
 
 def _control(

@@ -1,0 +1,86 @@
+"""By what the cache knows an audit again: every input that can move an answer."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vestige.bag import JUDGED, Bag, Mode
+from vestige.controls.pipeline import Pipeline
+from vestige.detectors.columns import Column
+from vestige.detectors.kept import KeptScores, open_kept_scores
+from vestige.features.store import array_sha256
+from vestige.images.imageset import ImageSet
+from vestige.images.preparation import Preparation
+from vestige.result import Likeness, SetTest
+from vestige.tried import Run, contents, digest
+from vestige.version import __version__
+
+
+def noted_run(
+    plan: Sequence[Column],
+    weights: Mapping[str, str],
+    sets: Mapping[str, ImageSet],
+    bag: Bag,
+    mode: Mode,
+    test: SetTest | None,
+    vetoed: bool,
+    conform: bool,
+    seed: int,
+) -> Run:
+    """What the cache notes: the question, and whatever else can move its p-value."""
+    pixels = contents({role: images.sha256 for role, images in sets.items()})
+    asked = [mode, pixels.pop("generated"), pixels.pop(JUDGED[mode])]
+    columns = [[c.name, c.detector, dict(c.options), c.weight] for c in plan]
+    moved = [
+        __version__,
+        columns,
+        weights,
+        pixels,
+        bag.units.tolist(),
+        bag.images.shape[1],
+        conform,
+    ]
+    p_value = None if test is None or vetoed else test.p_value
+    names = tuple(column.name for column in plan)
+    return Run(digest(asked), digest(moved), seed, names, p_value)
+
+
+def scores_kept(
+    cache: str | os.PathLike[str] | None,
+    sets: Mapping[str, ImageSet],
+    bag: Bag,
+    preparation: Preparation | None,
+    weights: Mapping[str, str],
+) -> KeptScores | None:
+    """Scores that an earlier run kept; all that determines a column is in the question."""
+    if cache is None:
+        return None
+    pixels = [(role, sets[role].sha256) for role in ("generated", "reference") if role in sets]
+    told = (pixels, bag.images.shape, array_sha256(bag.images), bag.units.tolist(), preparation)
+    folds = None if bag.folds is None else bag.folds.tolist()
+    known = bag.known_used.tolist(), bag.control.tolist(), folds
+    return open_kept_scores(cache, digest([told, known, sorted(weights.items())]))
+
+
+def answers_kept(
+    kept: KeptScores | None,
+    pipeline: Pipeline,
+    test: SetTest | None,
+    alike: Likeness | None,
+    false_alarm_rate: float,
+    controls: bool,
+    seed: int,
+) -> KeptScores | None:
+    """What the cache has of controls and measures: all that moves them is in the question."""
+    if kept is None:
+        return None
+    bag, theirs = pipeline.bag, np.unique(pipeline.reference_groups, return_inverse=True)[1]
+    masks = [array_sha256(mask) for mask in (pipeline.suspects, bag.judged, bag.control, theirs)]
+    asked = [
+        array_sha256(pipeline.columns),
+        pipeline.plan,
+        sorted(pipeline.trained),
+        bag.roles.tolist(),
+    ]
+    return kept.about(repr((masks, asked, test, alike, false_alarm_rate, controls, seed)))
