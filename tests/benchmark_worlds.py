@@ -61,7 +61,7 @@ def arrays(groups: int, per_group: int = 1, reference: bool = True) -> WorldArra
 
 def plain_cell(task: Task) -> Cell:
     """A cell that nobody had to measure."""
-    from vestige.result import Estimate
+    from vestige.records import Estimate
 
     auc = Estimate(0.5 + task.seed / 100, 0.4, 0.9, 10)
     release = Release(auc, None, None, 0.3, 0.7, "not found", "nothing found", 0.05)

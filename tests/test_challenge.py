@@ -19,7 +19,8 @@ from vestige.challenge import (
     validate_run,
 )
 from vestige.choices import InputError
-from vestige.result import AuditResult, Finding, Manifest, Question, Verdict
+from vestige.records import Finding, Manifest, Question, Verdict
+from vestige.result import AuditResult
 from vestige.runfile import bare_name
 
 CHECK = settings(deadline=None, derandomize=True)

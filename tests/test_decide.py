@@ -5,7 +5,7 @@ import pytest
 
 from vestige.bag import Bag
 from vestige.judge import decide
-from vestige.result import Control, ControlState, Estimate, SetTest
+from vestige.records import Control, ControlState, Estimate, SetTest
 
 STATES: dict[str, ControlState] = {
     "ok": "passed", "no": "failed", "--": "not possible", "..": "not needed"

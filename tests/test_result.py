@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vestige.choices import InputError
-from vestige.result import (
-    AuditResult,
+from vestige.records import (
     Calibration,
     Control,
     CurvePoint,
@@ -35,9 +34,8 @@ from vestige.result import (
     Share,
     Tried,
     Verdict,
-    schema,
-    strongest_first,
 )
+from vestige.result import AuditResult, schema, strongest_first
 
 # --- results of every shape, names of every kind (but lone surrogates, see below)
 text = st.text(max_size=12)

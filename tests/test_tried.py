@@ -13,7 +13,7 @@ from scipy.stats import binom
 import vestige
 from reference_worlds import reference_world
 from vestige.judge import decide
-from vestige.result import Control, Estimate, SetTest, Tried, Verdict
+from vestige.records import Control, Estimate, SetTest, Tried, Verdict
 from vestige.tried import Run, contents, corrected, digest, record_run
 
 RUN = Run(digest("question"), digest("options"), 0, ("a", "b"), 0.03)

@@ -37,10 +37,7 @@ from vestige.manifest import Clock, write_manifest
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
 from vestige.patients import judge_patients, relate
 from vestige.questions import answers_kept, noted_run, scores_kept
-from vestige.release_curve import check_curve
-from vestige.release_curve import release_curve as draw_curve
-from vestige.result import (
-    AuditResult,
+from vestige.records import (
     Calibration,
     Control,
     Likeness,
@@ -49,6 +46,9 @@ from vestige.result import (
     SetMeasure,
     SetTest,
 )
+from vestige.release_curve import check_curve
+from vestige.release_curve import release_curve as draw_curve
+from vestige.result import AuditResult
 from vestige.stats.patients import Rule, check_rule
 from vestige.store import LIMIT_BYTES, trim
 from vestige.threads import one_core

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.images.imageset import ImageSet
-from vestige.result import Problem
+from vestige.records import Problem
 from vestige.stats.splits import group_folds
 from vestige.types import Bools, Images, Ints
 

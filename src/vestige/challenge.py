@@ -11,7 +11,8 @@ import numpy as np
 
 from vestige.choices import InputError, build
 from vestige.images.listing import natural_key
-from vestige.result import AuditResult, Estimate
+from vestige.records import Estimate
+from vestige.result import AuditResult
 from vestige.runfile import (
     FORMATS,
     RunFormat,

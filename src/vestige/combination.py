@@ -10,7 +10,7 @@ import numpy as np
 
 from vestige.bag import Bag
 from vestige.detectors.columns import Column
-from vestige.result import Estimate
+from vestige.records import Estimate
 from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.folds import auc_in_folds
 from vestige.stats.intervals import auc, auc_interval

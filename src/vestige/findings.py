@@ -12,7 +12,8 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
 from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement
-from vestige.result import Evidence, Finding, Share, strongest_first
+from vestige.records import Evidence, Finding, Share
+from vestige.result import strongest_first
 from vestige.types import Detector, Floats
 
 EVIDENCE = 3

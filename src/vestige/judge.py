@@ -9,7 +9,7 @@ import numpy as np
 from vestige.bag import Bag, Mode
 from vestige.combination import Combined, combine, counted_columns, fit_stack_test, judge_images
 from vestige.detectors.columns import Column
-from vestige.result import Control, DetectorTest, SetTest, Tried, Verdict
+from vestige.records import Control, DetectorTest, SetTest, Tried, Verdict
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
 from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.permutation import set_tests, set_tests_in_folds

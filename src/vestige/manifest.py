@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from vestige.packages import installed
-from vestige.result import Manifest
+from vestige.records import Manifest
 from vestige.version import __version__
 
 DEPENDENCIES = (

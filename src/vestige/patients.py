@@ -8,7 +8,7 @@ import numpy as np
 from vestige.bag import Bag, Mode
 from vestige.detectors.columns import Column
 from vestige.judge import Judgement
-from vestige.result import Finding, FindingVerdict, PatientFinding, Relation
+from vestige.records import Finding, FindingVerdict, PatientFinding, Relation
 from vestige.stats.calibration import benjamini_hochberg
 from vestige.stats.patients import Rule, patient_p_values, patient_rows
 from vestige.types import Floats

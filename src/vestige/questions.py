@@ -12,7 +12,7 @@ from vestige.detectors.kept import KeptScores, open_kept_scores
 from vestige.features.store import array_sha256
 from vestige.images.imageset import ImageSet
 from vestige.images.preparation import Preparation
-from vestige.result import Likeness, SetTest
+from vestige.records import Likeness, SetTest
 from vestige.tried import Run, contents, digest
 from vestige.version import __version__
 

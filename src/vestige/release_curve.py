@@ -14,7 +14,7 @@ from vestige.choices import InputError
 from vestige.detectors.columns import plan_columns, score_columns
 from vestige.images.imageset import ImageSet
 from vestige.images.spool import take
-from vestige.result import CurvePoint, ReleaseCurve
+from vestige.records import CurvePoint, ReleaseCurve
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.intervals import auc_interval
 from vestige.stats.permutation import set_test

@@ -9,302 +9,31 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vestige.choices import InputError
 from vestige.decode import ADDED, decode
 from vestige.files import write_together
+from vestige.records import (
+    Calibration,
+    Control,
+    Estimate,
+    Finding,
+    Likeness,
+    Manifest,
+    PatientFinding,
+    Problem,
+    Question,
+    ReleaseCurve,
+    SetMeasure,
+    SetTest,
+    Tried,
+    Verdict,
+)
 from vestige.spreadsheet import cell, number
 
 SCHEMA_VERSION = 1
 FINDING_VERDICTS = ("used", "no evidence", "uncalibrated")
-Role = Literal["query", "used"]
-FindingVerdict = Literal["used", "no evidence", "uncalibrated"]
-Relation = Literal["same patient used", "unrelated", ""]
-ControlState = Literal["passed", "failed", "not possible", "not needed"]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its 95 % interval; `n` is the number of images (or groups) behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True)
-class Rate(Estimate):
-    """True positive rate at a false positive rate `fpr`."""
-
-    fpr: float
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A generated image near a real one; similarity is a cosine, -1..1."""
-
-    generated: str
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Share:
-    """A column of evidence and its part, 0..1."""
-
-    column: str
-    share: float
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is said of one real image. Score: higher = more likely used."""
-
-    id: str
-    group: str
-    role: Role
-    score: float
-    p_value: float | None
-    q_value: float | None
-    verdict: FindingVerdict
-    columns: dict[str, float]
-    evidence: tuple[Evidence, ...] = ()
-    carried_by: tuple[Share, ...] = ()
-    """The columns that raise the score most, with their parts of what raises it."""
-    relation: Relation = field(default="", metadata=ADDED)
-    """Whether its patient has known used images; "" where no patient or no used image is known."""
-
-
-@dataclass(frozen=True)
-class PatientFinding:
-    """What is said of one patient, from all his judged images together.
-
-    images, called_used : judged images, and those of them with the verdict "used"
-    p_value, q_value : of the patient, against unused patients; q is Benjamini-Hochberg
-    """
-
-    patient: str
-    images: int
-    called_used: int
-    p_value: float | None
-    q_value: float | None
-    verdict: FindingVerdict
-    relation: Relation = ""
-
-
-@dataclass(frozen=True)
-class DetectorTest:
-    """The set-level test of one column; `p_adjusted` pays for having looked at all (max-T).
-
-    weight : what the column counts in the combination, 0..1
-    """
-
-    name: str
-    auc: float
-    p_value: float
-    p_adjusted: float
-    weight: float = 0.0
-
-
-@dataclass(frozen=True)
-class Needed:
-    """Images (or groups, where these have several) on each side to see an AUC with 80 % power."""
-
-    auc: float
-    n: int
-    unit: Literal["images", "groups"]
-
-
-@dataclass(frozen=True)
-class SetTest:
-    """The answer for the whole set: suspects against controls, by group."""
-
-    suspects: Role
-    auc: Estimate
-    p_value: float
-    minimum_detectable_auc: float
-    tpr_at: tuple[Rate, ...] = ()
-    detectors: tuple[DetectorTest, ...] = ()
-    needed: tuple[Needed, ...] = field(default=(), metadata=ADDED)
-
-
-@dataclass(frozen=True)
-class Control:
-    """An experiment in which the right answer is known; a failed one may veto the verdict.
-
-    passed : whether `state` is "passed"
-    vetoes : what it takes back, or why it did not run
-    state : "not possible" with these images; "not needed" where no claim is made that it qualifies
-    details : further figures by name, such as the recall of each kind of planted copy
-    """
-
-    name: str
-    auc: Estimate | None
-    p_value: float | None
-    passed: bool
-    vetoes: str
-    state: ControlState = "passed"
-    details: dict[str, Estimate] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.passed or self.state == "passed":  # files of earlier versions know `passed` only
-            object.__setattr__(self, "state", "passed" if self.passed else "failed")
-
-
-@dataclass(frozen=True)
-class SetMeasure:
-    """A published measure of the whole generated set, for information: no verdict rests on it.
-
-    value : in the unit of its source; None when it cannot be taken, and `says` why
-    p_value : one-sided by group permutation, small = more copying than chance
-    """
-
-    name: str
-    value: float | None
-    p_value: float | None
-    says: str
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """What `n` of the generated images, drawn at random, would give away."""
-
-    n: int
-    auc: Estimate
-    p_value: float
-
-
-@dataclass(frozen=True)
-class ReleaseCurve:
-    """Leakage against the number of released images, small parts first, each within the next.
-
-    limit : the largest AUC that is accepted
-    largest : the largest part before the first whose upper bound reaches the limit; None: no part
-    """
-
-    limit: float
-    points: tuple[CurvePoint, ...]
-    largest: int | None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One statistic of how images were prepared, in two sets.
-
-    first, second : median of each set, or its most frequent word
-    distance : Kolmogorov-Smirnov, 0..1, each group counting once
-    p_adjusted : pays for having looked at all statistics (max-T); None where a difference is
-        expected
-    cause : what such a difference usually comes from
-    """
-
-    statistic: str
-    first: str
-    second: str
-    distance: float
-    p_adjusted: float | None
-    cause: str
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """Were two sets prepared alike?
-
-    first, second : their roles
-    p_value : None for generated against real images, which will differ
-    separated_by : fields of which the two share no value
-    differences : the most different statistics
-    """
-
-    first: str
-    second: str
-    stage: Literal["as stored", "prepared"]
-    p_value: float | None
-    passed: bool
-    separated_by: tuple[str, ...]
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """How often the same question (generated and judged images) was asked, by the cache.
-
-    runs_before : other runs, with other options or another seed; None: unknown, as no cache was
-        given
-    option_sets, columns : different ones over all runs, this one included
-    p_adjusted : p of the set test, corrected for all runs: 1 - (1 - p)^runs; None: unknown
-    smallest_before : the smallest p of the other runs in which no control failed
-    """
-
-    runs_before: int | None
-    option_sets: int
-    columns: int
-    p_adjusted: float | None
-    smallest_before: float | None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`leak` found / not found / undecided, a reason word, and one sentence."""
-
-    leak: Literal["found", "not found", "undecided"]
-    reason: Literal[
-        "found",
-        "nothing found",
-        "confounded",
-        "not specific",
-        "insensitive",
-        "uncalibrated",
-        "underpowered",
-        "repeated runs",
-    ]
-    why: str
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something the user must know about one input file or about the whole audit."""
-
-    path: str
-    what: str
-    severity: Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What was asked: mode, number of images per role, groups, false-alarm rate."""
-
-    mode: Literal["release", "forensic"]
-    counts: dict[str, int]
-    groups: int
-    groups_from: str
-    false_alarm_rate: float
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Everything needed to repeat the audit."""
-
-    vestige: str
-    python: str
-    dependencies: dict[str, str]
-    seed: int
-    options: dict[str, Any]
-    inputs_sha256: dict[str, str]
-    weights_sha256: dict[str, str]
-    started: str
-    seconds: dict[str, float]
-    peak_rss_bytes: int
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Scores of the unused controls, in the unit of `Finding.score`; what p-values compare with."""
-
-    ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    scores: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -318,7 +47,7 @@ class AuditResult:
     verdict: Verdict
     problems: tuple[Problem, ...]
     manifest: Manifest
-    calibration: Calibration = Calibration((), (), ())
+    calibration: Calibration = field(default_factory=Calibration)
     set_measures: tuple[SetMeasure, ...] = ()
     patients: tuple[PatientFinding, ...] = field(default=(), metadata=ADDED)
     release_curve: ReleaseCurve | None = field(default=None, metadata=ADDED)

@@ -25,7 +25,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, peek_size
 from vestige.images.reading import read_images
 from vestige.options import split_options, typed_options
-from vestige.result import Problem
+from vestige.records import Problem
 from vestige.types import LearningDetector, Progress, quiet
 
 CHECKPOINTS = ("checkpoint.safetensors", "loss.csv")

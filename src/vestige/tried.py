@@ -18,7 +18,7 @@ from typing import Any
 
 from vestige.choices import InputError
 from vestige.decode import decode
-from vestige.result import Problem, Tried
+from vestige.records import Problem, Tried
 
 _HEX = 24
 

@@ -17,7 +17,7 @@ from vestige.engine import ENGINES
 from vestige.features import EMBEDDERS
 from vestige.features.index import INDEXES
 from vestige.measures import SET_MEASURES, SetComparison
-from vestige.result import Control, SetMeasure
+from vestige.records import Control, SetMeasure
 from vestige.worlds import GENERATORS
 
 TABLES: dict[str, Mapping[str, Choice[Any]]] = {

@@ -20,8 +20,9 @@ from vestige.choices import InputError
 from vestige.decode import decode
 from vestige.images.frame import Unreadable
 from vestige.images.readers import read_file
+from vestige.records import Finding, Problem
 from vestige.report import render_html
-from vestige.result import AuditResult, Finding, Problem
+from vestige.result import AuditResult
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file names")
 NAMES = (

@@ -13,7 +13,8 @@ import vestige.measures
 from reference_worlds import reference_world
 from vestige.choices import Choice, InputError
 from vestige.measures import SET_MEASURES, SetComparison, measure_sets
-from vestige.result import AuditResult, SetMeasure
+from vestige.records import SetMeasure
+from vestige.result import AuditResult
 from vestige.types import Images
 
 AUDIT = sys.modules["vestige.audit"]

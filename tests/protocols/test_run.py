@@ -21,7 +21,7 @@ from vestige.protocols.result import Protocols, load_protocols
 from vestige.protocols.run import run_protocols
 from vestige.protocols.tables import tables, to_csv, to_html, to_markdown
 from vestige.protocols.trial import Trial
-from vestige.result import Estimate
+from vestige.records import Estimate
 
 ROUTE = "zhou_ding_resnet50"
 TINY: dict[str, dict[str, Any]] = {

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.result import (
-    AuditResult,
+from vestige.records import (
     Calibration,
     Control,
     CurvePoint,
@@ -31,6 +30,7 @@ from vestige.result import (
     Tried,
     Verdict,
 )
+from vestige.result import AuditResult
 
 HOSTILE = (
     "<script>alert(1)</script>.png",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from vestige.records import Rate, Share, Verdict
 from vestige.report import SECTIONS, render_html
 from vestige.report.images import (
     MOST_PAIRS,
@@ -15,7 +16,7 @@ from vestige.report.images import (
     PICTURE_BUDGET,
 )
 from vestige.report.words import visible
-from vestige.result import AuditResult, Rate, Share, Verdict
+from vestige.result import AuditResult
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

@@ -9,8 +9,9 @@ import jsonschema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vestige.records import Calibration, Evidence, Finding, Problem
 from vestige.report import redact, render_html
-from vestige.result import AuditResult, Calibration, Evidence, Finding, Problem, schema
+from vestige.result import AuditResult, schema
 
 
 def secrets_of(result: AuditResult) -> set[str]:

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vestige.images.frame import FLAG_WARNINGS
+from vestige.records import Calibration, Evidence, Problem, Share
 from vestige.report import charts, redact, render_html
 from vestige.report.own_words import OWN_WORDS
-from vestige.result import AuditResult, Calibration, Evidence, Problem, Share
+from vestige.result import AuditResult
 
 N = 6
 KEY = b"fixed"

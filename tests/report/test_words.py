@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from vestige.records import Estimate, SetTest
 from vestige.report import words
-from vestige.result import Estimate, SetTest
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from scipy import stats
 import vestige
 from story.world import call, load, names, release, worlds, write
 from vestige.gate import called_used, explained_by_chance, gate
-from vestige.result import Calibration, Finding
+from vestige.records import Calibration, Finding
 
 QUICK = ("--detector", "matched_filter_pool", "--detector", "nearest_distance_contrast")
 

@@ -26,7 +26,7 @@ from vestige.choices import InputError
 from vestige.detectors import AUTO
 from vestige.detectors.columns import Column
 from vestige.judge import decide, judge, test_set
-from vestige.result import Control, Estimate, Rate, SetTest, Verdict
+from vestige.records import Control, Estimate, Rate, SetTest, Verdict
 from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.intervals import auc_interval

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from vestige.benchmark.cells import Forensic, Release
 from vestige.benchmark.result import Benchmark
 from vestige.benchmark.tables import SHADES, Table, tables
+from vestige.records import Estimate
 from vestige.report.words import visible
-from vestige.result import Estimate
 from vestige.spreadsheet import cell as safe
 from vestige.spreadsheet import number
 

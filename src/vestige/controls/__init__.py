@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vestige.choices import Choice, InputError
 from vestige.controls.pipeline import Pipeline
-from vestige.result import Control, Likeness, Problem, SetTest
+from vestige.records import Control, Likeness, Problem, SetTest
 from vestige.threads import one_core
 from vestige.types import Bools, Images
 

@@ -22,7 +22,7 @@ from vestige.controls.likeness import (
     what_differs,
 )
 from vestige.images.imageset import ImageSet
-from vestige.result import Control, Likeness, Problem
+from vestige.records import Control, Likeness, Problem
 from vestige.types import Bools
 
 if TYPE_CHECKING:

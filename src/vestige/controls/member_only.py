@@ -12,7 +12,7 @@ from vestige.choices import InputError
 from vestige.controls.blind import image_statistics
 from vestige.controls.pipeline import Pipeline, not_needed
 from vestige.images.listing import natural_key
-from vestige.result import Control, Estimate
+from vestige.records import Control, Estimate
 from vestige.stats.groups import group_means
 from vestige.stats.permutation import set_tests
 from vestige.types import Bools, Floats, Images

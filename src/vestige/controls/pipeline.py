@@ -18,7 +18,7 @@ from vestige.features.pixels import shrink
 from vestige.features.store import array_sha256
 from vestige.images.imageset import ImageSet
 from vestige.images.spool import joined
-from vestige.result import Control
+from vestige.records import Control
 from vestige.types import Bools, Detector, Floats, GrowingDetector, Images, Ints
 
 CHEAP = "low"

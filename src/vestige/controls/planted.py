@@ -16,7 +16,7 @@ from vestige.choices import InputError
 from vestige.combination import judge_images
 from vestige.controls.pipeline import Pipeline
 from vestige.controls.swapped import part
-from vestige.result import Control
+from vestige.records import Control
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.rates import clopper_pearson
 from vestige.types import Bools, Images

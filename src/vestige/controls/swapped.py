@@ -13,7 +13,7 @@ from vestige.bag import Bag
 from vestige.choices import InputError
 from vestige.combination import Combined, combine_again
 from vestige.controls.pipeline import Pipeline, not_needed
-from vestige.result import Control
+from vestige.records import Control
 from vestige.stats.folds import auc_difference
 from vestige.types import Bools, Float32s, Floats, Images, Ints
 

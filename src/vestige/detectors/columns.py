@@ -15,7 +15,7 @@ from vestige.detectors.kept import KeptScores
 from vestige.engine import cores
 from vestige.files import file_sha256
 from vestige.options import split_options, typed_options
-from vestige.result import Problem
+from vestige.records import Problem
 from vestige.threads import one_core
 from vestige.types import (
     Bools,

@@ -18,7 +18,7 @@ from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
-from vestige.result import Problem
+from vestige.records import Problem
 from vestige.types import Bools, Float32s, Images, Ints
 
 _CHANGED = "has changed since it was read. Leave the folders alone while an audit runs; start again"

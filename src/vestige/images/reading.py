@@ -22,7 +22,7 @@ from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
-from vestige.result import Problem
+from vestige.records import Problem
 from vestige.threads import one_core
 from vestige.types import Images
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vestige.choices import Choice, InputError
 from vestige.features.pca import PCA
-from vestige.result import SetMeasure
+from vestige.records import SetMeasure
 from vestige.threads import one_core
 from vestige.types import Bools, Images
 

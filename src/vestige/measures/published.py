@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.result import SetMeasure
+from vestige.records import SetMeasure
 from vestige.stats import set_measures as stats
 from vestige.stats.set_measures import FeatureSets, Measured
 

@@ -9,7 +9,7 @@ from typing import Any
 from vestige.benchmark.cells import Blind, Forensic, Release
 from vestige.benchmark.result import BenchmarkWorld
 from vestige.choices import InputError
-from vestige.result import Estimate
+from vestige.records import Estimate
 from vestige.stats.agreement import Agreement
 from vestige.worlds.record import decode_file, read_json
 

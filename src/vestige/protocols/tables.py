@@ -6,8 +6,8 @@ import io
 from vestige.benchmark.table_files import made_line, markdown, page
 from vestige.benchmark.tables import NONE, Entry, Table
 from vestige.protocols.result import Figure, Ours, ProtocolCell, Protocols, Published, Rule, System
+from vestige.records import Estimate
 from vestige.report.words import p_text
-from vestige.result import Estimate
 from vestige.spreadsheet import cell as safe
 from vestige.spreadsheet import number
 

@@ -2,9 +2,10 @@
 
 from base64 import b64encode
 
+from vestige.records import Finding
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
-from vestige.result import AuditResult, Finding, strongest_first
+from vestige.result import AuditResult, strongest_first
 
 MOST_ROWS = 200
 OPEN_ROWS = 25

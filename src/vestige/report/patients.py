@@ -1,8 +1,9 @@
 """The part of the page about patients."""
 
+from vestige.records import PatientFinding
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.result import AuditResult, PatientFinding
+from vestige.result import AuditResult
 
 MOST_ROWS = 200
 OPEN_ROWS = 25

@@ -14,8 +14,9 @@ from hashlib import blake2b
 from typing import Any
 
 from vestige.images.frame import FLAG_WARNINGS
+from vestige.records import Calibration, Evidence, Finding, Likeness, Problem
 from vestige.report.own_words import OWN_WORDS
-from vestige.result import AuditResult, Calibration, Evidence, Finding, Likeness, Problem
+from vestige.result import AuditResult
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
 _WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vestige.records import Finding, Role
 from vestige.report import charts, words
 from vestige.report.blocks import (
     Block,
@@ -23,7 +24,7 @@ from vestige.report.controls import controls
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
 from vestige.report.patients import patients
-from vestige.result import AuditResult, Finding, Role
+from vestige.result import AuditResult
 
 MOST_PROBLEMS = 50
 """Problems listed on the page."""

@@ -1,7 +1,8 @@
 """The sentences of the report: for a data-protection officer (release) or an examiner."""
 
+from vestige.records import ReleaseCurve, SetTest, Tried
 from vestige.report.blocks import Banner
-from vestige.result import AuditResult, ReleaseCurve, SetTest, Tried
+from vestige.result import AuditResult
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 

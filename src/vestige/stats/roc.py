@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from vestige.choices import InputError
-from vestige.result import Rate
+from vestige.records import Rate
 from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.rates import share_interval
