@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vestige.choices import InputError
-from vestige.gate import called_used
+from vestige.decision.sentences import gate_line
 from vestige.terminal import output, progress_bars
 
 Folder = Annotated[str | None, typer.Option(metavar="DIR")]
@@ -36,8 +36,8 @@ def scrub(
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> int:
     """Withhold generated images until an audit of the rest finds nothing; exit code as --gate."""
+    from vestige.scrub import called_used, withheld_path
     from vestige.scrub import scrub as run_scrub
-    from vestige.scrub import withheld_path
 
     for file in (out, withheld_path(out)):
         if file.is_dir():
@@ -61,13 +61,12 @@ def scrub(
     test = found.remainder.set_test
     if as_json:
         answer: dict[str, Any] = {
-            "outcome": asdict(found.outcome),
+            "decision": asdict(found.outcome),
             "keep": list(found.keep),
             "withheld": [asdict(image) for image in found.withheld],
             "unreadable": found.unreadable,
             "called_used": {"before": called_used(found.before),
                             "after": called_used(found.remainder)},
-            "verdict": asdict(found.remainder.verdict),
             "auc": asdict(test.auc) if test else None,
             "files": [str(out), str(beside)],
         }  # fmt: skip
@@ -81,10 +80,5 @@ def scrub(
         )
         if found.unreadable:
             print(f"{found.unreadable} generated file(s) could not be read and are in neither.")
-        print(
-            f"Remainder: leak {found.remainder.verdict.leak}; {called_used(found.remainder)} of "
-            f"{len(found.remainder.findings)} images called used, {called_used(found.before)} "
-            f"before. {found.remainder.verdict.why}"
-        )
-        print(found.outcome)
-    return found.outcome.code
+        print(f"The rest: {gate_line(found.outcome)}")
+    return found.outcome.exit_code

@@ -123,10 +123,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Banner:
-    """The answer, at the top: look, headline, explanation, what follows from it."""
+    """The answer, at the top: look, gate, headline, and the sentence of the decision."""
 
     look: Literal["alarm", "caution", "calm"]
     label: str
     headline: str
     detail: str
-    advice: str

@@ -47,8 +47,11 @@ def summary(result: AuditResult) -> Section | None:
                 "Smallest visible AUC", f"{unseen:.2f}", "80 % power", words.power_meaning(unseen)
             ),
         ]
-        if caution := words.CAUTIONS.get(result.verdict.reason):
-            blocks.append(Text(caution, "box"))
+        blocks += [
+            Text(words.CAUTIONS[code], "box")
+            for code in result.decision.codes
+            if code in words.CAUTIONS
+        ]
     judged = [f for f in result.findings if f.verdict != "uncalibrated"]
     if judged:
         named = sum(f.verdict == "used" for f in judged)
