@@ -21,8 +21,10 @@ from vestige.report.blocks import (
     Text,
 )
 from vestige.report.controls import controls
+from vestige.report.copies import copies
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
+from vestige.report.negative import negative
 from vestige.report.patients import patients
 from vestige.result import AuditResult
 
@@ -75,7 +77,7 @@ def question(result: AuditResult) -> Section | None:
     """What was asked, of which images."""
     asked = result.question
     mode = {
-        "release": "Release: may this synthetic set leave the house without giving away whose "
+        "release": "Release: may this synthetic set be released without giving away whose "
         "images trained the generator?",
         "forensic": "Forensic: were these images of unknown status used to train the generator?",
     }[asked.mode]
@@ -115,7 +117,7 @@ def whole_set(result: AuditResult) -> Section | None:
                 "Uncalibrated: no unused control images were given. The scores put the images in "
                 "order, but nobody can say how high an unused image would score. So there are no "
                 "p-values, no ROC curve and no “used” verdicts. Give unused images of the same "
-                "source (--unused or --reference).",
+                "source (--unused).",
                 "box",
             )
         )
@@ -189,7 +191,7 @@ def release(result: AuditResult) -> Section | None:
     if curve is None or not curve.points:
         return None
     blocks: list[Block] = [Text(words.curve_meaning(curve), "box")]
-    if any(not control.passed for control in result.controls):
+    if any(c.state == "failed" and c.name != "planted" for c in result.controls):
         blocks.append(Text("A control failed: this curve does not speak about training.", "box"))
     label = "; ".join(f"{p.n:,} images: AUC {p.auc.value:.2f}" for p in curve.points)
     caption = (
@@ -324,7 +326,9 @@ def problems(result: AuditResult) -> Section | None:
 
 
 SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
+    copies,
     summary,
+    negative,
     question,
     whole_set,
     release,
