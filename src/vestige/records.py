@@ -162,7 +162,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class ReleaseCurve:
-    """Leakage against the number of released images, small parts first, each within the next.
+    """The leak against the number of released images, small parts first, each within the next.
 
     limit : the largest AUC that is accepted
     largest : the largest part before the first whose upper bound reaches the limit; None: no part

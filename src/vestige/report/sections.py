@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vestige.records import Finding, Role
+from vestige.records import CurvePoint, Finding, ReleaseCurve, Role
 from vestige.report import charts, words
 from vestige.report.blocks import (
     Block,
@@ -206,7 +206,7 @@ def release(result: AuditResult) -> Section | None:
                 f"{p.auc.value:.2f}",
                 words.interval(p.auc.low, p.auc.high),
                 words.p_text(p.p_value),
-                "below the limit" if p.auc.high < curve.limit else "not shown to be below",
+                _below(curve, p),
             )
         )
         for p in curve.points
@@ -214,6 +214,13 @@ def release(result: AuditResult) -> Section | None:
     head = ("Released images", "AUC", "95 % interval", "p", f"Limit {curve.limit:.2f}")
     blocks.append(Table(head, rows, numeric=(0, 1, 2, 3)))
     return Section("release", "If fewer images were released", tuple(blocks))
+
+
+def _below(curve: ReleaseCurve, point: CurvePoint) -> str:
+    """Whether a part may go by the limit: parts are read from small to the first that fails."""
+    if curve.largest is not None and point.n <= curve.largest:
+        return "below the limit"
+    return "not shown to be below" if point.auc.high >= curve.limit else "a smaller part is not"
 
 
 def detectors(result: AuditResult) -> Section | None:

@@ -14,8 +14,8 @@ ROLE_MEANING = {
     "generated": "synthetic images under audit",
     "query": "real images of unknown status, to be judged",
     "used": "real images the generator was trained on",
-    "unused": "real images of the same source that were not used: the controls",
-    "reference": "further unused images, for calibration only",
+    "unused": "real images of the same source that were not used: they calibrate",
+    "reference": "further unused images that detectors compare with; they do not calibrate",
 }
 
 _LOOKS: dict[Gate, Literal["alarm", "caution", "calm"]] = {
@@ -149,7 +149,7 @@ def tried_meaning(tried: Tried) -> str:
         f"{plural(tried.runs_before, 'other run')} on the same images with other options or seeds "
         f"({plural(tried.option_sets, 'set of options', 'sets of options')} and "
         f"{plural(tried.columns, 'column')} in all): the p-value corrected for all of them is {p}. "
-        "The verdict goes by it."
+        "The decision goes by it."
     )
 
 
@@ -158,8 +158,8 @@ def curve_meaning(curve: ReleaseCurve) -> str:
     limit, of = f"{curve.limit:.2f}", f"of {plural(curve.points[-1].n, 'synthetic image')}"
     if curve.largest is None:
         return (
-            f"No part {of} was shown to stay below an AUC of {limit}: at the smallest part already "
-            "the interval reaches it."
+            f"No part {of} was shown to stay below an AUC of {limit}: the interval of the smallest "
+            "part reaches it, and larger parts are not judged after that."
         )
     return (
         f"A random part of {plural(curve.largest, 'image')} {of} stays below an AUC of {limit} "
