@@ -206,14 +206,12 @@ class Epsilon:
 class Chance:
     """Target patients that stand out at the asked false-alarm rate, and how many chance explains.
 
+    patients : sum over patients of the share of their images with p at most the rate
     most : the number that chance passes with probability .01 at most
-    expected : the mean number if nobody was used
     """
 
-    patients: int
+    patients: float
     most: int
-    images: int
-    expected: float
 
 
 @dataclass(frozen=True)
