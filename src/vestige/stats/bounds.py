@@ -101,13 +101,13 @@ def _side(wins: Floats, pairs: Floats, value: float, groups: Labels | None) -> t
     """
     index, k = group_index(groups, len(pairs))
     # sums of halves are exact, so the order of the rows cannot show
-    won: Floats = np.bincount(index, wins, k)
-    pairs = np.asarray(np.bincount(index, pairs, k), dtype=np.float64)
-    share = pairs / pairs.sum()
+    won = np.bincount(index, wins, k).astype(np.float64)
+    played = np.bincount(index, pairs, k).astype(np.float64)
+    share = played / played.sum()
     worth = 1.0 / float(np.sort(share**2).sum())
     if share.max() == 1.0:
         return math.inf, 1.0
-    part = (won - value * pairs) / pairs.sum() / (1.0 - share)
+    part = (won - value * played) / played.sum() / (1.0 - share)
     return (k - 1) / k * float(np.sort(part**2).sum()), worth
 
 

@@ -19,7 +19,7 @@ class EpsilonBounds:
 
     Epsilon is that of replacing one patient; of adding or removing one it is at least half of it.
 
-    auc_low : one-sided lower bound of the AUC of patients, 0..1
+    auc_low : one-sided lower bound of the AUC of patients, 0..1 (95 % hold in .93 to .97 of worlds)
     from_auc : lower bound by it, >= 0; takes the patients' scores as independent, given the model
     pairs, right : random pairs of a used and an unused patient, and those guessed right
     certified : lower bound by them, >= 0; holds for a single model, whatever depends on what
