@@ -231,7 +231,9 @@ def table_of_views(data: Path, seeds: int) -> list[dict[str, Any]]:
             cell = draw_cell(data, SOURCES["X-ray"], 0)
             rng = np.random.default_rng(0)
             copies = view(cell.used)
-            generated = np.concatenate([copies, mixes(cell.strangers, GENERATED - len(copies), rng)])
+            generated = np.concatenate(
+                [copies, mixes(cell.strangers, GENERATED - len(copies), rng)]
+            )
             detectors = {"effort": effort} if effort == "normal" else {
                 "detectors": ["matched_filter_pool", "nearest_distance_contrast"], "effort": None
             }  # fmt: skip
@@ -319,13 +321,24 @@ def _copies(rows: list[dict[str, Any]]) -> str:
         named, of = sum(r["named"] for r in own), sum(r["of"] for r in own)
         recall = f"{named:,} of {of:,}" if of else "–"
         innocent = sum(r["innocent"] > 0 for r in own)
-        cells = [key[0], key[1], key[2] or "–", len(own), *gates, recall, f"{innocent} of {len(own)}"]
+        cells = [
+            key[0],
+            key[1],
+            key[2] or "–",
+            len(own),
+            *gates,
+            recall,
+            f"{innocent} of {len(own)}",
+        ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
 def _views(rows: list[dict[str, Any]]) -> str:
-    lines = ["| all used images | views | effort | state | gate | named | AUC | a single copy is missed if |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| all used images | views | effort | state | gate | named | AUC | a single copy is missed if |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for r in rows:
         auc = f"{r['auc']:.2f}" if r["auc"] is not None else "–"
         cells = [r["kind"], r["views"], r["effort"], r["state"], r["gate"], r["named"], auc]

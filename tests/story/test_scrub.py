@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vestige.gate import called_used
 
 import vestige
 from story.world import Called, call, names, release, worlds, write
-from vestige.gate import called_used
 from vestige.report import redact
 from vestige.result import AuditResult
 from vestige.worlds.embedded import World, embedded_world
