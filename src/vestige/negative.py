@@ -51,12 +51,11 @@ def bound_negative(
     """
     used, unused = combined.sides
     groups = combined.groups[combined.is_suspect], combined.groups[~combined.is_suspect]
-    folds = (None, None)
-    if combined.folds is not None:
-        folds = combined.folds[combined.is_suspect], combined.folds[~combined.is_suspect]
+    folds = None if combined.folds is None else combined.folds[combined.is_suspect]
+    other_folds = None if combined.folds is None else combined.folds[~combined.is_suspect]
     worth = patient_worth(combined.scores, combined.groups)
     return Bounds(
-        auc_upper=auc_upper_bound(used, unused, *groups, *folds),
+        auc_upper=auc_upper_bound(used, unused, *groups, folds, other_folds),
         exposed_share=exposed_share(test.minimum_detectable_auc),
         copied_shares=tuple(_copied_shares(bag, suspects, copies, levels)),
         patients_needed=patients_for_bound(max_auc, worth) if max_auc < 1 else None,
