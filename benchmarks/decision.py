@@ -338,10 +338,8 @@ def _copies(rows: list[dict[str, Any]]) -> str:
 
 
 def _views(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| all used images | views | effort | state | gate | named | AUC | a single copy is missed if |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    head = ("all used images", "views", "effort", "state", "gate", "named", "AUC")
+    lines = _head(*head, "a single copy is missed if")
     for r in rows:
         auc = f"{r['auc']:.2f}" if r["auc"] is not None else "–"
         cells = [r["kind"], r["views"], r["effort"], r["state"], r["gate"], r["named"], auc]
