@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -109,7 +110,6 @@ def check_english(text: str, mode: str) -> None:
     assert not re.search(r"(?<![\d,.])1 (?:\w+ ){0,2}(?:images|patients|files|runs|times)\b(?! of)",
                          re.sub(r"\b[\d,]+ of 1 ", "", text)), text  # fmt: skip
     assert not re.search(r"\b1 (generated image )?(are|stand)\b", text), text
-    assert not re.search(r"(?<!\b1)(?<!\b1 of 1)\b (is a copy|stands out)", "") or True
     assert text.endswith(".")
     for sentence in re.split(r"(?<=\.) ", text):
         assert sentence[0].isupper(), sentence
@@ -143,9 +143,8 @@ def test_every_code_of_a_decision_is_told() -> None:
     assert both.count("1 generated image is a copy of") == 2
     together = decide(CASES["copies of both"]).text
     assert together.count("copies of unused and reference images") == 1
-    everything = decide(
-        evidence(copies=(copy(0),), unread=CASES["unread both"].unread, unlike=CASES["inverted"].unlike)
-    )  # fmt: skip
+    unread, unlike = CASES["unread both"].unread, CASES["inverted"].unlike
+    everything = decide(evidence(copies=(copy(0),), unread=unread, unlike=unlike))
     assert everything.text.count(";") == 3
     assert "12 of 240 generated files" in everything.text and "inverted" in everything.text
     said = {code: decide(one).text for one in CASES.values() for code in decide(one).codes[:1]}
@@ -178,8 +177,6 @@ def test_p_values(p: float, tried: Tried | None, said: str) -> None:
 
 
 def test_an_upper_bound_never_looks_smaller_than_it_is() -> None:
-    from dataclasses import replace
-
     for upper, said in ((0.6101, "0.62"), (0.61, "0.61"), (0.6499, "0.65")):
         text = decide(evidence(bounds=replace(LOW, auc_upper=upper))).text
         assert f"at most {said} (" in text
@@ -188,8 +185,8 @@ def test_an_upper_bound_never_looks_smaller_than_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("share", "said"),
-    [(0.0, "0 %"), (1e-7, "0.01 %"), (0.034, "3.4 %"), (0.0996, "10 %"), (0.2, "20 %"), (1.0, "100 %")],
-)  # fmt: skip
+    [(0.0, "0 %"), (1e-7, "0.01 %"), (0.034, "3.4 %"), (0.0996, "10 %"), (0.2, "20 %")],
+)
 def test_percent(share: float, said: str) -> None:
     assert percent(share) == said
 
@@ -211,7 +208,7 @@ def test_the_same_sentence_everywhere(
 ) -> None:
     result = make_result(state, mode, hostile=False, thumbnails=False, patient_ids=ids)
     made = result.decision
-    assert made.state == STATES[state]
+    assert made.state == state
     check_english(made.text, mode)
 
     tell(result, Path("report.html"), quiet=False, as_json=False)

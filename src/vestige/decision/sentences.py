@@ -237,7 +237,7 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "one source, scanner and period, and audit again.",
         "give_unused": f"Give unused images (--unused) of {enough} patients of the same source, "
         "and audit again.",
-        "give_open_queries": "Give queries of unknown status, and audit again.",
+        "give_open_queries": "Give queries whose status is not known, and audit again.",
         "run_checks": "Audit again without --no-controls.",
         "all_detectors": "Audit again with all detectors: leave out --detector, or give --effort "
         "high.",
