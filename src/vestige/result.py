@@ -288,6 +288,8 @@ def _check(result: AuditResult) -> None:
         shares += [("bounds", v) for v in (bounds.auc_upper, bounds.exposed_share)]
         shares += [("bounds.copied_shares", one.share) for one in bounds.copied_shares]
     shares += [("unread", u.p_value) for u in result.unread if u.p_value is not None]
+    if result.unlike is not None:
+        shares += [("unlike.distance", result.unlike.distance)]
     shares += [("question.max_auc", result.question.max_auc)]
     for where, share in shares:
         if not 0.0 <= share <= 1.0:

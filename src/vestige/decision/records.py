@@ -59,6 +59,7 @@ Remedy = Literal[
     "give_unused",
     "give_open_queries",
     "run_checks",
+    "all_detectors",
     "more_unused",
     "more_patients",
     "fix_the_run",
@@ -262,10 +263,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Facts:
-    """The numbers of the sentence; 0 or None where a decision needs none."""
+    """The numbers of the sentence; 0 or None where a decision needs none.
+
+    patient_ids : whether patients are known; else every group of near-duplicates counts as one
+    """
 
     mode: Mode
     targets: int
+    patient_ids: bool = True
     copies: int = 0
     copied_images: int = 0
     copied_patients: int = 0
