@@ -67,11 +67,6 @@ def nearest_and(rows: Float32s, pool: Pool, distances: Floats, k: int) -> Floats
     return best.distances[:, :seen]
 
 
-def smallest(distances: Floats, more: Floats, k: int) -> Floats:
-    """The k smallest of each row of two parts [n, *], ascending."""
-    return np.sort(np.hstack([distances, more]), axis=1)[:, :k]
-
-
 def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) -> Floats:
     """Distances to the k nearest other rows that belong to another group, float64 [n, k].
 
