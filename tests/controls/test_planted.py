@@ -228,6 +228,23 @@ def test_plain_and_equal_images_are_no_sources(reference: bool) -> None:
     given[unused] = np.linspace(0.1, 0.9, 60, dtype=np.float32)[:, None, None]
     bag = with_sources(few, np.random.default_rng(0)).bag
     assert bag.judged.sum() == 20
+    given[unused[4:]] = given[unused[0]]
+    assert with_sources(few, np.random.default_rng(0)).bag.judged.sum() == 4
+    given[unused[2:]] = given[unused[0]]
+    with pytest.raises(InputError, match="3 unused images that differ.*found 2"):
+        with_sources(few, np.random.default_rng(0))
+
+
+def test_sources_are_one_per_group_where_nearly_all_are_plain() -> None:
+    groups = np.r_[np.arange(60), 100 + np.arange(60) // 2]
+    pipeline = small_world("null", groups=groups).audited
+    images = pipeline.bag.images.copy()
+    images[61:] = np.linspace(0.1, 0.9, 59, dtype=np.float32)[:, None, None]
+    bag = with_sources(
+        replace(pipeline, bag=replace(pipeline.bag, images=images)), np.random.default_rng(0)
+    ).bag
+    chosen = bag.groups[bag.judged]
+    assert len(chosen) == len(set(chosen)) == 11
 
 
 def test_what_the_cache_keeps_is_recalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vestige.controls import Comparison
 
 LEVEL, RECALL = 0.05, 0.9
-"""A copy is found at this p-value; this share of verbatim copies must be (METHODS 5)."""
+"""A copy is found at this p-value; this share of a required level must be (METHODS 5)."""
 FEWEST, USUAL, MOST = 3, 20, 50
 """Source images, one per group. Three: an audit that sees nothing finds them all once in 8,000."""
 SHARE = 0.01
@@ -82,7 +82,7 @@ def plant(
     ----------
     named : callable, optional
         Without it no copy counts as named.
-    required : levels
+    required : levels, one or more
 
     Raises
     ------
@@ -190,18 +190,27 @@ def _one_of_each(
 
     Plain images take part only where there are hardly others: a copy of one is a copy of all. Of
     equal images one is enough, or a finding would count twice.
+
+    Raises
+    ------
+    InputError
+        When too few differ.
     """
-    chosen: dict[bytes, int] = {}
     for least in (PLAIN, 0.0):
+        chosen: dict[bytes, int] = {}
         for name in names:
+            if len(chosen) == wanted:
+                break
             rows = np.flatnonzero(groups == name)
-            rows = rows[images[rows].std(axis=(1, 2)) >= least]
-            if len(rows) and len(chosen) < wanted:
+            if len(rows := rows[images[rows].std(axis=(1, 2)) >= least]):
                 row = int(rng.choice(rows))
                 chosen.setdefault(images[row].tobytes(), row)
-        if len(chosen) >= min(FEWEST, wanted):
-            break
-    return np.array(list(chosen.values()), np.int64)
+        if len(chosen) >= FEWEST:
+            return np.array(list(chosen.values()), np.int64)
+    raise InputError(
+        f"{FEWEST} unused images that differ, of groups of their own, are needed, found "
+        f"{len(chosen)}."
+    )
 
 
 def _passes(
