@@ -1,7 +1,5 @@
 """Equal images are found in every view, whatever their role, and nothing else is."""
 
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -20,8 +18,6 @@ from vestige.images.preprocess import area_average
 from vestige.images.reading import read_images
 from vestige.symmetries import SYMMETRIES, seen_as
 from vestige.types import Images
-
-CASES = Path(__file__).resolve().parents[3] / "shared/cases/sets"
 
 
 def pictures(n: int, size: int = 16, seed: int = 0) -> Images:
@@ -221,17 +217,6 @@ def test_where_every_generated_image_is_a_copy_all_are_found() -> None:
     made = np.minimum(made, 254) + np.random.default_rng(0).integers(0, 2, made.shape, np.uint8)
     found = pairs(made, reals)
     assert [(e.generated, e.real) for e in found] == [(k, k % 100) for k in range(1000)]
-
-
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not (CASES / "make.py").exists():
-        pytest.skip(f"the case sets are not at {CASES}")
-    pytest.importorskip("nibabel")
-    pytest.importorskip("pydicom")
-    folder = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, CASES / "make.py", folder], check=True)
-    return folder / "png"
 
 
 @pytest.mark.parametrize(
