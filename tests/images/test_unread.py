@@ -108,7 +108,7 @@ def test_documents_stay_documents(tmp_path: Path) -> None:
     (tmp_path / "short.md").write_text("BM")
     (tmp_path / "empty.log").touch()
     (tmp_path / "cut.docx").write_bytes(b"PK\x03\x04")
-    directory = b"\0" * 128 + b"DICM" + b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10\0"
+    directory = b"\0" * 128 + b"DICM" + b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10\x02\0\x03\0"
     (tmp_path / "DICOMDIR").write_bytes(directory + bytes(300))
     images = read(tmp_path)
     assert (images.files, images.problems) == (FilesRead(1, 0), ())

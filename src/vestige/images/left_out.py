@@ -13,7 +13,7 @@ from vestige.images.remote import local_copy
 from vestige.images.unread import Kind
 from vestige.result import Problem
 
-_DIRECTORY = b"1.2.840.10008.1.3.10\0"  # SOP class of a DICOMDIR, which lists images
+_DIRECTORY = b"1.2.840.10008.1.3.10"  # SOP class of a DICOMDIR, which lists images
 _ADVICE: dict[Kind, str] = {
     "hidden": "hidden file(s), or files in hidden folders, are images and were not read, e.g. this "
     "one. Take the dot off their names, or move them away",
