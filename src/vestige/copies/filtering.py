@@ -8,7 +8,6 @@ from scipy.linalg import eigh
 
 from vestige.features.rows import Rows
 from vestige.features.whitening import MOMENT_ROWS, Whitening
-from vestige.stats.moments import moments
 from vestige.stats.slices import slices
 from vestige.symmetries import Symmetry, seen_as
 from vestige.types import Float32s, Floats
@@ -24,21 +23,21 @@ def copy_filter(reals: Float32s, generated: Rows, views: Sequence[Symmetry]) -> 
     variance: by 1 / sqrt(v) where images differ much, by ever less where noise, a turn by two
     degrees or compression change as much as images differ (the Wiener filter for an error of
     variance r in each component, after whitening). The generated images take part since a few reals
-    span a few directions only, in which everything looks alike.
+    span a few directions only, in which everything looks alike. Those nearest to one real weigh no
+    more than its even share: a hundred copies of one image would else count as what images of the
+    kind have in common.
 
     Parameters
     ----------
     reals : [n, d]
         Grey values of square images.
     generated : [m, d]
-        Read block by block.
+        Read twice, block by block.
     views : symmetries that form a group
         Mean and covariance are averaged over them, so the cosine of two images is that of the two
         images in any view.
     """
-    made = (np.asarray(generated[part]) for part in slices(len(generated), MOMENT_ROWS))
-    _, mean, covariance = moments(chain([reals], made))
-    mean, covariance = _symmetric(mean, covariance, views)
+    mean, covariance = _symmetric(*_moments(reals, generated, views), views)
     values, vectors = eigh(covariance)
     kept = values > 1e-6 * max(values[-1], np.finfo(float).tiny)
     values, vectors = values[kept], vectors[:, kept]
@@ -47,6 +46,38 @@ def copy_filter(reals: Float32s, generated: Rows, views: Sequence[Symmetry]) -> 
     used = share > KEPT  # the rest has less than KEPT^2 of the weight
     scale = np.sqrt(values[used]) / (values[used] + error)
     return Whitening(mean.astype(np.float32), (vectors[:, used] * scale).astype(np.float32))
+
+
+def _moments(reals: Float32s, generated: Rows, views: Sequence[Symmetry]) -> tuple[Floats, Floats]:
+    """Mean and covariance of reals and generated images, these by the weight of their real."""
+    shift = reals.mean(axis=0, dtype=np.float64).astype(np.float32)
+    parts = list(slices(len(generated), MOMENT_ROWS))
+    directions = np.concatenate([_unit(seen_rows(reals, view) - shift) for view in views])
+    nearest = np.concatenate(
+        [(_unit(generated[part] - shift) @ directions.T).argmax(axis=1) for part in parts]
+    ) % len(reals)
+    share = len(generated) / len(reals)
+    weights = np.minimum(1, share / np.bincount(nearest, minlength=len(reals)).clip(1))[nearest]
+    total, first, second = 0.0, np.zeros(len(shift)), np.zeros((len(shift),) * 2)
+    blocks = ((generated[part], weights[part]) for part in parts)
+    for rows, weight in chain([(reals, np.ones(len(reals)))], blocks):
+        rows = (rows - shift) * np.sqrt(weight).astype(np.float32)[:, None]
+        total += weight.sum()
+        first += np.sqrt(weight) @ rows
+        second += rows.T @ rows
+    gap = first / total
+    return shift + gap, second / total - np.outer(gap, gap)
+
+
+def seen_rows(rows: Float32s, view: Symmetry) -> Float32s:
+    """Rows [n, d] of square images as a symmetry shows them."""
+    side = round(rows.shape[1] ** 0.5)
+    return seen_as(rows.reshape(-1, side, side), view).reshape(len(rows), -1)
+
+
+def _unit(rows: Float32s) -> Float32s:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(norms > 0, norms, 1), np.float32)
 
 
 def _symmetric(

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vestige.copies.filtering import copy_filter
+from vestige.copies.filtering import copy_filter, seen_rows
 from vestige.features.pixels import Pixels
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening
 from vestige.images.spool import let_go
 from vestige.stats.groups import Labels, group_index
-from vestige.symmetries import VIEWS, Symmetry, Views, seen_as
+from vestige.symmetries import VIEWS, Symmetry, Views
 from vestige.types import Bools, Float32s, Images, Ints
 
 SIZE = 32
@@ -93,13 +93,10 @@ class Comparison:
 
     def _block(self, start: int, images: Float32s, own: Ints | None) -> Block:
         """Pairs with images [b, d]; those of the group an image belongs to itself are left out."""
-        side = round(images.shape[1] ** 0.5)
-        squares = images.reshape(-1, side, side)
         value = np.full((len(self.rows), len(images)), -np.inf, np.float32)
         view = np.zeros(value.shape, np.uint8)
         for number, symmetry in enumerate(self.views):
-            seen = seen_as(squares, symmetry).reshape(len(images), -1)
-            cosine = self.rows @ self.filters.apply(seen).T
+            cosine = self.rows @ self.filters.apply(seen_rows(images, symmetry)).T
             better = cosine > value
             value[better], view[better] = cosine[better], number
         if own is not None:
