@@ -18,6 +18,8 @@ from vestige.types import Bools, Float32s, Images, Ints
 SIZE = 32
 RIVALS = 5
 ROUNDING = np.float32(1e-5)
+PLAIN = 0.01
+"""Standard deviation of grey values below which an image is too plain to be compared."""
 BLOCK_BYTES = 2**24
 
 
@@ -30,6 +32,7 @@ class Block:
     lead : [n, b], value less the mean value of the best `RIVALS` other groups
     view : uint8 [n, b], which of the views is the best one
     nearest : [n, b], no other image of the real's group is nearer, up to rounding
+    plain : [b], too plain to be compared; value 0
     """
 
     start: int
@@ -37,6 +40,7 @@ class Block:
     lead: Float32s
     view: npt.NDArray[np.uint8]
     nearest: Bools
+    plain: Bools
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +52,7 @@ class Comparison:
     image's value is compared with that of its rivals, the best other groups, each by its best image
     (one side of cross-domain similarity local scaling, Conneau et al. 2018, arXiv:1710.04087).
 
-    rows : [n, p], the reals in the filter, of norm 1
+    rows : [n, p], the reals in the filter, of norm 1, or 0 if too plain
     codes : [n], their groups, 0 to G - 1
     """
 
@@ -99,6 +103,8 @@ class Comparison:
             cosine = self.rows @ self.filters.apply(seen_rows(images, symmetry)).T
             better = cosine > value
             value[better], view[better] = cosine[better], number
+        plain = too_plain(images)
+        value[:, plain] = 0
         if own is not None:
             value[self.codes[:, None] == own] = -np.inf
         order = np.argsort(self.codes, kind="stable")
@@ -106,7 +112,8 @@ class Comparison:
         groups = np.maximum.reduceat(value[order], starts, axis=0)
         others = len(groups) - (1 if own is None else 2)
         lead = value - rival_means(groups, min(RIVALS, others))[self.codes]
-        return Block(start, value, lead, view, value >= groups[self.codes] - ROUNDING)
+        nearest = value >= groups[self.codes] - ROUNDING
+        return Block(start, value, lead, view, nearest, plain)
 
 
 def compare(reals: Images, groups: Labels, generated: Images, views: Views) -> Comparison:
@@ -115,7 +122,14 @@ def compare(reals: Images, groups: Labels, generated: Images, views: Views) -> C
     rows, made = space.transform(reals), rows_of(space, generated)
     filters = copy_filter(rows, made, VIEWS[views])
     codes = group_index(groups, len(reals))[0]
-    return Comparison(rows, filters.apply(rows), codes, generated, made, filters, VIEWS[views])
+    filtered = filters.apply(rows)
+    filtered[too_plain(rows)] = 0
+    return Comparison(rows, filtered, codes, generated, made, filters, VIEWS[views])
+
+
+def too_plain(rows: Float32s) -> Bools:
+    """Which images [n, d] are nearly constant: they are alike, whoever made them."""
+    return np.asarray(rows.std(axis=1) < PLAIN)
 
 
 def rival_means(values: Float32s, rivals: int) -> Float32s:

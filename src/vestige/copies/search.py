@@ -27,7 +27,7 @@ class NearCopies:
 
     real, generated : [k], rows
     value : [k], filtered cosine, -1..1
-    lead : [k], what the line is for: value less the mean of the best five other groups
+    lead : [k], what the line is for: value less the mean of the best five other groups, -1..2
     beyond : [k], lead less the line, in units of the bystanders' spread
     view : [k], number of the symmetry, within `CopySearch.views`, in which the generated image
         looks like the real one
@@ -48,6 +48,7 @@ class CopySearch:
     by : "calibration", or "reals" where too few groups calibrate and reals against the reals of
         other groups stand in for them
     best : [n], the largest lead of every real
+    plain : generated images that are nearly constant and were compared with nothing
     """
 
     targets: NearCopies
@@ -56,6 +57,7 @@ class CopySearch:
     by: str
     best: Float32s
     views: tuple[Symmetry, ...]
+    plain: int
 
 
 def search_copies(
@@ -95,7 +97,7 @@ def search_copies(
     if (calibration & targets).any():
         raise InputError("an image cannot be judged and calibrate. Give each image one role.")
     comparison = compare(images, labels, generated, views)
-    best, pairs = _searched(comparison, calibration, targets)
+    best, pairs, plain = _searched(comparison, calibration, targets)
     line, by = _line(comparison, labels, calibration, targets, best, level)
     return CopySearch(
         targets=_beyond(pairs[1], line),
@@ -104,6 +106,7 @@ def search_copies(
         by=by,
         best=best,
         views=comparison.views,
+        plain=plain,
     )
 
 
@@ -136,15 +139,18 @@ _PAIR = np.dtype(
 )
 
 
-def _searched(comparison: Comparison, *roles: Bools) -> tuple[Float32s, list[npt.NDArray[np.void]]]:
-    """The best lead of each real [n], and of each role the pairs above the floor."""
+def _searched(
+    comparison: Comparison, *roles: Bools
+) -> tuple[Float32s, list[npt.NDArray[np.void]], int]:
+    """The best lead of each real [n], of each role the pairs above the floor, plain images."""
     best = np.full(len(comparison.rows), -np.inf, np.float32)
-    found = []
+    found, plain = [], 0
     for block in comparison.blocks():
         np.maximum(best, block.lead.max(axis=1), out=best)
         found.append(_above_floor(block))
+        plain += int(block.plain.sum())
     pairs = np.concatenate(found)
-    return best, [pairs[role[pairs["real"]]] for role in roles]
+    return best, [pairs[role[pairs["real"]]] for role in roles], plain
 
 
 def _above_floor(block: Block) -> npt.NDArray[np.void]:
