@@ -286,6 +286,8 @@ def recall_table(pools: list[Source], repeats: int, seed: int) -> None:
     for number in range(repeats):
         for s, source in enumerate(pools):
             for t, (title, calibrating, targets) in enumerate(SETS):
+                if source.persons < calibrating + 30:
+                    continue
                 rng = np.random.default_rng([seed, number, s, t])
                 side, kind = (32, 64)[(number + s) % 2], MADE_OF[(number + s + t) % len(MADE_OF)]
                 world = setting(source, calibrating, targets, kind, side, rng)
@@ -309,11 +311,12 @@ def recall_table(pools: list[Source], repeats: int, seed: int) -> None:
             alone = np.concatenate([*found[kind, title, False], np.empty(0, bool)])
             many = found[kind, title, True]
             pooled = np.concatenate([*many, np.empty(0, bool)])
-            worst = min((part.mean() for part in many), default=np.nan)
+            if not len(alone) or not many:
+                continue
+            worst = min(part.mean() for part in many)
             print(
                 f"| {kind} | {title} | {len(alone)}, {100 * alone.mean():.1f} % "
-                f"| {len(pooled)}, {100 * pooled.mean() if len(pooled) else np.nan:.1f} % "
-                f"| {100 * worst:.1f} % |"
+                f"| {len(pooled)}, {100 * pooled.mean():.1f} % | {100 * worst:.1f} % |"
             )
     print()
 
