@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.detectors.nearest_distance import NearestDistance
+from vestige.detectors.seen import seen_rows
 from vestige.stats.neighbours import nearest_outside_group
+from vestige.symmetries import VIEWS
 from vestige.types import Bools, Floats, Images, Ints
 
 SIZE = 32
@@ -72,10 +74,11 @@ def nearest_pairs(
     rate : float
         Share of controls whose best pair may lie above the line, at most.
     """
-    cosines, at = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(bag, NEIGHBOURS)
+    cosines, at, _ = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(bag, NEIGHBOURS)
     plain = NearestDistance(space="contrast", size=SIZE).fit(generated)
-    distances, near = plain.nearest(bag, NEIGHBOURS)
-    usual = nearest_outside_group(plain.embed_.transform(bag), units, USUAL).mean(axis=1)
+    distances, near, _ = plain.nearest(bag, NEIGHBOURS)
+    rows = seen_rows(plain.embed_, bag, plain.views)
+    usual = nearest_outside_group(rows, units, USUAL, len(VIEWS[plain.views])).mean(axis=1)
     ratios = np.log(usual + FLOOR)[:, None] - np.log(FLOOR - distances)
     return (
         _pairs("whitened cosine", cosines, at, control, rate),
