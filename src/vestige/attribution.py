@@ -14,9 +14,6 @@ import numpy.typing as npt
 
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.detectors.nearest_distance import NearestDistance
-from vestige.detectors.seen import seen_rows
-from vestige.stats.neighbours import nearest_outside_group
-from vestige.symmetries import VIEWS
 from vestige.types import Bools, Floats, Images, Ints
 
 SIZE = 32
@@ -77,8 +74,7 @@ def nearest_pairs(
     cosines, at, _ = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(bag, NEIGHBOURS)
     plain = NearestDistance(space="contrast", size=SIZE).fit(generated)
     distances, near, _ = plain.nearest(bag, NEIGHBOURS)
-    rows = seen_rows(plain.embed_, bag, plain.views)
-    usual = nearest_outside_group(rows, units, USUAL, len(VIEWS[plain.views])).mean(axis=1)
+    usual = plain.seen_.nearest_outside_group(plain.seen_.rows(bag), units, USUAL).mean(axis=1)
     ratios = np.log(usual + FLOOR)[:, None] - np.log(FLOOR - distances)
     return (
         _pairs("whitened cosine", cosines, at, control, rate),

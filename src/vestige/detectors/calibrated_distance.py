@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.seen import check_views, nearest_seen, seen_rows
+from vestige.detectors.seen import Seen, check_views, seen_in
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
-from vestige.stats.neighbours import nearest_outside_group, rows_outside_group, smallest
-from vestige.symmetries import VIEWS, Views
-from vestige.types import Embedder, Float32s, Floats, Images
+from vestige.stats.neighbours import rows_outside_group
+from vestige.symmetries import Views
+from vestige.types import Float32s, Floats, Images
 
 FLOOR = 1e-9
 
@@ -23,7 +23,7 @@ FLOOR = 1e-9
 class _Scored:
     """What was scored: rows [views * n, d] of a space, and distances [n] and [n, k]."""
 
-    embed: Embedder
+    seen: Seen
     rows: Float32s
     usual: Floats
     distances: Floats
@@ -75,22 +75,22 @@ class CalibratedDistance:
         generated = fitted(self.generated_, "calibrated_distance")
         reference = reference_of(self.reference_, "calibrated_distance")
         embed = fit_space(self.space, self.size, self.dims, generated, reference)
-        rows = seen_rows(embed, as_images(images), self.views)
-        unused = embed.transform(reference)
-        usual = nearest_seen(rows, unused, self.k, self.views)[0].mean(axis=1)
-        return self._score(embed, rows, usual, generated)
+        seen = seen_in(self.views, embed, self.space)
+        rows = seen.rows(as_images(images))
+        usual = seen.nearest(rows, seen.embed.transform(reference), self.k)[0].mean(axis=1)
+        return self._score(seen, rows, usual, generated)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         generated = fitted(self.generated_, "calibrated_distance")
         bag = as_images(pool)
         embed = fit_space(self.space, self.size, self.dims, generated, bag)
-        rows = seen_rows(embed, bag, self.views)
+        seen = seen_in(self.views, embed, self.space)
+        rows = seen.rows(bag)
         labels = groups_of(groups, len(bag))
         there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]
-        near = nearest_outside_group(rows, labels, self.k, len(VIEWS[self.views]))
-        usual = near.mean(axis=1, where=there)
-        return self._score(embed, rows, usual, generated)
+        usual = seen.nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
+        return self._score(seen, rows, usual, generated)
 
     @property
     def grows(self) -> bool:
@@ -100,14 +100,13 @@ class CalibratedDistance:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         scored = fitted(self.scored_, "calibrated_distance")
-        made = scored.embed.transform(more)
-        found = nearest_seen(scored.rows, made, self.k, self.views)[0]
-        return self._compare(scored.usual, smallest(scored.distances, found, self.k))
+        made = scored.seen.embed.transform(more)
+        near = scored.seen.nearest_and(scored.rows, made, scored.distances, self.k)
+        return self._compare(scored.usual, near)
 
-    def _score(self, embed: Embedder, rows: Float32s, usual: Floats, generated: Images) -> Floats:
-        pool = rows_of(embed, generated)
-        distances = nearest_seen(rows, pool, self.k, self.views)[0]
-        self.scored_ = _Scored(embed, rows, usual, distances)
+    def _score(self, seen: Seen, rows: Float32s, usual: Floats, generated: Images) -> Floats:
+        distances = seen.nearest(rows, rows_of(seen.embed, generated), self.k)[0]
+        self.scored_ = _Scored(seen, rows, usual, distances)
         return self._compare(usual, distances)
 
     def _compare(self, usual: Floats, distances: Floats) -> Floats:

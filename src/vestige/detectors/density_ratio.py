@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
-from vestige.detectors.seen import check_views, nearest_seen, seen_rows
+from vestige.detectors.seen import Seen, check_views
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
 from vestige.stats.density import GaussianKDE
-from vestige.stats.neighbours import nearest_outside_group, rows_outside_group
-from vestige.symmetries import VIEWS, Views
+from vestige.stats.neighbours import rows_outside_group
+from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints
 
 FLOOR = 1e-9
@@ -82,9 +82,10 @@ class DensityRatio:
         if self.estimator == "kde":
             rows = embed.transform(queries)
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
-        rows = seen_rows(embed, queries, self.views)
-        distances = nearest_seen(rows, usual, self.k, self.views)[0][:, -1]
-        return self._knn(rows, pool, distances, np.full(len(queries), len(usual)))
+        seen = Seen(embed, self.views)
+        rows = seen.rows(queries)
+        distances = seen.nearest(rows, usual, self.k)[0][:, -1]
+        return self._knn(seen, rows, pool, distances, np.full(len(queries), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
@@ -97,11 +98,14 @@ class DensityRatio:
             rows = embed.transform(bag)
             usual = GaussianKDE(rows).log_density_outside_group(labels)
             return GaussianKDE(generated).log_density(rows) - usual
-        rows = seen_rows(embed, bag, self.views)
-        distances = nearest_outside_group(rows, labels, self.k, len(VIEWS[self.views]))[:, -1]
-        return self._knn(rows, generated, distances, outside)
+        seen = Seen(embed, self.views)
+        rows = seen.rows(bag)
+        distances = seen.nearest_outside_group(rows, labels, self.k)[:, -1]
+        return self._knn(seen, rows, generated, distances, outside)
 
-    def _knn(self, rows: Float32s, pool: Float32s, usual: Floats, n_reference: Ints) -> Floats:
-        near = nearest_seen(rows, pool, self.k, self.views)[0][:, -1]
+    def _knn(
+        self, seen: Seen, rows: Float32s, pool: Float32s, usual: Floats, n_reference: Ints
+    ) -> Floats:
+        near = seen.nearest(rows, pool, self.k)[0][:, -1]
         ratio = np.log(usual + FLOOR) - np.log(near + FLOOR)
         return np.asarray(rows.shape[1] * ratio + np.log(n_reference / len(pool)))

@@ -7,14 +7,13 @@ import numpy as np
 
 from vestige.choices import build, choose
 from vestige.detectors.inputs import fitted
-from vestige.detectors.seen import check_views, nearest_seen, seen_rows
+from vestige.detectors.seen import Seen, check_views, seen_in
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.stats.neighbours import smallest
 from vestige.symmetries import Views
-from vestige.types import Embedder, Float32s, Floats, Images, Ints
+from vestige.types import Float32s, Floats, Images, Ints
 
 
 @dataclass
@@ -48,7 +47,7 @@ class NearestDistance:
     index: str = "exact"
     views: Views = "mirror"
     notes_: list[str] = field(init=False, default_factory=list, repr=False, compare=False)
-    embed_: Embedder = field(init=False, repr=False, compare=False)
+    seen_: Seen = field(init=False, repr=False, compare=False)
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     scored_: tuple[Float32s, Floats] | None = field(
         init=False, default=None, repr=False, compare=False
@@ -63,16 +62,19 @@ class NearestDistance:
         """Embed the generated set; `used` is ignored."""
         images = as_images(generated)
         reference = None if unused is None else as_images(unused)
-        self.embed_ = fit_space(self.space, self.size, self.dims, images, reference)
-        self.generated_, self.scored_ = rows_of(self.embed_, images), None
+        embed = fit_space(self.space, self.size, self.dims, images, reference)
+        self.seen_ = seen_in(self.views, embed, self.space)
+        self.generated_, self.scored_ = rows_of(self.seen_.embed, images), None
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Minus the distance, float64 [n]: 0 for a verbatim copy."""
         pool = fitted(self.generated_, "nearest_distance")
-        rows = seen_rows(self.embed_, as_images(images), self.views)
-        search = build(INDEXES, self.index, "index", notes=self.notes_)
-        distances = nearest_seen(rows, pool, self.k, self.views, search)[0]
+        rows = self.seen_.rows(as_images(images))
+        search = None
+        if self.index != "exact":
+            search = build(INDEXES, self.index, "index", notes=self.notes_)
+        distances = self.seen_.nearest(rows, pool, self.k, search)[0]
         self.scored_ = rows, distances
         return np.asarray(-distances.mean(axis=1))
 
@@ -84,8 +86,8 @@ class NearestDistance:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         rows, distances = fitted(self.scored_, "nearest_distance")
-        found = nearest_seen(rows, self.embed_.transform(more), self.k, self.views)[0]
-        return np.asarray(-smallest(distances, found, self.k).mean(axis=1))
+        near = self.seen_.nearest_and(rows, self.seen_.embed.transform(more), distances, self.k)
+        return np.asarray(-near.mean(axis=1))
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints, Ints]:
         """Minus distances, rows and symmetries of the nearest generated images, [n, k] each.
@@ -93,6 +95,6 @@ class NearestDistance:
         A symmetry is a row of ``VIEWS[views]``: how the generated image must be seen.
         """
         pool = fitted(self.generated_, "nearest_distance")
-        rows = seen_rows(self.embed_, as_images(images), self.views)
-        distances, near, symmetries = nearest_seen(rows, pool, k, self.views)
+        rows = self.seen_.rows(as_images(images))
+        distances, near, symmetries = self.seen_.nearest(rows, pool, k)
         return -distances, near, symmetries

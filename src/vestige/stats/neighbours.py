@@ -20,7 +20,7 @@ Pool = Float32s | Iterable[tuple[int, Float32s]]
 """float32 [m, d] (memory-mapped if need be), or its blocks, each with its first row's number."""
 
 
-def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
+def nearest(rows: Float32s, pool: Pool, k: int = 1, even: int = 0) -> tuple[Floats, Ints]:
     """The k nearest pool rows of each row, Euclidean.
 
     Parameters
@@ -30,6 +30,8 @@ def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
         Each block is asked for once and in any order; together they hold each row once.
     k : int
         At most m are returned.
+    even : int, optional
+        As in `vestige.stats.top.top_of`.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
     best, seen = nothing(len(rows), k), 0
     for start, block in in_blocks(pool):
         same_width(rows.shape[1], block.shape[1])
-        best, seen = top_of(rows, block, start, k, best), seen + len(block)
+        best, seen = top_of(rows, block, start, k, best, even=even), seen + len(block)
     return best.distances[:, :seen], best.indices[:, :seen]
 
 
@@ -57,7 +59,7 @@ def smallest(distances: Floats, more: Floats, k: int) -> Floats:
 
 
 def nearest_outside_group(
-    rows: Float32s, groups: npt.NDArray[Any], k: int = 1, views: int = 1
+    rows: Float32s, groups: npt.NDArray[Any], k: int = 1, views: int = 1, even: int = 0
 ) -> Floats:
     """Distances to the k nearest other rows that belong to another group, float64 [n, k].
 
@@ -70,7 +72,7 @@ def nearest_outside_group(
     best, pool = nothing(len(rows), k), rows[: len(groups)]
     for start, block in in_blocks(pool):
         apart = (np.tile(codes, views), codes[start : start + len(block)])
-        best = top_of(rows, block, start, k, best, apart)
+        best = top_of(rows, block, start, k, best, apart, even)
     found = nearest_view(best.distances, best.indices, views)[0]
     last = np.where(np.isfinite(found), found, -np.inf).max(axis=1)[:, None]
     return np.where(np.isfinite(found), found, np.where(last > -np.inf, last, np.inf))
