@@ -8,6 +8,7 @@ particular is left alone.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,11 @@ from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.detectors.nearest_distance import NearestDistance
 from vestige.types import Bools, Floats, Images, Ints
 
+Space = Literal["whitened cosine", "distance"]
 SIZE = 32
 NEIGHBOURS = 32
 USUAL = 5  # neighbours among the other reals, by which a distance is measured
 FLOOR = 1e-9
-MARGIN = 2.0
-"""Standard deviations beyond every control from which a pair is a copy whatever the audit says."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,19 @@ class Pairs:
     values : [n, k], higher = nearer
     rows : [n, k], rows of the generated set
     line : what a pair must exceed to carry evidence at the asked rate
-    highest : the best value of any control
     spread : standard deviation of the controls' best values, the unit of excess
     """
 
-    name: str
+    name: Space
     values: Floats
     rows: Ints
     line: float
-    highest: float
     spread: float
 
     @property
     def excess(self) -> Floats:
         """How far each pair lies above the line, [n, k], in standard deviations of controls."""
         return (self.values - self.line) / self.spread
-
-    @property
-    def outlying(self) -> Floats:
-        """How far each pair lies beyond every control and the margin, [n, k], likewise."""
-        return (self.values - self.highest) / self.spread - MARGIN
 
 
 def nearest_pairs(
@@ -82,9 +75,8 @@ def nearest_pairs(
     )
 
 
-def _pairs(name: str, values: Floats, rows: Ints, control: Bools, rate: float) -> Pairs:
+def _pairs(name: Space, values: Floats, rows: Ints, control: Bools, rate: float) -> Pairs:
     best = np.sort(values[control, 0])[::-1]
     k = int(np.floor(rate * (len(best) + 1) + 1e-9))
     spread = float(best.std())
-    line, highest = float(best[max(k, 1) - 1]), float(best[0])
-    return Pairs(name, values, rows, line, highest, spread if spread > 0 else 1.0)
+    return Pairs(name, values, rows, float(best[max(k, 1) - 1]), spread if spread > 0 else 1.0)

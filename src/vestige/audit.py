@@ -13,6 +13,7 @@ from vestige.choices import InputError
 from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
 from vestige.controls.conformity import compare_sets, mismatch_problems, suspects_and_controls
 from vestige.controls.pipeline import Pipeline, open_pipeline
+from vestige.decision.decide import is_found, vetoing
 from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
@@ -32,7 +33,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, listed, peek_size
 from vestige.images.preparation import find_preparation
 from vestige.images.reading import MEASURED, read_images
-from vestige.judge import check_rate, decide, judge, test_set
+from vestige.judge import check_rate, judge, test_set
 from vestige.manifest import Clock, write_manifest
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
 from vestige.patients import judge_patients, relate
@@ -57,6 +58,7 @@ from vestige.tried import record_run
 from vestige.types import Bools, Detector, Floats, Progress, quiet
 
 ROLES = ("generated", "query", "used", "unused", "reference")
+MAX_AUC = 0.65
 
 
 @one_core()
@@ -77,7 +79,8 @@ def audit(
     false_alarm_rate: float = 0.05,
     patient_score: Rule = "mean",
     release_curve: bool = False,
-    limit_auc: float = 0.6,
+    max_auc: float = MAX_AUC,
+    assigned_by_lot: bool = False,
     window: tuple[float, float] | None = None,
     conform: bool = False,
     engine: str = "local",
@@ -121,9 +124,14 @@ def audit(
     patient_score : "mean" or "max"
         How a patient's images become one score: the mean over all, or the largest of a number of
         images that is equal for all patients.
-    release_curve, limit_auc : bool, float
+    release_curve : bool
         Also ask how much random parts of the generated set would give away, and which is the
-        largest whose AUC stays below the limit (release mode; costs several scorings).
+        largest whose AUC stays below `max_auc` (release mode; costs several scorings).
+    max_auc : float
+        The gate opens only if the one-sided 95 % upper bound of the AUC lies below this, .5..1.
+    assigned_by_lot : bool
+        Used and unused patients were drawn by lot from one pool: the result then also gives lower
+        bounds of epsilon (differential privacy).
     window : (centre, width), optional
         For DICOM and NIfTI; else from the file.
     conform : bool
@@ -162,8 +170,10 @@ def audit(
         raise InputError(f"a cache of {cache_limit:g} GB cannot be; give 0 or more.")
     mode = find_mode(used, unused, query)
     check_rule(patient_score)
+    if not 0.5 < max_auc <= 1.0:
+        raise InputError(f"the largest accepted AUC lies above .5 up to 1, found {max_auc:g}.")
     if release_curve:
-        check_curve(limit_auc, mode, unused is not None)
+        check_curve(mode, unused is not None)
     trained = open_models(models)
     named = bool(detectors) or not trained  # models alone, when nothing else is named
     plan = plan_columns(detectors, reference is not None, options, effort, views) if named else ()
@@ -233,14 +243,13 @@ def audit(
     run = noted_run(plan, weights, sets, bag, mode, test, spoilt, conform, seed)
     tried, notes = record_run(run, test.p_value if test else None, cache)
     problems += notes
-    verdict = decide(test, outcomes, bag, mode, false_alarm_rate, tried)
 
     if cache is not None:
         trim(cache, int(cache_limit * 1e9), clock.since)
 
     # 6. what is said of each image
     with clock.stage("findings"):
-        vetoed = verdict.reason in ("confounded", "not specific")
+        vetoed = bool(vetoing(outcomes, is_found(test, tried, false_alarm_rate)))
         near = name_evidence(nearest, sets["generated"])
         findings = make_findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
         thumbnails = draw_gallery(findings, sets, mode)
@@ -259,7 +268,7 @@ def audit(
         with clock.stage("curve"):
             references = sets["reference"].pixels if "reference" in sets else None
             curve = draw_curve(
-                sets["generated"], references, bag, suspects, limit_auc, seed, progress
+                sets["generated"], references, bag, suspects, max_auc, seed, progress
             )
 
     told = {
@@ -284,11 +293,12 @@ def audit(
             groups=len(np.unique(bag.groups)),
             groups_from=grouping.source,
             false_alarm_rate=false_alarm_rate,
+            patient_ids=grouping.patients,
+            max_auc=max_auc,
         ),
         findings=findings,
         set_test=test,
         controls=outcomes,
-        verdict=verdict,
         problems=tuple(problems),
         manifest=write_manifest(clock, seed, told, hashes, weights),
         calibration=Calibration(

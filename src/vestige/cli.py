@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.audit import audit
+from vestige.audit import MAX_AUC, audit
 from vestige.choices import Choice, InputError
 from vestige.cli_scrub import scrub
 from vestige.cli_train import train
@@ -21,7 +21,6 @@ from vestige.cli_world import benchmark
 from vestige.detectors.columns import parse_options
 from vestige.engine import collect_rarely, keep_freed_memory
 from vestige.files import write_together
-from vestige.gate import gate as decide_gate
 from vestige.options import parse_window
 from vestige.result import AuditResult
 from vestige.terminal import output, progress_bars, tell
@@ -97,9 +96,21 @@ def audit_command(
     curve: Annotated[
         bool, typer.Option("--curve", help="Also audit random parts of the generated set.")
     ] = False,
-    limit_auc: Annotated[
-        float, typer.Option(help="With --curve: the largest AUC that you accept.")
-    ] = 0.6,
+    max_auc: Annotated[
+        float,
+        typer.Option(
+            help="The gate opens, and --curve accepts a part, only if the 95 % upper bound of the "
+            "AUC is below this."
+        ),
+    ] = MAX_AUC,
+    limit_auc: Annotated[float | None, typer.Option(hidden=True)] = None,
+    assigned_by_lot: Annotated[
+        bool,
+        typer.Option(
+            "--assigned-by-lot",
+            help="Used and unused patients were drawn by lot: also give lower bounds of epsilon.",
+        ),
+    ] = False,
     window: Annotated[
         str | None, typer.Option(metavar="C,W", help="DICOM/NIfTI window, centre and width.")
     ] = None,
@@ -117,7 +128,8 @@ def audit_command(
     ] = True,
     seed: Seed = 0,
     gate: Annotated[
-        bool, typer.Option("--gate", help="Exit 0 not found, 3 found, 4 undecided.")
+        bool,
+        typer.Option("--gate", help="Exit with 0 for open, 3 for closed, 4 for undecided."),
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -135,10 +147,9 @@ def audit_command(
         from vestige.images.imageclef import open_imageclef
 
         folders = open_imageclef(imageclef) | folders
-    if gate and not controls:
-        raise InputError(
-            "--gate opens only when planted copies were found again: leave out --no-controls."
-        )
+    if limit_auc is not None:
+        print("vestige: --limit-auc is now --max-auc and will go in 0.3.", file=sys.stderr)
+        max_auc = limit_auc
     if "generated" not in folders:
         raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
     with output(out), progress_bars(quiet) as progress:
@@ -158,7 +169,8 @@ def audit_command(
             false_alarm_rate=false_alarm_rate,
             patient_score=patient_score,  # type: ignore[arg-type]  # checked where it is used
             release_curve=curve,
-            limit_auc=limit_auc,
+            max_auc=max_auc,
+            assigned_by_lot=assigned_by_lot,
             window=None if window is None else parse_window(window),
             conform=conform,
             engine=engine,
@@ -169,9 +181,8 @@ def audit_command(
             progress=progress,
         )
         report = result.save(out)
-    decided = decide_gate(result) if gate else None
-    tell(result, report, quiet, as_json, decided)
-    return decided.code if decided else 0
+    tell(result, report, quiet, as_json, gate)
+    return result.decision.exit_code if gate else 0
 
 
 @app.command()

@@ -10,8 +10,6 @@ from vestige.choices import InputError
 
 MAX_DEPTH = 32
 """Free-form values (options) may not nest deeper; hostile files would exhaust the stack."""
-ADDED = {"added": True}
-"""Metadata of a dataclass field that files of earlier versions lack: its default stands in."""
 
 
 def decode(kind: Any, value: Any, where: str) -> Any:
@@ -21,8 +19,8 @@ def decode(kind: Any, value: Any, where: str) -> Any:
     ----------
     kind : type
         A dataclass, str, bool, int, float, Any, Literal, ``T | None``, ``tuple[T, ...]`` or
-        ``dict[str, T]``. Dataclass fields with ``compare=False`` are not part of the JSON; those
-        with the metadata `ADDED` may be missing.
+        ``dict[str, T]``. Dataclass fields with ``compare=False`` are not part of the JSON, and
+        those with ``init=False`` are made, not read.
     value : object
         What ``json.loads`` gave.
     where : str
@@ -55,18 +53,14 @@ def decode(kind: Any, value: Any, where: str) -> Any:
 
 def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
     _demand(isinstance(value, dict), where, value, "an object")
-    hints, optional = _json_fields(kind)
-    missing = [name for name in hints if name not in value and name not in optional]
+    hints = _json_fields(kind)
+    missing = [name for name in hints if name not in value]
     unknown = [name for name in value if name not in hints]
     if missing or unknown:
         what = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r:.60}"
         raise InputError(f"{where} {what}. Give a file written by this version of vestige.")
     return kind(
-        **{
-            name: decode(hint, value[name], f"{where}.{name}")
-            for name, hint in hints.items()
-            if name in value
-        }
+        **{name: decode(hint, value[name], f"{where}.{name}") for name, hint in hints.items()}
     )
 
 
@@ -84,12 +78,10 @@ def _decode_scalar(kind: Any, value: Any, where: str) -> Any:
 
 
 @cache
-def _json_fields(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
-    """Fields with their types, and those that may be missing."""
+def _json_fields(kind: Any) -> dict[str, Any]:
+    """Fields with their types."""
     hints = get_type_hints(kind)
-    told = [f for f in fields(kind) if f.compare]
-    optional = frozenset(f.name for f in told if "added" in f.metadata)
-    return {f.name: hints[f.name] for f in told}, optional
+    return {f.name: hints[f.name] for f in fields(kind) if f.compare and f.init}
 
 
 def _shallow(value: Any, where: str, depth: int) -> Any:

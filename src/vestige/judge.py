@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from vestige.bag import Bag, Mode
 from vestige.combination import Combined, combine, counted_columns, fit_stack_test, judge_images
 from vestige.detectors.columns import Column
-from vestige.records import Control, DetectorTest, SetTest, Tried, Verdict
+from vestige.records import DetectorTest, SetTest
 from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
 from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.permutation import set_tests, set_tests_in_folds
@@ -19,13 +18,6 @@ from vestige.stats.stack import StackTest, normal_scores
 from vestige.types import Bools, Floats
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
-QUALIFY_FOUND: dict[str, Literal["confounded", "not specific"]] = {
-    "member_only": "confounded",
-    "swapped": "not specific",
-}
-"""Controls that can only take back a finding, and as what; "planted" can only take back that there
-is none, and every other control takes back both (METHODS 5)."""
-CONTROLS_OFF = "The controls that ask this audit again were switched off."
 
 
 @dataclass(frozen=True)
@@ -147,7 +139,7 @@ def test_set(
         minimum_detectable_auc=smallest,
         needed=needed,
         tpr_at=tuple(
-            tpr_at_fpr(high, low, fpr, high_groups, low_groups, seed=seed)
+            tpr_at_fpr(high, low, fpr, high_groups, low_groups)
             for fpr in FALSE_POSITIVE_RATES
             if fpr * len(low) >= 1
         ),
@@ -167,102 +159,3 @@ def test_set(
 
 
 test_set.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
-
-
-def decide(
-    test: SetTest | None,
-    controls: Sequence[Control],
-    bag: Bag,
-    mode: Mode,
-    false_alarm_rate: float,
-    tried: Tried | None = None,
-) -> Verdict:
-    """The verdict for the set; a failed control can only weaken it.
-
-    Where the cache knows of other runs, "found" needs the corrected p-value. "Not found" needs that
-    no run showed anything: a leak must not be asked away.
-    "Not found" needs planted copies that were found again, unless nobody asked for that.
-    """
-    suspects = "training images" if mode == "release" else "query images"
-    if test is None:
-        why = (
-            "There are no unused real images to calibrate with, so no score can be called high."
-            if not bag.control.any()
-            else "The status of every query is already known; there is nothing to test."
-        )
-        return Verdict("undecided", "uncalibrated", why)
-    interval = f"AUC {test.auc.value:.2f} [{test.auc.low:.2f}, {test.auc.high:.2f}]"
-    seen = [test.p_value]
-    if tried is not None and tried.p_adjusted is not None and tried.runs_before:
-        seen.append(tried.p_adjusted)
-        interval += f", p corrected for {tried.runs_before + 1} runs {tried.p_adjusted:.2g}"
-    found = max(seen) <= false_alarm_rate
-    planted = next((control for control in controls if control.name == "planted"), None)
-    off = f" {CONTROLS_OFF}" if planted is None else ""
-    failed = [control for control in controls if control.state == "failed"]
-    failed.sort(key=lambda control: control.name != "conformity")  # it names what differs
-    vetoes = [c for c in failed if c.name != "planted" and (found or c.name not in QUALIFY_FOUND)]
-    if vetoes:
-        said = "" if vetoes[0].p_value is None else f" (p = {vetoes[0].p_value:.2g})"
-        return Verdict(
-            "undecided",
-            QUALIFY_FOUND.get(vetoes[0].name, "confounded"),
-            f"The control {vetoes[0].name!r} failed{said}; it vetoes {vetoes[0].vetoes}.",
-        )
-    if found:
-        return Verdict(
-            "found",
-            "found",
-            f"The generated images are closer to the {suspects} than to unused images of the same "
-            f"source ({interval}, p = {test.p_value:.2g}).{off}",
-        )
-    if planted is not None and planted.state == "failed":
-        return Verdict(
-            "undecided",
-            "insensitive",
-            f"Nothing was found ({interval}, p = {test.p_value:.2g}), but the control 'planted' "
-            f"failed; it vetoes {planted.vetoes}.",
-        )
-    before = tried.smallest_before if tried is not None else None
-    if min(1.0 if before is None else before, test.p_value) <= false_alarm_rate:
-        if test.p_value <= false_alarm_rate:
-            why = "the p-value does not pass the asked rate once it pays for all runs"
-        else:
-            why = f"another run on the same images had p = {before:.2g}"
-        return Verdict(
-            "undecided",
-            "repeated runs",
-            f"These images were audited with other options or seeds too ({interval}, p = "
-            f"{test.p_value:.2g}), and {why}. Decide beforehand which run counts.",
-        )
-    if test.minimum_detectable_auc > 0.9:
-        return Verdict(
-            "undecided",
-            "underpowered",
-            f"Nothing was found ({interval}, p = {test.p_value:.2g}), but so few images or "
-            f"patients can only show an AUC of {test.minimum_detectable_auc:.2f} or more"
-            f"{_takes(test)}.{off}",
-        )
-    if planted is not None and planted.state != "passed":
-        return Verdict(
-            "undecided",
-            "insensitive",
-            f"Nothing was found ({interval}, p = {test.p_value:.2g}), but nobody knows whether a "
-            f"copy would have been: the control 'planted' was {planted.vetoes}.",
-        )
-    return Verdict(
-        "not found",
-        "nothing found",
-        f"Nothing tells the {suspects} from unused images ({interval}, p = {test.p_value:.2g}); "
-        f"this audit could have seen an AUC of {test.minimum_detectable_auc:.2f} or more, "
-        f"with 80 % power{_takes(test)}.{off}",
-    )
-
-
-def _takes(test: SetTest) -> str:
-    """What the next smaller effect would take, as the end of a sentence."""
-    unseen = [need for need in test.needed if need.auc < test.minimum_detectable_auc]
-    if not unseen:
-        return ""
-    need = max(unseen, key=lambda need: need.auc)
-    return f"; to see {need.auc:.2f} takes {need.n:,} {need.unit} on each side"

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from vestige.decode import ADDED
-
 Role = Literal["query", "used"]
 FindingVerdict = Literal["used", "no evidence", "uncalibrated"]
 Relation = Literal["same patient used", "unrelated", ""]
@@ -59,7 +57,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     carried_by: tuple[Share, ...] = ()
     """The columns that raise the score most, with their parts of what raises it."""
-    relation: Relation = field(default="", metadata=ADDED)
+    relation: Relation = ""
     """Whether its patient has known used images; "" where no patient or no used image is known."""
 
 
@@ -113,7 +111,7 @@ class SetTest:
     minimum_detectable_auc: float
     tpr_at: tuple[Rate, ...] = ()
     detectors: tuple[DetectorTest, ...] = ()
-    needed: tuple[Needed, ...] = field(default=(), metadata=ADDED)
+    needed: tuple[Needed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class ReleaseCurve:
-    """Leakage against the number of released images, small parts first, each within the next.
+    """The leak against the number of released images, small parts first, each within the next.
 
     limit : the largest AUC that is accepted
     largest : the largest part before the first whose upper bound reaches the limit; None: no part
@@ -232,24 +230,6 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`leak` found / not found / undecided, a reason word, and one sentence."""
-
-    leak: Literal["found", "not found", "undecided"]
-    reason: Literal[
-        "found",
-        "nothing found",
-        "confounded",
-        "not specific",
-        "insensitive",
-        "uncalibrated",
-        "underpowered",
-        "repeated runs",
-    ]
-    why: str
-
-
-@dataclass(frozen=True)
 class Problem:
     """Something the user must know about one input file or about the whole audit."""
 
@@ -260,13 +240,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked: mode, number of images per role, groups, false-alarm rate."""
+    """What was asked: mode, number of images per role, groups, false-alarm rate.
+
+    patient_ids : whether patients are known; else near-duplicates count as one group
+    max_auc : the AUC that the upper bound must stay below for the gate to open
+    """
 
     mode: Literal["release", "forensic"]
     counts: dict[str, int]
     groups: int
     groups_from: str
     false_alarm_rate: float
+    patient_ids: bool = True
+    max_auc: float = 0.65
 
 
 @dataclass(frozen=True)

@@ -25,18 +25,14 @@ FEWEST = 2
 """Generated images that an audit needs."""
 
 
-def check_curve(limit: float, mode: Mode, has_controls: bool) -> None:
+def check_curve(mode: Mode, has_controls: bool) -> None:
     """Refuse a curve that could not be drawn, before any work is done.
 
     Raises
     ------
     InputError
-        For a limit outside .5..1, in forensic mode, or without unused images.
+        In forensic mode, or without unused images.
     """
-    if not 0.5 < limit <= 1.0:
-        raise InputError(
-            f"the AUC limit of a release curve lies above .5 up to 1, found {limit:g}."
-        )
     if mode == "forensic" or not has_controls:
         raise InputError(
             "a release curve asks what a part of the generated set would give away: give --used "

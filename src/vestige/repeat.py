@@ -25,10 +25,15 @@ def check_result(result: AuditResult) -> dict[str, Any]:
     told: dict[str, Any] = made.options
     if told.get("redacted"):
         raise InputError("this result is redacted, its names are gone: give the one it came from.")
-    if not any(f.verdict != "uncalibrated" for f in result.findings):
+    if not any(control.name == "planted" for control in result.controls) and result.set_test:
         raise InputError(
-            f"this result is undecided ({result.verdict.reason}) and names nobody, so there is "
-            f"nothing to scrub by: {result.verdict.why}"
+            "the validity checks of this result were switched off, so nothing that scrub leaves "
+            "could be released: audit again without --no-controls, then scrub."
+        )
+    if not result.copies and not any(f.verdict != "uncalibrated" for f in result.findings):
+        raise InputError(
+            "this result names no copy and nobody, so there is nothing to scrub by. "
+            f"{result.decision.text}"
         )
     if not _is_repeatable(told):
         raise InputError(
@@ -61,6 +66,7 @@ def check_result(result: AuditResult) -> dict[str, Any]:
         "options": options,
         "views": views,
         "false_alarm_rate": result.question.false_alarm_rate,
+        "max_auc": result.question.max_auc,
         "window": tuple(window) if window else None,
         "seed": made.seed,
     }

@@ -1,4 +1,4 @@
-"""What an audit says: plain dataclasses that become result.json and come back from it."""
+"""What an audit says: one object that becomes result.json and comes back from it."""
 
 import csv
 import io
@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from vestige.choices import InputError
-from vestige.decode import ADDED, decode
+from vestige.decision import Decision, decide
+from vestige.decision.records import (
+    Bounds,
+    Chance,
+    Copy,
+    CopySearch,
+    Epsilon,
+    PlantedLevel,
+    Unlike,
+    Unread,
+)
+from vestige.decision.records import Evidence as DecisionEvidence
+from vestige.decode import decode
 from vestige.files import write_together
 from vestige.records import (
     Calibration,
@@ -28,12 +40,13 @@ from vestige.records import (
     SetMeasure,
     SetTest,
     Tried,
-    Verdict,
 )
 from vestige.spreadsheet import cell, number
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FINDING_VERDICTS = ("used", "no evidence", "uncalibrated")
+Q_LEVEL = 0.10
+"""Images and patients are named up to this q-value: the share of false names (METHODS 4.2)."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +57,56 @@ class AuditResult:
     findings: tuple[Finding, ...]
     set_test: SetTest | None
     controls: tuple[Control, ...]
-    verdict: Verdict
     problems: tuple[Problem, ...]
     manifest: Manifest
     calibration: Calibration = field(default_factory=Calibration)
     set_measures: tuple[SetMeasure, ...] = ()
-    patients: tuple[PatientFinding, ...] = field(default=(), metadata=ADDED)
-    release_curve: ReleaseCurve | None = field(default=None, metadata=ADDED)
-    conformity: tuple[Likeness, ...] = field(default=(), metadata=ADDED)
-    tried: Tried | None = field(default=None, metadata=ADDED)
+    patients: tuple[PatientFinding, ...] = ()
+    release_curve: ReleaseCurve | None = None
+    conformity: tuple[Likeness, ...] = ()
+    tried: Tried | None = None
+    copies: tuple[Copy, ...] = ()
+    copy_search: CopySearch | None = None
+    levels: tuple[PlantedLevel, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    unlike: Unlike | None = None
+    chance: Chance | None = None
+    bounds: Bounds | None = None
+    epsilon: Epsilon | None = None
+    decision: Decision = field(init=False)
+    """Made of the evidence above by `vestige.decision.decide`; it cannot be anything else."""
     thumbnails: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes by "real:<id>" or "generated:<id>", for the report only; never in JSON."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decision", decide(self.evidence))
+
+    @property
+    def evidence(self) -> DecisionEvidence:
+        """What the decision rests on."""
+        asked = self.question
+        return DecisionEvidence(
+            mode=asked.mode,
+            false_alarm_rate=asked.false_alarm_rate,
+            max_auc=asked.max_auc,
+            patient_ids=asked.patient_ids,
+            generated=asked.counts.get("generated", 0),
+            targets=len({f.group for f in self.findings}),
+            unused_groups=len(set(self.calibration.groups)),
+            copies=self.copies,
+            unread=self.unread,
+            unlike=self.unlike,
+            checks=self.controls,
+            test=self.set_test,
+            tried=self.tried,
+            chance=self.chance,
+            named_patients=len(named_groups(self.findings, self.patients)),
+            levels=self.levels,
+            bounds=self.bounds,
+        )
+
     def to_json(self) -> str:
-        """Serialise to the text of result.json (schema 1)."""
+        """Serialise to the text of result.json (schema 2)."""
         plain: dict[str, Any] = {"schema": SCHEMA_VERSION}
         plain |= {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.compare}
         return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -73,21 +122,15 @@ class AuditResult:
             raise InputError("this is not a vestige result.json: it holds no object")
         version = raw.pop("schema", None)
         if version is True or version != SCHEMA_VERSION:
-            shown = (
-                f"{version!r:.40}" if isinstance(version, int | str) else "missing or not a number"
-            )
-            raise InputError(
-                f"result.json has schema {shown}, this version reads {SCHEMA_VERSION}. "
-                "Use the vestige version that wrote it."
-            )
-        for name in ("set_measures", "conformity"):
-            raw.setdefault(name, [])  # files of earlier versions hold none
-        for control in raw["controls"] if isinstance(raw.get("controls"), list) else ():
-            if isinstance(control, dict):
-                control.setdefault("state", "passed")  # or what `passed` says
-                control.setdefault("details", {})
+            raise InputError(_other_schema(version))
+        told = decode(Decision, raw.pop("decision", None), "result.decision")
         result: AuditResult = decode(cls, raw, "result")
         _check(result)
+        if told != result.decision:
+            raise InputError(
+                "the decision in this result.json is not the one that its evidence gives: the file "
+                "was changed by hand, or written by another version. Audit again."
+            )
         return result
 
     @classmethod
@@ -170,6 +213,26 @@ def strongest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=key))
 
 
+def named_groups(findings: Iterable[Finding], patients: Iterable[PatientFinding]) -> frozenset[str]:
+    """Patients (groups, where no patient is known) that can be named: q at most `Q_LEVEL`."""
+    rows = [(p.patient, p.q_value) for p in patients] or [(f.group, f.q_value) for f in findings]
+    return frozenset(name for name, q in rows if q is not None and q <= Q_LEVEL)
+
+
+def _other_schema(version: Any) -> str:
+    """Why a file of another schema is not read, and how to make it again."""
+    if version == 1 and version is not True:
+        return (
+            "this result.json was written by vestige 0.1 (schema 1), which did not look for "
+            "copies: audit the same folders again with this version."
+        )
+    shown = f"{version!r:.40}" if isinstance(version, int | str) else "missing or not a number"
+    return (
+        f"result.json has schema {shown}, this version reads {SCHEMA_VERSION}. "
+        "Use the vestige version that wrote it, or audit again."
+    )
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of result.json, as shipped."""
     text = resources.files("vestige").joinpath("result.schema.json").read_text(encoding="utf-8")
@@ -221,6 +284,13 @@ def _check(result: AuditResult) -> None:
         for d in test.detectors:
             four = (d.auc, d.p_value, d.p_adjusted, d.weight)
             shares += [("set_test.detectors", v) for v in four]
+    if (bounds := result.bounds) is not None:
+        shares += [("bounds", v) for v in (bounds.auc_upper, bounds.exposed_share)]
+        shares += [("bounds.copied_shares", one.share) for one in bounds.copied_shares]
+    shares += [("unread", u.p_value) for u in result.unread if u.p_value is not None]
+    if result.unlike is not None:
+        shares += [("unlike.distance", result.unlike.distance)]
+    shares += [("question.max_auc", result.question.max_auc)]
     for where, share in shares:
         if not 0.0 <= share <= 1.0:
             raise InputError(f"result.{where} holds {share:g}, a share lies in 0..1.")

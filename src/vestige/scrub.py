@@ -5,10 +5,9 @@ remainder with the same reals, seed and detectors, until nothing is left beyond 
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,32 +15,21 @@ from vestige.attribution import nearest_pairs
 from vestige.audit import ROLES, audit
 from vestige.bag import Bag
 from vestige.choices import InputError
+from vestige.copies.pictures import draw_pairs
+from vestige.decision import Decision
+from vestige.decision.decide import TARGET_ROLES
+from vestige.decision.records import How, RealRole, Withheld
 from vestige.files import write_together
-from vestige.gate import Gate, beyond_chance, called_used, gate, named
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source
+from vestige.release.folder import check_folder, copy_kept
 from vestige.repeat import check_result, fill_again, read_again
-from vestige.result import AuditResult
+from vestige.report.scrubbed import render_scrub
+from vestige.result import AuditResult, named_groups
 from vestige.types import Bools, Progress, quiet
 
 ROUNDS = 10
 FEWEST = 2  # generated images that an audit needs
-How = Literal["same pixels", "whitened cosine", "distance", "nearest"]
-
-
-@dataclass(frozen=True)
-class Withheld:
-    """A generated image that must stay behind, and the real image it gives away.
-
-    by : the space in which the pair stands out; "nearest" for the last resort, the nearest pair of
-        an image that is called used although no pair of it stands out
-    round : 0 for copies that no control's pair comes near, else from 1
-    """
-
-    generated: str
-    real: str
-    by: How
-    round: int
 
 
 @dataclass(frozen=True)
@@ -52,7 +40,9 @@ class ScrubResult:
     withheld : likewise, with the reason for each
     unreadable : generated files that could not be read; they are in neither list
     before, remainder : the audits of the whole set and of what may stay
-    outcome : as of `vestige audit --gate`, on the remainder
+    outcome : the decision on the remainder
+    copied, left_out : files that were copied (None: not asked for, or the gate is not open), and
+        files left out because only a part of their images may stay
     """
 
     keep: tuple[str, ...]
@@ -60,26 +50,33 @@ class ScrubResult:
     unreadable: int
     before: AuditResult
     remainder: AuditResult
-    outcome: Gate
+    outcome: Decision
+    copied: int | None = None
+    left_out: tuple[str, ...] = ()
+    pictures: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """PNG bytes of withheld images and their partners, for the report only."""
 
-    def save(self, out: str | os.PathLike[str]) -> Path:
-        """Write the ids that may stay to `out`, those that must not beside it; both or none.
+    def save(self, out: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Write the ids that may stay to `out`; those that must not, and a report, beside it.
 
         Returns
         -------
-        Path
-            The file of the withheld ones: keep.txt -> keep.withheld.txt.
+        withheld, report : Path
+            keep.txt -> keep.withheld.txt and keep.report.html
         """
         keep = Path(out)
-        beside = withheld_path(keep)
+        withheld, report = beside(keep)
         gone = [image.generated for image in self.withheld]
-        write_together({beside: _lines(gone), keep: _lines(self.keep)})
-        return beside
+        page = render_scrub(self.remainder, self.withheld, len(self.keep), self.pictures)
+        write_together({report: page, withheld: _lines(gone), keep: _lines(self.keep)})
+        return withheld, report
 
 
-def withheld_path(keep: Path) -> Path:
-    """Where the withheld ids are written."""
-    return keep.with_name(f"{keep.stem}.withheld{keep.suffix}")
+def beside(keep: Path) -> tuple[Path, Path]:
+    """Where the withheld ids and the report are written."""
+    return keep.with_name(f"{keep.stem}.withheld{keep.suffix}"), keep.with_name(
+        f"{keep.stem}.report.html"
+    )
 
 
 def scrub(
@@ -95,6 +92,7 @@ def scrub(
     max_share: float = 0.5,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
+    copy_to: str | os.PathLike[str] | None = None,
     progress: Progress = quiet,
 ) -> ScrubResult:
     """Which generated images must be withheld so that the audit finds nothing in the rest?
@@ -107,6 +105,9 @@ def scrub(
         As in the audit; images or groups other than those of the result are refused.
     max_share : float
         Largest share of the generated set that may be withheld, inside 0..1.
+    copy_to : folder, optional
+        A new folder for the generated files that may be released. It is made only if the gate is
+        open for them.
     engine, cache, progress
         As in `vestige.audit`.
 
@@ -119,8 +120,9 @@ def scrub(
     Raises
     ------
     InputError
-        Other images than those of the result; a result that names nobody (uncalibrated, a control
-        failed, redacted) or that rests on a trained model; anything else the user can mend.
+        Other images than those of the result; a result without validity checks, one that names no
+        copy and nobody, a redacted one, or one that rests on a trained model; anything else the
+        user can mend.
     """
     before = result if isinstance(result, AuditResult) else AuditResult.load(result)
     if not 0 < max_share < 1:
@@ -131,6 +133,8 @@ def scrub(
     bag = fill_again(before, sets, groups, group_regex)
     made = sets["generated"]
     _check_ids(made.ids)
+    if copy_to is not None:
+        check_folder(copy_to, made)
 
     def audit_again(kept: Bools, number: int) -> AuditResult:
         def told(stage: str, done: int, total: int) -> None:
@@ -141,13 +145,15 @@ def scrub(
 
     kept = np.ones(len(made), bool)
     most = min(int(max_share * len(made) + 1e-9), len(made) - FEWEST)
-    withheld, remainder, number = _copies(before, bag, sets, most), before, 0
+    withheld, remainder, number = _copies(before, made, 0, most), before, 0
     if withheld:
         kept[list(withheld)] = False
         remainder = audit_again(kept, 0)
     while not _is_clean(remainder) and number < ROUNDS and len(withheld) < most:
         number += 1
-        carriers = _carriers(remainder, bag, made, kept, number, most - len(withheld))
+        left = most - len(withheld)
+        carriers = _copies(remainder, made, number, left)
+        carriers = carriers or _carriers(remainder, bag, made, kept, number, left)
         if not carriers:
             break
         kept[list(carriers)] = False
@@ -157,59 +163,56 @@ def scrub(
             kept[list(carriers)] = True  # innocent, as far as this audit can tell
             break
         withheld, remainder = withheld | carriers, again
+    keep = tuple(made.ids[g] for g in np.flatnonzero(kept))
+    gone = tuple(withheld[g] for g in sorted(withheld))
+    left_out: tuple[str, ...] = ()
+    copied = None
+    if copy_to is not None and remainder.decision.gate == "open":
+        copied, left_out = copy_kept(made, keep, copy_to, progress)
     return ScrubResult(
-        keep=tuple(made.ids[g] for g in np.flatnonzero(kept)),
-        withheld=tuple(withheld[g] for g in sorted(withheld)),
+        keep=keep,
+        withheld=gone,
         unreadable=sum(
             p.severity == "error" and p.path.startswith("generated/") for p in made.problems
         ),
         before=before,
         remainder=remainder,
-        outcome=_outcome(before, remainder, len(withheld), most),
+        outcome=remainder.decision,
+        copied=copied,
+        left_out=left_out,
+        pictures=draw_pairs(gone, sets),
     )
 
 
 def _is_clean(result: AuditResult) -> bool:
-    """Nothing in the set, no more images called used than chance explains, nobody named."""
-    return result.verdict.leak != "found" and not beyond_chance(result)
+    return result.decision.gate != "closed"
 
 
 def _is_better(after: AuditResult, before: AuditResult) -> bool:
+    def named(result: AuditResult) -> int:
+        return len(named_groups(result.findings, result.patients))
+
     return called_used(after) < called_used(before) or named(after) < named(before)
 
 
-def _copies(
-    result: AuditResult, bag: Bag, sets: Mapping[str, ImageSet], most: int
-) -> dict[int, Withheld]:
-    """Round 0, whatever the audit says: what nobody would call chance, in any number.
+def called_used(result: AuditResult) -> int:
+    """Images called "used" by their p-value; copies are counted by themselves."""
+    return sum(f.verdict == "used" and f.p_value is not None for f in result.findings)
 
-    The very pixels of a judged or used image, and pairs far beyond those of every control. A few
-    copies among thousands move no test of the whole set.
-    """
-    made = sets["generated"]
-    owners = {
-        sets[role].sha256[k]: id_
-        for id_, role, k, judged in zip(bag.ids, bag.roles, bag.index, bag.judged, strict=True)
-        if judged or role == "used"
-    }
-    same = {
-        g: Withheld(made.ids[g], owners[sha], "same pixels", 0)
-        for g, sha in enumerate(made.sha256)
-        if sha in owners
-    }
-    same = dict(list(same.items())[:most])
-    rate = result.question.false_alarm_rate
-    spaces = nearest_pairs(bag.images, bag.units, bag.control, made.pixels, rate)
-    suspects = np.flatnonzero(bag.judged)
-    pairs = [
-        (-float(space.outlying[row, j]), int(space.rows[row, j]), int(row), space.name)
-        for space in spaces
-        for row in suspects
-        for j in np.flatnonzero(space.outlying[row] > 0)
-    ]
-    return same | _strongest(
-        [pair for pair in pairs if pair[1] not in same], bag, made, 0, most - len(same)
-    )
+
+def _copies(result: AuditResult, made: ImageSet, number: int, most: int) -> dict[int, Withheld]:
+    """What the decision calls copies of target images, the nearest first, at most `most`."""
+    place = {id_: g for g, id_ in enumerate(made.ids)}
+    chosen: dict[int, Withheld] = {}
+    targets = [copy for copy in result.copies if copy.role in TARGET_ROLES]
+    for copy in sorted(targets, key=lambda c: (-c.value, place[c.generated], c.real)):
+        g = place[copy.generated]
+        if len(chosen) < most and g not in chosen:
+            chosen[g] = Withheld(
+                copy.generated, copy.real, copy.role, copy.group, copy.by, number, copy.view,
+                copy.inverted,
+            )  # fmt: skip
+    return chosen
 
 
 def _carriers(
@@ -226,14 +229,14 @@ def _carriers(
     spaces = nearest_pairs(bag.images, bag.units, bag.control, made.pixels[left], rate)
     called = {f.id for f in result.findings if f.verdict == "used"}
     row_called = bag.judged & np.array([id_ in called for id_ in bag.ids])
-    wide = bag.judged if result.verdict.leak == "found" else row_called
-    pairs = [
+    wide = bag.judged if result.decision.state == "leak found" else row_called
+    pairs: list[tuple[float, int, int, How]] = [
         (-float(space.excess[row, j]), int(left[space.rows[row, j]]), int(row), space.name)
         for space in spaces
         for row in np.flatnonzero(wide)
         for j in np.flatnonzero(space.excess[row] > 0)
     ]
-    if not pairs and beyond_chance(result):
+    if not pairs and result.decision.state == "individuals stand out":
         pairs = [
             (-float(space.excess[row, 0]), int(left[space.rows[row, 0]]), int(row), "nearest")
             for space in spaces
@@ -243,32 +246,21 @@ def _carriers(
 
 
 def _strongest(
-    pairs: list[tuple[float, int, int, str]], bag: Bag, made: ImageSet, number: int, most: int
+    pairs: list[tuple[float, int, int, How]], bag: Bag, made: ImageSet, number: int, most: int
 ) -> dict[int, Withheld]:
     """The first `most` generated images of pairs (minus strength, generated, real, space)."""
     chosen: dict[int, Withheld] = {}
     for _, g, row, by in sorted(pairs):
         if len(chosen) < most and g not in chosen:
-            chosen[g] = Withheld(made.ids[g], bag.ids[row], by, number)  # type: ignore[arg-type]
+            chosen[g] = Withheld(
+                made.ids[g],
+                bag.ids[row],
+                cast(RealRole, str(bag.roles[row])),
+                str(bag.groups[row]),
+                by,
+                number,
+            )
     return chosen
-
-
-def _outcome(before: AuditResult, remainder: AuditResult, withheld: int, most: int) -> Gate:
-    """The gate on the remainder; where something is left, what withholding cannot mend."""
-    decided = gate(remainder)
-    many = called_used(remainder)
-    if decided.code == 0 and not _is_clean(remainder):
-        why = f"{many} images are called used, {named(remainder)} at q <= .10."
-        decided = Gate("closed", 3, why)
-    if decided.code != 3:
-        return decided
-    advice = (
-        "the largest share to withhold is reached: allow more (--max-share), or train anew."
-        if withheld >= most and many <= called_used(before) / 2
-        else "what is left is not carried by single generated images, so withholding cannot mend "
-        "it: train the generator anew (stop earlier, more images, less capacity)."
-    )
-    return Gate("closed", 3, f"{decided.why} After withholding {withheld}, {advice}")
 
 
 def _check_ids(ids: tuple[str, ...]) -> None:

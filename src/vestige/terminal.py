@@ -9,32 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from vestige.choices import InputError
-from vestige.gate import Gate
+from vestige.decision.sentences import gate_line
 from vestige.result import AuditResult
 from vestige.types import Progress
 from vestige.types import quiet as silent
 
 
-def tell(
-    result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: Gate | None = None
-) -> None:
-    """Print the answer for a person, or as JSON; and what the gate decided, if it was asked."""
+def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bool = False) -> None:
+    """Print the decision for a person, or as JSON; with `gate` the way of the gate before it."""
+    decision = result.decision
     if as_json:
-        answer: dict[str, Any] = {"leak": result.verdict.leak, "reason": result.verdict.reason}
-        named = sum(f.verdict == "used" for f in result.findings)
-        answer |= {"why": result.verdict.why, "used": named, "report": str(report)}
-        print(json.dumps(answer | ({"gate": asdict(gate)} if gate else {})))
+        used = sum(f.verdict == "used" for f in result.findings)
+        answer: dict[str, Any] = {"decision": asdict(decision), "used": used}
+        print(json.dumps(answer | {"report": str(report)}))
         return
     if quiet:
         return
-    named = sum(finding.verdict == "used" for finding in result.findings)
-    print(f"Leak {result.verdict.leak}: {result.verdict.why}")
-    print(f"{named} of {len(result.findings)} images judged used. Report: {report}")
-    worst = [problem for problem in result.problems if problem.severity == "error"]
-    if worst:
-        print(f"{len(worst)} file(s) could not be read; see problems in the report.")
-    if gate:
-        print(gate)
+    print(gate_line(decision) if gate else decision.text)
+    print(f"Report: {report}")
 
 
 @contextmanager

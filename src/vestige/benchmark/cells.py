@@ -5,6 +5,7 @@ array is audited exactly as the folder it was read from.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,16 +24,18 @@ from vestige.benchmark.arrays import (
     release_rows,
 )
 from vestige.choices import InputError
+from vestige.decision.decide import is_found, vetoing
 from vestige.detectors import AUTO
 from vestige.detectors.columns import Column
-from vestige.judge import decide, judge, test_set
-from vestige.records import Control, Estimate, Rate, SetTest, Verdict
+from vestige.judge import judge, test_set
+from vestige.records import Control, Estimate, Rate, SetTest
 from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.intervals import auc_interval
 from vestige.types import Bools, Floats
 
 RATE = 0.05
+LARGEST_UNSEEN = 0.9
 DEFAULT, UNLABELLED, RANDOM = AUTO, "auto_unlabelled", "random"
 TPR_AT = (0.05, 0.01)
 
@@ -124,7 +127,8 @@ class Answer:
     """What the cell needs of one audit; scores and called in the order of the judged rows."""
 
     test: SetTest
-    verdict: Verdict
+    leak: Literal["found", "not found", "undecided"]
+    reason: str
     rate: float
     scores: Floats
     called: Bools | None
@@ -199,11 +203,11 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
             seed=task.seed,
         )
     if result.set_test is None:
-        raise InputError(f"the audit gave no test: {result.verdict.why}")
+        raise InputError(f"the audit gave no test. {result.decision.text}")
     verdicts = np.array([finding.verdict for finding in result.findings])
     return Answer(
         result.set_test,
-        result.verdict,
+        *_of_the_set(result.set_test, result.controls, rate),
         rate,
         np.array([finding.score for finding in result.findings]),
         None if (verdicts == "uncalibrated").any() else verdicts == "used",
@@ -243,8 +247,22 @@ def _random_answer(world: WorldArrays, rows: Rows, rate: float, task: Task) -> A
     test = test_set(scores, plan, bag, bag.judged, judgement, mode, rate, task.seed)
     if test is None or judgement.p_values is None:
         raise AssertionError("unused images calibrate")
-    verdict = decide(test, (), bag, mode, rate)
-    return Answer(test, verdict, rate, judgement.scores, judgement.p_values <= rate, None, 0)
+    said = _of_the_set(test, (), rate)
+    return Answer(test, *said, rate, judgement.scores, judgement.p_values <= rate, None, 0)
+
+
+def _of_the_set(
+    test: SetTest, checks: Sequence[Control], rate: float
+) -> tuple[Literal["found", "not found", "undecided"], str]:
+    """What the set test alone says, and why: a benchmark compares detectors, not decisions."""
+    found = is_found(test, None, rate)
+    if vetoing(checks, found):
+        return "undecided", "confounded"
+    if found:
+        return "found", "found"
+    if test.minimum_detectable_auc > LARGEST_UNSEEN:
+        return "undecided", "underpowered"
+    return "not found", "nothing found"
 
 
 def _release(answer: Answer) -> Release:
@@ -257,8 +275,8 @@ def _release(answer: Answer) -> Release:
         tpr_1,
         test.p_value,
         test.minimum_detectable_auc,
-        answer.verdict.leak,
-        answer.verdict.reason,
+        answer.leak,
+        answer.reason,
         answer.rate,
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 from vestige.choices import InputError
 from vestige.images.imageset import ImageSet
 from vestige.images.preprocess import to_working
+from vestige.types import Float32s
 
 SIDE = 128
 
@@ -16,14 +17,19 @@ def thumbnail(images: ImageSet, i: int) -> bytes:
 
     Where its file has gone or changed since, the image at the working size.
     """
-    from PIL import Image
-
     try:
         pixels = images.original(i)
     except InputError:  # gone or changed by now: what was judged is shown
         pixels = images.pixels[i]
     small = to_working(pixels, min(SIDE, max(pixels.shape)))
-    grey = np.round(np.clip(small, 0, 1) * 255).astype(np.uint8)
+    return as_png(small)
+
+
+def as_png(pixels: Float32s) -> bytes:
+    """PNG bytes of pixels [h, w] in 0..1; no metadata."""
+    from PIL import Image
+
+    grey = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     out = io.BytesIO()
     Image.fromarray(grey, mode="L").save(out, format="PNG")
     return out.getvalue()

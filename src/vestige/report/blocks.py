@@ -90,7 +90,10 @@ class Charts:
 
 @dataclass(frozen=True)
 class Pair:
-    """A real image beside the nearest generated one; pictures as data URIs, "" for none."""
+    """A real image beside the nearest generated one; pictures as data URIs, "" for none.
+
+    difference_uri : of their difference; None where none is drawn
+    """
 
     real: str
     generated: str
@@ -98,6 +101,7 @@ class Pair:
     generated_uri: str
     caption: str
     mark: Literal["alarm", "caution", "calm", ""] = ""
+    difference_uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Banner:
-    """The answer, at the top: look, headline, explanation, what follows from it."""
+    """The answer, at the top: look, gate, headline, and the sentence of the decision."""
 
     look: Literal["alarm", "caution", "calm"]
     label: str
     headline: str
     detail: str
-    advice: str

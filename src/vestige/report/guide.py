@@ -24,7 +24,8 @@ def reading(result: AuditResult) -> Section | None:
             "q-value",
             (
                 "If every image up to this one is named, at most this share of the names is "
-                f"expected to be false. Name images or patients only with q ≤ {Q_LEVEL:.2f}."
+                f"expected to be false. Name images or patients only with q ≤ {Q_LEVEL:.2f}. "
+                f"{_q_rule(result)}"
             ),
         ),
         ("AUC", "0.50 is guessing, 1.00 is certainty. “Used” is always the positive class."),
@@ -73,15 +74,37 @@ def reading(result: AuditResult) -> Section | None:
     )
 
 
+def _several(result: AuditResult) -> bool:
+    """Whether some patient has several images."""
+    groups = [*(f.group for f in result.findings), *result.calibration.groups]
+    return len(set(groups)) < len(groups)
+
+
+def _dependence(n: int) -> float:
+    """How much Yekutieli's bound is stricter than Benjamini and Hochberg's: 1 + 1/2 + ... 1/n."""
+    return sum(1 / k for k in range(1, n + 1))
+
+
+def _q_rule(result: AuditResult) -> str:
+    if _several(result):
+        return (
+            "As patients have several images, the q-values of images are Benjamini and "
+            "Yekutieli's, which hold for any dependence and are strict; those of patients are "
+            "Benjamini and Hochberg's."
+        )
+    return "The q-values are Benjamini and Hochberg's."
+
+
 def _naming_needs(result: AuditResult) -> str:
-    """Benjamini-Hochberg can only fire if enough images beat every control (METHODS 4.2)."""
+    """The rule for q can only fire if enough images beat every control (METHODS 4.2)."""
     from vestige.stats.calibration import fewest_discoveries
 
     judged = sum(f.q_value is not None for f in result.findings)
     units = len(set(result.calibration.groups))
     if not judged or not units:
         return ""
-    needed = fewest_discoveries(units, judged, Q_LEVEL)
+    level = Q_LEVEL / _dependence(judged) if _several(result) else Q_LEVEL
+    needed = fewest_discoveries(units, judged, level)
     smallest = (
         f"With {words.plural(units, 'control group')} the smallest possible p-value is "
         f"{words.p_text(1 / (units + 1))}. "

@@ -79,7 +79,21 @@ def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
             )
         ),
         conformity=tuple(_likeness(one, hide) for one in result.conformity),
-        verdict=replace(result.verdict, why=hide.text(result.verdict.why)),
+        copies=tuple(
+            sorted(
+                (
+                    replace(
+                        c,
+                        generated=hide.name(c.generated),
+                        real=hide.name(c.real),
+                        group=hide.name(c.group),
+                    )
+                    for c in result.copies
+                ),
+                key=lambda c: (c.generated, c.real),
+            )
+        ),
+        unread=tuple(replace(u, example=hide.name(u.example)) for u in result.unread),
         problems=tuple(
             sorted((_problem(p, hide) for p in result.problems), key=lambda p: (p.what, p.path))
         ),
@@ -197,6 +211,8 @@ def _names(result: AuditResult) -> set[str]:
     whole |= {f.id for f in result.findings} | {f.group for f in result.findings}
     whole |= {p.patient for p in result.patients}
     whole |= {e.generated for f in result.findings for e in f.evidence}
+    whole |= {name for c in result.copies for name in (c.generated, c.real, c.group)}
+    whole |= {u.example for u in result.unread}
     whole |= {*result.calibration.ids, *result.calibration.groups, *result.manifest.weights_sha256}
     whole |= set(result.manifest.inputs_sha256) | set(_texts(result.manifest.options))
     parts = {part for name in whole for part in re.split(r"[/\\]", name)}

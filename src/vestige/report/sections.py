@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vestige.records import Finding, Role
+from vestige.records import CurvePoint, Finding, ReleaseCurve, Role
 from vestige.report import charts, words
 from vestige.report.blocks import (
     Block,
@@ -21,8 +21,10 @@ from vestige.report.blocks import (
     Text,
 )
 from vestige.report.controls import controls
+from vestige.report.copies import copies
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
+from vestige.report.negative import negative
 from vestige.report.patients import patients
 from vestige.result import AuditResult
 
@@ -47,8 +49,11 @@ def summary(result: AuditResult) -> Section | None:
                 "Smallest visible AUC", f"{unseen:.2f}", "80 % power", words.power_meaning(unseen)
             ),
         ]
-        if caution := words.CAUTIONS.get(result.verdict.reason):
-            blocks.append(Text(caution, "box"))
+        blocks += [
+            Text(words.CAUTIONS[code], "box")
+            for code in result.decision.codes
+            if code in words.CAUTIONS
+        ]
     judged = [f for f in result.findings if f.verdict != "uncalibrated"]
     if judged:
         named = sum(f.verdict == "used" for f in judged)
@@ -72,7 +77,7 @@ def question(result: AuditResult) -> Section | None:
     """What was asked, of which images."""
     asked = result.question
     mode = {
-        "release": "Release: may this synthetic set leave the house without giving away whose "
+        "release": "Release: may this synthetic set be released without giving away whose "
         "images trained the generator?",
         "forensic": "Forensic: were these images of unknown status used to train the generator?",
     }[asked.mode]
@@ -112,7 +117,7 @@ def whole_set(result: AuditResult) -> Section | None:
                 "Uncalibrated: no unused control images were given. The scores put the images in "
                 "order, but nobody can say how high an unused image would score. So there are no "
                 "p-values, no ROC curve and no “used” verdicts. Give unused images of the same "
-                "source (--unused or --reference).",
+                "source (--unused).",
                 "box",
             )
         )
@@ -186,7 +191,7 @@ def release(result: AuditResult) -> Section | None:
     if curve is None or not curve.points:
         return None
     blocks: list[Block] = [Text(words.curve_meaning(curve), "box")]
-    if any(not control.passed for control in result.controls):
+    if any(c.state == "failed" and c.name != "planted" for c in result.controls):
         blocks.append(Text("A control failed: this curve does not speak about training.", "box"))
     label = "; ".join(f"{p.n:,} images: AUC {p.auc.value:.2f}" for p in curve.points)
     caption = (
@@ -201,7 +206,7 @@ def release(result: AuditResult) -> Section | None:
                 f"{p.auc.value:.2f}",
                 words.interval(p.auc.low, p.auc.high),
                 words.p_text(p.p_value),
-                "below the limit" if p.auc.high < curve.limit else "not shown to be below",
+                _below(curve, p),
             )
         )
         for p in curve.points
@@ -209,6 +214,13 @@ def release(result: AuditResult) -> Section | None:
     head = ("Released images", "AUC", "95 % interval", "p", f"Limit {curve.limit:.2f}")
     blocks.append(Table(head, rows, numeric=(0, 1, 2, 3)))
     return Section("release", "If fewer images were released", tuple(blocks))
+
+
+def _below(curve: ReleaseCurve, point: CurvePoint) -> str:
+    """Whether a part may go by the limit: parts are read from small to the first that fails."""
+    if curve.largest is not None and point.n <= curve.largest:
+        return "below the limit"
+    return "not shown to be below" if point.auc.high >= curve.limit else "a smaller part is not"
 
 
 def detectors(result: AuditResult) -> Section | None:
@@ -321,7 +333,9 @@ def problems(result: AuditResult) -> Section | None:
 
 
 SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
+    copies,
     summary,
+    negative,
     question,
     whole_set,
     release,

@@ -1,5 +1,9 @@
 """The sentences of the report: for a data-protection officer (release) or an examiner."""
 
+from typing import Literal
+
+from vestige.decision.records import Code, Gate
+from vestige.decision.sentences import GATES, HEADINGS
 from vestige.records import ReleaseCurve, SetTest, Tried
 from vestige.report.blocks import Banner
 from vestige.result import AuditResult
@@ -10,38 +14,15 @@ ROLE_MEANING = {
     "generated": "synthetic images under audit",
     "query": "real images of unknown status, to be judged",
     "used": "real images the generator was trained on",
-    "unused": "real images of the same source that were not used: the controls",
-    "reference": "further unused images, for calibration only",
+    "unused": "real images of the same source that were not used: they calibrate",
+    "reference": "further unused images that detectors compare with; they do not calibrate",
 }
 
-_HEADLINES = {
-    ("release", "found"): "Leakage found: the synthetic images give away training images.",
-    ("release", "not found"): "No leakage found by this audit.",
-    ("release", "undecided"): "Undecided: this audit cannot carry a release decision.",
-    ("forensic", "found"): "Evidence of use found: the queried images are closer to the "
-    "synthetic set than unused ones.",
-    ("forensic", "not found"): "No evidence of use found by this audit.",
-    ("forensic", "undecided"): "Undecided: this audit cannot say whether the images were used.",
+_LOOKS: dict[Gate, Literal["alarm", "caution", "calm"]] = {
+    "closed": "alarm",
+    "open": "calm",
+    "undecided": "caution",
 }
-
-_ADVICE = {
-    ("release", "found"): "Do not release this synthetic set as it stands. Withhold the generated "
-    "images that lie nearest to the named training images, then audit "
-    "the rest again.",
-    ("release", "not found"): "This is not proof that the set is private. The decision stays with "
-    "the board, which should weigh the smallest effect the audit could have seen (below).",
-    ("release", "undecided"): "Treat the question as open. The reason above says what to change "
-    "before the audit is repeated.",
-    ("forensic", "found"): "The finding supports use in training; it does not exclude another "
-    "explanation, such as other images of the same patient. Report it with its false-alarm rate.",
-    ("forensic", "not found"): "Absence of evidence: use below the smallest visible effect (below) "
-    "would look the same. Do not report the images as unused.",
-    ("forensic", "undecided"): "Report no conclusion from this audit. The reason above says what "
-    "is missing.",
-}
-
-_LOOKS = {"found": "alarm", "not found": "calm", "undecided": "caution"}
-_LABELS = {"found": "Found", "not found": "Not found", "undecided": "Undecided"}
 
 CONTROL_MEANING = {
     "conformity": "Were the sets prepared alike (size, bit depth, grey levels)? If not, "
@@ -78,31 +59,29 @@ CONFORMITY = (
     "not judged."
 )
 
-CAUTIONS = {
-    "confounded": "A control failed: the sets differ by themselves, so neither the AUC nor the "
-    "p-values below speak about training.",
-    "not specific": "Another generated set gives the same signal: neither the AUC nor the p-values "
-    "below speak about this generator.",
-    "insensitive": "Planted copies were not found again, or could not be planted: the audit could "
-    "have missed a leak, so the smallest visible AUC below does not hold.",
-    "repeated runs": "The same images were audited several times and the runs do not agree, or the "
+CAUTIONS: dict[Code, str] = {
+    "check_failed": "A validity check failed: the sets differ by themselves, so neither the AUC "
+    "nor the p-values below speak about training.",
+    "finding_not_specific": "Another generated set gives the same signal: neither the AUC nor the "
+    "p-values below speak about this generator.",
+    "planted_missed": "Planted copies were not found again: the audit could have missed a leak, so "
+    "the smallest visible AUC below does not hold.",
+    "planted_not_possible": "No copy could be planted: the audit could have missed a leak, so the "
+    "smallest visible AUC below may not hold.",
+    "repeated_runs": "The same images were audited several times and the runs do not agree, or the "
     "best of them is within the luck of so many.",
-    "underpowered": "There are too few images for a negative answer to mean anything.",
+    "bound_above_limit": "There are too few patients for a negative answer to mean anything.",
 }
 
 
 def banner(result: AuditResult) -> Banner:
-    """The verdict in one sentence, with its reason and what to do about it."""
-    verdict, mode, test = result.verdict, result.question.mode, result.set_test
-    headline = _HEADLINES[mode, verdict.leak]
-    if verdict.leak == "not found" and test is not None and test.minimum_detectable_auc < 0.995:
-        headline += f" It would have noticed an AUC of {test.minimum_detectable_auc:.2f} or more."
+    """The decision: its heading, its sentence, and what to do next."""
+    decision = result.decision
     return Banner(
-        look=_LOOKS[verdict.leak],  # type: ignore[arg-type]
-        label=_LABELS[verdict.leak],
-        headline=headline,
-        detail=verdict.why,
-        advice=_ADVICE[mode, verdict.leak],
+        look=_LOOKS[decision.gate],
+        label=GATES[decision.gate],
+        headline=HEADINGS[decision.state],
+        detail=decision.text,
     )
 
 
@@ -170,7 +149,7 @@ def tried_meaning(tried: Tried) -> str:
         f"{plural(tried.runs_before, 'other run')} on the same images with other options or seeds "
         f"({plural(tried.option_sets, 'set of options', 'sets of options')} and "
         f"{plural(tried.columns, 'column')} in all): the p-value corrected for all of them is {p}. "
-        "The verdict goes by it."
+        "The decision goes by it."
     )
 
 
@@ -179,8 +158,8 @@ def curve_meaning(curve: ReleaseCurve) -> str:
     limit, of = f"{curve.limit:.2f}", f"of {plural(curve.points[-1].n, 'synthetic image')}"
     if curve.largest is None:
         return (
-            f"No part {of} was shown to stay below an AUC of {limit}: at the smallest part already "
-            "the interval reaches it."
+            f"No part {of} was shown to stay below an AUC of {limit}: the interval of the smallest "
+            "part reaches it, and larger parts are not judged after that."
         )
     return (
         f"A random part of {plural(curve.largest, 'image')} {of} stays below an AUC of {limit} "

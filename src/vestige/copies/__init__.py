@@ -1,0 +1,1 @@
+"""Copies: generated images that are real images, in any view; facts about pixels."""

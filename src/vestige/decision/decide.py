@@ -1,0 +1,295 @@
+"""The one function that decides: rows are tried from top to bottom, the first that applies wins.
+
+=====================================================  ====================  =========
+evidence                                               state                 gate
+=====================================================  ====================  =========
+copies of training images or queries                   copies found          closed
+copies of unused images, unread files, unlike greys    undecided             undecided
+a validity check failed                                undecided             undecided
+the set test is significant                            leak found            closed
+patients named, or more stand out than chance allows   individuals stand out closed
+earlier runs disagree                                  undecided             undecided
+nothing calibrates, checks off, planted copies missed,
+upper bound of the AUC not below the limit             undecided             undecided
+none of these                                          not found             open
+=====================================================  ====================  =========
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vestige.decision.records import (
+    Code,
+    Copy,
+    Decision,
+    Evidence,
+    Facts,
+    Gate,
+    LevelCode,
+    PlantedLevel,
+    Remedy,
+    State,
+    Unread,
+)
+from vestige.decision.sentences import decision_text
+from vestige.records import Control, SetTest, Tried
+
+TARGET_ROLES = ("used", "query")
+"""A copy of an image in one of these roles closes the gate."""
+FINDING_ONLY = ("member_only", "swapped")
+"""Checks that can take back a finding and nothing else; "planted" can take back only that there is
+none; every other check takes back both (METHODS 5)."""
+UNREAD_SHARE, UNREAD_LEVEL = 0.01, 0.01
+"""The share of generated files that may go unread, and the p-value below which the shares of unread
+files of two roles differ."""
+LEAST_SEEN = 0.8
+"""A degradation level is missed if fewer than this share of its planted copies are named."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    state: State
+    gate: Gate
+    codes: tuple[Code, ...]
+    remedy: tuple[Remedy, ...]
+
+
+def decide(evidence: Evidence) -> Decision:
+    """One decision from all the evidence.
+
+    Returns
+    -------
+    Decision
+        The first row of the table above that applies. Every "undecided" has a remedy; missing
+        patient ids come first in it.
+    """
+    rows = (_copies, _contradicted, _failed, _set_found, _individuals, _repeated, _insensitive)
+    row = next((found for rule in rows if (found := rule(evidence)) is not None), None)
+    if row is None:
+        row = _Row("not found", "open", ("nothing_found",), ("board_decides",))
+    remedy = row.remedy
+    if row.gate == "undecided" and not evidence.patient_ids:
+        remedy = ("give_patient_ids", *remedy)
+    if row.gate == "undecided" and evidence.mode == "forensic" and "fix_the_run" not in remedy:
+        remedy = (*remedy, "report_no_conclusion")
+    decision = Decision(
+        row.state,
+        row.gate,
+        row.codes,
+        _facts(evidence, row),
+        levels_missed(evidence.levels),
+        tuple(dict.fromkeys(remedy)),
+    )
+    return replace(decision, text=decision_text(decision))
+
+
+def is_found(test: SetTest | None, tried: Tried | None, rate: float) -> bool:
+    """Whether the set test is significant at the rate, after correction for earlier runs."""
+    p_value = corrected_p(test, tried)
+    return p_value is not None and p_value <= rate
+
+
+def corrected_p(test: SetTest | None, tried: Tried | None) -> float | None:
+    """The p-value of the set test, corrected for all runs that the cache knows of."""
+    if test is None:
+        return None
+    if tried is None or tried.p_adjusted is None or not tried.runs_before:
+        return test.p_value
+    return max(test.p_value, tried.p_adjusted)
+
+
+def _found(evidence: Evidence) -> bool:
+    return is_found(evidence.test, evidence.tried, evidence.false_alarm_rate)
+
+
+def vetoing(checks: Sequence[Control], found: bool) -> tuple[Control, ...]:
+    """Failed checks that take back what the set test and the images say.
+
+    Those that say what differs (preparation) come first.
+    """
+    failed = [
+        check
+        for check in checks
+        if check.state == "failed"
+        and check.name != "planted"
+        and (found or check.name not in FINDING_ONLY)
+    ]
+    return tuple(sorted(failed, key=lambda check: check.name != "conformity"))
+
+
+def levels_missed(levels: Sequence[PlantedLevel]) -> tuple[LevelCode, ...]:
+    """Levels of which fewer than `LEAST_SEEN` of the planted copies were named as copies."""
+    return tuple(one.level for one in levels if one.named < LEAST_SEEN * one.sources)
+
+
+def _copies(evidence: Evidence) -> _Row | None:
+    if not _of_targets(evidence.copies):
+        return None
+    codes: tuple[Code, ...] = ("copies",)
+    remedy: tuple[Remedy, ...] = ("withhold_copies",)
+    if (contradicted := _contradicted(evidence)) is not None:
+        codes, remedy = codes + contradicted.codes, remedy + contradicted.remedy
+    return _Row("copies found", "closed", codes, remedy)
+
+
+def _contradicted(evidence: Evidence) -> _Row | None:
+    """Roles that the pixels contradict, files that were not read, another grey scale."""
+    codes: list[Code] = []
+    remedy: list[Remedy] = []
+    roles = {copy.role for copy in evidence.copies}
+    if "unused" in roles:
+        codes.append("copies_of_unused")
+    if "reference" in roles:
+        codes.append("copies_of_reference")
+    if codes:
+        remedy.append("check_roles")
+    if any(_too_much(one) for one in evidence.unread):
+        codes.append("generated_unread")
+        remedy.append("convert_unread")
+    if any(one.p_value is not None and one.p_value < UNREAD_LEVEL for one in evidence.unread):
+        codes.append("unread_unequal")
+        remedy.append("convert_unread")
+    if evidence.unlike is not None:
+        codes.append("prepared_unlike")
+        remedy.append("prepare_alike")
+    return _Row("undecided", "undecided", tuple(codes), tuple(remedy)) if codes else None
+
+
+def _failed(evidence: Evidence) -> _Row | None:
+    vetoes = vetoing(evidence.checks, _found(evidence))
+    if not vetoes:
+        return None
+    if vetoes[0].name == "swapped":
+        return _Row("undecided", "undecided", ("finding_not_specific",), ("mend_split",))
+    remedy: Remedy = "harmonize" if vetoes[0].name == "conformity" else "mend_split"
+    return _Row("undecided", "undecided", ("check_failed",), (remedy,))
+
+
+def _set_found(evidence: Evidence) -> _Row | None:
+    if not _found(evidence):
+        return None
+    remedy: Remedy = "scrub_or_retrain" if evidence.mode == "release" else "report_with_rate"
+    return _Row("leak found", "closed", ("set_test",), (remedy,))
+
+
+def _individuals(evidence: Evidence) -> _Row | None:
+    codes: list[Code] = []
+    if evidence.named_patients:
+        codes.append("patients_named")
+    chance = evidence.chance
+    if chance is not None and chance.patients > chance.most:
+        codes.append("beyond_chance")
+    remedy: Remedy = "scrub_or_retrain" if evidence.mode == "release" else "report_with_rate"
+    return _Row("individuals stand out", "closed", tuple(codes), (remedy,)) if codes else None
+
+
+def _repeated(evidence: Evidence) -> _Row | None:
+    test, tried = evidence.test, evidence.tried
+    if test is None or tried is None:
+        return None
+    before = 1.0 if tried.smallest_before is None else tried.smallest_before
+    if min(before, test.p_value) > evidence.false_alarm_rate:
+        return None
+    return _Row("undecided", "undecided", ("repeated_runs",), ("fix_the_run",))
+
+
+def _insensitive(evidence: Evidence) -> _Row | None:
+    """Reasons why nothing was found although something may be there."""
+    if evidence.test is None:
+        code: Code = "nothing_to_test" if evidence.unused_groups else "uncalibrated"
+        remedies: dict[Code, Remedy] = {
+            "nothing_to_test": "give_open_queries",
+            "uncalibrated": "give_unused",
+        }
+        return _Row("undecided", "undecided", (code,), (remedies[code],))
+    codes: list[Code] = []
+    remedy: list[Remedy] = []
+    planted = next((check for check in evidence.checks if check.name == "planted"), None)
+    if planted is None:
+        codes.append("checks_off")
+        remedy.append("run_checks")
+    elif planted.state == "failed":
+        codes.append("planted_missed")
+        remedy.append("all_detectors")
+    if evidence.bounds is not None and evidence.bounds.auc_upper >= evidence.max_auc:
+        codes.append("bound_above_limit")
+        remedy.append("more_patients")
+    if planted is not None and planted.state not in ("passed", "failed"):
+        codes.append("planted_not_possible")
+        remedy.append("more_unused")
+    return _Row("undecided", "undecided", tuple(codes), tuple(remedy)) if codes else None
+
+
+def _of_targets(copies: Sequence[Copy]) -> list[Copy]:
+    return [copy for copy in copies if copy.role in TARGET_ROLES]
+
+
+def _facts(evidence: Evidence, row: _Row) -> Facts:
+    """The numbers that the sentence of this row may need."""
+    mine = _of_targets(evidence.copies)
+    others = [copy for copy in evidence.copies if copy.role not in TARGET_ROLES]
+    worst = _worst_unread(evidence)
+    bounds, chance = evidence.bounds, evidence.chance
+    verbatim = (
+        [one.share for one in bounds.copied_shares if one.level == "verbatim"] if bounds else []
+    )
+    tried = evidence.tried
+    return Facts(
+        mode=evidence.mode,
+        targets=evidence.targets,
+        patient_ids=evidence.patient_ids,
+        copies=len({copy.generated for copy in mine}),
+        copied_images=len({(copy.role, copy.real) for copy in mine}),
+        copied_patients=len({copy.group for copy in mine}),
+        same_pixels=len({copy.generated for copy in mine if copy.by == "same pixels"}),
+        copies_of_others=len({copy.generated for copy in others}),
+        unread=worst[0],
+        listed=worst[1],
+        role=worst[2],
+        checks=tuple(c.name for c in vetoing(evidence.checks, _found(evidence))),
+        unlike=evidence.unlike.code if evidence.unlike else "",
+        auc=evidence.test.auc if evidence.test else None,
+        p_value=corrected_p(evidence.test, evidence.tried),
+        runs=1 + (tried.runs_before or 0) if tried else 1,
+        named_patients=evidence.named_patients,
+        stand_out=math.ceil(chance.patients) if chance else 0,
+        chance=chance.most if chance else 0,
+        unused_groups=evidence.unused_groups,
+        groups_needed=_groups_needed(evidence, row),
+        auc_upper=bounds.auc_upper if bounds else None,
+        max_auc=evidence.max_auc,
+        copied_share=verbatim[0] if verbatim else None,
+        exposed_share=bounds.exposed_share if bounds else None,
+    )
+
+
+def _worst_unread(evidence: Evidence) -> tuple[int, int, str]:
+    """Unread and listed files of the role that the sentence names.
+
+    The generated set if too much of it is unread, else the role that differs most, else any.
+    """
+
+    def key(one: Unread) -> tuple[bool, float, str]:
+        return not _too_much(one), 1.0 if one.p_value is None else one.p_value, one.role
+
+    unread = [one for one in evidence.unread if one.unread]
+    if not unread:
+        return 0, 0, ""
+    worst = min(unread, key=key)
+    return worst.unread, worst.listed, worst.role
+
+
+def _too_much(one: Unread) -> bool:
+    return one.role == "generated" and one.unread > UNREAD_SHARE * one.listed
+
+
+def _groups_needed(evidence: Evidence, row: _Row) -> int | None:
+    if "uncalibrated" in row.codes:
+        return _fewest_unused(evidence.false_alarm_rate)
+    return evidence.bounds.patients_needed if evidence.bounds else None
+
+
+def _fewest_unused(rate: float) -> int | None:
+    """Unused patients with which a p-value can reach the rate; None for a rate of 0."""
+    return math.ceil(1 / rate - 1e-9) - 1 if rate > 1e-9 else None

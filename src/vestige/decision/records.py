@@ -1,0 +1,321 @@
+"""What a decision rests on, and the decision: frozen dataclasses, parts of result.json."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vestige.records import Control, Estimate, SetTest, Tried
+from vestige.symmetries import Symmetry
+
+State = Literal[
+    "copies found", "leak found", "individuals stand out", "not found", "undecided"
+]  # fmt: skip
+Gate = Literal["open", "closed", "undecided"]
+Mode = Literal["release", "forensic"]
+RealRole = Literal["query", "used", "unused", "reference"]
+LevelCode = Literal[
+    "verbatim",
+    "jpeg_75",
+    "mirrored",
+    "quarter_turn",
+    "shift_10",
+    "crop_80",
+    "inverted",
+    "gamma",
+    "turn_3",
+    "shift_2_px",
+    "blend_70",
+]
+"""How far a planted copy is degraded (`vestige.controls.levels`)."""
+Code = Literal[
+    "copies",
+    "copies_of_unused",
+    "copies_of_reference",
+    "generated_unread",
+    "unread_unequal",
+    "prepared_unlike",
+    "check_failed",
+    "finding_not_specific",
+    "set_test",
+    "repeated_runs",
+    "patients_named",
+    "beyond_chance",
+    "nothing_to_test",
+    "uncalibrated",
+    "checks_off",
+    "planted_missed",
+    "planted_not_possible",
+    "bound_above_limit",
+    "nothing_found",
+]
+"""Why a decision is what it is; the first one decides."""
+Remedy = Literal[
+    "give_patient_ids",
+    "withhold_copies",
+    "check_roles",
+    "convert_unread",
+    "prepare_alike",
+    "harmonize",
+    "mend_split",
+    "give_unused",
+    "give_open_queries",
+    "run_checks",
+    "all_detectors",
+    "more_unused",
+    "more_patients",
+    "fix_the_run",
+    "scrub_or_retrain",
+    "report_with_rate",
+    "board_decides",
+    "report_no_conclusion",
+]
+"""What to do next, as a code; `vestige.decision.sentences` has the words."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A generated image that is a copy of a real image, whatever the role of that image.
+
+    generated, real : ids
+    group : patient (or near-duplicate cluster) of the real image
+    value : similarity of the pair in the best view: whitened cosine, -1..1; 1 for equal pixels
+    beyond : how far the value lies beyond the line that copies must pass, in standard deviations of
+        the best values of bystanders; 0 where pixels are equal and no line is needed
+    view : the symmetry in which the pair matches
+    inverted : the grey scale is turned round
+    by : equal pixels, or nearer than any bystander explains
+    """
+
+    generated: str
+    real: str
+    role: RealRole
+    group: str
+    value: float
+    beyond: float
+    view: Symmetry
+    inverted: bool
+    by: Literal["same pixels", "near copy"]
+
+
+How = Literal["same pixels", "near copy", "whitened cosine", "distance", "nearest"]
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A generated image that must stay behind, and the real image it gives away.
+
+    by : what makes it a copy, or the space in which the pair stands out; "nearest" for the last
+        resort, the nearest pair of an image that is called used although no pair stands out
+    round : 0 for what the audit itself calls copies, else from 1
+    view, inverted : as of a `Copy`
+    """
+
+    generated: str
+    real: str
+    role: RealRole
+    group: str
+    by: How
+    round: int
+    view: Symmetry = "identity"
+    inverted: bool = False
+
+
+@dataclass(frozen=True)
+class CopySearch:
+    """How copies were searched for, and how near bystanders come.
+
+    line : the similarity from which a pair is a copy; None: too few bystanders for a line
+    highest_bystander : the largest similarity of a bystander; None without bystanders
+    bystanders : groups of unused images that the line rests on
+    views : the symmetries that were searched
+    plain : generated images that are too plain (nearly constant) to be compared
+    duplicates : generated images that have the very pixels of another generated image
+    """
+
+    line: float | None
+    highest_bystander: float | None
+    bystanders: int
+    views: tuple[Symmetry, ...]
+    plain: int = 0
+    duplicates: int = 0
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Files of one role that gave no image.
+
+    listed, unread : files
+    example : path of the first one, "" without any
+    p_value : Fisher's exact test against the unused files; None where it is not made
+    """
+
+    role: str
+    listed: int
+    unread: int
+    example: str
+    p_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """Generated images whose grey scale is not that of the real ones.
+
+    statistic, generated, reals : what gives it away, with a typical value of each
+    distance : Kolmogorov-Smirnov, 0..1
+    """
+
+    code: Literal["inverted", "other range"]
+    statistic: str
+    generated: float
+    reals: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class PlantedLevel:
+    """Planted copies of one degradation level: how many were seen.
+
+    sources : unused images of which one copy each was put into the generated set
+    found : those with p <= .05 by the combination of the quick detectors
+    named : those of which the planted copy is named as a copy
+    """
+
+    level: LevelCode
+    sources: int
+    found: int
+    named: int
+
+
+@dataclass(frozen=True)
+class CopiedShare:
+    """Largest share of target patients of whom copies of a level can be in the generated set."""
+
+    level: LevelCode
+    share: float
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a negative may say, each with 95 % confidence.
+
+    auc_upper : one-sided upper bound of the AUC of the set test, by patient
+    exposed_share : share of the patients who could be fully exposed and unseen by the set test
+    copied_shares : per degradation level that is seen
+    patients_needed : patients a side with which the upper bound would pass the limit, 80 % of the
+        time if nothing leaks; None where no number would
+    """
+
+    auc_upper: float
+    exposed_share: float
+    copied_shares: tuple[CopiedShare, ...]
+    patients_needed: int | None
+
+
+@dataclass(frozen=True)
+class Epsilon:
+    """Lower bounds of epsilon of differential privacy, where used and unused were drawn by lot.
+
+    by_auc : from the lower confidence bound of the AUC
+    by_pairs : from `right` of `pairs` random pairs (used, unused) that were guessed right
+    delta : of (epsilon, delta)
+    """
+
+    by_auc: float
+    by_pairs: float
+    pairs: int
+    right: int
+    delta: float
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Target patients that stand out at the asked false-alarm rate, and how many chance explains.
+
+    patients : sum over patients of the share of their images with p at most the rate
+    most : the number that chance passes with probability .01 at most
+    """
+
+    patients: float
+    most: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that `decide` looks at."""
+
+    mode: Mode
+    false_alarm_rate: float
+    max_auc: float
+    patient_ids: bool
+    generated: int
+    targets: int
+    unused_groups: int
+    copies: tuple[Copy, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    unlike: Unlike | None = None
+    checks: tuple[Control, ...] = ()
+    test: SetTest | None = None
+    tried: Tried | None = None
+    chance: Chance | None = None
+    named_patients: int = 0
+    levels: tuple[PlantedLevel, ...] = ()
+    bounds: Bounds | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The numbers of the sentence; 0 or None where a decision needs none.
+
+    patient_ids : whether patients are known; else every group of near-duplicates counts as one
+    """
+
+    mode: Mode
+    targets: int
+    patient_ids: bool = True
+    copies: int = 0
+    copied_images: int = 0
+    copied_patients: int = 0
+    same_pixels: int = 0
+    copies_of_others: int = 0
+    unread: int = 0
+    listed: int = 0
+    role: str = ""
+    checks: tuple[str, ...] = ()
+    unlike: str = ""
+    auc: Estimate | None = None
+    p_value: float | None = None
+    runs: int = 1
+    named_patients: int = 0
+    stand_out: int = 0
+    chance: int = 0
+    unused_groups: int = 0
+    groups_needed: int | None = None
+    auc_upper: float | None = None
+    max_auc: float = 0.65
+    copied_share: float | None = None
+    exposed_share: float | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The one answer of an audit.
+
+    state, gate : what was found, and whether the generated set may be released by this audit
+    codes : why, the deciding one first
+    missed : degradation levels of which a single copy would not be named
+    remedy : what to do next
+    text : the sentence that terminal, report, gate and scrub print, made of codes and facts
+    """
+
+    state: State
+    gate: Gate
+    codes: tuple[Code, ...]
+    facts: Facts
+    missed: tuple[LevelCode, ...] = ()
+    remedy: tuple[Remedy, ...] = ()
+    text: str = field(default="")
+
+    @property
+    def exit_code(self) -> Literal[0, 3, 4]:
+        """What `--gate` exits with."""
+        codes: dict[Gate, Literal[0, 3, 4]] = {"open": 0, "closed": 3, "undecided": 4}
+        return codes[self.gate]

@@ -1,0 +1,149 @@
+"""The first part of the page: generated images that are copies, beside the real ones."""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vestige.decision.records import Copy, CopySearch, Withheld
+from vestige.report import words
+from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
+from vestige.result import AuditResult
+
+MOST_ROWS = 500
+OPEN_ROWS = 25
+"""Rows in sight; the others open on click."""
+MOST_PAIRS = 24
+PICTURE_BUDGET = 2_000_000
+"""Bytes of base64 that the pictures of copies may add to the page."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def copies(result: AuditResult) -> Section | None:
+    """Every copy in a table, the nearest with pictures; and how they were searched for."""
+    search = result.copy_search
+    if search is None:
+        return None
+    blocks: list[Block] = [Text(_found(result))]
+    if result.copies:
+        # in a redacted page hashes beside hashes would show nothing
+        pictures = {} if result.manifest.options.get("redacted") is True else result.thumbnails
+        if drawn := gallery(result.copies, pictures, _how):
+            blocks.append(drawn)
+        blocks += _tables(result.copies)
+    blocks.append(Text(_searched(search)))
+    return Section("copies", "Copies", tuple(blocks))
+
+
+def _found(result: AuditResult) -> str:
+    if not result.copies:
+        return "No generated image is a copy of a real image in the views that were searched."
+    generated = len({c.generated for c in result.copies})
+    real = len({(c.role, c.real) for c in result.copies})
+    patients = len({c.group for c in result.copies})
+    return (
+        f"{words.plural(generated, 'generated image')} {_are(generated)} of "
+        f"{words.plural(real, 'real image')} of {words.plural(patients, 'patient')}. A copy has "
+        "the pixels of the real image, or it is nearer to it than any generated image is to the "
+        "unused images. Look at the pictures: the difference is black where the two agree."
+    )
+
+
+def _are(n: int) -> str:
+    return "is a copy" if n == 1 else "are copies"
+
+
+def _searched(search: CopySearch) -> str:
+    views = ", ".join("as it is" if v == "identity" else v for v in search.views)
+    told = (
+        f"Views that were searched: {views}. Equal pixels were searched in all eight symmetries. "
+    )
+    if search.line is None:
+        told += (
+            "There were too few unused images to say from which similarity a pair is a near copy: "
+            "only equal pixels were searched."
+        )
+    else:
+        told += (
+            f"A pair is a near copy from a similarity of {search.line:.2f}; the nearest pair of "
+            f"{words.plural(search.bystanders, 'unused group')} has {search.highest_bystander:.2f}."
+        )
+    if search.duplicates:
+        told += (
+            f" {words.plural(search.duplicates, 'generated image')} repeat the pixels of another "
+            "generated image."
+        )
+    if search.plain:
+        told += (
+            f" {words.plural(search.plain, 'generated image')} are nearly constant and were not "
+            "compared."
+        )
+    return told
+
+
+def gallery(
+    found: Sequence[Copy | Withheld], pictures: Mapping[str, bytes], say: Callable[[Any], str]
+) -> Gallery | None:
+    """Pairs with their difference, as far as there are pictures; `say` makes a caption."""
+    pairs, left = [], PICTURE_BUDGET
+    for number, copy in enumerate(found[:MOST_PAIRS]):
+        uris = [
+            _uri(pictures.get(f"copy:{number}:{name}", b""))
+            for name in ("real", "generated", "difference")
+        ]
+        left -= sum(map(len, uris))
+        if left < 0 or not all(uris):
+            break
+        pairs.append(
+            Pair(
+                real=f"{copy.role}: {words.name(copy.real, 80)}",
+                generated=words.name(copy.generated, 80),
+                real_uri=uris[0],
+                generated_uri=uris[1],
+                caption=f"{say(copy)} · patient {words.name(copy.group, 40)}",
+                mark="alarm",
+                difference_uri=uris[2],
+            )
+        )
+    return Gallery(tuple(pairs)) if pairs else None
+
+
+def _uri(data: bytes) -> str:
+    if not data.startswith(_PNG):
+        return ""
+    return f"data:image/png;base64,{b64encode(data).decode('ascii')}"
+
+
+def _how(copy: Copy) -> str:
+    view = "" if copy.view == "identity" else f", {copy.view}"
+    view += ", inverted" if copy.inverted else ""
+    if copy.by == "same pixels":
+        return f"same pixels{view}"
+    return f"similarity {copy.value:.2f}{view}"
+
+
+def _tables(found: tuple[Copy, ...]) -> list[Block]:
+    rows = tuple(
+        Row(
+            (
+                words.name(copy.generated),
+                words.name(copy.real),
+                copy.role,
+                words.name(copy.group, 40),
+                f"{copy.value:.2f}",
+                "–" if copy.by == "same pixels" else f"{copy.beyond:.1f}",
+                _how(copy),
+            ),
+            "alarm",
+        )
+        for copy in found[:MOST_ROWS]
+    )
+    head = ("Generated", "Real", "Role", "Patient", "Similarity", "Beyond", "How")
+    blocks: list[Block] = [Table(head, rows[:OPEN_ROWS], numeric=(4, 5), short=(2,), whole=(6,))]
+    if rest := rows[OPEN_ROWS:]:
+        folded = words.plural(len(rest), "more copy", "more copies")
+        blocks.append(Table(head, rest, numeric=(4, 5), short=(2,), whole=(6,), folded=folded))
+    if len(found) > MOST_ROWS:
+        blocks.append(
+            Text(f"The {MOST_ROWS} nearest of {len(found):,}; all are in result.json.", "box")
+        )
+    return blocks

@@ -1,0 +1,56 @@
+"""What a negative says: how much could be there and not be seen."""
+
+from vestige.decision.sentences import LEVELS
+from vestige.report import words
+from vestige.report.blocks import Block, Row, Section, Table, Text
+from vestige.result import AuditResult
+
+
+def negative(result: AuditResult) -> Section | None:
+    """Bounds, degradation levels, and lower bounds of epsilon where they can be had."""
+    blocks: list[Block] = []
+    if (bounds := result.bounds) is not None:
+        limit = result.question.max_auc
+        below = "below" if bounds.auc_upper < limit else "not below"
+        blocks.append(
+            Text(
+                f"With 95 % confidence the AUC is at most {bounds.auc_upper:.2f}, {below} the "
+                f"limit of {limit:.2f}. Up to {words.percent(bounds.exposed_share)} of the "
+                "patients could be fully exposed and not be seen by the test of the whole set."
+            )
+        )
+    if result.levels:
+        shares = {one.level: one.share for one in bounds.copied_shares} if bounds else {}
+        rows = tuple(
+            Row(
+                (
+                    LEVELS[one.level],
+                    f"{one.named} of {one.sources}",
+                    f"{one.found} of {one.sources}",
+                    words.percent(shares[one.level]) if one.level in shares else "–",
+                    "missed" if one.level in result.decision.missed else "seen",
+                ),
+                "caution" if one.level in result.decision.missed else "",
+            )
+            for one in result.levels
+        )
+        blocks.append(
+            Text(
+                "Copies of unused images were put into the generated set, one at a time. “Named”: "
+                "the copy is listed as a copy. “Stands out”: its real image has p ≤ .05. “At "
+                "most”: the largest share of the patients of whom such copies can be in the "
+                "generated set (95 % confidence)."
+            )
+        )
+        head = ("A copy that is", "Named", "Stands out", "At most", "A single copy is")
+        blocks.append(Table(head, rows, numeric=(1, 2, 3), whole=(0,), short=(4,)))
+    if (epsilon := result.epsilon) is not None:
+        blocks.append(
+            Text(
+                "Used and unused patients were drawn by lot, so the audit bounds epsilon of "
+                f"differential privacy from below: by the AUC {epsilon.by_auc:.2f} (delta "
+                f"{epsilon.delta:g}), by pairs {epsilon.by_pairs:.2f} ({epsilon.right} of "
+                f"{epsilon.pairs} random pairs guessed right). No audit gives an upper bound."
+            )
+        )
+    return Section("negative", "What could have been missed", tuple(blocks)) if blocks else None
