@@ -1,6 +1,6 @@
 """Density of the generated set over density of unused reals (DOMIAS)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -33,6 +33,22 @@ def shared_components(
     return embed, held_rows(embed, generated)
 
 
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What was scored by neighbours: rows [views * n, d] in the components, and their distances.
+
+    near : [n, k], to the generated set of `generated` images; usual, outside : [n], to the k-th of
+    so many unused reals
+    """
+
+    seen: Seen
+    rows: Float32s
+    near: Floats
+    generated: int
+    usual: Floats
+    outside: Ints
+
+
 @dataclass
 class DensityRatio:
     """log p_S(x) - log p_R(x) in principal-component space, always in logarithms.
@@ -59,6 +75,7 @@ class DensityRatio:
     views: Views = "mirror"
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.estimator not in ("kde", "knn"):
@@ -71,6 +88,7 @@ class DensityRatio:
         """Keep the generated set and the reference; `used` is ignored."""
         self.generated_ = as_images(generated)
         self.reference_ = None if unused is None else as_images(unused)
+        self.scored_ = None
         return self
 
     def score_samples(self, images: Any) -> Floats:
@@ -103,9 +121,30 @@ class DensityRatio:
         distances = seen.nearest_outside_group(rows, labels, self.k)[:, -1]
         return self._knn(seen, rows, generated, distances, outside)
 
+    @property
+    def grows(self) -> bool:
+        """Whether it goes by neighbours; the components stay those of the set of `fit`."""
+        return self.estimator == "knn"
+
+    def score_more(self, more: Images) -> Floats:
+        """Scores [n] of the images scored last, had `more` been generated as well.
+
+        In the components as they are: refitted for each set that is a little larger, they would
+        take a search of the whole set, and hardly move.
+        """
+        scored = fitted(self.scored_, "density_ratio")
+        made = scored.seen.embed.transform(more)
+        near = scored.seen.nearest_and(scored.rows, made, scored.near, self.k)
+        return self._compare(replace(scored, near=near, generated=scored.generated + len(more)))
+
     def _knn(
-        self, seen: Seen, rows: Float32s, pool: Float32s, usual: Floats, n_reference: Ints
+        self, seen: Seen, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
     ) -> Floats:
-        near = seen.nearest(rows, pool, self.k)[0][:, -1]
-        ratio = np.log(usual + FLOOR) - np.log(near + FLOOR)
-        return np.asarray(rows.shape[1] * ratio + np.log(n_reference / len(pool)))
+        near = seen.nearest(rows, pool, self.k)[0]
+        self.scored_ = _Scored(seen, rows, near, len(pool), usual, outside)
+        return self._compare(self.scored_)
+
+    def _compare(self, scored: _Scored) -> Floats:
+        ratio = np.log(scored.usual + FLOOR) - np.log(scored.near[:, -1] + FLOOR)
+        share = np.log(scored.outside / scored.generated)
+        return np.asarray(scored.rows.shape[1] * ratio + share)

@@ -10,7 +10,13 @@ import numpy.typing as npt
 from vestige.choices import InputError
 from vestige.features.folding import CHANNELS, Folded, Folding
 from vestige.features.index import Search
-from vestige.stats.neighbours import Pool, nearest, nearest_outside_group, nearest_view, smallest
+from vestige.stats.neighbours import (
+    Pool,
+    nearest,
+    nearest_and,
+    nearest_outside_group,
+    nearest_view,
+)
 from vestige.symmetries import INVERSE, VIEWS, Views, seen_as
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
@@ -67,7 +73,7 @@ class Seen:
 
     def nearest_and(self, rows: Float32s, pool: Pool, known: Floats, k: int) -> Floats:
         """Distances [n, k] to the k nearest of a pool and of rows at known distances [n, *]."""
-        return smallest(known, self.nearest(rows, pool, k)[0], k)
+        return nearest_and(rows, pool, known, k, len(VIEWS[self.views]), self._even(rows))
 
     def nearest_outside_group(self, rows: Float32s, groups: npt.NDArray[Any], k: int) -> Floats:
         """Distances [n, k] of each image to the k nearest others of another group."""

@@ -53,9 +53,27 @@ def nearest(rows: Float32s, pool: Pool, k: int = 1, even: int = 0) -> tuple[Floa
     return best.distances[:, :seen], best.indices[:, :seen]
 
 
-def smallest(distances: Floats, more: Floats, k: int) -> Floats:
-    """The k smallest of each row of two parts [n, *], ascending."""
-    return np.sort(np.hstack([distances, more]), axis=1)[:, :k]
+def nearest_and(
+    rows: Float32s, pool: Pool, distances: Floats, k: int, views: int = 1, even: int = 0
+) -> Floats:
+    """Distances [n, k] to the k nearest of a pool and of rows at known distances [n, *].
+
+    Those of the known rows are ascending; a pool row that is farther is not measured. `rows`
+    [views * n, d] may be several views of each image, view after view: the nearest counts.
+    """
+    check_k(k)
+    best = nothing(len(rows), k)
+    known = distances[:, :k]
+    seen = known.shape[1]
+    best.distances[:, :seen] = np.tile(known, (views, 1))
+    for start, block in in_blocks(pool):
+        same_width(rows.shape[1], block.shape[1])
+        best, seen = top_of(rows, block, start, k, best, even=even), seen + len(block)
+    if views == 1:
+        return best.distances[:, :seen]
+    found = np.where(best.indices < 0, np.inf, best.distances)  # known ones once, not in each view
+    near = nearest_view(found, best.indices, views)[0]
+    return np.sort(np.hstack([known, near]), axis=1)[:, : min(k, seen)]
 
 
 def nearest_outside_group(
