@@ -8,16 +8,13 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
+from vestige.detectors.seen import Seen, check_views
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
 from vestige.stats.density import GaussianKDE
-from vestige.stats.neighbours import (
-    nearest,
-    nearest_and,
-    nearest_outside_group,
-    rows_outside_group,
-)
+from vestige.stats.neighbours import rows_outside_group
+from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints
 
 FLOOR = 1e-9
@@ -38,13 +35,13 @@ def shared_components(
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """What was scored by neighbours: rows [n, d] in the components, and their distances.
+    """What was scored by neighbours: rows [views * n, d] in the components, and their distances.
 
     near : [n, k], to the generated set of `generated` images; usual, outside : [n], to the k-th of
     so many unused reals
     """
 
-    embed: PCA
+    seen: Seen
     rows: Float32s
     near: Floats
     generated: int
@@ -66,12 +63,16 @@ class DensityRatio:
         Components at `size` px, 2 or more (8 to 64 make sense); at most a fifth of the smaller
         set, so that 64 take 320 images of each.
     estimator : "kde" (Gaussian, Scott factor, full covariance) or "knn" (k-nearest distances)
+    views : "none", "mirror" or "all"
+        Symmetries in which a generated image may copy: "knn" takes both distances in the nearest
+        view. A density ("kde") looks at images as they are.
     """
 
     dims: int = 16
     estimator: Literal["kde", "knn"] = "kde"
     k: int = 1
     size: int = 16
+    views: Views = "mirror"
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
     scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
@@ -79,6 +80,7 @@ class DensityRatio:
     def __post_init__(self) -> None:
         if self.estimator not in ("kde", "knn"):
             raise InputError(f"unknown estimator {self.estimator!r}. Known: kde, knn.")
+        check_views(self.views)
         at_least(1, "density_ratio", k=self.k)
         at_least(2, "density_ratio", dims=self.dims)
 
@@ -94,24 +96,30 @@ class DensityRatio:
         generated = fitted(self.generated_, "density_ratio")
         reference = reference_of(self.reference_, "density_ratio")
         embed, pool = shared_components(generated, reference, self.dims, self.size)
-        rows, usual = embed.transform(as_images(images)), embed.transform(reference)
+        queries, usual = as_images(images), embed.transform(reference)
         if self.estimator == "kde":
+            rows = embed.transform(queries)
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
-        distances = nearest(rows, usual, self.k)[0][:, -1]
-        return self._knn(embed, rows, pool, distances, np.full(len(rows), len(usual)))
+        seen = Seen(embed, self.views)
+        rows = seen.rows(queries)
+        distances = seen.nearest(rows, usual, self.k)[0][:, -1]
+        return self._knn(seen, rows, pool, distances, np.full(len(queries), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         bag = as_images(pool)
         made = fitted(self.generated_, "density_ratio")
         embed, generated = shared_components(made, bag, self.dims, self.size)
-        rows, labels = embed.transform(bag), groups_of(groups, len(bag))
+        labels = groups_of(groups, len(bag))
         outside = rows_outside_group(labels, "density_ratio")
         if self.estimator == "kde":
+            rows = embed.transform(bag)
             usual = GaussianKDE(rows).log_density_outside_group(labels)
             return GaussianKDE(generated).log_density(rows) - usual
-        distances = nearest_outside_group(rows, labels, self.k)[:, -1]
-        return self._knn(embed, rows, generated, distances, outside)
+        seen = Seen(embed, self.views)
+        rows = seen.rows(bag)
+        distances = seen.nearest_outside_group(rows, labels, self.k)[:, -1]
+        return self._knn(seen, rows, generated, distances, outside)
 
     @property
     def grows(self) -> bool:
@@ -125,14 +133,15 @@ class DensityRatio:
         take a search of the whole set, and hardly move.
         """
         scored = fitted(self.scored_, "density_ratio")
-        near = nearest_and(scored.rows, scored.embed.transform(more), scored.near, self.k)
+        made = scored.seen.embed.transform(more)
+        near = scored.seen.nearest_and(scored.rows, made, scored.near, self.k)
         return self._compare(replace(scored, near=near, generated=scored.generated + len(more)))
 
     def _knn(
-        self, embed: PCA, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
+        self, seen: Seen, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
     ) -> Floats:
-        near = nearest(rows, pool, self.k)[0]
-        self.scored_ = _Scored(embed, rows, near, len(pool), usual, outside)
+        near = seen.nearest(rows, pool, self.k)[0]
+        self.scored_ = _Scored(seen, rows, near, len(pool), usual, outside)
         return self._compare(self.scored_)
 
     def _compare(self, scored: _Scored) -> Floats:
