@@ -196,7 +196,7 @@ results = st.builds(
     unread=few(st.builds(Unread, text, count, count, names, st.none() | share), 1),
     unlike=st.none()
     | st.builds(Unlike, st.sampled_from(["inverted", "other range"]), text, number, number, share),
-    chance=st.none() | st.builds(Chance, count, count, count, number),
+    chance=st.none() | st.builds(Chance, number, count),
     bounds=st.none()
     | st.builds(
         Bounds, share, share, few(st.builds(CopiedShare, levels, share)), st.none() | count
@@ -263,7 +263,7 @@ EXAMPLE = AuditResult(
     levels=(PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("crop_80", 20, 3, 1)),
     unread=(Unread("generated", 300, 1, "generated/x.png", 0.5),),
     unlike=Unlike("inverted", "mean grey", 200.0, 55.0, 0.97),
-    chance=Chance(1, 4, 2, 0.5),
+    chance=Chance(1, 4),
     bounds=Bounds(0.6, 0.2, (CopiedShare("verbatim", 0.03),), 212),
     epsilon=Epsilon(0.1, 0.2, 40, 30, 1e-5),
 )

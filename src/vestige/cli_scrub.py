@@ -32,14 +32,21 @@ def scrub(
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep decoded images between runs here.")
     ] = None,
+    copy_to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Copy the files that may be released to this new folder, if the gate is open.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> int:
     """Withhold generated images until an audit of the rest finds nothing; exit code as --gate."""
-    from vestige.scrub import called_used, withheld_path
+    from vestige.scrub import beside, called_used
     from vestige.scrub import scrub as run_scrub
 
-    for file in (out, withheld_path(out)):
+    for file in (out, *beside(out)):
         if file.is_dir():
             raise InputError(f"cannot write {file}: it is a folder. Name a file, such as keep.txt.")
     with output(out.parent), progress_bars(quiet) as progress:
@@ -55,9 +62,10 @@ def scrub(
             max_share=max_share,
             engine=engine,
             cache=cache,
+            copy_to=copy_to,
             progress=progress,
         )
-        beside = found.save(out)
+        withheld, report = found.save(out)
     test = found.remainder.set_test
     if as_json:
         answer: dict[str, Any] = {
@@ -68,7 +76,9 @@ def scrub(
             "called_used": {"before": called_used(found.before),
                             "after": called_used(found.remainder)},
             "auc": asdict(test.auc) if test else None,
-            "files": [str(out), str(beside)],
+            "copied": found.copied,
+            "left_out": list(found.left_out),
+            "files": [str(out), str(withheld), str(report)],
         }  # fmt: skip
         print(json.dumps(answer, indent=1))
     elif not quiet:
@@ -76,9 +86,18 @@ def scrub(
         told = ", ".join(f"{n} by {by}" for by, n in reasons.most_common())
         print(
             f"{len(found.withheld)} of {len(found.withheld) + len(found.keep)} generated images "
-            f"withheld{f' ({told})' if told else ''}: {beside}. May stay: {out}"
+            f"withheld{f' ({told})' if told else ''}: {withheld}. May stay: {out}. Report: {report}"
         )
         if found.unreadable:
             print(f"{found.unreadable} generated file(s) could not be read and are in neither.")
+        if copy_to is not None and found.copied is None:
+            print(f"The gate is not open, so nothing was copied to {copy_to}.")
+        elif copy_to is not None:
+            print(f"{found.copied} files were copied to {copy_to}.")
+        if found.left_out:
+            print(
+                f"{len(found.left_out)} file(s) hold withheld images beside others and were left "
+                f"out, such as {found.left_out[0]}."
+            )
         print(f"The rest: {gate_line(found.outcome)}")
     return found.outcome.exit_code

@@ -139,7 +139,7 @@ def test_set(
         minimum_detectable_auc=smallest,
         needed=needed,
         tpr_at=tuple(
-            tpr_at_fpr(high, low, fpr, high_groups, low_groups, seed=seed)
+            tpr_at_fpr(high, low, fpr, high_groups, low_groups)
             for fpr in FALSE_POSITIVE_RATES
             if fpr * len(low) >= 1
         ),

@@ -5,9 +5,9 @@ remainder with the same reals, seed and detectors, until nothing is left beyond 
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,35 +15,21 @@ from vestige.attribution import nearest_pairs
 from vestige.audit import ROLES, audit
 from vestige.bag import Bag
 from vestige.choices import InputError
+from vestige.copies.pictures import draw_pairs
 from vestige.decision import Decision
 from vestige.decision.decide import TARGET_ROLES
+from vestige.decision.records import How, RealRole, Withheld
 from vestige.files import write_together
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source
+from vestige.release.folder import check_folder, copy_kept
 from vestige.repeat import check_result, fill_again, read_again
+from vestige.report.scrubbed import render_scrub
 from vestige.result import AuditResult, named_groups
 from vestige.types import Bools, Progress, quiet
 
 ROUNDS = 10
 FEWEST = 2  # generated images that an audit needs
-How = Literal["same pixels", "near copy", "whitened cosine", "distance", "nearest"]
-
-
-@dataclass(frozen=True)
-class Withheld:
-    """A generated image that must stay behind, and the real image it gives away.
-
-    by : what makes it a copy, or the space in which the pair stands out; "nearest" for the last
-        resort, the nearest pair of an image that is called used although no pair stands out
-    round : 0 for what the audit itself calls copies, else from 1
-    group : the patient (or near-duplicate cluster) of the real image
-    """
-
-    generated: str
-    real: str
-    by: How
-    round: int
-    group: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +41,8 @@ class ScrubResult:
     unreadable : generated files that could not be read; they are in neither list
     before, remainder : the audits of the whole set and of what may stay
     outcome : the decision on the remainder
+    copied, left_out : files that were copied (None: not asked for, or the gate is not open), and
+        files left out because only a part of their images may stay
     """
 
     keep: tuple[str, ...]
@@ -63,25 +51,32 @@ class ScrubResult:
     before: AuditResult
     remainder: AuditResult
     outcome: Decision
+    copied: int | None = None
+    left_out: tuple[str, ...] = ()
+    pictures: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """PNG bytes of withheld images and their partners, for the report only."""
 
-    def save(self, out: str | os.PathLike[str]) -> Path:
-        """Write the ids that may stay to `out`, those that must not beside it; both or none.
+    def save(self, out: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Write the ids that may stay to `out`; those that must not, and a report, beside it.
 
         Returns
         -------
-        Path
-            The file of the withheld ones: keep.txt -> keep.withheld.txt.
+        withheld, report : Path
+            keep.txt -> keep.withheld.txt and keep.report.html
         """
         keep = Path(out)
-        beside = withheld_path(keep)
+        withheld, report = beside(keep)
         gone = [image.generated for image in self.withheld]
-        write_together({beside: _lines(gone), keep: _lines(self.keep)})
-        return beside
+        page = render_scrub(self.remainder, self.withheld, len(self.keep), self.pictures)
+        write_together({report: page, withheld: _lines(gone), keep: _lines(self.keep)})
+        return withheld, report
 
 
-def withheld_path(keep: Path) -> Path:
-    """Where the withheld ids are written."""
-    return keep.with_name(f"{keep.stem}.withheld{keep.suffix}")
+def beside(keep: Path) -> tuple[Path, Path]:
+    """Where the withheld ids and the report are written."""
+    return keep.with_name(f"{keep.stem}.withheld{keep.suffix}"), keep.with_name(
+        f"{keep.stem}.report.html"
+    )
 
 
 def scrub(
@@ -97,6 +92,7 @@ def scrub(
     max_share: float = 0.5,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
+    copy_to: str | os.PathLike[str] | None = None,
     progress: Progress = quiet,
 ) -> ScrubResult:
     """Which generated images must be withheld so that the audit finds nothing in the rest?
@@ -109,6 +105,9 @@ def scrub(
         As in the audit; images or groups other than those of the result are refused.
     max_share : float
         Largest share of the generated set that may be withheld, inside 0..1.
+    copy_to : folder, optional
+        A new folder for the generated files that may be released. It is made only if the gate is
+        open for them.
     engine, cache, progress
         As in `vestige.audit`.
 
@@ -134,6 +133,8 @@ def scrub(
     bag = fill_again(before, sets, groups, group_regex)
     made = sets["generated"]
     _check_ids(made.ids)
+    if copy_to is not None:
+        check_folder(copy_to, made)
 
     def audit_again(kept: Bools, number: int) -> AuditResult:
         def told(stage: str, done: int, total: int) -> None:
@@ -162,15 +163,24 @@ def scrub(
             kept[list(carriers)] = True  # innocent, as far as this audit can tell
             break
         withheld, remainder = withheld | carriers, again
+    keep = tuple(made.ids[g] for g in np.flatnonzero(kept))
+    gone = tuple(withheld[g] for g in sorted(withheld))
+    left_out: tuple[str, ...] = ()
+    copied = None
+    if copy_to is not None and remainder.decision.gate == "open":
+        copied, left_out = copy_kept(made, keep, copy_to, progress)
     return ScrubResult(
-        keep=tuple(made.ids[g] for g in np.flatnonzero(kept)),
-        withheld=tuple(withheld[g] for g in sorted(withheld)),
+        keep=keep,
+        withheld=gone,
         unreadable=sum(
             p.severity == "error" and p.path.startswith("generated/") for p in made.problems
         ),
         before=before,
         remainder=remainder,
         outcome=remainder.decision,
+        copied=copied,
+        left_out=left_out,
+        pictures=draw_pairs(gone, sets),
     )
 
 
@@ -198,7 +208,10 @@ def _copies(result: AuditResult, made: ImageSet, number: int, most: int) -> dict
     for copy in sorted(targets, key=lambda c: (-c.value, place[c.generated], c.real)):
         g = place[copy.generated]
         if len(chosen) < most and g not in chosen:
-            chosen[g] = Withheld(copy.generated, copy.real, copy.by, number, copy.group)
+            chosen[g] = Withheld(
+                copy.generated, copy.real, copy.role, copy.group, copy.by, number, copy.view,
+                copy.inverted,
+            )  # fmt: skip
     return chosen
 
 
@@ -242,9 +255,10 @@ def _strongest(
             chosen[g] = Withheld(
                 made.ids[g],
                 bag.ids[row],
+                cast(RealRole, str(bag.roles[row])),
+                str(bag.groups[row]),
                 by,
                 number,
-                str(bag.groups[row]),
             )
     return chosen
 

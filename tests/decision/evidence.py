@@ -71,8 +71,8 @@ def evidence(**changed: Any) -> Evidence:
     return replace(NOTHING, **changed)
 
 
-FEW = Chance(3, 4, 5, 2.0)
-MANY = Chance(7, 4, 9, 2.0)
+FEW = Chance(3, 4)
+MANY = Chance(7, 4)
 AGAIN = Tried(3, 4, 2, 0.87, 0.01)
 ROLES = get_args(RealRole)
 CASES: dict[str, Evidence] = {
@@ -97,7 +97,7 @@ CASES: dict[str, Evidence] = {
                              tried=Tried(3, 4, 2, 0.0048, 0.4), chance=FEW),
     "named": evidence(named_patients=1, chance=FEW),
     "named and beyond chance": evidence(named_patients=2, chance=MANY),
-    "beyond chance": evidence(chance=Chance(1, 0, 1, 0.1)),
+    "beyond chance": evidence(chance=Chance(1, 0)),
     "repeated": evidence(tried=AGAIN),
     "nothing to test": evidence(test=None, bounds=None, checks=()),
     "uncalibrated": evidence(test=None, bounds=None, checks=(), unused_groups=0),

@@ -253,7 +253,7 @@ def test_the_corrected_p_decides(p: float, tried: Tried | None, code: str) -> No
 # --- individuals, bounds, levels
 @pytest.mark.parametrize(("patients", "gate"), [(4, "open"), (5, "closed")])
 def test_more_patients_than_chance_explains_close_the_gate(patients: int, gate: str) -> None:
-    assert decide(evidence(chance=Chance(patients, 4, patients, 2.0))).gate == gate
+    assert decide(evidence(chance=Chance(patients, 4))).gate == gate
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ evidences = st.builds(
     | st.tuples(*[st.sampled_from(list(STATES))] * 5).map(lambda s: checks(" ".join(s))),
     test=st.none() | p_values.map(set_test),
     tried=runs,
-    chance=st.sampled_from([None, FEW, MANY, Chance(1, 0, 1, 0.1), Chance(0, 0, 0, 0.0)]),
+    chance=st.sampled_from([None, FEW, MANY, Chance(1, 0), Chance(0, 0)]),
     named_patients=st.sampled_from([0, 0, 1, 2]),
     levels=few(
         st.builds(PlantedLevel, st.sampled_from(["verbatim", "gamma"]), count, count, count)

@@ -159,7 +159,7 @@ def make_result(
         copy_search=CopySearch(0.71, 0.42, n, ("identity", "mirrored"), plain=1, duplicates=2),
         unread=(Unread("generated", 601, 1, "generated/broken scan.png"), Unread(role, n, 0, "")),
         levels=LEVELS if calibrated else (),
-        chance=Chance(7 if names else 2, 4, 9, 2.0) if calibrated else None,
+        chance=Chance(7 if names else 2, 4) if calibrated else None,
         bounds=BOUNDS if calibrated else None,
         thumbnails=_thumbnails(findings, state) if thumbnails else {},
     )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, bootstrap, mannwhitneyu, norm
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 
 from vestige.choices import InputError
 from vestige.stats.bootstrap import bca_interval, draw_groups, percentile_interval
@@ -15,7 +15,6 @@ from vestige.stats.intervals import (
     clopper_pearson,
     delong_variance,
     fpr_upper_bound,
-    roc_band,
     roc_points,
     tpr_at_fpr,
 )
@@ -225,81 +224,6 @@ def test_images_that_certify_a_rate(rate: float, n: int) -> None:
 def test_impossible_counts_are_refused(k: int, n: int) -> None:
     with pytest.raises(InputError, match="0 <= k <= n"):
         clopper_pearson(k, n)
-
-
-@CHECK
-@given(SCORES, SCORES, st.floats(0.01, 0.99))
-def test_tpr_is_the_best_real_threshold(used: list[int], unused: list[int], fpr: float) -> None:
-    u, v = np.array(used, float), np.array(unused, float)
-    if fpr * v.size < 1 - 1e-9:
-        with pytest.raises(InputError, match=rf"unused images, {v.size} were given"):
-            tpr_at_fpr(u, v, fpr)
-        return
-    found = tpr_at_fpr(u, v, fpr)
-    false, true, _ = roc_curve(
-        [1] * u.size + [0] * v.size, np.concatenate([u, v]), drop_intermediate=False
-    )
-    assert found.value == pytest.approx(true[false <= fpr + 1e-9].max())
-    assert 0 <= found.low <= found.value <= found.high <= 1
-    ours = roc_points(u, v)
-    np.testing.assert_allclose(ours, (false, true), atol=1e-12)
-
-
-def test_tpr_golden_and_refusal() -> None:
-    unused = np.arange(100.0)
-    used = np.array([98.5, 99.5, 70.5, 98.0])
-    at_1_percent = tpr_at_fpr(used, unused, 0.01)  # threshold: the second largest, 98, strictly
-    assert (at_1_percent.value, at_1_percent.n, at_1_percent.fpr) == (0.5, 4, 0.01)
-    assert (at_1_percent.low, at_1_percent.high) == pytest.approx(
-        (clopper_pearson(2, 4).low, clopper_pearson(2, 4).high)
-    )
-    assert tpr_at_fpr(used, unused, 0.29).value == 1.0  # .29 x 100 is 29, not 28.999
-    with pytest.raises(InputError, match="0.001 needs 1000 unused images, 100 were given"):
-        tpr_at_fpr(used, unused, 0.001)
-    with pytest.raises(InputError, match="between 0 and 1"):
-        tpr_at_fpr(used, unused, 1.0)
-
-
-def test_grouped_tpr_redraws_the_threshold() -> None:
-    used, groups = patients(15, 3, 1.0, 8)
-    unused, _ = patients(15, 4, 0.0, 9)
-    used, unused = np.round(used, 1), np.round(unused, 1)
-    unused_groups = np.repeat(np.arange(15), 4)
-    found = tpr_at_fpr(used, unused, 0.1, groups, unused_groups + 50, seed=3, repeats=200)
-    rng = np.random.default_rng(3)
-    samples = []
-    for a, b in zip(draw_groups(15, 200, rng), draw_groups(15, 200, rng), strict=True):
-        drawn_used = np.repeat(used, a[groups].astype(int))
-        drawn_unused = np.sort(np.repeat(unused, b[unused_groups].astype(int)))
-        threshold = drawn_unused[-1 - int(0.1 * drawn_unused.size + 1e-9)]
-        samples.append((drawn_used > threshold).mean())
-    expected = percentile_interval(np.array(samples), found.value, 0.95, 15)
-    np.testing.assert_allclose([found.low, found.high], expected, atol=1e-12)
-
-
-def test_grouped_tpr_where_every_draw_agrees_is_not_certain() -> None:
-    groups = np.repeat(np.arange(12), 3)
-    found = tpr_at_fpr(np.arange(36.0) + 99, np.arange(36.0), 0.1, groups, groups + 50)
-    assert (found.value, found.high) == (1.0, 1.0)
-    assert found.low == pytest.approx(clopper_pearson(12, 12).low)
-
-
-def test_roc_band_holds_the_curve_and_depends_on_groups() -> None:
-    used, groups = patients(20, 5, 0.8, 10)
-    unused, _ = patients(20, 5, 0.0, 11)
-    grid = np.linspace(0, 1, 21)
-    low, high = roc_band(used, unused, grid, groups, groups + 99, 0, repeats=300)
-    false, true = roc_points(used, unused)
-    curve = np.array([true[false <= rate + 1e-9].max() for rate in grid])
-    assert (low <= curve).all()
-    assert (curve <= high).all()
-    assert low.min() >= 0
-    assert high.max() <= 1
-    assert low[-1] == high[-1] == 1
-    narrow = roc_band(used, unused, grid, repeats=300)
-    assert (high - low).mean() > 1.2 * (narrow[1] - narrow[0]).mean()
-    with pytest.raises(InputError, match="lie in 0..1"):
-        roc_band(used, unused, np.array([1.5]))
 
 
 @pytest.mark.parametrize("bad", [np.empty(0), np.array([np.nan]), np.zeros((2, 2))])

@@ -132,7 +132,7 @@ def individuals(result: AuditResult) -> AuditResult:
     """The result as if the set test had found nothing, no copy were seen, and many stood out."""
     assert result.set_test is not None
     test = replace(result.set_test, p_value=0.4)
-    made = replace(result, set_test=test, copies=(), chance=Chance(30, 5, 30, 2.0))
+    made = replace(result, set_test=test, copies=(), chance=Chance(30, 5))
     assert made.decision.state == "individuals stand out"
     return made
 

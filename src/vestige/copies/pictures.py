@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vestige.choices import InputError
-from vestige.decision.records import Copy
+from vestige.decision.records import Copy, Withheld
 from vestige.images.imageset import ImageSet
 from vestige.images.preprocess import to_working
 from vestige.images.thumbnails import as_png
@@ -17,15 +17,15 @@ DRAWN = 48
 """Copies of which the report has pictures."""
 
 
-def draw_copies(copies: Sequence[Copy], sets: Mapping[str, ImageSet]) -> dict[str, bytes]:
-    """PNG bytes by "copy:<number>:real", ":generated" and ":difference", of the first copies.
+def draw_pairs(pairs: Sequence[Copy | Withheld], sets: Mapping[str, ImageSet]) -> dict[str, bytes]:
+    """PNG bytes by "copy:<number>:real", ":generated" and ":difference", of the first pairs.
 
     The generated image is turned back into the view of the real one. The difference is black where
     the two agree, white where they differ by half the grey scale or more.
     """
     places = {role: {id_: k for k, id_ in enumerate(images.ids)} for role, images in sets.items()}
     drawn = {}
-    for number, copy in enumerate(copies[:DRAWN]):
+    for number, copy in enumerate(pairs[:DRAWN]):
         real = _shown(sets[copy.role], places[copy.role][copy.real])
         generated = _shown(sets["generated"], places["generated"][copy.generated])
         generated = _turned_back(generated, real, copy)
@@ -35,7 +35,7 @@ def draw_copies(copies: Sequence[Copy], sets: Mapping[str, ImageSet]) -> dict[st
     return drawn
 
 
-def _turned_back(generated: Float32s, real: Float32s, copy: Copy) -> Float32s:
+def _turned_back(generated: Float32s, real: Float32s, copy: Copy | Withheld) -> Float32s:
     """A generated image as it is seen where its copy is the real one, in the size of that."""
     inverses = {"quarter turn": "three quarter turn", "three quarter turn": "quarter turn"}
     view = seen_as(generated, inverses.get(copy.view, copy.view))  # type: ignore[arg-type]

@@ -96,6 +96,29 @@ class Copy:
     by: Literal["same pixels", "near copy"]
 
 
+How = Literal["same pixels", "near copy", "whitened cosine", "distance", "nearest"]
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A generated image that must stay behind, and the real image it gives away.
+
+    by : what makes it a copy, or the space in which the pair stands out; "nearest" for the last
+        resort, the nearest pair of an image that is called used although no pair stands out
+    round : 0 for what the audit itself calls copies, else from 1
+    view, inverted : as of a `Copy`
+    """
+
+    generated: str
+    real: str
+    role: RealRole
+    group: str
+    by: How
+    round: int
+    view: Symmetry = "identity"
+    inverted: bool = False
+
+
 @dataclass(frozen=True)
 class CopySearch:
     """How copies were searched for, and how near bystanders come.
@@ -207,14 +230,12 @@ class Epsilon:
 class Chance:
     """Target patients that stand out at the asked false-alarm rate, and how many chance explains.
 
+    patients : sum over patients of the share of their images with p at most the rate
     most : the number that chance passes with probability .01 at most
-    expected : the mean number if nobody was used
     """
 
-    patients: int
+    patients: float
     most: int
-    images: int
-    expected: float
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The report: one offline HTML page that a person understands in a minute."""
 
+from vestige.report.page import render_page
 from vestige.report.redact import redact
 from vestige.report.sections import SECTIONS
-from vestige.report.words import banner, visible
 from vestige.result import AuditResult
 
 __all__ = ["SECTIONS", "redact", "render_html"]
@@ -23,27 +23,10 @@ def render_html(result: AuditResult, redact: bool = False) -> str:
     str
         HTML that can be written as UTF-8.
     """
-    import jinja2
-    from markupsafe import Markup
-
     if redact:
         result = _redact(result)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vestige.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
-    )
-    environment.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
     made = (section(result) for section in SECTIONS)
-    return environment.get_template("page.html.j2").render(
-        banner=banner(result),
-        sections=[section for section in made if section is not None],
-        result=result,
-        redacted=result.manifest.options.get("redacted") is True,
-    )
+    return render_page(result, [section for section in made if section is not None])
 
 
 _redact = redact  # `render_html` has a parameter of that name

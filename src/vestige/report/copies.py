@@ -1,8 +1,10 @@
 """The first part of the page: generated images that are copies, beside the real ones."""
 
 from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from vestige.decision.records import Copy, CopySearch
+from vestige.decision.records import Copy, CopySearch, Withheld
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
 from vestige.result import AuditResult
@@ -23,8 +25,10 @@ def copies(result: AuditResult) -> Section | None:
         return None
     blocks: list[Block] = [Text(_found(result))]
     if result.copies:
-        if gallery := _gallery(result):
-            blocks.append(gallery)
+        # in a redacted page hashes beside hashes would show nothing
+        pictures = {} if result.manifest.options.get("redacted") is True else result.thumbnails
+        if drawn := gallery(result.copies, pictures, _how):
+            blocks.append(drawn)
         blocks += _tables(result.copies)
     blocks.append(Text(_searched(search)))
     return Section("copies", "Copies", tuple(blocks))
@@ -76,13 +80,14 @@ def _searched(search: CopySearch) -> str:
     return told
 
 
-def _gallery(result: AuditResult) -> Gallery | None:
-    if result.manifest.options.get("redacted") is True or not result.thumbnails:
-        return None  # hashes beside hashes show nothing
+def gallery(
+    found: Sequence[Copy | Withheld], pictures: Mapping[str, bytes], say: Callable[[Any], str]
+) -> Gallery | None:
+    """Pairs with their difference, as far as there are pictures; `say` makes a caption."""
     pairs, left = [], PICTURE_BUDGET
-    for number, copy in enumerate(result.copies[:MOST_PAIRS]):
+    for number, copy in enumerate(found[:MOST_PAIRS]):
         uris = [
-            _uri(result.thumbnails.get(f"copy:{number}:{name}", b""))
+            _uri(pictures.get(f"copy:{number}:{name}", b""))
             for name in ("real", "generated", "difference")
         ]
         left -= sum(map(len, uris))
@@ -94,7 +99,7 @@ def _gallery(result: AuditResult) -> Gallery | None:
                 generated=words.name(copy.generated, 80),
                 real_uri=uris[0],
                 generated_uri=uris[1],
-                caption=f"{_how(copy)} · patient {words.name(copy.group, 40)}",
+                caption=f"{say(copy)} · patient {words.name(copy.group, 40)}",
                 mark="alarm",
                 difference_uri=uris[2],
             )

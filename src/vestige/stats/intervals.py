@@ -132,14 +132,14 @@ def _logit_interval(value: float, variance: float, level: float) -> tuple[float,
     return min(low, value), max(high, value)
 
 
-def score_interval(value: float, n1: int, n0: int, level: float) -> tuple[float, float]:
+def score_interval(value: float, n1: float, n0: float, level: float) -> tuple[float, float]:
     """The values A with |A - AUC| <= z SE(A) (Hanley and McNeil 1982) for n1 and n0 images."""
     from scipy.optimize import brentq
     from scipy.special import ndtri
 
     z = float(ndtri((1.0 + level) / 2.0))
 
-    def lower(at: float, n1: int, n0: int) -> float:
+    def lower(at: float, n1: float, n0: float) -> float:
         # A = `at` is always a root where the variance vanishes (at 1), hence the small step.
         top = at - 1e-9
         if top <= 0.0:

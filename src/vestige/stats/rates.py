@@ -30,13 +30,27 @@ def share_interval(share: float, n: float, level: float = 0.95) -> tuple[float, 
     Groups of images use it with the number of groups as `n`, where a bootstrap has nothing to
     vary: as wide as if each group were one image.
     """
-    from scipy.special import betaincinv
-
     tail = (1.0 - level) / 2.0
-    k = share * n
-    low = 0.0 if share <= 0.0 else float(betaincinv(k, n - k + 1.0, tail))
-    high = 1.0 if share >= 1.0 else float(betaincinv(k + 1.0, n - k, 1.0 - tail))
+    low, high = _lower(share * n, n, tail), _upper(share * n, n, tail)
     return min(low, share), max(high, share)
+
+
+def lower_limit(k: int, n: int, error: float) -> float:
+    """One-sided exact lower limit of a share k/n; the true one is below it with chance <= `error`.
+
+    Raises
+    ------
+    InputError
+        Without trials, or with k outside 0..n.
+    """
+    _check_counts(k, n)
+    return _lower(k, n, error)
+
+
+def upper_limit(k: int, n: int, error: float) -> float:
+    """One-sided exact upper limit, as `lower_limit`."""
+    _check_counts(k, n)
+    return _upper(k, n, error)
 
 
 def fpr_upper_bound(k: int, n0: int, level: float = 0.95) -> float:
@@ -49,10 +63,19 @@ def fpr_upper_bound(k: int, n0: int, level: float = 0.95) -> float:
     InputError
         Without unused images, or with k outside 0..n0.
     """
+    return upper_limit(k, n0, 1.0 - level)
+
+
+def _lower(k: float, n: float, error: float) -> float:
     from scipy.special import betaincinv
 
-    _check_counts(k, n0)
-    return 1.0 if k == n0 else float(betaincinv(k + 1, n0 - k, level))
+    return 0.0 if k <= 0.0 else float(betaincinv(k, n - k + 1.0, error))
+
+
+def _upper(k: float, n: float, error: float) -> float:
+    from scipy.special import betaincinv
+
+    return 1.0 if k >= n else float(betaincinv(k + 1.0, n - k, 1.0 - error))
 
 
 def _check_counts(k: int, n: int) -> None:

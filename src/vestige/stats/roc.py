@@ -6,7 +6,7 @@ import numpy as np
 
 from vestige.choices import InputError
 from vestige.records import Rate
-from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
+from vestige.stats.bootstrap import draw_groups
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.rates import share_interval
 from vestige.types import Floats, Ints
@@ -46,17 +46,19 @@ def tpr_at_fpr(
     unused_groups: Labels | None = None,
     *,
     level: float = 0.95,
-    seed: int = 0,
-    repeats: int = 2000,
 ) -> Rate:
     """Share of used images strictly above the (k+1)-th largest unused score, k = floor(fpr n0).
 
     The realised false positive rate is at most k / n0; :func:`fpr_upper_bound` says what the true
-    one may be. Interval: bootstrap of whole groups (images, where each is its own group) within
-    status, with the threshold redrawn. Below 10 groups on a side, or where every draw agrees,
-    Clopper-Pearson with the used groups as units, which takes the threshold as known: elsewhere it
-    would hold the truth in 48 to 83 of 100 worlds only. With k = 1 the bootstrap's threshold hardly
-    moves, and it holds the truth in 78 to 86 (docs/calibration.md).
+    one may be. Exact interval of the true positive rate at the *population's* rate fpr: the rate
+    of "above the j-th largest of n0 unused scores" has the law Beta(j, n0 - j + 1), so one order
+    statistic lies above the population's threshold and one below it, each with error (1 - level)
+    / 4, and Clopper-Pearson limits of the shares above them have that error as well. Where no order
+    statistic lies above surely enough, the lower limit is 0 (437 unused images for fpr .01), where
+    none lies below, the upper limit is 1.
+
+    Groups: n images in patients of m images each count as (sum m)^2 / sum m^2 independent ones on
+    either side, the fewest they can be worth when m does not depend on the scores.
 
     Parameters
     ----------
@@ -66,8 +68,8 @@ def tpr_at_fpr(
         Asked false positive rate, 1/n0 <= fpr < 1.
     used_groups, unused_groups : labels, optional
         No group may be on both sides.
-    level, seed, repeats
-        Coverage; seed and number of bootstrap repeats.
+    level : float
+        Coverage at least this, 0..1.
 
     Returns
     -------
@@ -91,18 +93,41 @@ def tpr_at_fpr(
             f"a true positive rate at a false positive rate of {fpr:g} needs {needed} unused "
             f"images, {unused.size} were given. Add some or ask for {_reachable(unused.size)}."
         )
-    value = float((used > np.sort(unused)[-1 - allowed]).mean())
-    used_index, n_used = group_index(used_groups, used.size)
-    unused_index, n_unused = group_index(unused_groups, unused.size)
-    low, high = share_interval(value, n_used, level)
-    if min(n_used, n_unused) >= FEWEST_GROUPS:
-        samples = _bootstrap_tpr(
-            used, unused, np.array([fpr]), (used_index, n_used), (unused_index, n_unused),
-            repeats, seed,
-        )[:, 0]  # fmt: skip
-        if np.ptp(samples) > 0.0:
-            low, high = percentile_interval(samples, value, level, min(n_used, n_unused))
-    return Rate(value, low, high, used.size, fpr)
+    falling = np.sort(unused)[::-1]
+    value = float((used > falling[allowed]).mean())
+    n1, n0 = _worth(used_groups, used.size), _worth(unused_groups, unused.size)
+    above, below = _order_statistics(fpr, n0, (1.0 - level) / 4.0)
+    low, high = 0.0, 1.0
+    exact = 1.0 - (1.0 - level) / 2.0  # an interval whose sides have the error (1 - level) / 4
+    if above:
+        # among images, the one that leaves no larger share above it than `above` of n0 does
+        surely = falling[math.floor(above * unused.size / n0 + 1e-9) - 1]
+        low = share_interval(float((used > surely).mean()), n1, exact)[0]
+    if below:
+        surely = falling[min(math.ceil(below * unused.size / n0 - 1e-9), unused.size) - 1]
+        high = share_interval(float((used >= surely).mean()), n1, exact)[1]
+    return Rate(value, min(low, value), max(high, value), used.size, fpr)
+
+
+def _worth(groups: Labels | None, n: int) -> float:
+    """Independent images that `n` images are worth if those of a group are all alike."""
+    index, _ = group_index(groups, n)
+    return n**2 / float((np.bincount(index).astype(np.float64) ** 2).sum())
+
+
+def _order_statistics(rate: float, n: float, error: float) -> tuple[int, int]:
+    """The j-th largest of n whose false positive rate is surely <= rate, and surely >= rate.
+
+    The largest j and the smallest j for which the opposite has a chance of at most `error`; 0
+    where there is none.
+    """
+    from scipy.special import betainc
+
+    j = np.arange(1.0, math.floor(n + 1e-9) + 1.0)
+    at_most = betainc(j, np.maximum(n - j, 0.0) + 1.0, rate)  # P(Beta(j, n - j + 1) <= rate)
+    above = int((1.0 - at_most <= error).sum())
+    below = int((at_most > error).sum()) + 1
+    return above, below if below <= len(j) else 0
 
 
 def roc_band(

@@ -1,0 +1,114 @@
+"""The folder that may be released: copies of the files of which every image may stay."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from vestige.choices import InputError
+from vestige.images.frame import Unreadable
+from vestige.images.imageset import ImageSet, pixel_digest
+from vestige.images.readers import read_file
+from vestige.images.remote import is_address
+from vestige.types import Progress, quiet
+
+
+def check_folder(folder: str | os.PathLike[str], generated: ImageSet) -> None:
+    """Refuse a folder that cannot be filled, before hours of work.
+
+    Raises
+    ------
+    InputError
+        Without files (arrays, addresses), for a folder that holds something, or that lies in the
+        generated folder or holds it, and for names that lead out of the folder.
+    """
+    target = Path(folder)
+    if generated.arrays is not None or any(is_address(r.path) for r in generated.records):
+        raise InputError("--copy-to copies files: give the generated images as a local folder.")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target} is not an empty folder: name a new one for --copy-to.")
+    if generated.root is not None:
+        root, place = generated.root.resolve(), target.resolve()
+        if place == root or root in place.parents or place in root.parents:
+            raise InputError(
+                f"{target} and the generated folder lie within one another: name another folder "
+                "for --copy-to."
+            )
+    for record in generated.records:
+        path = PurePosixPath(_file_id(record.id, record.path))
+        if path.is_absolute() or ".." in path.parts:
+            raise InputError(
+                f"the generated image {record.id} lies outside the folder of the list: --copy-to "
+                "needs names that stay within it."
+            )
+
+
+def copy_kept(
+    generated: ImageSet,
+    keep: Sequence[str],
+    folder: str | os.PathLike[str],
+    progress: Progress = quiet,
+) -> tuple[int, tuple[str, ...]]:
+    """Copy the files of which every image may stay; all or nothing.
+
+    Each copy is read again and must show what was audited.
+
+    Returns
+    -------
+    copied : int
+        Files.
+    left_out : names of files that hold an image that must not stay beside one that may
+
+    Raises
+    ------
+    InputError
+        As `check_folder`; when a file has gone or changed, or the folder cannot be written.
+    """
+    check_folder(folder, generated)
+    kept = set(keep)
+    digests: dict[str, list[str]] = {}
+    stays: dict[str, bool] = {}
+    names: dict[str, str] = {}
+    for record in generated.records:
+        digests.setdefault(record.path, []).append(record.sha256)
+        stays[record.path] = stays.get(record.path, True) and record.id in kept
+        names[record.path] = _file_id(record.id, record.path)
+    partly = {r.path for r in generated.records if r.id in kept and not stays[r.path]}
+    target = Path(folder)
+    chosen = [path for path, whole in stays.items() if whole]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".vestige-", dir=target.parent) as place:
+            inner = Path(place) / "kept"
+            inner.mkdir()
+            for done, path in enumerate(chosen, 1):
+                copy = inner / names[path]
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+                _check_copy(copy, digests[path], names[path], generated)
+                progress("copying", done, len(chosen))
+            if target.exists():
+                target.rmdir()
+            inner.rename(target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+    return len(chosen), tuple(sorted(names[path] for path in partly))
+
+
+def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageSet) -> None:
+    try:
+        found = [pixel_digest(frame) for frame in read_file(copy, generated.window)]
+    except Unreadable:
+        found = []
+    if not set(digests) <= set(found):
+        raise InputError(
+            f"{name} has changed since it was audited: leave the folder alone and start again."
+        )
+
+
+def _file_id(identifier: str, path: str) -> str:
+    """The id of the file of an image: without "#k", where the file holds several."""
+    base, mark, number = identifier.rpartition("#")
+    of_this_file = base.rpartition("/")[2] == os.path.basename(path)
+    return base if mark and number.isdigit() and of_this_file else identifier

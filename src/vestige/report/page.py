@@ -1,0 +1,30 @@
+"""From sections to one HTML page."""
+
+from collections.abc import Sequence
+
+from vestige.report.blocks import Section
+from vestige.report.words import banner, visible
+from vestige.result import AuditResult
+
+
+def render_page(result: AuditResult, sections: Sequence[Section], of: str = "audit") -> str:
+    """One offline HTML file: the decision, then the sections; everything is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vestige.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
+    )
+    environment.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
+    return environment.get_template("page.html.j2").render(
+        banner=banner(result),
+        sections=sections,
+        result=result,
+        of=of,
+        redacted=result.manifest.options.get("redacted") is True,
+    )

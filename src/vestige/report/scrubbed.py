@@ -1,0 +1,64 @@
+"""The page of a scrub: what is withheld and why, and the decision on what is left."""
+
+from collections.abc import Mapping, Sequence
+
+from vestige.decision.records import How, Withheld
+from vestige.report import words
+from vestige.report.blocks import Block, Row, Section, Table, Text
+from vestige.report.copies import gallery
+from vestige.report.page import render_page
+from vestige.result import AuditResult
+
+OPEN_ROWS = 25
+REASONS: dict[How, str] = {
+    "same pixels": "has the pixels of the real image",
+    "near copy": "is a near copy of the real image",
+    "whitened cosine": "is nearer to it than generated images are to unused ones (whitened cosine)",
+    "distance": "is nearer to it than generated images are to unused ones (distance)",
+    "nearest": "is the nearest one to an image that stands out",
+}
+
+
+def render_scrub(
+    remainder: AuditResult,
+    withheld: Sequence[Withheld],
+    kept: int,
+    pictures: Mapping[str, bytes],
+) -> str:
+    """One offline page: the decision on what is left, then every withheld image."""
+    many = len(withheld)
+    total = words.plural(many + kept, "generated image")
+    blocks: list[Block] = [
+        Text(
+            f"{many:,} of {total} are withheld; {kept:,} may stay, if the gate above is open. The "
+            "sentence above speaks of those that may stay."
+        )
+    ]
+    if drawn := gallery(withheld, pictures, _why):
+        blocks.append(drawn)
+    rows = tuple(
+        Row(
+            (
+                words.name(image.generated),
+                words.name(image.real),
+                image.role,
+                words.name(image.group, 40),
+                _why(image),
+                str(image.round),
+            )
+        )
+        for image in withheld
+    )
+    head = ("Withheld", "Real image", "Role", "Patient", "Why", "Round")
+    if rows:
+        blocks.append(Table(head, rows[:OPEN_ROWS], numeric=(5,), short=(2,), whole=(4,)))
+    if rest := rows[OPEN_ROWS:]:
+        folded = words.plural(len(rest), "more withheld image")
+        blocks.append(Table(head, rest, numeric=(5,), short=(2,), whole=(4,), folded=folded))
+    section = Section("withheld", "Withheld images", tuple(blocks))
+    return render_page(remainder, [section], "after withholding")
+
+
+def _why(image: Withheld) -> str:
+    view = "" if image.view == "identity" else f", {image.view}"
+    return REASONS[image.by] + view + (", inverted" if image.inverted else "")
