@@ -180,7 +180,8 @@ def test_the_files_and_a_fresh_audit_of_what_may_stay(
     assert (said.code, said.err) == (0, "")
     first, last = said.out.splitlines()
     assert last.startswith("The rest: Gate open (exit 0): ")
-    assert names(tmp_path) == ["new", "new/keep.txt", "new/keep.withheld.txt"]
+    written = [f"new/keep.{end}" for end in ("report.html", "txt", "withheld.txt")]
+    assert names(tmp_path) == ["new", *written]
     kept = out.read_text(encoding="utf-8").splitlines()
     gone = (tmp_path / "new" / "keep.withheld.txt").read_text(encoding="utf-8").splitlines()
     assert sorted(kept + gone) == [f"g{k:04d}.png" for k in range(120)]
@@ -231,6 +232,7 @@ def refused(said: Called, out: Path, *parts: str) -> None:
         assert part in said.err
     assert not out.exists()
     assert not out.with_name("keep.withheld.txt").exists()
+    assert not out.with_name("keep.report.html").exists()
 
 
 def test_other_images_or_groups_are_refused(
