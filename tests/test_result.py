@@ -20,8 +20,6 @@ from vestige.decision.records import (
     Copy,
     CopySearch,
     Epsilon,
-    LevelCode,
-    PlantedLevel,
     Unlike,
     Unread,
 )
@@ -34,10 +32,12 @@ from vestige.records import (
     Estimate,
     Evidence,
     Finding,
+    LevelCode,
     Likeness,
     Manifest,
     Needed,
     PatientFinding,
+    PlantedLevel,
     Problem,
     Question,
     Rate,
@@ -121,6 +121,7 @@ results = st.builds(
             text,
             st.sampled_from(["passed", "failed", "not possible", "not needed"]),
             st.dictionaries(text, estimates, max_size=2),
+            few(st.builds(PlantedLevel, levels, count, count, count)),
         )
     ),
     problems=few(st.builds(Problem, names, text, st.sampled_from(["error", "warning"]))),
@@ -192,7 +193,6 @@ results = st.builds(
     | st.builds(
         CopySearch, st.none() | number, st.none() | number, count, few(views), count, count
     ),
-    levels=few(st.builds(PlantedLevel, levels, count, count, count)),
     unread=few(st.builds(Unread, text, count, count, names, st.none() | share), 1),
     unlike=st.none()
     | st.builds(Unlike, st.sampled_from(["inverted", "other range"]), text, number, number, share),
@@ -237,6 +237,7 @@ EXAMPLE = AuditResult(
             True,
             "nothing",
             details={"verbatim": Estimate(1.0, 0.8, 1.0, 20)},
+            levels=(PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("crop_80", 20, 3, 1)),
         ),
         Control("conformity", None, 0.001, False, "all", "failed"),
     ),
@@ -260,7 +261,6 @@ EXAMPLE = AuditResult(
     ),
     copies=(Copy("s", "a.png", "used", "g", 0.9, 4.0, "mirrored", False, "near copy"),),
     copy_search=CopySearch(0.7, 0.4, 40, ("identity", "mirrored"), 1, 2),
-    levels=(PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("crop_80", 20, 3, 1)),
     unread=(Unread("generated", 300, 1, "generated/x.png", 0.5),),
     unlike=Unlike("inverted", "mean grey", 200.0, 55.0, 0.97),
     chance=Chance(1, 4),
@@ -429,7 +429,7 @@ def by_hand(path: tuple[Any, ...], value: Any) -> str:
         (("question", "max_auc"), 0.99),
         (("tried", "p_adjusted"), 0.5),
         (("bounds", "auc_upper"), 0.51),
-        (("levels", 1, "named"), 20),
+        (("controls", 0, "levels", 1, "named"), 20),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else None,
 )

@@ -8,17 +8,10 @@ from vestige.bag import Bag, Mode
 from vestige.choices import InputError
 from vestige.combination import Combined
 from vestige.decision.decide import TARGET_ROLES, levels_missed
-from vestige.decision.records import (
-    Bounds,
-    Chance,
-    CopiedShare,
-    Copy,
-    Epsilon,
-    PlantedLevel,
-)
+from vestige.decision.records import Bounds, Chance, CopiedShare, Copy, Epsilon
 from vestige.detectors.columns import Column
 from vestige.judge import Judgement
-from vestige.records import SetTest
+from vestige.records import PlantedLevel, SetTest
 from vestige.stats.bounds import (
     auc_upper_bound,
     copied_share_bound,

@@ -9,12 +9,11 @@ from vestige.decision.records import (
     CopiedShare,
     Copy,
     Evidence,
-    PlantedLevel,
     RealRole,
     Unlike,
     Unread,
 )
-from vestige.records import Control, ControlState, Estimate, SetTest, Tried
+from vestige.records import Control, ControlState, Estimate, PlantedLevel, SetTest, Tried
 
 STATES: dict[str, ControlState] = {
     "ok": "passed", "no": "failed", "--": "not possible", "..": "not needed"

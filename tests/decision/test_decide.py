@@ -36,12 +36,11 @@ from vestige.decision.records import (
     Copy,
     Decision,
     Evidence,
-    PlantedLevel,
     RealRole,
     Remedy,
     Unread,
 )
-from vestige.records import Control, SetTest, Tried
+from vestige.records import Control, PlantedLevel, SetTest, Tried
 
 EXITS = {"open": 0, "closed": 3, "undecided": 4}
 TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {

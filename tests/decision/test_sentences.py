@@ -17,7 +17,7 @@ from report.test_page import Page
 from vestige import cli
 from vestige.cli import main
 from vestige.decision import Evidence, decide
-from vestige.decision.records import Code, LevelCode, PlantedLevel, Remedy, State
+from vestige.decision.records import Code, Remedy, State
 from vestige.decision.sentences import (
     GATES,
     HEADINGS,
@@ -27,7 +27,7 @@ from vestige.decision.sentences import (
     plural,
     remedy_text,
 )
-from vestige.records import Tried
+from vestige.records import LevelCode, PlantedLevel, Tried
 from vestige.report import redact, render_html
 from vestige.result import AuditResult
 from vestige.terminal import tell

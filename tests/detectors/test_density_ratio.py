@@ -166,3 +166,16 @@ def test_an_added_constant_would_flatten_what_the_logarithm_keeps() -> None:
     np.testing.assert_allclose(trap[0] / trap[1], p_g[0] / p_g[1])  # p_r has no say any more
     s = GaussianKDE(generated).log_density(rows) - GaussianKDE(reference).log_density(rows)
     assert s[1] - s[0] > 100
+
+
+def test_components_that_stay_order_the_images_as_refitted_ones() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.02, X[10:15].shape).astype(np.float32)
+    more = X[10:15] + noise  # copies of five of twenty
+    detector = DensityRatio(estimator="knn").fit(G, unused=R)
+    before = detector.score_samples(X)
+    grown = detector.score_more(more)
+    np.testing.assert_array_equal(detector.score_more(more), grown)
+    whole = np.concatenate([G, more])
+    refitted = DensityRatio(estimator="knn").fit(whole, unused=R).score_samples(X)
+    assert (grown - before)[10:15].min() > 10
+    assert np.abs(grown - refitted).max() < 1  # of 52

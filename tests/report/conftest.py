@@ -7,16 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.decision.records import (
-    Bounds,
-    Chance,
-    CopiedShare,
-    Copy,
-    CopySearch,
-    PlantedLevel,
-    State,
-    Unread,
-)
+from vestige.decision.records import Bounds, Chance, CopiedShare, Copy, CopySearch, State, Unread
 from vestige.records import (
     Calibration,
     Control,
@@ -30,6 +21,7 @@ from vestige.records import (
     Manifest,
     Needed,
     PatientFinding,
+    PlantedLevel,
     Problem,
     Question,
     Rate,
@@ -158,7 +150,6 @@ def make_result(
         copies=_copies(findings) if state == "copies found" else (),
         copy_search=CopySearch(0.71, 0.42, n, ("identity", "mirrored"), plain=1, duplicates=2),
         unread=(Unread("generated", 601, 1, "generated/broken scan.png"), Unread(role, n, 0, "")),
-        levels=LEVELS if calibrated else (),
         chance=Chance(7 if names else 2, 4) if calibrated else None,
         bounds=BOUNDS if calibrated else None,
         thumbnails=_thumbnails(findings, state) if thumbnails else {},
@@ -190,7 +181,7 @@ def _controls(state: State) -> tuple[Control, ...]:
         Control("swapped", None, None, False, "not possible: too few groups", "not possible"),
         Control("planted", None, None, True, "nothing: copies are found",
                 details={"verbatim": Estimate(1.0, 0.93, 1.0, 30),
-                         "shifted by 2 pixels": Estimate(0.2, 0.01, 0.72, 5)}),
+                         "shifted by 2 pixels": Estimate(0.2, 0.01, 0.72, 5)}, levels=LEVELS),
     )  # fmt: skip
 
 

@@ -189,7 +189,7 @@ def test_a_detector_that_sees_no_copies_cannot_say_not_found(
     assert "all_detectors" in result.decision.remedy
     planted = result.controls[-1]
     assert planted.state == "failed"
-    assert planted.details["verbatim"].value < 0.9
+    assert planted.details["unchanged"].value < 0.9
     assert "only" in planted.vetoes
     assert {f.verdict for f in result.findings} <= {"used", "no evidence"}  # p-values still hold
 

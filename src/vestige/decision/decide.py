@@ -26,14 +26,12 @@ from vestige.decision.records import (
     Evidence,
     Facts,
     Gate,
-    LevelCode,
-    PlantedLevel,
     Remedy,
     State,
     Unread,
 )
 from vestige.decision.sentences import decision_text
-from vestige.records import Control, SetTest, Tried
+from vestige.records import Control, LevelCode, PlantedLevel, SetTest, Tried
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
@@ -43,6 +41,8 @@ none; every other check takes back both (METHODS 5)."""
 UNREAD_SHARE, UNREAD_LEVEL = 0.01, 0.01
 """The share of generated files that may go unread, and the p-value below which the shares of unread
 files of two roles differ."""
+MOST_PATIENTS = 10**9
+"""Beyond this a count in a file is no count; whole numbers stay exact below it."""
 LEAST_SEEN = 0.8
 """A degradation level is missed if fewer than this share of its planted copies are named."""
 
@@ -253,7 +253,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         p_value=corrected_p(evidence.test, evidence.tried),
         runs=1 + (tried.runs_before or 0) if tried else 1,
         named_patients=evidence.named_patients,
-        stand_out=math.ceil(chance.patients) if chance else 0,
+        stand_out=math.ceil(min(chance.patients, MOST_PATIENTS)) if chance else 0,
         chance=chance.most if chance else 0,
         unused_groups=evidence.unused_groups,
         groups_needed=_groups_needed(evidence, row),

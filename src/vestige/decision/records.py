@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vestige.records import Control, Estimate, SetTest, Tried
+from vestige.records import Control, Estimate, LevelCode, PlantedLevel, SetTest, Tried
 from vestige.symmetries import Symmetry
 
 State = Literal[
@@ -12,20 +12,6 @@ State = Literal[
 Gate = Literal["open", "closed", "undecided"]
 Mode = Literal["release", "forensic"]
 RealRole = Literal["query", "used", "unused", "reference"]
-LevelCode = Literal[
-    "verbatim",
-    "jpeg_75",
-    "mirrored",
-    "quarter_turn",
-    "shift_10",
-    "crop_80",
-    "inverted",
-    "gamma",
-    "turn_3",
-    "shift_2_px",
-    "blend_70",
-]
-"""How far a planted copy is degraded (`vestige.controls.levels`)."""
 Code = Literal[
     "copies",
     "copies_of_unused",
@@ -168,21 +154,6 @@ class Unlike:
     generated: float
     reals: float
     distance: float
-
-
-@dataclass(frozen=True)
-class PlantedLevel:
-    """Planted copies of one degradation level: how many were seen.
-
-    sources : unused images of which one copy each was put into the generated set
-    found : those with p <= .05 by the combination of the quick detectors
-    named : those of which the planted copy is named as a copy
-    """
-
-    level: LevelCode
-    sources: int
-    found: int
-    named: int
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ do next. Terminal, report, gate and scrub print it as it is.
 
 import math
 
-from vestige.decision.records import Code, Decision, Facts, LevelCode, Remedy
+from vestige.decision.records import Code, Decision, Facts, Remedy
+from vestige.records import LevelCode
 
 LEVELS: dict[LevelCode, str] = {
     "verbatim": "unchanged",

@@ -13,9 +13,9 @@ from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
 from vestige.stats.neighbours import (
     nearest,
+    nearest_and,
     nearest_outside_group,
     rows_outside_group,
-    smallest,
 )
 from vestige.types import Embedder, Float32s, Floats, Images
 
@@ -96,8 +96,8 @@ class CalibratedDistance:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         scored = fitted(self.scored_, "calibrated_distance")
-        found = nearest(scored.rows, scored.embed.transform(more), self.k)[0]
-        return self._compare(scored.usual, smallest(scored.distances, found, self.k))
+        near = nearest_and(scored.rows, scored.embed.transform(more), scored.distances, self.k)
+        return self._compare(scored.usual, near)
 
     def _score(self, embed: Embedder, rows: Float32s, usual: Floats, generated: Images) -> Floats:
         distances = nearest(rows, rows_of(embed, generated), self.k)[0]

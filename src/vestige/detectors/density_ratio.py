@@ -1,6 +1,6 @@
 """Density of the generated set over density of unused reals (DOMIAS)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,7 +12,12 @@ from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
 from vestige.stats.density import GaussianKDE
-from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
+from vestige.stats.neighbours import (
+    nearest,
+    nearest_and,
+    nearest_outside_group,
+    rows_outside_group,
+)
 from vestige.types import Float32s, Floats, Images, Ints
 
 FLOOR = 1e-9
@@ -29,6 +34,22 @@ def shared_components(
     dims = max(2, min(dims, len(reference) // 5, len(generated) // 5))
     embed = PCA(dims=dims, size=size).fit_pair(generated, reference)
     return embed, held_rows(embed, generated)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What was scored by neighbours: rows [n, d] in the components, and their distances.
+
+    near : [n, k], to the generated set of `generated` images; usual, outside : [n], to the k-th of
+    so many unused reals
+    """
+
+    embed: PCA
+    rows: Float32s
+    near: Floats
+    generated: int
+    usual: Floats
+    outside: Ints
 
 
 @dataclass
@@ -53,6 +74,7 @@ class DensityRatio:
     size: int = 16
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.estimator not in ("kde", "knn"):
@@ -64,6 +86,7 @@ class DensityRatio:
         """Keep the generated set and the reference; `used` is ignored."""
         self.generated_ = as_images(generated)
         self.reference_ = None if unused is None else as_images(unused)
+        self.scored_ = None
         return self
 
     def score_samples(self, images: Any) -> Floats:
@@ -75,7 +98,7 @@ class DensityRatio:
         if self.estimator == "kde":
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
         distances = nearest(rows, usual, self.k)[0][:, -1]
-        return self._knn(rows, pool, distances, np.full(len(rows), len(usual)))
+        return self._knn(embed, rows, pool, distances, np.full(len(rows), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
@@ -88,9 +111,31 @@ class DensityRatio:
             usual = GaussianKDE(rows).log_density_outside_group(labels)
             return GaussianKDE(generated).log_density(rows) - usual
         distances = nearest_outside_group(rows, labels, self.k)[:, -1]
-        return self._knn(rows, generated, distances, outside)
+        return self._knn(embed, rows, generated, distances, outside)
 
-    def _knn(self, rows: Float32s, pool: Float32s, usual: Floats, n_reference: Ints) -> Floats:
-        near = nearest(rows, pool, self.k)[0][:, -1]
-        ratio = np.log(usual + FLOOR) - np.log(near + FLOOR)
-        return np.asarray(rows.shape[1] * ratio + np.log(n_reference / len(pool)))
+    @property
+    def grows(self) -> bool:
+        """Whether it goes by neighbours; the components stay those of the set of `fit`."""
+        return self.estimator == "knn"
+
+    def score_more(self, more: Images) -> Floats:
+        """Scores [n] of the images scored last, had `more` been generated as well.
+
+        In the components as they are: refitted for each set that is a little larger, they would
+        take a search of the whole set, and hardly move.
+        """
+        scored = fitted(self.scored_, "density_ratio")
+        near = nearest_and(scored.rows, scored.embed.transform(more), scored.near, self.k)
+        return self._compare(replace(scored, near=near, generated=scored.generated + len(more)))
+
+    def _knn(
+        self, embed: PCA, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
+    ) -> Floats:
+        near = nearest(rows, pool, self.k)[0]
+        self.scored_ = _Scored(embed, rows, near, len(pool), usual, outside)
+        return self._compare(self.scored_)
+
+    def _compare(self, scored: _Scored) -> Floats:
+        ratio = np.log(scored.usual + FLOOR) - np.log(scored.near[:, -1] + FLOOR)
+        share = np.log(scored.outside / scored.generated)
+        return np.asarray(scored.rows.shape[1] * ratio + share)

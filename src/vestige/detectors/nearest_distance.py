@@ -11,7 +11,7 @@ from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.stats.neighbours import nearest, smallest
+from vestige.stats.neighbours import nearest, nearest_and
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
 
@@ -78,8 +78,8 @@ class NearestDistance:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         rows, distances = fitted(self.scored_, "nearest_distance")
-        found = nearest(rows, self.embed_.transform(more), self.k)[0]
-        return np.asarray(-smallest(distances, found, self.k).mean(axis=1))
+        near = nearest_and(rows, self.embed_.transform(more), distances, self.k)
+        return np.asarray(-near.mean(axis=1))
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Minus distances [n, k] and rows [n, k] of the nearest generated images."""

@@ -51,9 +51,20 @@ def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
     return best.distances[:, :seen], best.indices[:, :seen]
 
 
-def smallest(distances: Floats, more: Floats, k: int) -> Floats:
-    """The k smallest of each row of two parts [n, *], ascending."""
-    return np.sort(np.hstack([distances, more]), axis=1)[:, :k]
+def nearest_and(rows: Float32s, pool: Pool, distances: Floats, k: int) -> Floats:
+    """Distances [n, k] to the k nearest of a pool and of rows at known distances [n, *].
+
+    Those of the known rows are ascending; a pool row that is farther is not measured.
+    """
+    check_k(k)
+    best = nothing(len(rows), k)
+    known = distances[:, :k]
+    best.distances[:, : known.shape[1]] = known
+    seen = known.shape[1]
+    for start, block in in_blocks(pool):
+        same_width(rows.shape[1], block.shape[1])
+        best, seen = top_of(rows, block, start, k, best), seen + len(block)
+    return best.distances[:, :seen]
 
 
 def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) -> Floats:
