@@ -145,8 +145,10 @@ class Unread:
 class Unlike:
     """Generated images whose grey scale is not that of the real ones.
 
-    statistic, generated, reals : what gives it away, with a typical value of each
-    distance : Kolmogorov-Smirnov, 0..1
+    statistic : what differs
+    generated, reals : its medians
+    distance : Kolmogorov distance of the two sets, 0..1
+    share : estimated share of inverted images, 0..1; None where the grey range differs
     """
 
     code: Literal["inverted", "other range"]
@@ -154,6 +156,7 @@ class Unlike:
     generated: float
     reals: float
     distance: float
+    share: float | None = None
 
 
 @dataclass(frozen=True)
