@@ -42,7 +42,7 @@ def copies(world: World) -> set[str]:
 # --- what it is for
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
 def test_copies_go_and_innocents_stay(share: float) -> None:
-    world = embedded_world(True, 5, n_used=60, n_unused=60, n_generated=500, size=32, share=share)
+    world = embedded_world(True, 8, n_used=60, n_unused=60, n_generated=500, size=32, share=share)
     found = scrubbed(world)
     gone, guilty = {image.generated for image in found.withheld}, copies(world)
     assert len(guilty) == round(share * 500)
