@@ -1,6 +1,6 @@
 """What is said of patients: used, another image of a used patient, or unrelated; one row each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,11 +37,13 @@ def judge_patients(
     vetoed: bool,
     rule: Rule = "mean",
     seed: int = 0,
+    copied: Collection[str] = (),
 ) -> tuple[PatientFinding, ...]:
     """One row per judged patient, in order of the names; none where nobody has several images.
 
     p-values are of `vestige.stats.patients`, q-values Benjamini-Hochberg over patients. Images
-    whose answer is known already take no part in a p-value.
+    whose answer is known already take no part in a p-value. Patients of whom there is a copy are
+    called used, whatever their p-value and the checks say.
     """
     if len(np.unique(bag.groups)) == len(bag.groups):
         return ()
@@ -51,6 +53,7 @@ def judge_patients(
         zip(names, benjamini_hochberg(np.array([p_values[n] for n in names])), strict=True)
     )
     known = {str(bag.groups[row]) for row, status in bag.settled.items() if status == "used"}
+    known |= set(copied)
     told = []
     for name in sorted({f.group for f in findings}):
         own = [f for f in findings if f.group == name]

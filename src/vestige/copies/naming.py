@@ -12,8 +12,7 @@ from vestige.copies.search import CopySearch as Found
 from vestige.copies.search import NearCopies, search_copies
 from vestige.decision.records import Copy, CopySearch, RealRole
 from vestige.images.imageset import ImageSet
-from vestige.symmetries import VIEWS, Views
-from vestige.types import Bools
+from vestige.symmetries import SYMMETRIES, VIEWS, Views
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +32,8 @@ def find_copies(
     as_read: Mapping[str, ImageSet],
     labels: Mapping[str, tuple[str, ...]],
     bag: Bag,
-    suspects: Bools,
     views: Views,
+    move: bool,
 ) -> Copies:
     """Equal pixels of the sets as they were read, in all roles, and near copies of the bag.
 
@@ -43,16 +42,18 @@ def find_copies(
     sets, as_read : role -> ImageSet
         As compared (after `--conform`), and as read.
     labels : role -> group of each image
-    bag, suspects : the reals of the audit, and those whose status is not known
+    bag : the reals of the audit
+    move : also look for near copies that are shifted or cropped
     """
     equality = find_equal(as_read)
     targets = bag.judged | bag.known_used
     found = search_copies(
-        bag.images, bag.units, bag.control & ~targets, targets, sets["generated"].pixels, views
-    )
+        bag.images, bag.units, bag.control & ~targets, targets, sets["generated"].pixels, views,
+        move,
+    )  # fmt: skip
     copies = _equal(equality, as_read, labels)
     known = {(copy.generated, copy.role, copy.real) for copy in copies}
-    near = [*_near(found.targets, bag, sets, found), *_near(found.calibration, bag, sets, found)]
+    near = [*_near(found.targets, bag, sets), *_near(found.calibration, bag, sets)]
     copies += [copy for copy in near if (copy.generated, copy.role, copy.real) not in known]
     place = {id_: k for k, id_ in enumerate(sets["generated"].ids)}
     copies.sort(key=lambda c: (-c.value, -c.beyond, place[c.generated], c.role, c.real))
@@ -63,6 +64,7 @@ def find_copies(
         highest_bystander=float(line.highest) if np.isfinite(line.highest) else None,
         bystanders=line.bystanders if found.by == "calibration" else 0,
         views=VIEWS[views],
+        moved=move,
         plain=found.plain,
         duplicates=equality.duplicates,
     )
@@ -88,8 +90,9 @@ def _equal(
     ]
 
 
-def _near(pairs: NearCopies, bag: Bag, sets: Mapping[str, ImageSet], found: Found) -> list[Copy]:
+def _near(pairs: NearCopies, bag: Bag, sets: Mapping[str, ImageSet]) -> list[Copy]:
     generated = sets["generated"].ids
+    told = pairs.real, pairs.generated, pairs.value, pairs.beyond, pairs.view, pairs.moved
     return [
         Copy(
             generated=generated[int(g)],
@@ -98,11 +101,10 @@ def _near(pairs: NearCopies, bag: Bag, sets: Mapping[str, ImageSet], found: Foun
             group=str(bag.groups[row]),
             value=float(np.clip(value, -1, 1)),
             beyond=float(beyond),
-            view=found.views[int(view)],
+            view=SYMMETRIES[int(view)],
             inverted=False,
             by="near copy",
+            moved=bool(moved),
         )
-        for row, g, value, beyond, view in zip(
-            pairs.real, pairs.generated, pairs.value, pairs.beyond, pairs.view, strict=True
-        )
+        for row, g, value, beyond, view, moved in zip(*told, strict=True)
     ]

@@ -1,6 +1,6 @@
 """Which generated images are near copies of a real one, in some view?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -121,7 +121,8 @@ def search_copies(
     line, by = _line(comparison, labels, calibration, targets, best, level)
     return CopySearch(
         targets=_beyond(pairs[1], line, comparison),
-        calibration=_beyond(pairs[0], line, comparison),
+        # where most calibrating images are copied, these are what can be told
+        calibration=_beyond(pairs[0], line if line.usable else _floor(line), comparison),
         line=line,
         by=by,
         best=best,
@@ -129,6 +130,10 @@ def search_copies(
         plain=plain,
         comparison=comparison,
     )
+
+
+def _floor(line: CopyLine) -> CopyLine:
+    return replace(line, line=FLOOR)
 
 
 def _line(
