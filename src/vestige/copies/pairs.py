@@ -77,6 +77,13 @@ class Comparison:
         """Pairs with other images [k, s, s]."""
         return self._block(0, _space(self._folding).transform(images), None)
 
+    def best_lead(self) -> Float32s:
+        """The largest lead of each real over all generated images, [n]."""
+        best = np.full(len(self.codes), -np.inf, np.float32)
+        for block in self.blocks():
+            np.maximum(best, block.lead.max(axis=0), out=best)
+        return best
+
     def best_lead_between_reals(self) -> Float32s:
         """The largest lead of each real over the reals of other groups, in the place of generated.
 
