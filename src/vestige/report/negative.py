@@ -14,8 +14,8 @@ def negative(result: AuditResult) -> Section | None:
         below = "below" if bounds.auc_upper < limit else "not below"
         blocks.append(
             Text(
-                f"With 95 % confidence the AUC is at most {rounded_up(bounds.auc_upper)}, {below} the "
-                f"limit of {limit:.2f}. Up to {words.percent(bounds.exposed_share)} of the "
+                f"With 95 % confidence the AUC is at most {rounded_up(bounds.auc_upper)}, {below} "
+                f"the limit of {limit:.2f}. Up to {words.percent(bounds.exposed_share)} of the "
                 "patients could be fully exposed and not be seen by the test of the whole set."
             )
         )
