@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vestige.attribution import MARGIN, nearest_pairs
+from vestige.attribution import nearest_pairs
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.features import build_space
 from vestige.types import Floats, Images
@@ -46,12 +46,8 @@ def test_at_most_the_rate_of_the_controls_reaches_the_line(rate: float, k: int) 
         best = pairs.values[control, 0]
         assert (best >= pairs.line).sum() == k
         assert (best > pairs.line).sum() == k - 1
-        assert pairs.highest == best.max()
         assert pairs.spread == pytest.approx(best.std())
         assert np.allclose(pairs.excess * pairs.spread + pairs.line, pairs.values)
-        beyond = (pairs.outlying > 0) == (pairs.values > pairs.highest + MARGIN * pairs.spread)
-        assert beyond.all()
-        assert not (pairs.outlying[control] > 0).any()
 
 
 def test_every_copy_of_an_image_carries_evidence() -> None:
@@ -61,7 +57,7 @@ def test_every_copy_of_an_image_carries_evidence() -> None:
     for g in (5, 6, 7):
         generated[g] = bag[0] + 0.01 * rng.standard_normal((32, 32)).astype(np.float32)
     for pairs in nearest_pairs(bag, np.arange(40), np.arange(40) >= 20, generated, 0.05):
-        assert set(pairs.rows[0][pairs.outlying[0] > 0]) == {5, 6, 7}
+        assert set(pairs.rows[0][pairs.excess[0] > 2]) == {5, 6, 7}
 
 
 def test_hostile_pools() -> None:
@@ -70,5 +66,4 @@ def test_hostile_pools() -> None:
     for generated in (np.zeros((3, 32, 32), np.float32), bag[:1].repeat(4, axis=0), bag[:2]):
         for pairs in nearest_pairs(bag, np.arange(12), control, generated, 0.2):
             assert np.isfinite(pairs.excess).all()
-            assert np.isfinite(pairs.outlying).all()
             assert pairs.values.shape == (12, len(generated))

@@ -281,7 +281,7 @@ def report(
 
 @app.command("list")
 def list_choices(kind: Kind, as_json: Json = False) -> None:
-    """List what can be chosen by name."""
+    """List what can be chosen by name; [views] marks detectors that search all of --views."""
     table = _table(kind)
     if as_json:
         print(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
@@ -291,10 +291,6 @@ def list_choices(kind: Kind, as_json: Json = False) -> None:
         extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
         seen = "  [views]" if getattr(choice, "views", False) else ""
         print(f"{name:{width}}  {choice.summary}{extra}{seen}")
-    if kind is Kind.detectors:
-        print(
-            "[views]: finds copies in the symmetries of --views; the others find them as they are."
-        )
 
 
 @app.callback()

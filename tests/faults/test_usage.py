@@ -247,7 +247,7 @@ def test_broken_results(tmp_path: Path, capsys: Any, text: str) -> None:
 
 def test_exports_that_are_refused(leaking: Path, tmp_path: Path, capsys: Any) -> None:
     out, run = tmp_path / "o", tmp_path / "run.csv"
-    asked = ["--generated", leaking / "generated", "--query", leaking / "used"]
+    asked = ["--generated", leaking / "generated", "--query", leaking / "unused"]
     assert call(capsys, "audit", *asked, "--quiet", "--out", out).code == 0
     export = ["export", out / "result.json", "--out", run, "--format"]
     refused(call(capsys, *export, "imageclef2024"), "unknown format", "Did you mean")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from story.world import call, release
-from vestige.detectors import matched_filter
+from vestige.detectors import cosine_search
 from vestige.detectors.columns import plan_columns, score_columns
 from vestige.images import spool
 from vestige.images.spool import spooled
@@ -53,7 +53,7 @@ def test_no_column_of_auto_holds_the_generated_set(
     column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "HELD_BYTES", STEP * IMAGE_BYTES)
-    monkeypatch.setattr(matched_filter, "BLOCK_BYTES", STEP * 60 * 4)
+    monkeypatch.setattr(cosine_search, "BLOCK_BYTES", STEP * 60 * 4)
     few, many = (peak_bytes(m, [column]) for m in (4 * STEP, 12 * STEP))
     # what may grow are rows of up to 64 components and numbers per image: a tenth of the pixels
     assert many - few < 0.1 * 8 * STEP * IMAGE_BYTES

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.linalg import eigh
 
 from vestige.detectors.cosine_search import largest_view, signed_sums
 from vestige.features.folding import Folding, bounds
@@ -38,6 +37,8 @@ def copy_filter(reals: Float32s, generated: Sequence[Rows], folding: Folding) ->
         Mean and covariance are those of the images in all views, so the cosine of two images is
         that of the two images in any view.
     """
+    from scipy.linalg import eigh
+
     parts = bounds(folding.widths(reals.shape[1]))
     weights = _weights(reals, generated[0], folding)
     mean, covariances = _moments(reals, generated, weights, parts)

@@ -118,18 +118,18 @@ class CopySearch:
     bystanders : groups of unused images that the line rests on; 0: too few calibrate, and pairs of
         real images of different groups stand in for them
     views : the symmetries that were searched
-    moved : shifted and cropped copies were searched as well
     plain : generated images that are too plain (nearly constant) to be compared
     duplicates : generated images that have the very pixels of another generated image
+    moved : shifted and cropped copies were searched as well
     """
 
     line: float | None
     highest_bystander: float | None
     bystanders: int
     views: tuple[Symmetry, ...]
-    moved: bool = False
     plain: int = 0
     duplicates: int = 0
+    moved: bool = False
 
 
 @dataclass(frozen=True)
