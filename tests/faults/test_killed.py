@@ -114,7 +114,7 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
 
     def told(cache: Path | None, **more: Any) -> Any:
         result = json.loads(audits.audit(**asked, **more, cache=cache).to_json())
-        for own_to_a_run in ("manifest", "tried", "verdict"):
+        for own_to_a_run in ("manifest", "tried", "decision"):  # earlier runs count in it
             del result[own_to_a_run]
         return result
 
@@ -137,13 +137,14 @@ def test_the_cache_stays_below_its_limit(leaking: Path, tmp_path: Path, capsys: 
     cache = tmp_path / "c"
     asked = ["audit", *release(leaking), "--quiet", "--cache", cache, "--out", tmp_path / "o"]
     assert call(capsys, *asked).code == 0
+    first = len(list(cache.rglob("*.npy")))
     for file in cache.rglob("shelf-*/*"):
         os.utime(file, (1, 1))
     more = ["--detector", "nearest_distance", "--cache-limit", "0.000001"]
     assert call(capsys, *asked, *more).code == 0
     # what this run used stays; the columns of the first are gone
     left = [np.load(file).shape for file in cache.rglob("*.npy")]
-    assert len(left) < 12
+    assert len(left) < first
     said = call(capsys, *asked, "--cache-limit", "-1")
     assert said.code == 2
     assert said.err == "vestige: a cache of -1 GB cannot be; give 0 or more.\n"

@@ -41,10 +41,14 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         }  # fmt: skip
         assert {f"control {name}" for name in states} <= set(result.manifest.seconds)
         page = (out / "report.html").read_text(encoding="utf-8")
-        assert "20 of 20 images with 1 verbatim copy in the generated set" in page
-        for rung, figure in result.controls[-1].details.items():
-            assert rung in page
-            assert figure.n == (20 if rung == "verbatim" else 5)
+        assert "20 of 20 images with 1 copy" in page
+        for level, figure in result.controls[-1].details.items():
+            assert level in page
+            assert figure.n == 20
+        assert [one.sources for one in result.levels] == [20] * 11
+        seen = {one.level for one in result.levels if one.named >= 18}
+        assert {"verbatim", "jpeg_75", "mirrored"} <= seen
+        assert (result.copies != ()) == (gate == "closed")
         assert not result.problems
         calls = sum(f.verdict == "used" for f in result.findings)
         # clean: 40 images at 5 %, P(more than 12) < 1e-6 were they independent
@@ -124,9 +128,9 @@ def test_few_labels_do_not_stack() -> None:
 # --- what it takes to give an answer
 @pytest.mark.parametrize("gate", [False, True])
 def test_without_unused_images_nothing_is_decided(
-    leaking: Path, tmp_path: Path, capsys: Any, gate: bool
+    clean: Path, tmp_path: Path, capsys: Any, gate: bool
 ) -> None:
-    asked = ["--generated", leaking / "generated", "--query", leaking / "used"]
+    asked = ["--generated", clean / "generated", "--query", clean / "used"]
     said = call(capsys, "audit", *asked, *(["--gate"] if gate else []), "--out", tmp_path / "o")
     result = load(tmp_path / "o")
     assert said.code == (4 if gate else 0)

@@ -147,7 +147,8 @@ def test_guesses_that_mend_nothing_are_taken_back(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(SCRUB, "nearest_pairs", none_stands_out)
     before = individuals(audited(world))
     mended = scrubbed(world, before)  # the nearest pairs of those called used are copies here
-    assert {image.by for image in mended.withheld} == {"nearest"}
+    first = {image.by for image in mended.withheld if image.round == 1}
+    assert first == {"nearest"}
     assert SCRUB.called_used(mended.remainder) < SCRUB.called_used(mended.before)
     monkeypatch.setattr(SCRUB, "audit", lambda *arguments, **options: before)
     found = scrubbed(world, before)
@@ -321,7 +322,7 @@ def _ctrl_c_arrives() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_ctrl_c_arrives")
 @pytest.mark.parametrize(
-    ("module", "stage"), [(SCRUB, "nearest_pairs"), (SCRUB, "audit"), (Path, "replace")]
+    ("module", "stage"), [(SCRUB, "read_again"), (SCRUB, "audit"), (Path, "replace")]
 )
 def test_ctrl_c_leaves_nothing_and_keeps_what_was(
     leaking: Path,
