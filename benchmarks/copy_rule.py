@@ -291,7 +291,7 @@ def recall_table(pools: list[Source], repeats: int, seed: int) -> None:
                 rng = np.random.default_rng([seed, number, s, t])
                 side, kind = (32, 64)[(number + s) % 2], MADE_OF[(number + s + t) % len(MADE_OF)]
                 world = setting(source, calibrating, targets, kind, side, rng)
-                judged = np.flatnonzero(~world.control)
+                judged = np.flatnonzero(~world.control)[: len(world.made)]
                 originals = rng.permutation(judged)[: len(KINDS)]
                 kinds = rng.permutation(list(KINDS)).tolist()[: len(originals)]
                 made, at = planted(world, originals, kinds, rng)

@@ -220,7 +220,7 @@ def audit(
 
     # 4. generated images that are copies of a real one: facts about pixels
     with clock.stage("copies"):
-        copies = find_copies(sets, as_read, grouping.labels, bag, views, effort == "high")
+        copies = find_copies(sets, as_read, grouping.labels, bag, views, effort == "high", kept)
 
     # 5. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
@@ -427,7 +427,7 @@ def _control(
         progress("controls", names.index(name) + 1, len(names))
 
     progress("controls", 0, len(names))
-    named = partial(copies.found.names, more=pipeline.reference)
+    named = partial(copies.named, more=pipeline.reference)
     required = ("verbatim", *(("mirrored",) if "mirrored" in copies.search.views else ()))
     asked = compare(pipeline, test, false_alarm_rate, seed, alike, named, required)
     return run_controls(asked, done, names)

@@ -1,7 +1,8 @@
 """The copies of an audit: equal pixels in all roles, and near copies, as records with names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -11,8 +12,11 @@ from vestige.copies.equality import Equality, find_equal
 from vestige.copies.search import CopySearch as Found
 from vestige.copies.search import NearCopies, search_copies
 from vestige.decision.records import Copy, CopySearch, RealRole
+from vestige.detectors.kept import KeptScores, rows_of
 from vestige.images.imageset import ImageSet
 from vestige.symmetries import SYMMETRIES, VIEWS, Views
+from vestige.tried import digest
+from vestige.types import Bools
 
 DIGITS = 4
 """Figures are told to so many digits: the order of the files moves the seventh."""
@@ -20,14 +24,15 @@ DIGITS = 4
 
 @dataclass(frozen=True, eq=False)
 class Copies:
-    """What was found: records, nearest first, and how it was searched.
+    """What was found: records, nearest first, how it was searched, and the rule.
 
-    found : the search for near copies, which planted copies are asked of again
+    named : of images [k, s, s] and the rows [k] of their originals (of the bag, then of `more`):
+        which would be named as copies, had they been generated
     """
 
     copies: tuple[Copy, ...]
     search: CopySearch
-    found: Found
+    named: Callable[..., Bools]
 
 
 def find_copies(
@@ -37,6 +42,7 @@ def find_copies(
     bag: Bag,
     views: Views,
     move: bool,
+    kept: KeptScores | None = None,
 ) -> Copies:
     """Equal pixels of the sets as they were read, in all roles, and near copies of the bag.
 
@@ -47,22 +53,49 @@ def find_copies(
     labels : role -> group of each image
     bag : the reals of the audit
     move : also look for near copies that are shifted or cropped
+    kept : what the cache has of this audit
     """
-    equality = find_equal(as_read)
-    targets = bag.judged | bag.known_used
-    found = search_copies(
-        bag.images, bag.units, bag.control & ~targets, targets, sets["generated"].pixels, views,
-        move,
-    )  # fmt: skip
-    copies = _equal(equality, as_read, labels)
-    known = {(copy.generated, copy.role, copy.real) for copy in copies}
-    near = [*_near(found.targets, bag, sets), *_near(found.calibration, bag, sets)]
-    copies += [copy for copy in near if (copy.generated, copy.role, copy.real) not in known]
-    place = {id_: k for k, id_ in enumerate(sets["generated"].ids)}
-    copies.sort(key=lambda c: (-c.value, -c.beyond, place[c.generated], c.role, c.real))
+
+    @cache
+    def found() -> Found:
+        targets = bag.judged | bag.known_used
+        return search_copies(
+            bag.images, bag.units, bag.control & ~targets, targets, sets["generated"].pixels,
+            views, move,
+        )  # fmt: skip
+
+    @cache
+    def equality() -> Equality:
+        return find_equal(as_read)
+
+    def rows() -> tuple[Copy, ...]:
+        copies = _equal(equality(), as_read, labels)
+        known = {(copy.generated, copy.role, copy.real) for copy in copies}
+        for pairs in (found().targets, found().calibration):
+            near = _near(pairs, bag, sets)
+            copies += [c for c in near if (c.generated, c.role, c.real) not in known]
+        place = {id_: k for k, id_ in enumerate(sets["generated"].ids)}
+        copies.sort(key=lambda c: (-c.value, -c.beyond, place[c.generated], c.role, c.real))
+        return tuple(copies)
+
+    def searches() -> tuple[CopySearch]:
+        return (_search(found(), equality(), views, move),)
+
+    told = [
+        (role, images.ids, images.sha256, labels.get(role, ())) for role, images in as_read.items()
+    ]
+    mine = None if kept is None else kept.about("copies", digest([told, views, move]))
+    return Copies(
+        rows_of(mine, Copy, "copies", rows),
+        rows_of(mine, CopySearch, "search", searches)[0],
+        lambda *images, **more: found().names(*images, **more),
+    )
+
+
+def _search(found: Found, equality: Equality, views: Views, move: bool) -> CopySearch:
     line = found.line
     usable = line.usable and np.isfinite(line.line)
-    search = CopySearch(
+    return CopySearch(
         line=round(float(line.line), DIGITS) if usable else None,
         highest_bystander=round(float(line.highest), DIGITS) if np.isfinite(line.highest) else None,
         bystanders=line.bystanders if found.by == "calibration" else 0,
@@ -71,7 +104,6 @@ def find_copies(
         plain=found.plain,
         duplicates=equality.duplicates,
     )
-    return Copies(tuple(copies), search, found)
 
 
 def _equal(
