@@ -50,7 +50,6 @@ from vestige.records import (
 from vestige.release_curve import check_curve
 from vestige.release_curve import release_curve as draw_curve
 from vestige.result import AuditResult
-from vestige.stats.patients import Rule, check_rule
 from vestige.store import LIMIT_BYTES, trim
 from vestige.threads import one_core
 from vestige.tried import record_run
@@ -75,7 +74,6 @@ def audit(
     effort: Effort | None = None,
     models: Sequence[str | os.PathLike[str]] = (),
     false_alarm_rate: float = 0.05,
-    patient_score: Rule = "mean",
     release_curve: bool = False,
     max_auc: float = MAX_AUC,
     assigned_by_lot: bool = False,
@@ -115,9 +113,6 @@ def audit(
         named). None of the judged or unused images may be among those it learned from.
     false_alarm_rate : float
         Largest accepted probability that an unused image is called used.
-    patient_score : "mean" or "max"
-        How a patient's images become one score: the mean over all, or the largest of a number of
-        images that is equal for all patients.
     release_curve : bool
         Also ask how much random parts of the generated set would give away, and which is the
         largest whose AUC stays below `max_auc` (release mode; costs several scorings).
@@ -163,7 +158,6 @@ def audit(
     if not cache_limit >= 0:
         raise InputError(f"a cache of {cache_limit:g} GB cannot be; give 0 or more.")
     mode = find_mode(used, unused, query)
-    check_rule(patient_score)
     if not 0.5 < max_auc <= 1.0:
         raise InputError(f"the largest accepted AUC lies above .5 up to 1, found {max_auc:g}.")
     if release_curve:
@@ -252,9 +246,7 @@ def audit(
     patients: tuple[PatientFinding, ...] = ()
     if grouping.patients:
         findings = relate(findings, bag, mode)
-        patients = judge_patients(
-            columns, plan, bag, judgement, findings, false_alarm_rate, vetoed, patient_score, seed
-        )
+        patients = judge_patients(bag, judgement, findings, false_alarm_rate, vetoed)
 
     # 8. how much a part of the generated set would give away, if asked
     curve = None
@@ -272,7 +264,6 @@ def audit(
         "weights": {column.name: column.weight for column in plan},
         "pool": [column.name for column in plan if column.pool],
         "combination": judgement.combination,
-        "patient_score": patient_score,
         "working_size": int(bag.images.shape[1]),
         "window": list(window) if window else None,
         "conform": asdict(preparation) if preparation else None,

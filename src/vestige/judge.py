@@ -6,15 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.bag import Bag, Mode
-from vestige.combination import Combined, combine, counted_columns, fit_stack_test, judge_images
+from vestige.combination import (
+    Combined,
+    JudgedImages,
+    combine,
+    counted_columns,
+    fit_stack_test,
+    judge_images,
+)
 from vestige.detectors.columns import Column
+from vestige.naming import name_patients
 from vestige.records import DetectorTest, SetTest
-from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
-from vestige.stats.combine import pooled_rank_score, rank_average
+from vestige.stats.calibration import require_resolution
+from vestige.stats.combine import pooled_rank_score
+from vestige.stats.full_conformal import normal_standing
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.roc import tpr_at_fpr
 from vestige.stats.sensitivity import sensitivity
-from vestige.stats.stack import StackTest, normal_scores
+from vestige.stats.stack import DIGITS, StackTest, normal_scores
 from vestige.types import Bools, Floats
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
@@ -24,11 +33,13 @@ FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 class Judgement:
     """What is known of the judged rows; None where nothing calibrates.
 
-    scores, control_scores : of the stack when there are labels, else of the rank average
-    p_values, q_values : likewise
+    scores, control_scores : normal-scale ranks among the controls, where there are any
+    p_values : [judged], full-conformal
+    q_values : [judged], those of the image's patient
     parts : [judged, D], what each column adds to a score, in the same unit for all columns
-    shares : [D], what each column counts in the combination, of sum 1
+    shares : [D], what each column counts in the set test, of sum 1
     stack : the stack of the whole bag
+    images : the models behind the p-values
     """
 
     scores: Floats
@@ -39,6 +50,7 @@ class Judgement:
     shares: Floats
     stack: StackTest | None
     combination: str
+    images: JudgedImages | None = None
 
 
 def check_rate(bag: Bag, false_alarm_rate: float) -> None:
@@ -68,25 +80,25 @@ def judge(
         return Judgement(
             pooled, np.empty(0), None, None, z[judged] * shares, shares, None, how
         )  # fmt: skip
-    groups, control_groups = bag.units[judged], bag.units[control]
     how = "rank average"
     stack = fit_stack_test(columns, plan, bag, suspects, seed)
     if stack is not None:
         how = "stack"
-        scores, control_scores = stack.scores[judged], stack.scores[control]
         shares = np.zeros(len(plan))
         shares[counted_columns(plan)] = stack.weights
-        p_values = judge_images(columns, plan, bag)
-    else:
-        scores, p_values, control_scores = rank_average(
-            columns[judged], columns[control], weights, groups, control_groups
-        )
-    everyone = np.concatenate([groups, control_groups])
-    singletons = len(np.unique(everyone)) == len(everyone)
-    # several images of a patient have dependent p-values: Yekutieli's bound needs no assumption
-    q_values = benjamini_hochberg(p_values) if singletons else benjamini_yekutieli(p_values)
-    parts = z[judged] * shares
-    return Judgement(scores, control_scores, p_values, q_values, parts, shares, stack, how)
+    said = judge_images(columns, plan, bag)
+    usual = np.round(said.z[control] @ said.weights.mean(axis=0), DIGITS)
+    return Judgement(
+        scores=said.standing,
+        control_scores=normal_standing(usual, usual, bag.units[control]),
+        p_values=said.p_values,
+        q_values=name_patients(said, bag, suspects, weights),
+        parts=said.z[judged] * said.weights,
+        shares=shares,
+        stack=stack,
+        combination=how,
+        images=said,
+    )
 
 
 def test_set(

@@ -66,7 +66,8 @@ class PatientFinding:
     """What is said of one patient, from all his judged images together.
 
     images, called_used : judged images, and those of them with the verdict "used"
-    p_value, q_value : of the patient, against unused patients; q is Benjamini-Hochberg
+    p_value, q_value : of the patient, against unused patients
+    carried_by : what made p small, the best image or the mean over all
     """
 
     patient: str
@@ -76,6 +77,7 @@ class PatientFinding:
     q_value: float | None
     verdict: FindingVerdict
     relation: Relation = ""
+    carried_by: Literal["best image", "mean", ""] = ""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def planted_control(comparison: "Comparison") -> Control:
 
     def found(copies: Images) -> Bools:
         columns = score(np.concatenate([copies] * each))[asked]
-        return np.asarray(judge_images(columns, pipeline.cheap_plan, judged) <= LEVEL)
+        said = judge_images(columns, pipeline.cheap_plan, judged)
+        return np.asarray(said.p_values <= LEVEL)
 
     seen = found(sources)
     verbatim = clopper_pearson(int(seen.sum()), len(seen))

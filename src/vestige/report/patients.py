@@ -3,7 +3,7 @@
 from vestige.records import PatientFinding
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.result import AuditResult
+from vestige.result import AuditResult, strongest_first
 
 MOST_ROWS = 200
 OPEN_ROWS = 25
@@ -12,21 +12,21 @@ Q_LEVEL = 0.10
 
 
 def patients(result: AuditResult) -> Section | None:
-    """One row per patient: those called "used" first, then by p-value."""
+    """One row per patient, in the order of the strongest image of each."""
     if not result.patients:
         return None
-    order = sorted(result.patients, key=_strength)
+    by_name = {p.patient: p for p in result.patients}
+    order = [
+        by_name[name] for name in dict.fromkeys(f.group for f in strongest_first(result.findings))
+    ]
     named = sum(p.verdict == "used" for p in order)
     sure = sum(p.q_value is not None and p.q_value <= Q_LEVEL for p in order)
-    how = {
-        "mean": "the mean over his images",
-        "max": "the highest of equally many images of each",
-    }.get(str(result.manifest.options.get("patient_score")), "his images")
     text = (
         f"{named:,} of {words.plural(len(order), 'patient')} called “used”, {sure:,} with q ≤ "
-        f"{Q_LEVEL:.2f}. A patient is tested once, by {how}, against unused patients treated the "
-        "same way: many slices are not many witnesses. “Images” of a patient may be called “used” "
-        "while he is not, and the reverse."
+        f"{Q_LEVEL:.2f}. A patient is tested twice, by his best image and by the mean over all, "
+        "against unused patients treated the same way; p pays for both. Many slices are not many "
+        "witnesses: “images” of a patient may be called “used” while he is not, and the reverse. "
+        "The patient with the strongest image comes first."
     )
     blocks: list[Block] = [Text(text)]
     if any(p.relation == "same patient used" for p in order):
@@ -48,11 +48,6 @@ def patients(result: AuditResult) -> Section | None:
         folded = words.plural(len(rest), "more patient")
         blocks.append(Table(head, rest, (2, 3, 4, 5), (1,), folded=folded))
     return Section("patients", "Patient by patient", tuple(blocks))
-
-
-def _strength(patient: PatientFinding) -> tuple[bool, float, str]:
-    p = 2.0 if patient.p_value is None else patient.p_value
-    return patient.verdict != "used", p, patient.patient
 
 
 def _row(patient: PatientFinding, related: bool) -> Row:

@@ -53,13 +53,28 @@ def fit_stack(z: Floats, used: Floats, unused: Floats, weights: Floats) -> Float
     [B, D]
     """
     d = z.shape[1]
-    prior = weights / np.linalg.norm(weights)
     masses = (used + unused) / 2
     mean = masses @ z
     # second moments of all labellings in one product: [B, n] @ [n, D * D]
     outer = (z[:, :, None] * z[:, None, :]).reshape(len(z), d * d)
     scatter = (masses @ outer).reshape(-1, d, d) - mean[:, :, None] * mean[:, None, :]
     slope = (used - unused) @ z / 2
+    return solve_stack(scatter, slope, weights)
+
+
+def solve_stack(scatter: Floats, slope: Floats, weights: Floats) -> Floats:
+    """Non-negative weights [B, D] of the columns, from the moments of each of B labellings.
+
+    The minimum that `fit_stack` describes, for whoever has the moments already.
+
+    Parameters
+    ----------
+    scatter : [B, D, D], covariance of the columns, each class having mass 1/2
+    slope : [B, D], half of the difference of the class means, used less unused
+    weights : [D], w0
+    """
+    d = len(weights)
+    prior = weights / np.linalg.norm(weights)
     gain = slope @ prior
     spread = np.einsum("d,bde,e->b", prior, scatter, prior)
     multiple = np.maximum(gain, 0) / np.maximum(spread, 1e-9)
@@ -211,50 +226,3 @@ def _auc_unit(folds: Ints, index: Ints, status: Bools) -> float:
         suspects = status[np.unique(index[inside])]
         total += inside.sum() * suspects.mean() * (1 - suspects.mean())
     return max(total, 1e-9)
-
-
-def stack_p_values(
-    z: Floats,
-    judged: Ints,
-    controls: Ints,
-    known_used: Ints,
-    groups: Labels,
-    weights: Floats,
-) -> Floats:
-    """Full-conformal p-values [judged]: refit with the judged image among the unused, then rank.
-
-    The model learns used images (those of the judged image's group left out) against the unused
-    images *and* the judged one. It treats these alike, so the p-value is exact for an unused
-    image although the model is fitted on the very controls it is compared with, and no control is
-    spent on fitting. Source: full conformal prediction (Vovk, Gammerman, Shafer 2005); several
-    images of a group: the hierarchical form of Lee, Barber, Willett, arXiv:2306.06342.
-
-    Parameters
-    ----------
-    z : [n, D], from `normal_scores`
-    judged, controls, known_used : rows of z
-    groups : [n]
-    weights : [D], fixed beforehand
-
-    Raises
-    ------
-    InputError
-        When a judged image shares its group with every image of known status.
-    """
-    index, _ = group_index(groups, len(z))
-    p_values = np.empty(len(judged))
-    for i, row in enumerate(judged):
-        unused = controls[index[controls] != index[row]]
-        used = known_used[index[known_used] != index[row]]
-        if not len(unused) or not len(used):
-            raise InputError("an image shares its group with every image of known status.")
-        rows = np.concatenate([unused, [row], used])
-        members = np.arange(len(rows)) <= len(unused)
-        own = np.where(np.arange(len(rows)) == len(unused), -1, index[rows]) + 1
-        learned, usual = (_shares(_voices(side, own)[np.newaxis]) for side in (~members, members))
-        (model,) = fit_stack(z[rows], learned, usual, weights)
-        scores = np.round(z[rows[members]] @ model, DIGITS)
-        codes = np.unique(index[unused], return_inverse=True)[1]
-        above = np.bincount(codes, scores[:-1] >= scores[-1]) / np.bincount(codes)
-        p_values[i] = (1.0 + above.sum()) / (1.0 + len(above))
-    return np.minimum(p_values, 1.0)
