@@ -28,26 +28,13 @@ Carrier = Literal["best image", "mean"]
 class PatientTests:
     """Of each judged patient [g], in ascending order of the numbers of the groups.
 
-    best, mean : p-values of the best image and of the mean
-    single : whether both ask the same, as of patients with one image
+    p_values : pay for having asked twice
+    carried_by : which of the two says more
     """
 
     names: Ints
-    best: Floats
-    mean: Floats
-    single: bool
-
-    @property
-    def p_values(self) -> Floats:
-        """Twice the smaller one (Bonferroni), at most 1."""
-        paid = 1.0 if self.single else 2.0
-        return np.asarray(np.minimum(paid * np.minimum(self.best, self.mean), 1.0))
-
-    @property
-    def carried_by(self) -> tuple[Carrier, ...]:
-        """Which of the two is the smaller."""
-        smaller = self.best <= self.mean
-        return tuple("best image" if best else "mean" for best in smaller)
+    p_values: Floats
+    carried_by: tuple[Carrier, ...]
 
 
 def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
@@ -66,13 +53,13 @@ def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
     index, _ = group_index(groups, len(groups))
     sizes = np.array([len(one.rows) for one in said])
     usual = np.bincount(index[np.unique(np.concatenate([s.control_rows for s in said]))])
-    usual = usual[usual > 0]
-    alike = like_sizes(sizes, usual)
-    compare = compare_all if alike else compare_equal_numbers
-    pairs = [compare(one.scores, one.control_scores, index[one.control_rows]) for one in said]
-    best, mean = np.array(pairs).reshape(-1, 2).T
-    single = bool(sizes.max() == 1 and (not alike or usual.max() == 1))
-    return PatientTests(np.array([one.name for one in said]), best, mean, single)
+    compare = compare_all if like_sizes(sizes, usual[usual > 0]) else compare_equal_numbers
+    found = [compare(one.scores, one.control_scores, index[one.control_rows]) for one in said]
+    return PatientTests(
+        np.array([one.name for one in said]),
+        np.array([p for p, _ in found]),
+        tuple(carrier for _, carrier in found),
+    )
 
 
 test_patients.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
@@ -105,10 +92,11 @@ def best_and_mean(scores: Floats, index: Ints, n_groups: int) -> tuple[Floats, F
     return best - within * scipy.special.ndtri(0.5 ** (1.0 / sizes)), mean
 
 
-def compare_all(own: Floats, controls: Floats, groups: Labels) -> tuple[float, float]:
-    """Tell the p-values of best and mean against all control patients.
+def compare_all(own: Floats, controls: Floats, groups: Labels) -> tuple[float, Carrier]:
+    """Compare a patient with all control patients, by the larger of best and mean.
 
-    Exact if numbers of images are exchangeable too.
+    One rank, so that two questions cost no second p-value; exact if numbers of images are
+    exchangeable too.
 
     Parameters
     ----------
@@ -117,19 +105,21 @@ def compare_all(own: Floats, controls: Floats, groups: Labels) -> tuple[float, f
     """
     index, n = group_index(groups, len(controls))
     joined = np.concatenate([controls, own])
-    both = best_and_mean(joined, np.concatenate([index, np.full(len(own), n)]), n + 1)
-    best, mean = ((1.0 + (values[:-1] >= values[-1] - 1e-9).sum()) / (n + 1.0) for values in both)
-    return float(best), float(mean)
+    best, mean = standard_best_and_mean(joined, np.concatenate([index, np.full(len(own), n)]))
+    score = np.maximum(best, mean)
+    p = (1.0 + (score[:-1] >= score[-1] - 1e-9).sum()) / (n + 1.0)
+    return float(p), "best image" if best[-1] >= mean[-1] else "mean"
 
 
-def compare_equal_numbers(own: Floats, controls: Floats, groups: Labels) -> tuple[float, float]:
-    """Tell the p-values of best and mean against equally many images of control patients.
+def compare_equal_numbers(own: Floats, controls: Floats, groups: Labels) -> tuple[float, Carrier]:
+    """Compare a patient with equally many images of control patients, by best and by mean.
 
     The best of k images compares with the best of k of each control patient who has as many: the
     share, over all choices of k of his images, that reach it. Where few have as many, t < k images
     take their place, at a price: the best of k images is among t of them with probability t / k, so
     k / t times the p-value is one. t is the number that allows the smallest p-value. Means compare
-    with means of t neighbours in the (canonical) order of the images.
+    with means of t neighbours in the (canonical) order of the images. p is twice the smaller one
+    (Bonferroni); the only one, for a single image.
     """
     index, n = group_index(groups, len(controls))
     sizes = np.bincount(index, minlength=n)
@@ -145,7 +135,10 @@ def compare_equal_numbers(own: Floats, controls: Floats, groups: Labels) -> tupl
             around = np.concatenate([rows, rows[: t - 1]])
             window = np.convolve(around, np.full(t, 1.0 / t), "valid")
             reached += float((window >= own.mean() - 1e-9).mean())
-    return min(float(best), 1.0), (1.0 + reached) / total
+    mean = (1.0 + reached) / total
+    paid = 1.0 if len(own) == 1 else 2.0
+    carrier: Carrier = "best image" if best <= mean + 1e-9 else "mean"
+    return float(min(paid * min(best, mean), 1.0)), carrier
 
 
 def _compared(k: int, sizes: Ints) -> int:
@@ -164,14 +157,17 @@ def _share_below(sizes: Ints, above: Ints, t: int) -> Floats:
 
 
 def patient_scores(scores: Floats, groups: Labels) -> Floats:
-    """One score per patient [groups], in ascending order: the larger of best and mean.
+    """One score per patient [groups], in ascending order: the larger of best and mean."""
+    return np.maximum(*standard_best_and_mean(scores, group_index(groups, len(scores))[0]))
 
-    Both in units of their usual distance from the median over all patients given, so that the score
-    treats judged and unused patients alike if both are given together.
+
+def standard_best_and_mean(scores: Floats, index: Ints) -> tuple[Floats, Floats]:
+    """Best and mean [groups] in units of their usual distance from the median over all patients.
+
+    Judged and unused patients are treated alike if both are given together.
     """
-    index, n = group_index(groups, len(scores))
-    both = [_standard(values) for values in best_and_mean(scores, index, n)]
-    return np.maximum(*both)
+    best, mean = best_and_mean(scores, index, int(index.max()) + 1)
+    return _standard(best), _standard(mean)
 
 
 def _standard(values: Floats) -> Floats:
