@@ -22,6 +22,7 @@ import numpy as np
 from calibration_bias import bias, bias_page
 from calibration_coverage import coverage, coverage_page
 from calibration_errors import errors, errors_page, gate, gate_page
+from calibration_patients import copied, copied_page, edges, edges_page
 from calibration_scrub import scrub, scrub_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -192,6 +193,8 @@ learning, gave power .65 for 40 + 40 images in release mode).
 PARTS: dict[str, tuple[Callable[[int], Rows], Callable[[Rows], str]]] = {
     "errors": (errors, errors_page),
     "gate": (gate, gate_page),
+    "edges": (edges, edges_page),
+    "copied": (copied, copied_page),
     "coverage": (coverage, coverage_page),
     "bias": (bias, bias_page),
     "power": (power, power_page),

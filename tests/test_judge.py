@@ -10,9 +10,7 @@ from vestige.detectors.columns import Column
 from vestige.judge import Judgement, judge
 from vestige.types import Floats
 
-PLAN = tuple(
-    Column(name, name, {}, weight, pool=False) for name, weight in (("a", 2.0), ("b", 1.0))
-)
+PLAN = tuple(Column(name, name, {}, weight, False) for name, weight in (("a", 2.0), ("b", 1.0)))
 
 
 def bag_of(roles: Any, groups: Any, settled: dict[int, str] | None = None) -> Bag:
@@ -45,8 +43,8 @@ def asked(resolved: int, seed: int) -> tuple[Floats, Bag]:
 
 
 def test_resolved_queries_take_no_part() -> None:
-    # a rate of .1 holds in null worlds: 6 of 60 expected, 4 sd above is 15.3. With the resolved
-    # ones in the rule, 37 of 40 such worlds had an unused image among the names
+    # a rate of .1 holds in null worlds: 6 of 60 expected, 4 sd above is 15.3. The rule before, which
+    # counted the resolved ones, named an unused image in 37 of these 60 worlds
     worlds = 0
     for seed in range(60):
         columns, bag = asked(15, seed)
@@ -82,7 +80,7 @@ def test_scores_order_images_whose_p_values_tie(labels: bool) -> None:
     roles = ["query"] * 10 + ["unused"] * 40 + ["used"] * (30 * labels)
     columns = rng.normal(size=(len(roles), 2))
     columns[50:] += 3
-    columns[:4] += np.array([6.0, 7.0, 8.0, 9.0])[:, None]
+    columns[:4] = np.array([6.0, 7.0, 8.0, 9.0])[:, None]
     found = said(columns, bag_of(roles, np.arange(len(roles))))
     assert found.p_values is not None
     assert (found.p_values[:4] == 1 / 41).all()
