@@ -104,7 +104,7 @@ def measure(detector: str, options: dict[str, Any], path: Path) -> dict[str, flo
 
 def search_memory(name: str, m: int) -> dict[str, float]:
     """Peak MiB that a search over `m` generated rows allocates beyond its input."""
-    from vestige.detectors.matched_filter import top_cosines
+    from vestige.detectors.cosine_search import top_cosines
     from vestige.features.whitening import whitening
     from vestige.stats.neighbours import nearest
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -80,7 +81,7 @@ def draw_cell(data: Path, source: Source, seed: int) -> Cell:
     names = rng.permutation(sorted(by_group))
     parts: list[tuple[list[Levels], list[str]]] = []
     cuts = (0, source.patients, 2 * source.patients, min(len(names), 2 * source.patients + 400))
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         images, groups = [], []
         for name in names[start:stop]:
             files = rng.permutation(sorted(by_group[name]))[: source.images]
@@ -309,11 +310,13 @@ def write_page(found: dict[str, list[dict[str, Any]]]) -> None:
     PAGE.write_text(text, encoding="utf-8")
 
 
+def _head(*names: str) -> list[str]:
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+
+
 def _copies(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| set | copies | kind | seeds | gate closed | open | undecided | copies named | innocent |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    head = ("set", "copies", "kind", "seeds", "gate closed", "open", "undecided")
+    lines = _head(*head, "copies named", "innocent")
     keys = list(dict.fromkeys((r["set"], r["copies"], r["kind"]) for r in rows))
     for key in keys:
         own = [r for r in rows if (r["set"], r["copies"], r["kind"]) == key]
@@ -335,10 +338,8 @@ def _copies(rows: list[dict[str, Any]]) -> str:
 
 
 def _views(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| all used images | views | effort | state | gate | named | AUC | a single copy is missed if |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    head = ("all used images", "views", "effort", "state", "gate", "named", "AUC")
+    lines = _head(*head, "a single copy is missed if")
     for r in rows:
         auc = f"{r['auc']:.2f}" if r["auc"] is not None else "–"
         cells = [r["kind"], r["views"], r["effort"], r["state"], r["gate"], r["named"], auc]
@@ -347,7 +348,7 @@ def _views(rows: list[dict[str, Any]]) -> str:
 
 
 def _cases(rows: list[dict[str, Any]]) -> str:
-    lines = ["| set | exit | first line |", "|---|---|---|"]
+    lines = _head("set", "exit", "first line")
     lines += [f"| {r['case']} | {r['exit']} | {r['line']} |" for r in rows]
     return "\n".join(lines)
 

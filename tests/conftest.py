@@ -2,7 +2,10 @@
 
 import ipaddress
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import settings
 settings.register_profile("seeded", derandomize=True, deadline=None)
 settings.load_profile("seeded")
 
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases" / "sets"
 TRIED: list[str] = []
 """Every attempt to reach another machine, even one whose failure was swallowed."""
 
@@ -74,3 +78,15 @@ def attempts(_no_network: None) -> Iterator[list[str]]:
     TRIED.clear()
     yield TRIED
     assert not TRIED, TRIED
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of small sets that once showed faults of whole runs; see `CASES`/README."""
+    if not (CASES / "make.py").exists():
+        pytest.skip(f"the case sets are not at {CASES}")
+    pytest.importorskip("nibabel")
+    pytest.importorskip("pydicom")
+    folder = tmp_path_factory.mktemp("cases")
+    subprocess.run([sys.executable, CASES / "make.py", folder], check=True)
+    return folder / "png"

@@ -19,7 +19,7 @@ from vestige.challenge import (
     validate_run,
 )
 from vestige.choices import InputError
-from vestige.records import Finding, Manifest, Question, Verdict
+from vestige.records import Finding, Manifest, Question
 from vestige.result import AuditResult
 from vestige.runfile import bare_name
 
@@ -38,7 +38,6 @@ def audit_of(*rows: tuple[str, float, str]) -> AuditResult:
         findings=(*findings, known),
         set_test=None,
         controls=(),
-        verdict=Verdict("undecided", "underpowered", "a test"),
         problems=(),
         manifest=Manifest("0", "3", {}, 0, {}, {}, {}, "", {}, 0),
     )

@@ -29,7 +29,7 @@ def test_the_curve_of_a_copier_rises_with_what_is_released() -> None:
     world = reference_world("copy", 0)
     rng = np.random.default_rng(0)
     copies = np.clip(world.used + rng.normal(0, 4 / 255, world.used.shape), 0, 1)
-    result = curve_of(copies.astype(np.float32), world, limit_auc=0.7)
+    result = curve_of(copies.astype(np.float32), world, max_auc=0.7)
     curve = result.release_curve
     assert curve is not None and curve.limit == 0.7
     assert [p.n for p in curve.points] == [6, 12, 25, 50, 100]
@@ -48,7 +48,7 @@ def test_the_curve_of_nothing_stays_below_the_limit() -> None:
     fixed).
     """
     world = reference_world("null", 1)
-    curve = curve_of(world.generated, world, limit_auc=0.75).release_curve
+    curve = curve_of(world.generated, world, max_auc=0.75).release_curve
     assert curve is not None
     assert [p.n for p in curve.points] == [31, 62, 125, 250, 500]
     assert curve.largest == 500
@@ -115,9 +115,10 @@ def test_looking_at_five_parts_costs_nothing() -> None:
     [
         ({"query": "q"}, "--used"),
         ({"unused": None}, "--unused"),
-        ({"limit_auc": 0.5}, "above .5"),
-        ({"limit_auc": 1.1}, "above .5"),
-        ({"limit_auc": float("nan")}, "above .5"),
+        ({"max_auc": 0.5}, "above .5"),
+        ({"max_auc": 1.1}, "above .5"),
+        ({"max_auc": float("nan")}, "above .5"),
+        ({"max_auc": 0.5, "release_curve": False}, "above .5"),
     ],
 )
 def test_a_curve_that_says_nothing_is_refused_before_reading(

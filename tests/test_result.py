@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -12,6 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vestige.choices import InputError
+from vestige.decision import decide
+from vestige.decision.records import (
+    Bounds,
+    Chance,
+    CopiedShare,
+    Copy,
+    CopySearch,
+    Epsilon,
+    Unlike,
+    Unread,
+)
 from vestige.records import (
     Calibration,
     Control,
@@ -21,10 +32,12 @@ from vestige.records import (
     Estimate,
     Evidence,
     Finding,
+    LevelCode,
     Likeness,
     Manifest,
     Needed,
     PatientFinding,
+    PlantedLevel,
     Problem,
     Question,
     Rate,
@@ -33,9 +46,9 @@ from vestige.records import (
     SetTest,
     Share,
     Tried,
-    Verdict,
 )
 from vestige.result import AuditResult, schema, strongest_first
+from vestige.symmetries import Symmetry
 
 # --- results of every shape, names of every kind (but lone surrogates, see below)
 text = st.text(max_size=12)
@@ -58,6 +71,8 @@ def few(strategy: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[An
     return st.lists(strategy, max_size=most).map(tuple)
 
 
+views = st.sampled_from(get_args(Symmetry))
+levels = st.sampled_from(get_args(LevelCode))
 relations = st.sampled_from(["same patient used", "unrelated", ""])
 findings = st.builds(
     Finding,
@@ -80,6 +95,8 @@ results = st.builds(
         st.dictionaries(text, count, max_size=3),
         count,
         text,
+        share,
+        st.booleans(),
         share,
     ),
     findings=few(findings),
@@ -104,13 +121,8 @@ results = st.builds(
             text,
             st.sampled_from(["passed", "failed", "not possible", "not needed"]),
             st.dictionaries(text, estimates, max_size=2),
+            few(st.builds(PlantedLevel, levels, count, count, count)),
         )
-    ),
-    verdict=st.builds(
-        Verdict,
-        st.sampled_from(["found", "not found", "undecided"]),
-        st.sampled_from(["found", "nothing found", "confounded", "not specific", "uncalibrated"]),
-        text,
     ),
     problems=few(st.builds(Problem, names, text, st.sampled_from(["error", "warning"]))),
     manifest=st.builds(
@@ -162,6 +174,34 @@ results = st.builds(
             few(st.builds(Difference, text, text, text, share, st.none() | share, text)),
         )
     ),
+    copies=few(
+        st.builds(
+            Copy,
+            names,
+            names,
+            st.sampled_from(["query", "used", "unused", "reference"]),
+            names,
+            number,
+            number,
+            views,
+            st.booleans(),
+            st.sampled_from(["same pixels", "near copy"]),
+        ),
+        1,
+    ),
+    copy_search=st.none()
+    | st.builds(
+        CopySearch, st.none() | number, st.none() | number, count, few(views), count, count
+    ),
+    unread=few(st.builds(Unread, text, count, count, names, st.none() | share), 1),
+    unlike=st.none()
+    | st.builds(Unlike, st.sampled_from(["inverted", "other range"]), text, number, number, share),
+    chance=st.none() | st.builds(Chance, number, count),
+    bounds=st.none()
+    | st.builds(
+        Bounds, share, share, few(st.builds(CopiedShare, levels, share)), st.none() | count
+    ),
+    epsilon=st.none() | st.builds(Epsilon, number, number, count, count, number),
 )
 EXAMPLE = AuditResult(
     question=Question("release", {"used": 1}, 1, "given", 0.05),
@@ -197,9 +237,10 @@ EXAMPLE = AuditResult(
             True,
             "nothing",
             details={"verbatim": Estimate(1.0, 0.8, 1.0, 20)},
+            levels=(PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("crop_80", 20, 3, 1)),
         ),
+        Control("conformity", None, 0.001, False, "all", "failed"),
     ),
-    verdict=Verdict("found", "found", "because"),
     problems=(Problem("b.png", "broken", "error"),),
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
     calibration=Calibration(("c",), ("h",), (0.1,)),
@@ -218,12 +259,14 @@ EXAMPLE = AuditResult(
             (Difference("mode", "L", "P", 1.0, 0.5, "why"),),
         ),
     ),
+    copies=(Copy("s", "a.png", "used", "g", 0.9, 4.0, "mirrored", False, "near copy"),),
+    copy_search=CopySearch(0.7, 0.4, 40, ("identity", "mirrored"), 1, 2),
+    unread=(Unread("generated", 300, 1, "generated/x.png", 0.5),),
+    unlike=Unlike("inverted", "mean grey", 200.0, 55.0, 0.97),
+    chance=Chance(1, 4),
+    bounds=Bounds(0.6, 0.2, (CopiedShare("verbatim", 0.03),), 212),
+    epsilon=Epsilon(0.1, 0.2, 40, 30, 1e-5),
 )
-ADDED = {
-    *("set_measures", "patients", "relation", "needed", "release_curve", "conformity", "tried"),
-    *("state", "details"),
-}
-"""Fields that files of earlier versions lack."""
 checker = jsonschema.Draft202012Validator(schema())
 
 
@@ -253,11 +296,7 @@ def test_schema_lists_every_field_of_every_type() -> None:
             refuse_missing(value[0], kind["items"])
         elif kind.get("properties"):
             assert kind["additionalProperties"] is False
-            assert (
-                set(value)
-                == set(kind["properties"])
-                == set(kind["required"]) | (ADDED & set(value))
-            )
+            assert set(value) == set(kind["properties"]) == set(kind["required"])
             for name, inner in value.items():
                 refuse_missing(inner, kind["properties"][name])
 
@@ -285,7 +324,8 @@ WRONG = [True, 7, 0.5, "text", [[]], {"x": {"y": 1}}, 10**400, None]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda w: type(w).__name__)
-def test_a_wrong_type_anywhere_is_refused_exactly_where_the_schema_refuses_it(wrong: Any) -> None:
+def test_a_wrong_type_anywhere_is_refused_where_the_schema_refuses_it(wrong: Any) -> None:
+    """And where it changes the decision, or makes another one of the evidence."""
     refused = 0
     for path in PLACES:
         raw = json.loads(EXAMPLE.to_json())
@@ -295,7 +335,7 @@ def test_a_wrong_type_anywhere_is_refused_exactly_where_the_schema_refuses_it(wr
             AuditResult.from_json(json.dumps(raw))
             ours = False
         except InputError as error:
-            ours = True
+            ours = "the decision in this result.json" not in str(error) or by_schema
             assert "\n" not in str(error) and len(str(error)) < 400
         if wrong == 10**400:
             assert ours  # a number no float holds; JSON Schema knows no such limit
@@ -303,6 +343,24 @@ def test_a_wrong_type_anywhere_is_refused_exactly_where_the_schema_refuses_it(wr
             assert ours == by_schema, (path, wrong)
         refused += ours
     assert refused > len(PLACES) / 3
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("unread", 0, "p_value"), ("unlike", "distance"), ("bounds", "auc_upper"),
+        ("bounds", "exposed_share"), ("bounds", "copied_shares", 0, "share"),
+        ("question", "max_auc"), ("findings", 0, "p_value"), ("tried", "smallest_before"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_share_outside_0_to_1_is_refused(path: tuple[Any, ...]) -> None:
+    for wrong in (-0.1, 1.1):
+        raw = json.loads(EXAMPLE.to_json())
+        put(raw, path, wrong)
+        assert not checker.is_valid(raw)
+        with pytest.raises(InputError, match="a share lies in 0..1"):
+            AuditResult.from_json(json.dumps(raw))
 
 
 @pytest.mark.parametrize("path", PLACES, ids=str)
@@ -316,44 +374,88 @@ def test_a_missing_or_unknown_key_is_refused(path: tuple[Any, ...]) -> None:
     ]:  # fmt: skip
         return
     kept = parent.pop(path[-1])
-    if path[-1] not in ADDED:
-        with pytest.raises(InputError, match=str(path[-1])):
-            AuditResult.from_json(json.dumps(raw))
+    with pytest.raises(InputError, match=str(path[-1])):
+        AuditResult.from_json(json.dumps(raw))
     parent[path[-1]] = kept
     parent["surplus"] = 1
     with pytest.raises(InputError, match="surplus"):
         AuditResult.from_json(json.dumps(raw))
 
 
-def test_a_file_of_an_earlier_version_loads() -> None:
-    """Without what was added since; valid by the schema of today as well."""
-
-    def without_added(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: without_added(v) for k, v in value.items() if k not in ADDED}
-        return [without_added(v) for v in value] if isinstance(value, list) else value
-
-    raw = without_added(json.loads(EXAMPLE.to_json()))
-    checker.validate(raw)
-    old = AuditResult.from_json(json.dumps(raw))
-    assert old.set_test is not None and old.set_test.needed == ()
-    assert old.release_curve is None
-    assert old.set_measures == old.patients == old.conformity == ()
-    assert old.release_curve is None and old.tried is None
-    assert old.set_measures == old.patients == ()
-    assert old.findings[0].relation == ""
-    assert replace(old.findings[0], relation="unrelated") == EXAMPLE.findings[0]
+# --- the decision
+@given(results)
+@settings(max_examples=60, deadline=None)
+def test_the_decision_is_made_of_the_evidence_and_cannot_be_set(result: AuditResult) -> None:
+    assert result.decision == decide(result.evidence)
+    assert replace(result).decision == result.decision
+    with pytest.raises(TypeError, match="decision"):
+        AuditResult(**{f.name: getattr(result, f.name) for f in fields(result)})
+    with pytest.raises(ValueError, match="decision"):
+        replace(result, decision=result.decision)
 
 
-@pytest.mark.parametrize("passed", [True, False])
-def test_a_control_of_an_earlier_version_loads(passed: bool) -> None:
+def by_hand(path: tuple[Any, ...], value: Any) -> str:
+    """The message for the example with one value changed; "" where it is read."""
     raw = json.loads(EXAMPLE.to_json())
-    (control,) = raw["controls"]
-    del control["state"], control["details"]
-    control["passed"] = passed
-    checker.validate(raw)
-    (found,) = AuditResult.from_json(json.dumps(raw)).controls
-    assert (found.state, found.details) == ("passed" if passed else "failed", {})
+    put(raw, path, value)
+    assert raw != RAW
+    assert checker.is_valid(raw)
+    try:
+        AuditResult.from_json(json.dumps(raw))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("decision", "state"), "not found"),
+        (("decision", "gate"), "open"),
+        (("decision", "codes"), ["nothing_found"]),
+        (("decision", "facts", "copies"), 0),
+        (("decision", "missed"), []),
+        (("decision", "remedy"), []),
+        (("decision", "text"), "Nothing found."),
+        (("copies",), []),  # the evidence that the decision rests on
+        (("copies", 0, "role"), "unused"),
+        (("copies", 0, "by"), "same pixels"),
+        (("unread", 0, "unread"), 200),
+        (("unlike", "code"), "other range"),
+        (("set_test", "p_value"), 0.5),
+        (("controls", 1, "name"), "blind"),
+        (("controls",), []),
+        (("question", "mode"), "forensic"),
+        (("question", "max_auc"), 0.99),
+        (("tried", "p_adjusted"), 0.5),
+        (("bounds", "auc_upper"), 0.51),
+        (("controls", 0, "levels", 1, "named"), 20),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else None,
+)
+def test_a_decision_changed_by_hand_is_refused(path: tuple[Any, ...], value: Any) -> None:
+    said = by_hand(path, value)
+    assert said.startswith("the decision in this result.json is not the one that its evidence")
+    assert "Audit again" in said and "\n" not in said
+
+
+def test_what_no_decision_rests_on_may_change() -> None:
+    for path, value in (
+        (("manifest", "started"), "yesterday"), (("copies", 0, "value"), 0.8),
+        (("epsilon", "by_auc"), 0.3), (("problems",), []), (("findings", 0, "score"), 0.1),
+    ):  # fmt: skip
+        assert by_hand(path, value) == ""
+
+
+def test_a_file_of_an_earlier_version_is_refused_with_one_line() -> None:
+    for raw in ({"schema": 1}, json.loads(EXAMPLE.to_json()) | {"schema": 1}):
+        with pytest.raises(InputError, match=r"schema 1\), which did not look for copies") as error:
+            AuditResult.from_json(json.dumps(raw))
+        assert "audit the same folders again" in str(error.value)
+        assert "\n" not in str(error.value)
+    for version in (3, 0, -1, 2.5, "2", None, [], True):
+        with pytest.raises(InputError, match="schema"):
+            AuditResult.from_json(json.dumps(json.loads(EXAMPLE.to_json()) | {"schema": version}))
 
 
 DEEP = "[" * 5000 + "]" * 5000

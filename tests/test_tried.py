@@ -11,9 +11,10 @@ import pytest
 from scipy.stats import binom
 
 import vestige
+from decision.evidence import evidence, set_test
 from reference_worlds import reference_world
-from vestige.judge import decide
-from vestige.records import Control, Estimate, SetTest, Tried, Verdict
+from vestige.decision import decide
+from vestige.records import Tried
 from vestige.tried import Run, contents, corrected, digest, record_run
 
 RUN = Run(digest("question"), digest("options"), 0, ("a", "b"), 0.03)
@@ -109,7 +110,7 @@ def test_contents_know_no_order() -> None:
     assert contents({"used": ["a", "a"]}) != contents({"used": ["a"]})
 
 
-# --- the verdict
+# --- what it costs (tests/decision/test_decide.py has the rows)
 def test_the_best_of_five_runs_is_called_found_as_often_as_asked() -> None:
     """2,000 audits of nothing, five independent runs each, the best one shown: 5 % after the
     correction (bands of 1e-5 a side), 23 % without.
@@ -121,31 +122,14 @@ def test_the_best_of_five_runs_is_called_found_as_often_as_asked() -> None:
     assert (best <= 0.05).mean() > 0.18
 
 
-def verdict(p: float, tried: Tried | None, passed: bool = True) -> Verdict:
-    test = SetTest("used", Estimate(0.6, 0.5, 0.7, 80), p, 0.65)
-    controls = (Control("blind", None, 0.5 if passed else 0.0, passed, "all"),)
-    return decide(test, controls, None, "release", 0.05, tried)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("p", "tried", "reason"),
-    [
-        (0.03, None, "found"),
-        (0.03, Tried(None, 1, 2, None, None), "found"),
-        (0.03, Tried(0, 1, 2, 0.03, None), "found"),
-        (0.03, Tried(3, 4, 2, 0.115, 0.4), "repeated runs"),  # too good for one of four
-        (0.001, Tried(3, 4, 2, 0.004, 0.4), "found"),
-        (0.4, Tried(3, 4, 2, 0.87, 0.3), "nothing found"),
-        (0.4, Tried(3, 4, 2, 0.87, 0.01), "repeated runs"),  # a leak is not asked away
-        (0.4, Tried(40, 4, 2, 1.0, 0.01), "repeated runs"),  # however often
-    ],
-)
-def test_the_corrected_p_decides(p: float, tried: Tried | None, reason: str) -> None:
-    said = verdict(p, tried)
-    assert said.reason == reason
-    assert (said.leak == "undecided") == (reason == "repeated runs")
-    assert ("corrected for" in said.why) == bool(tried and tried.runs_before)
-    assert verdict(p, tried, passed=False).reason == "confounded"
+@pytest.mark.parametrize("runs", [1, 5, 40])
+def test_the_decision_goes_by_all_runs(runs: int) -> None:
+    for p in (0.001, 0.01, 0.04):
+        tried = Tried(runs, runs + 1, 2, corrected(p, runs + 1), 0.5)
+        made = decide(evidence(test=set_test(p), tried=tried))
+        found = corrected(p, runs + 1) <= 0.05
+        assert made.codes == (("set_test",) if found else ("repeated_runs",))
+        assert f"after correction for {runs + 1} runs" in made.text
 
 
 # --- in an audit

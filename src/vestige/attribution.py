@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.detectors.nearest_distance import NearestDistance
-from vestige.stats.neighbours import nearest_outside_group
 from vestige.types import Bools, Floats, Images, Ints
 
 Space = Literal["whitened cosine", "distance"]
@@ -65,10 +64,10 @@ def nearest_pairs(
     rate : float
         Share of controls whose best pair may lie above the line, at most.
     """
-    cosines, at = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(bag, NEIGHBOURS)
+    cosines, at, _ = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(bag, NEIGHBOURS)
     plain = NearestDistance(space="contrast", size=SIZE).fit(generated)
-    distances, near = plain.nearest(bag, NEIGHBOURS)
-    usual = nearest_outside_group(plain.embed_.transform(bag), units, USUAL).mean(axis=1)
+    distances, near, _ = plain.nearest(bag, NEIGHBOURS)
+    usual = plain.seen_.nearest_outside_group(plain.seen_.rows(bag), units, USUAL).mean(axis=1)
     ratios = np.log(usual + FLOOR)[:, None] - np.log(FLOOR - distances)
     return (
         _pairs("whitened cosine", cosines, at, control, rate),

@@ -51,6 +51,7 @@ from vestige.release_curve import check_curve
 from vestige.release_curve import release_curve as draw_curve
 from vestige.result import AuditResult
 from vestige.store import LIMIT_BYTES, trim
+from vestige.symmetries import Views
 from vestige.threads import one_core
 from vestige.tried import record_run
 from vestige.types import Bools, Detector, Floats, Progress, quiet
@@ -72,6 +73,7 @@ def audit(
     detectors: Sequence[str] | None = None,
     options: Options | None = None,
     effort: Effort | None = None,
+    views: Views = "mirror",
     models: Sequence[str | os.PathLike[str]] = (),
     false_alarm_rate: float = 0.05,
     release_curve: bool = False,
@@ -108,6 +110,10 @@ def audit(
     effort : "low", "normal" or "high", optional
         What the detectors of "auto" may cost (`vestige.detectors.EFFORTS`); default: "normal". The
         manifest tells the seconds of each.
+    views : "none", "mirror" or "all"
+        Symmetries in which copies are looked for (`vestige.symmetries`): none, left-right
+        mirroring, or all eight of a square. It is the option of that name of every detector that
+        has it (`vestige list detectors`), unless `options` give another.
     models : paths, optional
         What `vestige.train` wrote, as columns beside the named detectors (alone when none is
         named). None of the judged or unused images may be among those it learned from.
@@ -164,7 +170,7 @@ def audit(
         check_curve(mode, unused is not None)
     trained = open_models(models)
     named = bool(detectors) or not trained  # models alone, when nothing else is named
-    plan = plan_columns(detectors, reference is not None, options, effort) if named else ()
+    plan = plan_columns(detectors, reference is not None, options, effort, views) if named else ()
     plan += tuple(model.column for model in trained)
 
     # 1. folders -> images of one working size
@@ -261,6 +267,7 @@ def audit(
         "detectors": [column.name for column in plan],
         "detector_options": {name: dict(given) for name, given in (options or {}).items()},
         "effort": effort or "normal",
+        "views": views,
         "weights": {column.name: column.weight for column in plan},
         "pool": [column.name for column in plan if column.pool],
         "combination": judgement.combination,

@@ -75,6 +75,9 @@ def audit_command(
         str | None,
         typer.Option(metavar="low|normal|high", help="What auto may cost; default normal."),
     ] = None,
+    views: Annotated[
+        str, typer.Option(metavar="none|mirror|all", help="Symmetries in which copies may appear.")
+    ] = "mirror",
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="DETECTOR.NAME=VALUE", help="Of a detector; repeatable."),
@@ -157,6 +160,7 @@ def audit_command(
             detectors=detector,
             options=parse_options(option or []),
             effort=effort,  # type: ignore[arg-type]  # checked where it is used
+            views=views,  # type: ignore[arg-type]  # checked where it is used
             models=model or [],
             false_alarm_rate=false_alarm_rate,
             release_curve=curve,
@@ -280,7 +284,12 @@ def list_choices(kind: Kind, as_json: Json = False) -> None:
     width = max(map(len, table), default=0)
     for name, choice in table.items():
         extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
-        print(f"{name:{width}}  {choice.summary}{extra}")
+        seen = "  [views]" if getattr(choice, "views", False) else ""
+        print(f"{name:{width}}  {choice.summary}{extra}{seen}")
+    if kind is Kind.detectors:
+        print(
+            "[views]: finds copies in the symmetries of --views; the others find them as they are."
+        )
 
 
 @app.callback()

@@ -65,18 +65,22 @@ class JudgedImages:
     weights: Floats
 
 
-def judge_images(columns: Floats, plan: Sequence[Column], bag: Bag) -> JudgedImages:
+def judge_images(
+    columns: Floats, plan: Sequence[Column], bag: Bag, judged_teach: bool = True
+) -> JudgedImages:
     """Full-conformal p-values of the judged rows.
 
     What may have been used is learned from the known used images where there are enough, else from
-    the judged ones. Rows whose answer is known already teach nothing; their own p-value, which
-    nobody is told, leaves the others as they are.
+    the judged ones (if `judged_teach`). Rows whose answer is known already teach nothing; their own
+    p-value, which nobody is told, leaves the others as they are.
     """
     weights = np.array([column.weight for column in plan])
     settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
     known = bag.known_used & ~settled
     open_ = bag.judged & ~settled
-    taught = known if len(np.unique(bag.units[known])) >= STACK_GROUPS else open_
+    taught = known
+    if len(np.unique(bag.units[known])) < STACK_GROUPS:
+        taught = open_ & judged_teach
     z = log_scores(columns, bag.units, open_ | bag.control | taught)
     p_values, standing = np.ones(len(z)), np.zeros(len(z))
     counted = np.tile(weights / weights.sum(), (len(z), 1))

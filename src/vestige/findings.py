@@ -31,7 +31,7 @@ def find_evidence(fitted: Mapping[str, Detector], bag: Bag, generated: ImageSet)
     primary = fitted.get("matched_filter_pool_32")
     if not isinstance(primary, MatchedFilterPool):
         primary = MatchedFilterPool(size=32).fit(generated.pixels)
-    return np.stack(primary.nearest_pool(bag.images, EVIDENCE))
+    return np.stack(primary.nearest_pool(bag.images, EVIDENCE)[:2])
 
 
 def name_evidence(evidence: Floats, generated: ImageSet) -> list[tuple[Evidence, ...]]:

@@ -8,17 +8,10 @@ from vestige.bag import Bag, Mode
 from vestige.choices import InputError
 from vestige.combination import Combined
 from vestige.decision.decide import TARGET_ROLES, levels_missed
-from vestige.decision.records import (
-    Bounds,
-    Chance,
-    CopiedShare,
-    Copy,
-    Epsilon,
-    PlantedLevel,
-)
+from vestige.decision.records import Bounds, Chance, CopiedShare, Copy, Epsilon
 from vestige.detectors.columns import Column
 from vestige.judge import Judgement
-from vestige.records import SetTest
+from vestige.records import PlantedLevel, SetTest
 from vestige.stats.bounds import (
     auc_upper_bound,
     copied_share_bound,
@@ -51,12 +44,11 @@ def bound_negative(
     """
     used, unused = combined.sides
     groups = combined.groups[combined.is_suspect], combined.groups[~combined.is_suspect]
-    folds = (None, None)
-    if combined.folds is not None:
-        folds = combined.folds[combined.is_suspect], combined.folds[~combined.is_suspect]
+    folds = None if combined.folds is None else combined.folds[combined.is_suspect]
+    other_folds = None if combined.folds is None else combined.folds[~combined.is_suspect]
     worth = patient_worth(combined.scores, combined.groups)
     return Bounds(
-        auc_upper=auc_upper_bound(used, unused, *groups, *folds),
+        auc_upper=auc_upper_bound(used, unused, *groups, folds, other_folds),
         exposed_share=exposed_share(test.minimum_detectable_auc),
         copied_shares=tuple(_copied_shares(bag, suspects, copies, levels)),
         patients_needed=patients_for_bound(max_auc, worth) if max_auc < 1 else None,

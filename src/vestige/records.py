@@ -7,6 +7,20 @@ Role = Literal["query", "used"]
 FindingVerdict = Literal["used", "no evidence", "uncalibrated"]
 Relation = Literal["same patient used", "unrelated", ""]
 ControlState = Literal["passed", "failed", "not possible", "not needed"]
+LevelCode = Literal[
+    "verbatim",
+    "jpeg_75",
+    "mirrored",
+    "quarter_turn",
+    "shift_10",
+    "crop_80",
+    "inverted",
+    "gamma",
+    "turn_3",
+    "shift_2_px",
+    "blend_70",
+]
+"""How far a planted copy is degraded (`vestige.controls.levels`)."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +131,21 @@ class SetTest:
 
 
 @dataclass(frozen=True)
+class PlantedLevel:
+    """Planted copies of one degradation level: how many were seen.
+
+    sources : unused images of which one copy each was put into the generated set
+    found : those with p <= .05 by the combination of the quick detectors
+    named : those of which the planted copy is named as a copy
+    """
+
+    level: LevelCode
+    sources: int
+    found: int
+    named: int
+
+
+@dataclass(frozen=True)
 class Control:
     """An experiment in which the right answer is known; a failed one may veto the verdict.
 
@@ -124,6 +153,7 @@ class Control:
     vetoes : what it takes back, or why it did not run
     state : "not possible" with these images; "not needed" where no claim is made that it qualifies
     details : further figures by name, such as the recall of each kind of planted copy
+    levels : of "planted": how many copies of each degradation level were seen
     """
 
     name: str
@@ -133,6 +163,7 @@ class Control:
     vetoes: str
     state: ControlState = "passed"
     details: dict[str, Estimate] = field(default_factory=dict)
+    levels: tuple[PlantedLevel, ...] = ()
 
     def __post_init__(self) -> None:
         if self.passed or self.state == "passed":  # files of earlier versions know `passed` only

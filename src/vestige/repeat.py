@@ -50,7 +50,9 @@ def check_result(result: AuditResult) -> dict[str, Any]:
         )
     detectors = list(dict.fromkeys(owner[column] for column in columns))
     options = told["detector_options"]
-    plan = plan_columns(detectors, bool(result.question.counts.get("reference")), options)
+    views = told.get("views", "none")  # results of older versions know no views
+    has_reference = bool(result.question.counts.get("reference"))
+    plan = plan_columns(detectors, has_reference, options, views=views)
     weights = {column.name: column.weight for column in plan}
     digests = weights_digests(plan)
     if told.get("weights") != weights or digests != made.weights_sha256:
@@ -62,6 +64,7 @@ def check_result(result: AuditResult) -> dict[str, Any]:
     return {
         "detectors": detectors,
         "options": options,
+        "views": views,
         "false_alarm_rate": result.question.false_alarm_rate,
         "max_auc": result.question.max_auc,
         "window": tuple(window) if window else None,

@@ -19,7 +19,6 @@ from vestige.decision.records import (
     Copy,
     CopySearch,
     Epsilon,
-    PlantedLevel,
     Unlike,
     Unread,
 )
@@ -34,6 +33,7 @@ from vestige.records import (
     Likeness,
     Manifest,
     PatientFinding,
+    PlantedLevel,
     Problem,
     Question,
     ReleaseCurve,
@@ -67,7 +67,6 @@ class AuditResult:
     tried: Tried | None = None
     copies: tuple[Copy, ...] = ()
     copy_search: CopySearch | None = None
-    levels: tuple[PlantedLevel, ...] = ()
     unread: tuple[Unread, ...] = ()
     unlike: Unlike | None = None
     chance: Chance | None = None
@@ -80,6 +79,11 @@ class AuditResult:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "decision", decide(self.evidence))
+
+    @property
+    def levels(self) -> tuple[PlantedLevel, ...]:
+        """Planted copies, by degradation level."""
+        return next((check.levels for check in self.controls if check.name == "planted"), ())
 
     @property
     def evidence(self) -> DecisionEvidence:
@@ -288,6 +292,8 @@ def _check(result: AuditResult) -> None:
         shares += [("bounds", v) for v in (bounds.auc_upper, bounds.exposed_share)]
         shares += [("bounds.copied_shares", one.share) for one in bounds.copied_shares]
     shares += [("unread", u.p_value) for u in result.unread if u.p_value is not None]
+    if result.unlike is not None:
+        shares += [("unlike.distance", result.unlike.distance)]
     shares += [("question.max_auc", result.question.max_auc)]
     for where, share in shares:
         if not 0.0 <= share <= 1.0:

@@ -29,6 +29,11 @@ TRANSPOSING: frozenset[Symmetry] = frozenset(
     ("quarter turn", "three quarter turn", "transposed", "anti-transposed")
 )
 """Those that change rows and columns."""
+INVERSE: dict[Symmetry, Symmetry] = {symmetry: symmetry for symmetry in SYMMETRIES} | {
+    "quarter turn": "three quarter turn",
+    "three quarter turn": "quarter turn",
+}
+"""What undoes each."""
 
 
 def seen_as(images: npt.NDArray[Any], symmetry: Symmetry) -> npt.NDArray[Any]:

@@ -57,7 +57,10 @@ class GrowingDetector(Detector, Protocol):
 
     @property
     def grows(self) -> bool:
-        """Whether, with these options, more generated images change nothing but the search."""
+        """Whether, with these options, more generated images change nothing but the search.
+
+        Principal components in which a density is compared may stay those of the set of `fit`.
+        """
         ...
 
     def score_more(self, more: Images) -> Floats:

@@ -175,7 +175,7 @@ def test_the_matched_filter_whitens_the_rows_of_its_space(space: Any) -> None:
     unit = {name: (r - mean) @ span[kept].T / scale for name, r in rows.items()}
     unit = {name: r / np.linalg.norm(r, axis=1, keepdims=True) for name, r in unit.items()}
     wanted = np.sort(unit["X"] @ unit["S"].T, axis=1)[:, -3:].mean(axis=1)
-    detector = MatchedFilter(size=16, space=space, competition=0)
+    detector = MatchedFilter(size=16, space=space, competition=0, views="none")
     detector.fit(WORLD.generated, unused=WORLD.reference[:60])
     np.testing.assert_allclose(detector.score_samples(WORLD.used), wanted, atol=2e-5)  # float32
 

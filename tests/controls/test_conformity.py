@@ -205,9 +205,12 @@ def test_forensic_mode_compares_queries_and_the_known_with_controls() -> None:
         ("generated", "query", True),
     ]
     assert [p.path for p in result.problems] == ["used"]
-    assert result.verdict.reason != "confounded"
+    assert "check_failed" not in result.decision.codes
     vetoed = audited(**(sets | {"query": jpeg(pictures[:30], 40)}))
-    assert vetoed.verdict.reason == "confounded"
-    assert "blockiness" in vetoed.verdict.why
+    assert vetoed.decision.codes == ("check_failed",)
+    assert vetoed.decision.facts.checks[0] == "conformity"
+    assert vetoed.decision.remedy[-2:] == ("harmonize", "report_no_conclusion")
+    (row,) = (c for c in vetoed.controls if c.name == "conformity")
+    assert "blockiness" in row.vetoes
     bare = audited(generated=pictures[150:], query=pictures[:30])
     assert [(one.first, one.second) for one in bare.conformity] == [("generated", "query")]

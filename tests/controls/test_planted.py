@@ -1,25 +1,28 @@
-"""Copies put into the generated set must be found again; the ladder says down to which."""
+"""Copies put into the generated set must be found again; the levels say which ones are."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from small_audits import QUICK, small_audit, small_world, strangers
 from vestige.choices import InputError, build
+from vestige.controls.levels import LEVELS
 from vestige.controls.pipeline import Pipeline
 from vestige.controls.planted import (
-    LADDER,
-    blended,
+    Planted,
+    judge_planted,
+    plant,
     planted_control,
-    saved_again,
-    shifted,
-    turned,
     with_sources,
 )
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import plan_columns
-from vestige.types import Detector, PoolDetector
+from vestige.detectors.kept import open_kept_scores
+from vestige.records import LevelCode, PlantedLevel
+from vestige.types import Bools, Detector, Images, Ints, PoolDetector
 
 
 @pytest.mark.parametrize("reference", [True, False])
@@ -30,11 +33,11 @@ def test_verbatim_copies_are_found(name: str, reference: bool) -> None:
     before = pipeline.columns.copy(), pipeline.generated.copy()
     row = planted_control(comparison)
     assert row.state == "passed"
-    assert list(row.details) == ["verbatim", *LADDER]
-    verbatim = row.details["verbatim"]
+    assert list(row.details) == [level.name for level in LEVELS.values()]
+    verbatim = row.details["unchanged"]
     assert (verbatim.value, verbatim.n) == (1.0, 20)
     assert verbatim.low == pytest.approx(0.025 ** (1 / 20))  # Clopper-Pearson, all of 20
-    assert sum(row.details[rung].n for rung in LADDER) == 20
+    assert {share.n for share in row.details.values()} == {20}
     # the verdict rests on the audit's own columns and generated set: they are as they were
     np.testing.assert_array_equal(pipeline.columns, before[0])
     np.testing.assert_array_equal(pipeline.generated, before[1])
@@ -44,13 +47,13 @@ def test_an_audit_that_sees_no_copies_is_insensitive() -> None:
     # a logistic regression on 64 components does not look at single images
     row = planted_control(small_world("null", detectors=["two_sample_classifier"]))
     assert row.state == "failed"
-    assert row.details["verbatim"].value < 0.9
+    assert row.details["unchanged"].value < 0.9
     assert row.vetoes.startswith("that nothing was found: only ")
 
 
 def sources_of(pipeline: Pipeline, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Groups of the sources, of the controls that are left, and of all that is in the bag."""
-    bag, _ = with_sources(pipeline, np.random.default_rng(seed))
+    bag = with_sources(pipeline, np.random.default_rng(seed)).bag
     return bag.groups[bag.judged], bag.groups[bag.control], bag.groups
 
 
@@ -72,8 +75,11 @@ def test_sources_from_the_controls_calibrate_no_longer_and_are_one_per_group() -
 def test_sources_from_the_reference_leave_it() -> None:
     pipeline = small_world("null", reference=True).audited
     assert pipeline.reference is not None
-    bag, left = with_sources(pipeline, np.random.default_rng(0))
+    chosen = with_sources(pipeline, np.random.default_rng(0))
+    bag, left = chosen.bag, chosen.reference
     assert left is not None
+    reals = np.concatenate([pipeline.bag.images, pipeline.reference])
+    np.testing.assert_array_equal(reals[chosen.rows], bag.images[bag.judged])
     assert (bag.judged.sum(), len(left), bag.control.sum()) == (20, 40, 60)
     stayed = {image.tobytes() for image in left}
     for source in bag.images[bag.judged]:
@@ -82,9 +88,10 @@ def test_sources_from_the_reference_leave_it() -> None:
     assert len(np.unique(bag.groups)) == 140
     # a reference of the suspects' own patients has no groups of its own: controls are taken
     shared = replace(pipeline, reference_groups=np.arange(60))
-    bag, left = with_sources(shared, np.random.default_rng(0))
-    assert left is pipeline.reference
-    assert bag.control.sum() == 40
+    chosen = with_sources(shared, np.random.default_rng(0))
+    assert chosen.reference is pipeline.reference
+    assert chosen.bag.control.sum() == 40
+    np.testing.assert_array_equal(chosen.rows, np.flatnonzero(chosen.bag.judged))
 
 
 @pytest.mark.parametrize(
@@ -113,8 +120,8 @@ def test_few_controls(controls: int, says: str) -> None:
         sources, left, _ = sources_of(pipeline)
         assert (len(sources), len(left)) == (3, 19)
         row = planted_control(replace(small_world("null"), pipeline=pipeline))
-        assert row.details["verbatim"].n == 3
-        assert set(row.details) < {"verbatim", *LADDER}  # a rung that got no image has no share
+        assert row.details["unchanged"].n == 3
+        assert len(row.details) == len(LEVELS)
 
 
 def test_only_cheap_columns_are_asked_again() -> None:
@@ -131,27 +138,130 @@ def test_only_cheap_columns_are_asked_again() -> None:
         cheap("density_ratio", trained=model)
 
 
-def test_the_ladder() -> None:
-    images, partners = strangers(3, 7), strangers(3, 8)
-    moved = shifted(images, partners)
-    np.testing.assert_array_equal(moved[:, 2:, 2:], images[:, :-2, :-2])
-    np.testing.assert_array_equal(moved[:, 0, 2:], images[:, 0, :-2])
-    np.testing.assert_allclose(blended(images, partners), 0.7 * images + 0.3 * partners, atol=1e-6)
-    saved = saved_again(images, partners)
-    assert 0 < np.abs(saved - images).max() < 0.2
-    np.testing.assert_allclose(saved * 255, np.rint(saved * 255), atol=1e-4)  # 8 bits
-    there = turned(images, partners)
-    middle = images[:, 7:9, 7:9].mean(axis=(1, 2))  # turned about it
-    np.testing.assert_allclose(there[:, 7:9, 7:9].mean(axis=(1, 2)), middle, atol=0.02)
-    assert np.abs(there - images).max() > 0.02
-    for copy in LADDER.values():
-        assert copy(images, partners).dtype == np.float32
-        assert copy(images[:0], partners[:0]).shape == (0, 16, 16)
-
-
 def test_repeats_with_the_seed() -> None:
     null = small_world("null", 1)
-    assert planted_control(null) == planted_control(null)
+    assert plant(null) == plant(null)
+
+
+def test_names_of_groups_move_nothing() -> None:
+    comparison = small_world("copy", 1, reference=True)
+    pipeline, words = comparison.audited, np.array([f"patient {997 - g}" for g in range(60)])
+    renamed = replace(
+        pipeline,
+        bag=replace(pipeline.bag, groups=pipeline.bag.groups[::-1]),
+        reference_groups=words,
+    )
+    assert plant(replace(comparison, pipeline=renamed)) == plant(comparison)
+
+
+def test_every_level_has_all_sources_and_is_planted_alone() -> None:
+    comparison = small_world("null", reference=True)
+    pipeline = comparison.audited
+    reals = np.concatenate([pipeline.bag.images, pipeline.reference])
+    asked: list[np.ndarray] = []
+
+    def named(copies: Images, rows: Ints) -> Bools:
+        asked.append(copies)
+        assert copies.shape == (20, 16, 16)
+        if len(asked) == 1:
+            np.testing.assert_array_equal(copies, reals[rows])
+        if len(asked) == 3:
+            np.testing.assert_array_equal(copies, reals[rows][:, :, ::-1])
+        return np.arange(20) < len(asked)
+
+    planted = plant(comparison, named)
+    assert [row.level for row in planted.levels] == list(LEVELS)
+    assert {row.sources for row in planted.levels} == {20}
+    assert [row.named for row in planted.levels] == list(range(1, 12))
+    assert planted.copies == 1
+    assert plant(comparison) == replace(
+        planted, levels=tuple(replace(row, named=0) for row in planted.levels)
+    )
+    # what is found is what an audit of the grown set would find
+    assert planted.levels[0].found == 20
+
+
+def test_columns_that_search_the_whole_set_share_the_sources_in_one_pass() -> None:
+    comparison = small_world("null", detectors=["two_sample_classifier"])
+    rows = plant(comparison, required=("verbatim", "mirrored")).levels
+    assert [row.level for row in rows] == list(LEVELS)
+    assert [row.sources for row in rows[:3:2]] == [20, 20]
+    assert sum(row.sources for row in rows) == 60
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "required", "says"),
+    [
+        (18, ("verbatim", "mirrored"), "none: 18 of 20 images with 1 copy (mirrored)"),
+        (17, ("verbatim", "mirrored"), "that nothing was found: only 17 of 20 images with 1 copy"),
+        (0, ("verbatim",), "none: 20 of 20 images with 1 copy (unchanged)"),
+    ],
+)
+def test_required_levels_decide(mirrored: int, required: tuple[LevelCode, ...], says: str) -> None:
+    levels = PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("mirrored", 20, mirrored, 0)
+    row = judge_planted(Planted(levels, 1), required)
+    assert row.vetoes.startswith(says)
+    assert row.passed == says.startswith("none")
+    assert row.details["mirrored"].value == mirrored / 20
+
+
+@pytest.mark.parametrize("reference", [True, False])
+def test_plain_and_equal_images_are_no_sources(reference: bool) -> None:
+    comparison = small_world("null", reference=reference)
+    pipeline = comparison.audited
+    source = pipeline.reference if reference else pipeline.bag.images
+    assert source is not None
+    given = source.copy()
+    unused = np.flatnonzero(pipeline.bag.control) if not reference else np.arange(60)
+    given[unused[:25]] = 0.25  # blank, all equal
+    given[unused[25:50]] = given[unused[50]]  # equal to the next
+    few = (
+        replace(pipeline, reference=given)
+        if reference
+        else replace(pipeline, bag=replace(pipeline.bag, images=given))
+    )
+    bag = with_sources(few, np.random.default_rng(0)).bag
+    chosen = bag.images[bag.judged]
+    assert len(np.unique(chosen.reshape(len(chosen), -1), axis=0)) == len(chosen) == 10
+    assert (chosen.std(axis=(1, 2)) > 2 / 255).all()
+    # where all are plain, plain ones are better than none
+    given[unused] = np.linspace(0.1, 0.9, 60, dtype=np.float32)[:, None, None]
+    bag = with_sources(few, np.random.default_rng(0)).bag
+    assert bag.judged.sum() == 20
+    given[unused[4:]] = given[unused[0]]
+    assert with_sources(few, np.random.default_rng(0)).bag.judged.sum() == 4
+    given[unused[2:]] = given[unused[0]]
+    with pytest.raises(InputError, match="3 unused images that differ.*found 2"):
+        with_sources(few, np.random.default_rng(0))
+
+
+def test_sources_are_one_per_group_where_nearly_all_are_plain() -> None:
+    groups = np.r_[np.arange(60), 100 + np.arange(60) // 2]
+    pipeline = small_world("null", groups=groups).audited
+    images = pipeline.bag.images.copy()
+    images[61:] = np.linspace(0.1, 0.9, 59, dtype=np.float32)[:, None, None]
+    bag = with_sources(
+        replace(pipeline, bag=replace(pipeline.bag, images=images)), np.random.default_rng(0)
+    ).bag
+    chosen = bag.groups[bag.judged]
+    assert len(chosen) == len(set(chosen)) == 11
+
+
+def test_what_the_cache_keeps_is_recalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison = small_world("copy", 3)
+    kept = open_kept_scores(tmp_path, "question")
+    comparison = replace(comparison, pipeline=replace(comparison.audited, kept=kept))
+    first = plant(comparison)
+    assert first == plant(small_world("copy", 3))
+
+    def refuse(*given: object, **more: object) -> Any:
+        raise AssertionError("computed again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vestige.controls.pipeline.score_columns", refuse)
+        assert plant(comparison) == first
+        with pytest.raises(AssertionError, match="computed again"):
+            plant(replace(comparison, seed=1))  # other sources
 
 
 def test_what_the_audit_has_found_is_not_searched_again() -> None:
@@ -167,7 +277,7 @@ def test_what_the_audit_has_found_is_not_searched_again() -> None:
         else:
             detector.score_samples(pipeline.bag.images)
         fitted[column.name] = detector
-    bag, _ = with_sources(pipeline, np.random.default_rng(0))
+    bag = with_sources(pipeline, np.random.default_rng(0)).bag
     copies = bag.images[bag.judged]
     again = pipeline.scorer(bag, None)(copies)
     ready = replace(pipeline, fitted=fitted).scorer(bag, None)

@@ -1,15 +1,19 @@
 """density_ratio and its kernel density, against scipy and by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
 import vestige.stats.density as density
 from reference_worlds import reference_world
+from vestige import detectors
 from vestige.choices import InputError
-from vestige.detectors import DensityRatio
 from vestige.features.pca import PCA
 from vestige.stats.density import GaussianKDE
+
+DensityRatio = partial(detectors.DensityRatio, views="none")
 
 WORLD = reference_world("copy", 3)
 G, R = WORLD.generated[:150], WORLD.reference[:100]
@@ -166,3 +170,16 @@ def test_an_added_constant_would_flatten_what_the_logarithm_keeps() -> None:
     np.testing.assert_allclose(trap[0] / trap[1], p_g[0] / p_g[1])  # p_r has no say any more
     s = GaussianKDE(generated).log_density(rows) - GaussianKDE(reference).log_density(rows)
     assert s[1] - s[0] > 100
+
+
+def test_components_that_stay_order_the_images_as_refitted_ones() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.02, X[10:15].shape).astype(np.float32)
+    more = X[10:15] + noise  # copies of five of twenty
+    detector = DensityRatio(estimator="knn").fit(G, unused=R)
+    before = detector.score_samples(X)
+    grown = detector.score_more(more)
+    np.testing.assert_array_equal(detector.score_more(more), grown)
+    whole = np.concatenate([G, more])
+    refitted = DensityRatio(estimator="knn").fit(whole, unused=R).score_samples(X)
+    assert (grown - before)[10:15].min() > 10
+    assert np.abs(grown - refitted).max() < 1  # of 52

@@ -1,11 +1,17 @@
 """nearest_distance and calibrated_distance against brute force in float64."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from reference_worlds import reference_world
-from vestige.detectors import CalibratedDistance, NearestDistance
+from vestige import detectors
 from vestige.types import Floats, Images
+
+# images as they are; tests/detectors/test_views.py is about the others
+CalibratedDistance = partial(detectors.CalibratedDistance, views="none")
+NearestDistance = partial(detectors.NearestDistance, views="none")
 
 WORLD = reference_world("copy", 1)
 G, R = WORLD.generated[:70], WORLD.reference[:50]
@@ -61,7 +67,8 @@ def test_order_equals_brute_force_among_verbatim_and_near_copies() -> None:
     found = NearestDistance().fit(pool)
     wanted = distances(X, pool)
     np.testing.assert_allclose(found.score_samples(X), -wanted.min(axis=1), rtol=1e-6)
-    similarity, rows = found.nearest(X, 4)
+    similarity, rows, symmetries = found.nearest(X, 4)
+    assert not symmetries.any()
     np.testing.assert_array_equal(rows, np.argsort(wanted, axis=1, kind="stable")[:, :4])
     np.testing.assert_allclose(-similarity, np.sort(wanted, axis=1)[:, :4], rtol=1e-6)
 

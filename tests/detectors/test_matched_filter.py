@@ -1,18 +1,22 @@
 """The matched filter against numpy's SVD and against the ridge regression it stands for."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-import vestige.detectors.matched_filter as matched_filter
 from reference_worlds import reference_world
-from vestige.detectors import MatchedFilter, MatchedFilterPool
+from vestige import detectors
+from vestige.detectors import cosine_search
 from vestige.types import Floats, Images
 
 WORLD = reference_world("copy", 6)
 G, R = WORLD.generated[:90], WORLD.reference[:60]
 X = np.concatenate([WORLD.used[:15], WORLD.unused[:15]])
+# images as they are; tests/detectors/test_views.py is about the others
+MatchedFilter = partial(detectors.MatchedFilter, views="none")
+MatchedFilterPool = partial(detectors.MatchedFilterPool, views="none")
 FLOAT32 = 1e-5  # of a cosine: whitening amplifies the rounding of small components
 
 
@@ -164,7 +168,7 @@ def test_the_block_size_changes_nothing(aggregate: Any, monkeypatch: pytest.Monk
     whole = detector.score_pool(X)
     near = detector.nearest_pool(X, 5)
     for rows in (1, 7, 89):
-        monkeypatch.setattr(matched_filter, "BLOCK_BYTES", 4 * 32 * 32 * rows)
+        monkeypatch.setattr(cosine_search, "BLOCK_BYTES", 4 * 32 * 32 * rows)
         np.testing.assert_allclose(detector.score_pool(X), whole, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(detector.nearest_pool(X, 5)[1], near[1])
 
@@ -172,7 +176,8 @@ def test_the_block_size_changes_nothing(aggregate: Any, monkeypatch: pytest.Monk
 def test_evidence_is_the_nearest_by_brute_force() -> None:
     cosines = whitened(X, X, 0.1) @ whitened(X, G, 0.1).T
     detector = MatchedFilterPool(competition=0).fit(G)
-    similarity, rows = detector.nearest_pool(X, 4)
+    similarity, rows, symmetries = detector.nearest_pool(X, 4)
+    assert not symmetries.any()
     np.testing.assert_array_equal(rows, np.argsort(-cosines, axis=1)[:, :4])
     np.testing.assert_allclose(similarity, -np.sort(-cosines, axis=1)[:, :4], atol=FLOAT32)
     assert similarity.dtype == np.float64
@@ -182,6 +187,6 @@ def test_evidence_is_the_nearest_by_brute_force() -> None:
 
 def test_evidence_of_equal_generated_images_names_the_first() -> None:
     pool = np.concatenate([G[:10], X[:1], X[:1], G[10:]])
-    similarity, rows = MatchedFilterPool().fit(pool).nearest_pool(X, 2)
+    similarity, rows, _ = MatchedFilterPool().fit(pool).nearest_pool(X, 2)
     assert similarity[0, 0] == pytest.approx(1, abs=1e-6)
     assert set(rows[0]) == {10, 11}

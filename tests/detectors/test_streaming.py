@@ -6,13 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vestige.detectors import matched_filter
-from vestige.detectors.matched_filter import (
-    MatchedFilter,
-    no_cosines,
-    tally_cosines,
-    top_cosines,
-)
+from vestige.detectors import cosine_search
+from vestige.detectors.cosine_search import Search as CosineSearch
+from vestige.detectors.cosine_search import top_cosines
+from vestige.detectors.matched_filter import MatchedFilter, no_cosines, tally_cosines
 from vestige.features.whitening import Whitening, whitening
 from vestige.stats import density, neighbours, top
 from vestige.stats.density import GaussianKDE
@@ -27,10 +24,13 @@ SEARCHES: dict[str, Search] = {
     "density": lambda rows, pool: GaussianKDE(pool).log_density(rows),
     "top_cosines": lambda rows, pool: top_cosines(rows, pool, FILTERS, 3),
     "largest": lambda rows, pool: tally_cosines(
-        rows, pool, FILTERS, rows, MatchedFilter(), no_cosines(len(rows))
+        CosineSearch(rows, rows, FILTERS), pool, MatchedFilter(), no_cosines(len(rows))
     ),
     "cube": lambda rows, pool: tally_cosines(
-        rows, pool, FILTERS, rows, MatchedFilter(aggregate="cube"), no_cosines(len(rows))
+        CosineSearch(rows, rows, FILTERS),
+        pool,
+        MatchedFilter(aggregate="cube"),
+        no_cosines(len(rows)),
     ),
 }
 
@@ -50,7 +50,7 @@ def extra_bytes(search: Search, m: int) -> int:
 def test_memory_does_not_grow_with_the_generated_set(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (neighbours, matched_filter):
+    for module in (neighbours, cosine_search):
         monkeypatch.setattr(module, "BLOCK_BYTES", 2 * 2**20)  # 2,048 generated images
     monkeypatch.setattr(density, "MOMENT_ROWS", 1024)
     few, many, more = (extra_bytes(SEARCHES[name], m) for m in (2048, 16384, 65536))
@@ -60,7 +60,7 @@ def test_memory_does_not_grow_with_the_generated_set(
     monkeypatch.setattr(top, "TILE_BYTES", 2**40)
     monkeypatch.setattr(top, "SIDE_BYTES", 2**40)
     monkeypatch.setattr(density, "TILE", 2**40)
-    for module in (neighbours, matched_filter):
+    for module in (neighbours, cosine_search):
         monkeypatch.setattr(module, "BLOCK_BYTES", 2**40)
     assert extra_bytes(SEARCHES[name], 16384) > 3 * many
 
@@ -73,7 +73,7 @@ def test_the_largest_cosines_are_kept_from_block_to_block(
     rows = FILTERS.apply(ROWS)
     every = rows @ FILTERS.apply(pool).T
     wanted = -np.sort(-every, axis=1)[:, :k]
-    monkeypatch.setattr(matched_filter, "BLOCK_BYTES", 4 * len(ROWS) * 60)
+    monkeypatch.setattr(cosine_search, "BLOCK_BYTES", 4 * len(ROWS) * 60)
     cosines, index = top_cosines(rows, pool, FILTERS, k)
     assert (np.diff(cosines, axis=1) <= 0).all()
     np.testing.assert_allclose(cosines, wanted, atol=1e-6)
@@ -83,8 +83,8 @@ def test_the_largest_cosines_are_kept_from_block_to_block(
 def test_of_equal_cosines_the_lower_row_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     axes = np.eye(8, dtype=np.float32)  # cosines are 0 or 1, to the last bit on any machine
     pool = np.tile(axes, (3, 1))
-    monkeypatch.setattr(matched_filter, "BLOCK_BYTES", 4 * 8 * 5)
-    plain = Whitening(np.zeros(8, np.float32), axes)
+    monkeypatch.setattr(cosine_search, "BLOCK_BYTES", 4 * 8 * 5)
+    plain = Whitening(np.zeros(8, np.float32), (axes,))
     cosines, index = top_cosines(axes, pool, plain, 2)
     np.testing.assert_array_equal(cosines, 1)
     np.testing.assert_array_equal(index, np.arange(8)[:, None] + [0, 8])

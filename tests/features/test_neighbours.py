@@ -10,7 +10,12 @@ from hypothesis.extra.numpy import arrays
 
 from vestige.choices import InputError
 from vestige.stats import neighbours
-from vestige.stats.neighbours import nearest, nearest_outside_group, top_products
+from vestige.stats.neighbours import (
+    nearest,
+    nearest_and,
+    nearest_outside_group,
+    top_products,
+)
 from vestige.types import Float32s, Floats
 
 CHECK = settings(deadline=None, derandomize=True, max_examples=80)
@@ -41,6 +46,14 @@ def test_nearest_equals_brute_force(sets: tuple[Float32s, Float32s], k: int) -> 
     distances, indices = nearest(rows, pool, k)
     np.testing.assert_array_equal(distances, np.take_along_axis(d, order, axis=1))
     np.testing.assert_array_equal(indices, order)
+
+
+@CHECK
+@given(two_sets(), st.integers(1, 12), st.integers(0, 30))
+def test_a_pool_in_two_parts_is_one_pool(sets: tuple[Float32s, Float32s], k: int, cut: int) -> None:
+    rows, pool = sets
+    found = nearest_and(rows, pool[cut:], nearest(rows, pool[:cut], k)[0], k)
+    np.testing.assert_array_equal(found, nearest(rows, pool, k)[0])
 
 
 @CHECK

@@ -204,7 +204,7 @@ def test_no_file_is_dropped(tmp_path: Path) -> None:
     assert images.ids == ("good.png",)
     assert len(images.problems) == len(FILES) + 2
     rows = {problem.path: problem for problem in images.problems}
-    assert rows["used/notes.xyz"].severity == "warning"
+    assert rows["used/notes.xyz"].severity == "error"
     assert rows["used/notes.xyz"].what == "is not an image"
     assert rows["used/gone.png"].severity == "error"
     assert all(rows[f"used/{c} {n}"].severity == "error" for c, (n, _, _) in FILES.items())

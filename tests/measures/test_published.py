@@ -62,13 +62,13 @@ def test_what_they_do_not_say_is_said() -> None:
     assert len(re.findall(r"[.] [A-Z]", share.says)) == 0  # one sentence
 
 
-def test_the_verdict_does_not_know_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_decision_does_not_know_them(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = run("null")
     loud = {"loud": Choice("always", lambda c: SetMeasure("loud", 1e9, 0.0, "leak!"))}
     monkeypatch.setattr(vestige.measures, "SET_MEASURES", loud)
     other = run("null")
     assert other.set_measures == (SetMeasure("loud", 1e9, 0.0, "leak!"),)
-    assert other.verdict == plain.verdict
+    assert other.decision == plain.decision
     assert other.findings == plain.findings
     assert other.set_test == plain.set_test
 

@@ -1,12 +1,13 @@
-"""Results made by hand: leak found, not found, undecided; with hostile names."""
+"""Results made by hand, one for each state of the decision; with hostile names."""
 
 import io
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from vestige.decision.records import Bounds, Chance, CopiedShare, Copy, CopySearch, State, Unread
 from vestige.records import (
     Calibration,
     Control,
@@ -20,6 +21,7 @@ from vestige.records import (
     Manifest,
     Needed,
     PatientFinding,
+    PlantedLevel,
     Problem,
     Question,
     Rate,
@@ -28,7 +30,6 @@ from vestige.records import (
     SetMeasure,
     SetTest,
     Tried,
-    Verdict,
 )
 from vestige.result import AuditResult
 
@@ -40,7 +41,7 @@ HOSTILE = (
     "javascript:alert(3)//" + "long" * 60 + ".png",
 )
 DETECTORS = ("matched_filter_pool", "nearest_distance", "density_ratio", "retrieval_count")
-Leak = Literal["found", "not found", "undecided"]
+STATES = get_args(State)
 
 
 def png(seed: int, side: int = 64) -> bytes:
@@ -52,18 +53,23 @@ def png(seed: int, side: int = 64) -> bytes:
 
 
 def make_result(
-    leak: Leak = "found",
+    state: State = "leak found",
     mode: Literal["release", "forensic"] = "release",
     n: int = 100,
     hostile: bool = True,
     calibrated: bool = True,
     thumbnails: bool = True,
+    patient_ids: bool = True,
     seed: int = 0,
 ) -> AuditResult:
-    """A whole result whose numbers agree with one another roughly."""
+    """A whole result whose numbers agree with one another roughly, and whose evidence gives this
+    state.
+    """
+    leak = state == "leak found"
+    names = state in ("leak found", "individuals stand out")
     rng = np.random.default_rng(seed)
     role: Role = "used" if mode == "release" else "query"
-    shift = np.where(np.arange(n) < 0.4 * n, 2.2, 0.0) if leak == "found" else np.zeros(n)
+    shift = np.where(np.arange(n) < 0.4 * n, 2.2, 0.0) if names else np.zeros(n)
     scores = rng.normal(0, 1, n) + shift
     unused = rng.normal(0, 1, n) if calibrated else np.zeros(0)
     p = (1 + (unused[None] >= scores[:, None]).sum(1)) / (1 + n)
@@ -77,8 +83,8 @@ def make_result(
             role=role,
             score=float(scores[i]),
             p_value=float(p[i]) if calibrated else None,
-            q_value=float(min(1, p[i] * 2)) if calibrated else None,
-            verdict="uncalibrated" if not calibrated or leak == "undecided"
+            q_value=float(min(1, p[i] * (2 if names else 30))) if calibrated else None,
+            verdict="uncalibrated" if not calibrated or state == "undecided"
             else "used" if p[i] <= 0.05 else "no evidence",
             columns={d: float(scores[i] + rng.normal(0, 0.7)) for d in DETECTORS},
             evidence=tuple(Evidence(f"fakes/gen_{i}_{k}.png", 0.97 - 0.1 * k) for k in range(2)),
@@ -89,14 +95,14 @@ def make_result(
     test = SetTest(
         suspects=role,
         auc=Estimate(auc, max(0.0, auc - 0.07), min(1.0, auc + 0.07), n),
-        p_value=0.0001 if leak == "found" else 0.41,
+        p_value=0.0001 if leak else 0.41,
         minimum_detectable_auc=0.601,
         tpr_at=(Rate(0.36, 0.27, 0.46, n, 0.1), Rate(0.28, 0.19, 0.37, n, 0.05),
-                Rate(0.11, 0.05, 0.19, n, 0.01)) if leak == "found"
+                Rate(0.11, 0.05, 0.19, n, 0.01)) if leak
         else (Rate(0.11, 0.06, 0.19, n, 0.1), Rate(0.05, 0.02, 0.11, n, 0.05)),
         detectors=tuple(
-            DetectorTest(d, auc - 0.02 * k, 0.0001 * 4**k if leak == "found" else 0.2 + 0.1 * k,
-                         0.0003 * 6**k if leak == "found" else 0.5 + 0.1 * k)
+            DetectorTest(d, auc - 0.02 * k, 0.0001 * 4**k if leak else 0.2 + 0.1 * k,
+                         0.0003 * 6**k if leak else 0.5 + 0.1 * k)
             for k, d in enumerate(DETECTORS)
         ),
         needed=(Needed(0.55, 411, "groups"), Needed(0.6, 102, "groups"), Needed(0.7, 25, "groups")),
@@ -109,11 +115,11 @@ def make_result(
             groups_from="near-duplicate clustering (no patient ids were given): "
             f"{2 * n} images in {n} groups",
             false_alarm_rate=0.05,
+            patient_ids=patient_ids,
         ),
         findings=findings,
         set_test=test if calibrated else None,
-        controls=_controls(leak) if calibrated else (),
-        verdict=_verdict(leak, calibrated),
+        controls=_controls(state) if calibrated else (),
         problems=(
             Problem("ward_07/broken scan.png", "truncated file, left out", "error"),
             Problem(HOSTILE[0], "12 of 16 bits used? <b>" + HOSTILE[1], "warning"),
@@ -138,15 +144,33 @@ def make_result(
         ),
         set_measures=_measures() if calibrated else (),
         patients=_patients(findings),
-        tried=Tried(2, 3, 14, 0.0003 if leak == "found" else 0.79, 0.2),
+        tried=Tried(2, 3, 14, 0.0003 if leak else 0.79, 0.2),
         release_curve=_curve() if calibrated and mode == "release" else None,
-        conformity=_conformity(role, leak) if calibrated else (),
-        thumbnails=_thumbnails(findings) if thumbnails else {},
+        conformity=_conformity(role, state) if calibrated else (),
+        copies=_copies(findings) if state == "copies found" else (),
+        copy_search=CopySearch(0.71, 0.42, n, ("identity", "mirrored"), plain=1, duplicates=2),
+        unread=(Unread("generated", 601, 1, "generated/broken scan.png"), Unread(role, n, 0, "")),
+        chance=Chance(7 if names else 2, 4) if calibrated else None,
+        bounds=BOUNDS if calibrated else None,
+        thumbnails=_thumbnails(findings, state) if thumbnails else {},
     )  # fmt: skip
 
 
-def _controls(leak: Leak) -> tuple[Control, ...]:
-    blind_ok = leak != "undecided"
+LEVELS = (PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("jpeg_75", 20, 20, 19),
+          PlantedLevel("crop_80", 20, 3, 1))  # fmt: skip
+BOUNDS = Bounds(0.61, 0.2, (CopiedShare("verbatim", 0.034), CopiedShare("jpeg_75", 0.041)), None)
+
+
+def _copies(findings: tuple[Finding, ...]) -> tuple[Copy, ...]:
+    pair = [(f.evidence[0].generated, f.id, f.role, f.group) for f in findings[:4]]
+    return (
+        Copy(*pair[0], 1.0, 0.0, "mirrored", False, "same pixels"),
+        *(Copy(*p, 0.93, 6.5, "identity", k == 2, "near copy") for k, p in enumerate(pair[1:])),
+    )
+
+
+def _controls(state: State) -> tuple[Control, ...]:
+    blind_ok = state != "undecided"
     auc = Estimate(0.53, 0.45, 0.61, 200) if blind_ok else Estimate(0.71, 0.63, 0.78, 200)
     return (
         Control("conformity", None, 0.62, True, "the sets were prepared alike"),
@@ -157,7 +181,7 @@ def _controls(leak: Leak) -> tuple[Control, ...]:
         Control("swapped", None, None, False, "not possible: too few groups", "not possible"),
         Control("planted", None, None, True, "nothing: copies are found",
                 details={"verbatim": Estimate(1.0, 0.93, 1.0, 30),
-                         "shifted by 2 pixels": Estimate(0.2, 0.01, 0.72, 5)}),
+                         "shifted by 2 pixels": Estimate(0.2, 0.01, 0.72, 5)}, levels=LEVELS),
     )  # fmt: skip
 
 
@@ -192,8 +216,8 @@ def _measures() -> tuple[SetMeasure, ...]:
     )  # fmt: skip
 
 
-def _conformity(role: str, leak: Leak) -> tuple[Likeness, ...]:
-    alike = leak != "undecided"
+def _conformity(role: str, state: State) -> tuple[Likeness, ...]:
+    alike = state != "undecided"
     cause = "JPEG compression, of this file or of one it was made from"
     trace = Difference("blockiness", "1.31", "1.02", 0.8, 0.4 if alike else 0.0001, cause)
     return (
@@ -203,22 +227,13 @@ def _conformity(role: str, leak: Leak) -> tuple[Likeness, ...]:
     )  # fmt: skip
 
 
-def _verdict(leak: Leak, calibrated: bool) -> Verdict:
-    if leak == "found":
-        why = "The training images score higher than unused images of the same source (p = 0.0001)."
-        return Verdict("found", "found", why)
-    if leak == "not found":
-        why = "No difference seen (p = 0.41); an AUC of 0.60 or more would have been noticed."
-        return Verdict("not found", "nothing found", why)
-    if not calibrated:
-        return Verdict("undecided", "uncalibrated", "No unused control images were given.")
-    why = "The blind control tells suspects from controls without looking at the generated set."
-    return Verdict("undecided", "confounded", why)
-
-
-def _thumbnails(findings: tuple[Finding, ...]) -> dict[str, bytes]:
-    return {f"real:{f.id}": png(i) for i, f in enumerate(findings[:60])} | {
+def _thumbnails(findings: tuple[Finding, ...], state: State) -> dict[str, bytes]:
+    drawn = {f"real:{f.id}": png(i) for i, f in enumerate(findings[:60])} | {
         f"generated:{f.evidence[0].generated}": png(1000 + i) for i, f in enumerate(findings[:60])
+    }
+    kinds = ("real", "generated", "difference") if state == "copies found" else ()
+    return drawn | {
+        f"copy:{k}:{kind}": png(2000 + k) for k in range(min(4, len(findings))) for kind in kinds
     }
 
 

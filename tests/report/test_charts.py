@@ -25,7 +25,7 @@ def drawings() -> list[str]:
 
 
 def test_charts_are_deterministic_small_and_offline(make_result: Any) -> None:
-    result = make_result("found")
+    result = make_result("leak found")
     more = (charts.auc_line(result.set_test), charts.release_curve(result.release_curve))
     first = [*drawings(), *more]
     again = (charts.auc_line(result.set_test), charts.release_curve(result.release_curve))

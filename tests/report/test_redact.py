@@ -6,9 +6,11 @@ from hashlib import blake2b, sha256
 from typing import Any
 
 import jsonschema
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from report.conftest import STATES
 from vestige.records import Calibration, Evidence, Finding, Problem
 from vestige.report import redact, render_html
 from vestige.result import AuditResult, schema
@@ -34,7 +36,6 @@ def talkative(result: AuditResult) -> AuditResult:
     quoted = "cannot read 'Anna Maria Schmidt 1961' or \"Erika Muster\""
     return replace(
         result,
-        verdict=replace(result.verdict, why=f"{gossip} (AUC 0.73, p = 0.0001)"),
         question=replace(result.question, groups_from=f"regular expression on {gossip}"),
         controls=tuple(replace(c, vetoes=gossip) for c in result.controls),
         set_measures=tuple(replace(m, says=gossip) for m in result.set_measures),
@@ -65,8 +66,9 @@ FORBIDDEN = (
 )  # fmt: skip
 
 
-def test_no_name_path_or_group_is_left(make_result: Any) -> None:
-    result = talkative(make_result("found"))
+@pytest.mark.parametrize("state", ["leak found", "copies found"])
+def test_no_name_path_or_group_is_left(make_result: Any, state: str) -> None:
+    result = talkative(make_result(state))
     hidden = redact(result)
     for text in (render_html(result, redact=True), hidden.to_json(), hidden.to_csv()):
         left = [s for s in (*FORBIDDEN, *secrets_of(result)) if s in text]
@@ -76,11 +78,25 @@ def test_no_name_path_or_group_is_left(make_result: Any) -> None:
     assert hidden.thumbnails == {} and result.thumbnails != {}
 
 
+@pytest.mark.parametrize("state", STATES)
+def test_the_decision_stays(make_result: Any, state: str) -> None:
+    result = talkative(make_result(state))
+    hidden = redact(result)
+    assert hidden.decision == result.decision
+    assert hidden.decision.state == state
+    kept = ("copy_search", "levels", "chance", "bounds", "epsilon", "unlike", "tried")
+    assert [getattr(hidden, name) for name in kept] == [getattr(result, name) for name in kept]
+    assert [u.unread for u in hidden.unread] == [u.unread for u in result.unread]
+    strength = [sorted((c.value, c.by, c.view, c.role) for c in r.copies) for r in (result, hidden)]
+    assert strength[0] == strength[1]
+    ids = {f.id for f in hidden.findings}
+    assert all(c.real in ids and len(c.generated) == 12 for c in hidden.copies)
+
+
 def test_numbers_verdicts_and_words_stay(make_result: Any) -> None:
-    result = talkative(make_result("found"))
+    result = talkative(make_result("leak found"))
     hidden = redact(result)
     assert hidden.set_test == result.set_test
-    assert hidden.verdict.leak == "found" and "(AUC 0.73, p = 0.0001)" in hidden.verdict.why
     assert hidden.question.counts == result.question.counts
     assert sorted(hidden.calibration.scores) == sorted(result.calibration.scores)
     for before, after in paired(result, hidden):
@@ -96,8 +112,8 @@ def test_numbers_verdicts_and_words_stay(make_result: Any) -> None:
     assert options["detectors"] == result.manifest.options["detectors"]
     assert options["generated"] == options["engine"] == options["group_regex"] == "[removed]"
     assert hidden.manifest.inputs_sha256["generated"] == "ab" * 32
-    plain = make_result("found", hostile=False)
-    assert redact(plain).verdict == plain.verdict
+    plain = make_result("leak found", hostile=False)
+    assert redact(plain).decision == plain.decision
     assert redact(plain).question == plain.question
     assert redact(plain).controls == plain.controls
     assert redact(plain).set_measures == plain.set_measures
@@ -107,7 +123,7 @@ def test_numbers_verdicts_and_words_stay(make_result: Any) -> None:
 
 
 def test_hashes_hold_within_a_report_and_not_beyond(make_result: Any) -> None:
-    result = make_result("found")
+    result = make_result("leak found")
     first, second = redact(result), redact(result)
     for before, after in paired(result, first):
         assert len(after.id) == 12 and set(after.id) <= set("0123456789abcdef")
@@ -123,19 +139,22 @@ def test_hashes_hold_within_a_report_and_not_beyond(make_result: Any) -> None:
     hidden = redact(problem)
     new = {before.id: after.id for before, after in paired(result, hidden)}
     assert hidden.problems[0].path == new[result.findings[7].id]
-    told = replace(result, verdict=replace(result.verdict, why=f"See {result.findings[9].id}!"))
+    row = replace(result.set_measures[0], says=f"See {result.findings[9].id}!")
+    told = replace(result, set_measures=(row,))
     hidden = redact(told)
     new = {before.id: after.id for before, after in paired(told, hidden)}
-    assert hidden.verdict.why == f"See {new[result.findings[9].id]}!"
+    assert hidden.set_measures[0].says == f"See {new[result.findings[9].id]}!"
 
 
 def test_roles_are_nobodys_name(make_result: Any) -> None:
-    result = replace(make_result("found"), problems=(Problem("unused", "3 images", "warning"),))
+    result = replace(
+        make_result("leak found"), problems=(Problem("unused", "3 images", "warning"),)
+    )
     assert redact(result).problems == result.problems
 
 
 def test_the_page_says_that_it_is_redacted(make_result: Any) -> None:
-    result = make_result("found")
+    result = make_result("leak found")
     html = render_html(result, redact=True)
     assert "Redacted: no picture, path, file or patient name" in html
     assert "<img" not in html and 'id="pairs"' not in html
@@ -158,7 +177,7 @@ def test_names_in_sentences_are_found_whatever_stands_around_them(
     make_result: Any, names: list[str], data: st.DataObject
 ) -> None:
     sentence = "of".join(data.draw(glue) + name + data.draw(glue) for name in names)
-    result = make_result("found", n=4, hostile=False, thumbnails=False)
+    result = make_result("leak found", n=4, hostile=False, thumbnails=False)
     finding = replace(
         result.findings[0], id=f"{names[0]}/a.png", group=names[-1], evidence=(Evidence("s", 0.5),)
     )
@@ -166,7 +185,7 @@ def test_names_in_sentences_are_found_whatever_stands_around_them(
         result,
         findings=(finding,),
         calibration=Calibration(tuple(names), tuple(names), (0.0,) * len(names)),
-        verdict=replace(result.verdict, why=sentence),
+        set_measures=(replace(result.set_measures[0], says=sentence),),
         question=replace(result.question, groups_from=sentence),
         problems=(Problem(names[0], sentence, "error"),),
     )
@@ -176,7 +195,7 @@ def test_names_in_sentences_are_found_whatever_stands_around_them(
 
 
 def test_words_of_files_are_searched_for_names_and_the_preparation_stays(make_result: Any) -> None:
-    result = make_result("found")
+    result = make_result("leak found")
     name = result.findings[0].group
     (one, *others) = result.conformity
     told = replace(one.differences[0], statistic="mode", first=f"mode of {name}", second="L")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from report.conftest import STATES
 from vestige.records import Estimate, SetTest
 from vestige.report import words
 
@@ -51,11 +52,15 @@ def test_power() -> None:
     assert "hardly any" in words.power_meaning(1.0)
 
 
-def test_a_negative_names_what_it_could_have_seen(make_result: Any) -> None:
-    for mode in ("release", "forensic"):
-        headline = words.banner(make_result("not found", mode)).headline
-        assert "AUC of 0.60 or more" in headline and "private" not in headline
-        assert "0.60" not in words.banner(make_result("undecided", mode)).headline
+def test_the_banner_says_the_decision_and_nothing_else(make_result: Any) -> None:
+    for state in STATES:
+        for mode in ("release", "forensic"):
+            result = make_result(state, mode)
+            banner = words.banner(result)
+            assert banner.detail == result.decision.text
+            assert f"exit {result.decision.exit_code}" in banner.label
+            assert result.decision.text.startswith(f"{banner.headline}: ")
+    assert "private" not in words.banner(make_result("not found")).headline
 
 
 def test_long_names_keep_both_ends() -> None:

@@ -60,6 +60,31 @@ def test_any_cut_merged_in_any_order_is_brute_force(
 
 
 @CHECK
+@given(cut_pools(), st.integers(1, 3))
+def test_mirrored_rows_share_products_and_change_no_byte(
+    drawn: tuple[Float32s, Float32s, int, list[slice]], even: int
+) -> None:
+    rows, pool, k, parts = drawn
+    mirrored = rows.copy()
+    mirrored[:, even:] *= -1
+    both = np.concatenate([rows, mirrored])
+    state = nothing(len(both), k)
+    for part in parts:
+        state = top_of(both, pool[part], part.start, k, state, even=even)
+    assert_is(state, both, pool, k)
+
+
+def test_mirrored_rows_of_many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(top, "TILE_BYTES", 2**14)
+    rng = np.random.default_rng(0)
+    rows, pool = (rng.normal(3, 1, (n, 12)).astype(np.float32) for n in (300, 900))
+    mirrored = rows * np.where(np.arange(12) < 7, 1, -1).astype(np.float32)
+    pool[:40] = mirrored[:40]  # distance 0, where float32 products tell nothing
+    both = np.concatenate([rows, mirrored])
+    assert_is(top_of(both, pool, k=3, even=7), both, pool, 3)
+
+
+@CHECK
 @given(cut_pools())
 def test_blocks_that_know_of_each_other_are_brute_force(
     drawn: tuple[Float32s, Float32s, int, list[slice]],

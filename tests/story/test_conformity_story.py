@@ -31,10 +31,14 @@ def test_a_jpeg_past_is_vetoed_named_and_washed_out(
     asked = ["audit", *release(recompressed), "--detector", "nearest_distance", "--gate"]
     said = call(capsys, *asked, "--out", tmp_path / "plain")
     result = load(tmp_path / "plain")
-    assert (said.code, result.verdict.reason) == (4, "confounded")
-    assert "'conformity' failed" in result.verdict.why
-    assert "blockiness" in result.verdict.why
-    assert "JPEG" in result.verdict.why
+    assert (said.code, result.decision.gate) == (4, "undecided")
+    assert result.decision.codes == ("check_failed",)
+    assert result.decision.facts.checks[0] == "conformity"
+    assert "not prepared alike (failed check: conformity)" in said.out
+    assert "--conform" in said.out
+    control = next(c for c in result.controls if c.name == "conformity")
+    assert "blockiness" in control.vetoes
+    assert "JPEG" in control.vetoes
     assert result.manifest.options["conform"] is None
     page = (tmp_path / "plain" / "report.html").read_text(encoding="utf-8")
     assert "Were the sets prepared alike?" in page

@@ -10,11 +10,13 @@ from story.world import call, load
 from vestige.worlds import embedded
 from vestige.worlds.embedded import embedded_worlds
 
+GATES = {"leaking": "closed", "clean": "open"}
+
 
 def check(out: Path) -> None:
-    for name, leak in (("leaking", "found"), ("clean", "not found")):
+    for name, gate in GATES.items():
         result = load(out / name)
-        assert result.verdict.leak == leak
+        assert result.decision.gate == gate
         page = (out / name / "report.html").read_text(encoding="utf-8")
         assert "data:image/png" in page
     assert sorted(p.name for p in out.iterdir()) == ["clean", "images", "leaking"]
@@ -30,14 +32,15 @@ def test_the_demo_finds_the_leak_and_only_the_leak(
     assert (said.code, said.err) == (0, "")
     shown = said.out.splitlines()
     assert shown[0] == "The leaking set:"
-    assert shown[1].startswith("Leak found: ")
+    assert shown[1] == load(out / "leaking").decision.text
     assert shown[3] == "The clean set:"
-    assert shown[4].startswith("Leak not found: ")
+    assert shown[4] == load(out / "clean").decision.text
     check(out)
     # again into the same folder: the same findings
     before = (out / "leaking" / "findings.csv").read_bytes()
     again = call(capsys, "demo", "--out", out, "--seed", 1, "--json")
-    assert [json.loads(line)["leak"] for line in again.out.splitlines()] == ["found", "not found"]
+    told = [json.loads(line)["decision"]["gate"] for line in again.out.splitlines()]
+    assert told == list(GATES.values())
     assert (out / "leaking" / "findings.csv").read_bytes() == before
 
 

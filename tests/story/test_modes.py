@@ -9,6 +9,7 @@ import pytest
 
 import vestige
 from story.world import call, load, release, worlds, write
+from vestige.decision.sentences import gate_line
 from vestige.worlds.embedded import embedded_worlds
 
 HALF = 16  # of the 40 used images are queries when the others are known
@@ -23,17 +24,17 @@ def named(result: vestige.AuditResult, ids: set[str]) -> int:
 def test_release_finds_copies_and_leaves_a_clean_set_alone(
     leaking: Path, clean: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    for folder, leak, code in ((leaking, "found", 3), (clean, "not found", 0)):
+    for folder, gate, code in ((leaking, "closed", 3), (clean, "open", 0)):
         out = tmp_path / folder.name
         said = call(capsys, "audit", *release(folder), "--gate", "--out", out)
         result = load(out)
         assert (said.code, said.err) == (code, "")
-        assert said.out.startswith(f"Leak {leak}: ")
-        assert result.verdict.leak == leak
+        assert said.out.splitlines()[0] == gate_line(result.decision)
+        assert result.decision.gate == gate
         assert result.question.mode == "release"
         assert {f.role for f in result.findings} == {"used"}
         states = {c.name: c.state for c in result.controls}
-        qualify = "passed" if leak == "found" else "not needed"
+        qualify = "passed" if gate == "closed" else "not needed"
         assert states == {
             **dict.fromkeys(("blind", "conformity", "planted"), "passed"),
             **dict.fromkeys(("member_only", "swapped"), qualify),
@@ -47,14 +48,14 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         assert not result.problems
         calls = sum(f.verdict == "used" for f in result.findings)
         # clean: 40 images at 5 %, P(more than 12) < 1e-6 were they independent
-        assert calls >= 36 if leak == "found" else calls <= 12
+        assert calls >= 36 if gate == "closed" else calls <= 12
 
 
 def test_forensic_without_labels(leaking: Path) -> None:
     world = worlds()[0]
     queries = np.concatenate([world.used[:20], world.unused[:15]])
     result = vestige.audit(world.generated, query=queries, unused=world.unused[15:])
-    assert (result.question.mode, result.verdict.leak) == ("forensic", "found")
+    assert (result.question.mode, result.decision.gate) == ("forensic", "closed")
     assert {f.role for f in result.findings} == {"query"}
     ids = [f"{k:06d}" for k in range(35)]
     assert [f.id for f in result.findings] == ids
@@ -74,7 +75,7 @@ def test_forensic_with_labels_stacks() -> None:
     queries = np.concatenate([world.used[:HALF], world.unused[:HALF]])
     known, controls = world.used[HALF:], world.unused[HALF:]
     result = vestige.audit(world.generated, used=known, unused=controls, query=queries)
-    assert (result.question.mode, result.verdict.leak) == ("forensic", "found")
+    assert (result.question.mode, result.decision.gate) == ("forensic", "closed")
     assert result.question.counts["used"] == 40 - HALF
     assert result.manifest.options["combination"] == "stack"
     strongest = max(result.findings, key=lambda f: f.score)
@@ -99,7 +100,7 @@ def test_effort_buys_columns_and_tells_their_cost(
         columns[effort] = set(result.manifest.options["detectors"])
         timed = {name for name in result.manifest.seconds if name.startswith("detect ")}
         assert timed == {f"detect {name}" for name in columns[effort]}
-        assert result.verdict.leak == "found"
+        assert result.decision.gate == "closed"
     assert columns["low"] < columns["normal"]
 
 
@@ -117,7 +118,7 @@ def test_few_labels_do_not_stack() -> None:
         world.generated, used=world.used[-8:], query=world.used[:-8], unused=world.unused
     )
     assert result.manifest.options["combination"] == "rank average"
-    assert result.verdict.leak == "found"
+    assert result.decision.gate == "closed"
 
 
 # --- what it takes to give an answer
@@ -129,7 +130,8 @@ def test_without_unused_images_nothing_is_decided(
     said = call(capsys, "audit", *asked, *(["--gate"] if gate else []), "--out", tmp_path / "o")
     result = load(tmp_path / "o")
     assert said.code == (4 if gate else 0)
-    assert (result.verdict.leak, result.verdict.reason) == ("undecided", "uncalibrated")
+    assert result.decision.codes == ("uncalibrated",)
+    assert "19 or more patients" in result.decision.text
     assert result.set_test is None
     assert result.controls == ()
     assert {(f.verdict, f.p_value, f.q_value) for f in result.findings} == {
@@ -137,14 +139,13 @@ def test_without_unused_images_nothing_is_decided(
     }
 
 
-def test_too_few_patients_close_the_gate_without_a_finding(
-    clean: Path, tmp_path: Path, capsys: Any
-) -> None:
+def test_too_few_patients_do_not_open_the_gate(clean: Path, tmp_path: Path, capsys: Any) -> None:
     few = write(tmp_path / "few", worlds()[1].used[:2])
     asked = ["--generated", clean / "generated", "--used", few, "--unused", clean / "unused"]
     said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
     result = load(tmp_path / "o")
-    assert (said.code, result.verdict.reason) == (4, "underpowered")
+    assert (said.code, result.decision.gate) == (4, "undecided")
+    assert "bound_above_limit" in result.decision.codes
 
 
 def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) -> None:
@@ -154,30 +155,28 @@ def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) 
     asked = [x for role, a in roles.items() for x in (f"--{role}", write(tmp_path / role, a))]
     said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
     result = load(tmp_path / "o")
-    assert (said.code, result.verdict.reason) == (4, "confounded")
+    assert (said.code, result.decision.codes) == (4, ("check_failed",))
     assert [c.state for c in result.controls[:2]] == ["failed", "failed"]
-    assert result.verdict.why.startswith("The control 'conformity' failed")
+    assert result.decision.facts.checks == ("conformity", "blind")
     assert {f.verdict for f in result.findings} == {"uncalibrated"}
 
 
 def test_controls_can_be_left_out_and_the_result_says_so(
     leaking: Path, clean: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    for folder, leak in ((leaking, "found"), (clean, "not found")):
+    for folder, gate, code in ((leaking, "closed", 3), (clean, "undecided", 4)):
         out = tmp_path / folder.name
-        assert call(capsys, "audit", *release(folder), "--no-controls", "--out", out).code == 0
+        said = call(capsys, "audit", *release(folder), "--no-controls", "--gate", "--out", out)
         result = load(out)
-        assert result.verdict.leak == leak
+        assert (said.code, result.decision.gate) == (code, gate)
         assert [c.name for c in result.controls] == ["blind", "conformity"]
-        assert "were switched off" in result.verdict.why
         assert [p.what for p in result.problems] == [
             "the controls were switched off, all but blind, conformity"
         ]
-    shut = call(
-        capsys, "audit", *release(clean), "--no-controls", "--gate", "--out", tmp_path / "g"
-    )
-    assert shut.code == 2
-    assert "leave out --no-controls" in shut.err
+        off = "the validity checks were switched off" in said.out
+        assert off == (gate == "undecided")
+    assert "checks_off" in result.decision.codes
+    assert "Audit again without --no-controls." in result.decision.text
 
 
 def test_a_detector_that_sees_no_copies_cannot_say_not_found(
@@ -186,11 +185,12 @@ def test_a_detector_that_sees_no_copies_cannot_say_not_found(
     asked = [*release(clean), "--detector", "two_sample_classifier", "--gate"]
     assert call(capsys, "audit", *asked, "--out", tmp_path / "o").code == 4
     result = load(tmp_path / "o")
-    assert (result.verdict.leak, result.verdict.reason) == ("undecided", "insensitive")
+    assert "planted_missed" in result.decision.codes
+    assert "all_detectors" in result.decision.remedy
     planted = result.controls[-1]
     assert planted.state == "failed"
-    assert planted.details["verbatim"].value < 0.9
-    assert "only" in planted.vetoes and planted.vetoes in result.verdict.why
+    assert planted.details["unchanged"].value < 0.9
+    assert "only" in planted.vetoes
     assert {f.verdict for f in result.findings} <= {"used", "no evidence"}  # p-values still hold
 
 
@@ -204,7 +204,7 @@ def test_a_reference_replaces_the_bag() -> None:
     assert given.question.counts["reference"] == 30
     assert "density_ratio" in set(without.manifest.options["pool"])
     assert "density_ratio" not in given.manifest.options["pool"]
-    assert given.verdict.leak == "found"
+    assert given.decision.gate == "closed"
     assert set(given.manifest.inputs_sha256) == {"generated", "used", "unused", "reference"}
 
 
@@ -215,7 +215,7 @@ def test_named_detectors_are_the_only_ones(leaking: Path, tmp_path: Path, capsys
         asked = [x for name in detectors for x in ("--detector", name)]
         assert call(capsys, "audit", *release(leaking), *asked, "--out", out).code == 0
         result = load(out)
-        assert result.verdict.leak == "found"
+        assert result.decision.gate == "closed"
         shown = [name for name in result.findings[0].columns if name != "stack"]
         assert shown == result.manifest.options["detectors"]
         assert result.set_test is not None
@@ -265,7 +265,7 @@ def test_an_unused_image_of_a_suspect_does_not_calibrate(
     [problem] = result.problems
     assert problem.path == "unused"
     assert problem.what.startswith("1 unused image(s) belong to a group")
-    assert result.verdict.leak == "found"
+    assert result.decision.gate == "closed"
 
 
 def test_a_query_that_is_a_known_image_is_answered_from_its_label(
@@ -292,7 +292,7 @@ def test_a_query_that_is_a_known_image_is_answered_from_its_label(
     assert result.set_test.suspects == "query"
     rest = [f for f in result.findings if f.id not in ("002.png", "012.png")]
     assert all(f.p_value is not None for f in rest)
-    assert result.verdict.leak == "found"
+    assert result.decision.gate == "closed"
 
 
 # --- what is printed
@@ -301,9 +301,7 @@ def test_json_quiet_and_plain_output(leaking: Path, tmp_path: Path, capsys: Any)
     answer = json.loads(said.out)
     result = load(tmp_path / "a")
     assert answer == {
-        "leak": "found",
-        "reason": "found",
-        "why": result.verdict.why,
+        "decision": json.loads(result.to_json())["decision"],
         "used": sum(f.verdict == "used" for f in result.findings),
         "report": str(tmp_path / "a" / "report.html"),
     }
@@ -325,5 +323,5 @@ def test_the_gate_goes_by_the_corrected_p_value(
     said = call(capsys, "audit", *asked, *blind, "--out", tmp_path / "b")
     result = load(tmp_path / "b")
     assert result.tried is not None and result.tried.runs_before == 1
-    assert (said.code, result.verdict.reason) in ((4, "repeated runs"), (3, "found"))
-    assert result.verdict.leak != "not found"
+    assert result.decision.gate != "open"
+    assert said.code == result.decision.exit_code

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +73,4 @@ def test_a_redacted_report_names_nobody(leaking: Path, tmp_path: Path, capsys: A
     assert str(leaking) not in text
     assert "<image" not in text.replace("<image-", "")
     assert "data:image/png" not in text
-    assert "Leak" in text or "leak" in text
+    assert result.decision.text in unescape(text)

@@ -96,7 +96,7 @@ def test_xray_copies_are_found_and_their_neighbours_are_not(
 ) -> None:
     found = answer("cxr", seed, clean=False, folder=tmp_path, capsys=capsys)
     assert found.result.question.mode == "release"
-    assert found.result.verdict.leak == "found"
+    assert found.result.decision.gate == "closed"
     assert len(found.copied) == len(found.innocent) == 100
     assert called(found.result, found.copied) >= 90
     # the seeds are fixed, so the bound is passed or not for good
@@ -106,7 +106,7 @@ def test_xray_copies_are_found_and_their_neighbours_are_not(
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_clean_xray_release_is_not_accused(tmp_path: Path, capsys: Any, seed: int) -> None:
     found = answer("cxr", seed, clean=True, folder=tmp_path, capsys=capsys)
-    assert found.result.verdict.leak == "not found"
+    assert found.result.decision.gate == "open"
     assert not found.copied
     assert called(found.result, found.innocent) <= bound(200)
 
@@ -115,7 +115,7 @@ def test_a_clean_xray_release_is_not_accused(tmp_path: Path, capsys: Any, seed: 
 def test_ct_slices_are_found_among_few_patients(tmp_path: Path, capsys: Any, seed: int) -> None:
     found = answer("ct", seed, clean=False, folder=tmp_path, capsys=capsys)
     assert found.result.question.mode == "forensic"
-    assert found.result.verdict.leak == "found"
+    assert found.result.decision.gate == "closed"
     assert len(found.copied) == 100
     assert called(found.result, found.copied) >= 90
     guilty, groups = guilty_groups(found)
@@ -126,7 +126,7 @@ def test_ct_slices_are_found_among_few_patients(tmp_path: Path, capsys: Any, see
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_clean_ct_world_is_not_accused(tmp_path: Path, capsys: Any, seed: int) -> None:
     found = answer("ct", seed, clean=True, folder=tmp_path, capsys=capsys)
-    assert found.result.verdict.leak == "not found"
+    assert found.result.decision.gate != "closed"  # 22 patients may be too few to open it
     guilty, groups = guilty_groups(found)
     assert groups == 22
     assert guilty <= bound(groups)

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vestige.gate import called_used
 
 import vestige
 from story.world import Called, call, names, release, worlds, write
+from vestige.decision.records import Chance, Copy
+from vestige.repeat import check_result
 from vestige.report import redact
 from vestige.result import AuditResult
 from vestige.worlds.embedded import World, embedded_world
@@ -47,8 +48,8 @@ def test_copies_go_and_innocents_stay(share: float) -> None:
     assert len(guilty) == round(share * 500)
     assert len(gone & guilty) >= 0.9 * len(guilty)
     assert len(gone - guilty) <= 0.05 * (500 - len(guilty))
-    assert found.remainder.verdict.leak == "not found"
-    assert (found.outcome.decided, found.outcome.code) == ("open", 0)
+    assert found.outcome == found.remainder.decision
+    assert (found.outcome.gate, found.outcome.exit_code) == ("open", 0)
     # the lists part the set, in the order of its files
     everyone = [f"{k:06d}" for k in range(500)]
     assert list(found.keep) == [id_ for id_ in everyone if id_ not in gone]
@@ -59,13 +60,13 @@ def test_copies_go_and_innocents_stay(share: float) -> None:
     for image in found.withheld:
         if image.generated in guilty:
             assert int(image.real) == truth[int(image.generated)]
-            assert image.by in ("whitened cosine", "distance")
+            assert image.by in ("near copy", "whitened cosine", "distance")
 
 
-def test_a_few_copies_go_even_where_the_audit_finds_nothing() -> None:
+def test_a_few_copies_are_found_and_go() -> None:
     world = embedded_world(True, 6, n_used=60, n_unused=60, n_generated=500, size=32, share=0.004)
     found = scrubbed(world)
-    assert found.before.verdict.leak == "not found"
+    assert found.before.decision.gate == "closed"
     assert copies(world) <= {image.generated for image in found.withheld}
     assert len(found.withheld) <= 0.05 * 500
     assert {image.round for image in found.withheld} == {0}
@@ -75,7 +76,7 @@ def test_a_clean_set_stays_whole() -> None:
     world = embedded_world(False, 5, n_used=60, n_unused=60, n_generated=500, size=32)
     found = scrubbed(world)
     assert len(found.keep) >= 0.99 * 500
-    assert found.outcome.code == 0
+    assert found.outcome.exit_code == 0
     again = scrubbed(world)
     assert again.keep == found.keep
 
@@ -89,7 +90,7 @@ def test_exact_copies_go_first_and_within_the_share() -> None:
     assert exact == {f"{k:06d}": f"{k:06d}" for k in range(3)}
     few = vestige.scrub(result, generated, world.used, world.unused, max_share=0.02)
     assert [image.generated for image in few.withheld] == ["000000", "000001"]  # 2 of 123
-    assert few.outcome.code == 3  # one is left
+    assert few.outcome.exit_code == 3  # one is left
 
 
 def test_a_leak_of_the_whole_set_is_not_mended() -> None:
@@ -97,12 +98,12 @@ def test_a_leak_of_the_whole_set_is_not_mended() -> None:
     used, unused = images[:30], images[30:]
     generated = PcaGaussian().fit(used, 0).sample(200, 0)
     result = vestige.audit(generated, used, unused, detectors=QUICK)
-    assert result.verdict.leak == "found"
+    assert result.decision.state == "leak found"
     found = vestige.scrub(result, generated, used, unused)
     assert len(found.withheld) <= 100
-    assert found.remainder.verdict.leak == "found"
-    assert found.outcome.code == 3
-    assert "withholding cannot mend it" in found.outcome.why
+    assert found.remainder.decision.state == "leak found"
+    assert found.outcome.exit_code == 3
+    assert "train the generator anew" in found.outcome.text
 
 
 def test_a_small_share_is_kept_to_and_said() -> None:
@@ -110,8 +111,8 @@ def test_a_small_share_is_kept_to_and_said() -> None:
     found = scrubbed(world, max_share=0.3)
     assert len(found.withheld) == 36  # of 120, where 48 are copies
     assert {image.generated for image in found.withheld} <= copies(world)
-    assert found.outcome.code in (3, 4)  # a finding this weak may be vetoed; open it is not
-    assert called_used(found.remainder) < called_used(found.before)
+    assert found.outcome.gate != "open"  # a finding this weak may be vetoed
+    assert SCRUB.called_used(found.remainder) < SCRUB.called_used(found.before)
 
 
 def test_forensic_results_are_scrubbed_too() -> None:
@@ -124,7 +125,16 @@ def test_forensic_results_are_scrubbed_too() -> None:
     of_queries = {f"{k:06d}" for k in np.flatnonzero((world.truth.copied >= 0)
                                                      & (world.truth.copied < 25))}  # fmt: skip
     assert len(gone & of_queries) >= 0.9 * len(of_queries)
-    assert found.remainder.verdict.leak != "found"
+    assert found.outcome.gate != "closed"
+
+
+def individuals(result: AuditResult) -> AuditResult:
+    """The result as if the set test had found nothing, no copy were seen, and many stood out."""
+    assert result.set_test is not None
+    test = replace(result.set_test, p_value=0.4)
+    made = replace(result, set_test=test, copies=(), chance=Chance(30, 5))
+    assert made.decision.state == "individuals stand out"
+    return made
 
 
 def test_guesses_that_mend_nothing_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,18 +142,18 @@ def test_guesses_that_mend_nothing_are_taken_back(monkeypatch: pytest.MonkeyPatc
     pairs = SCRUB.nearest_pairs
 
     def none_stands_out(*arguments: Any) -> Any:
-        return tuple(replace(p, line=np.inf, highest=np.inf, spread=1.0) for p in pairs(*arguments))
+        return tuple(replace(p, line=np.inf, spread=1.0) for p in pairs(*arguments))
 
     monkeypatch.setattr(SCRUB, "nearest_pairs", none_stands_out)
-    mended = scrubbed(world)  # the nearest pairs of those called used are copies here
+    before = individuals(audited(world))
+    mended = scrubbed(world, before)  # the nearest pairs of those called used are copies here
     assert {image.by for image in mended.withheld} == {"nearest"}
-    assert called_used(mended.remainder) < called_used(mended.before)
-    before = mended.before
+    assert SCRUB.called_used(mended.remainder) < SCRUB.called_used(mended.before)
     monkeypatch.setattr(SCRUB, "audit", lambda *arguments, **options: before)
     found = scrubbed(world, before)
     assert found.withheld == ()
     assert len(found.keep) == 120
-    assert found.outcome.code == 3
+    assert found.outcome.exit_code == 3
 
 
 # --- the command line
@@ -168,10 +178,9 @@ def test_the_files_and_a_fresh_audit_of_what_may_stay(
     out = tmp_path / "new" / "keep.txt"
     said = scrub(capsys, result, release(leaking), out)
     assert (said.code, said.err) == (0, "")
-    first, remainder, last = said.out.splitlines()
+    first, last = said.out.splitlines()
     assert first.startswith("48 of 120 generated images withheld (")
-    assert remainder.startswith("Remainder: leak not found; ")
-    assert last.startswith("Gate open (exit 0): ")
+    assert last.startswith("The rest: Gate open (exit 0): ")
     assert names(tmp_path) == ["new", "new/keep.txt", "new/keep.withheld.txt"]
     kept = out.read_text(encoding="utf-8").splitlines()
     gone = (tmp_path / "new" / "keep.withheld.txt").read_text(encoding="utf-8").splitlines()
@@ -188,9 +197,10 @@ def test_the_files_and_a_fresh_audit_of_what_may_stay(
     fresh = json.loads(call(capsys, "audit", *asked, "--out", tmp_path / "fresh").out)
     told = scrub(capsys, result, release(leaking), out, "--json")
     answer = json.loads(told.out)
-    assert (told.code, answer["outcome"]["decided"]) == (0, "open")
-    assert answer["verdict"]["why"] == fresh["why"]
-    assert answer["called_used"]["after"] == fresh["used"]
+    assert (told.code, answer["decision"]["gate"]) == (0, "open")
+    assert answer["decision"] == fresh["decision"]
+    assert last == f"The rest: Gate open (exit 0): {fresh['decision']['text']}"
+    assert answer["SCRUB.called_used"]["after"] == fresh["used"]
     assert answer["keep"] == kept
     assert [image["generated"] for image in answer["withheld"]] == gone
     quiet = scrub(capsys, result, release(leaking), out, "--quiet")
@@ -253,7 +263,8 @@ def test_results_that_cannot_be_scrubbed(
     columns = [*options["detectors"], "siamese_model"]
     cases = {
         "redacted": redact(whole),
-        "names nobody": replace(whole, findings=mute),
+        "names no copy and nobody": replace(whole, findings=mute, patients=(), copies=()),
+        "were switched off": replace(whole, controls=whole.controls[:2]),
         "siamese_model": with_options(detectors=columns),
         "not those of this version": with_options(weights={"matched_filter_pool_8": 9.0}),
         "working_size": with_options(working_size="big"),
@@ -269,6 +280,19 @@ def test_results_that_cannot_be_scrubbed(
     said = scrub(capsys, result, asked, tmp_path / "folder")
     assert (said.code, "it is a folder" in said.err) == (2, True)
     assert names(tmp_path) == ["folder", "result.json"]
+
+
+def test_undecided_results_with_copies_can_be_scrubbed(result: Path) -> None:
+    """Copies are facts, whatever the checks say of the rest."""
+    whole = AuditResult.load(result)
+    mute = tuple(replace(f, verdict="uncalibrated", p_value=None) for f in whole.findings)
+    copied = Copy("g0000.png", whole.findings[0].id, "used", whole.findings[0].group, 0.9, 4.0,
+                  "identity", False, "near copy")  # fmt: skip
+    failed = tuple(replace(c, passed=False, state="failed") for c in whole.controls)
+    for more in ({"controls": failed}, {"set_test": None, "controls": ()}):
+        with pytest.raises(vestige.InputError, match="names no copy and nobody"):
+            check_result(replace(whole, findings=mute, patients=(), copies=(), **more))
+        assert check_result(replace(whole, findings=mute, patients=(), copies=(copied,), **more))
 
 
 def test_names_that_no_list_can_hold(leaking: Path, tmp_path: Path, capsys: Any) -> None:

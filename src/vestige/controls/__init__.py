@@ -12,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from vestige.choices import Choice, InputError
-from vestige.controls.pipeline import Pipeline
+from vestige.controls.pipeline import Named, Pipeline
 from vestige.records import Control, Likeness, Problem, SetTest
 from vestige.threads import one_core
 from vestige.types import Bools, Images
@@ -34,6 +34,8 @@ class Comparison:
     pipeline: Pipeline | None = None
     likeness: Likeness | None = None
     """How the two compare as stored; None where only these images are known."""
+    named: Named | None = None
+    """The rule for copies, asked of planted ones; None: no copy counts as named."""
 
     @property
     def audited(self) -> Pipeline:
@@ -99,6 +101,7 @@ def compare(
     false_alarm_rate: float,
     seed: int,
     likeness: Likeness | None = None,
+    named: Named | None = None,
 ) -> Comparison:
     """What the controls of an audit get: its suspects and controls, and itself."""
     bag, suspects = pipeline.bag, pipeline.suspects
@@ -106,7 +109,7 @@ def compare(
     found = test.p_value <= false_alarm_rate
     return Comparison(
         bag.images[rows], suspects[rows], bag.units[rows], seed, pipeline.reference,
-        replace(pipeline, auc=test.auc.value, positive=found), likeness,
+        replace(pipeline, auc=test.auc.value, positive=found), likeness, named,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from vestige.choices import InputError, build
 from vestige.combination import Combined, combine_again
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import Column, Known, score_columns
-from vestige.detectors.kept import KeptScores
+from vestige.detectors.kept import KeptScores, array_of, name_of
 from vestige.features.pixels import shrink
 from vestige.features.store import array_sha256
 from vestige.images.imageset import ImageSet
@@ -21,6 +21,10 @@ from vestige.images.spool import joined
 from vestige.records import Control
 from vestige.types import Bools, Detector, Floats, GrowingDetector, Images, Ints
 
+Named = Callable[[Images, Ints], Bools]
+"""(copies [k, s, s], rows [k] of their sources) -> which copies the rule for copies names [k].
+
+Rows count the images of the audit's bag, then those of its reference (`Pipeline`)."""
 CHEAP = "low"
 """Effort of the columns that are computed again, where the plan has any."""
 
@@ -69,6 +73,11 @@ class Pipeline:
         return np.array(low or asked)
 
     @property
+    def grows(self) -> bool:
+        """Whether all cheap columns search only the images that are added."""
+        return all(_grows(column) for column in self.cheap_plan)
+
+    @property
     def cheap_plan(self) -> tuple[Column, ...]:
         """The plan of the cheap columns."""
         return tuple(self.plan[d] for d in self.cheap)
@@ -80,7 +89,7 @@ class Pipeline:
 
         `instead` [k, s, s] is what makes this generated set another one.
         """
-        kept = self._kept(len(generated), bag, reference, instead)
+        kept = _beside(self._kept(bag, reference), len(generated), instead)
         return self._score(self.cheap_plan, generated, bag, reference, kept)[0]
 
     def scorer(self, bag: Bag, reference: Images | None) -> Callable[[Images], Floats]:
@@ -95,22 +104,25 @@ class Pipeline:
         others = [(c, _seen(c, self.generated)) for c in plan if c not in growing]
         same = bag.images is self.bag.images and reference is self.reference
         ready = dict(self.fitted) if same else {}
+        about = self._kept(bag, reference)
 
-        def beside(more: Images) -> Floats:
-            kept = self._kept(len(self.generated) + len(more), bag, reference, more)
-            found = {}
+        def grown(more: Images) -> Floats:
+            if new := [column for column in growing if column.name not in ready]:
+                ready.update(self._score(new, self.generated, bag, reference)[1])
+            scores = []
             for column in growing:
-                if kept is not None and (scores := kept.find(column)) is not None:
-                    found[column.name] = scores
-            missing = [column for column in growing if column.name not in found]
-            new = [column for column in missing if column.name not in ready]
-            ready.update(self._score(new, self.generated, bag, reference)[1])
-            for column in missing:
                 detector = ready[column.name]
                 assert isinstance(detector, GrowingDetector)  # noqa: S101  # by _grows
-                found[column.name] = scores = detector.score_more(more)
-                if kept is not None:
-                    kept.keep(column, scores)
+                scores.append(detector.score_more(more))
+            return np.column_stack(scores)
+
+        def beside(more: Images) -> Floats:
+            kept = _beside(about, len(self.generated) + len(more), more)
+            found = {}
+            if growing:
+                name = repr([name_of(column) for column in growing])
+                scores = array_of(kept, name, lambda: grown(more))
+                found = {column.name: scores[:, d] for d, column in enumerate(growing)}
             for column, generated in others:
                 whole = joined(generated, _seen(column, more))
                 found[column.name] = self._score([column], whole, bag, reference, kept)[0][:, 0]
@@ -134,14 +146,13 @@ class Pipeline:
             kept=kept,
         )  # fmt: skip
 
-    def _kept(
-        self, count: int, bag: Bag, reference: Images | None, instead: Images
-    ) -> KeptScores | None:
+    def _kept(self, bag: Bag, reference: Images | None) -> KeptScores | None:
+        """What the cache has of another bag."""
         if self.kept is None:
             return None
-        parts: list[npt.NDArray[Any]] = [instead, bag.images, bag.units, bag.known_used]
-        parts += [bag.control] if reference is None else [bag.control, reference]
-        return self.kept.about(str(count), *(array_sha256(part) for part in parts))
+        parts: list[npt.NDArray[Any]] = [bag.images, bag.units, bag.known_used, bag.control]
+        parts += [] if reference is None else [reference]
+        return self.kept.about(*(array_sha256(part) for part in parts))
 
     def split(self, suspects: Bools, controls: Bools, seed: int) -> Combined:
         """What the audit had combined, had these images [n] been suspects and controls.
@@ -178,6 +189,11 @@ def open_pipeline(
         tuple(plan), columns, bag, suspects, generated, reference, groups, trained, kept,
         fitted or {},
     )  # fmt: skip
+
+
+def _beside(kept: KeptScores | None, count: int, instead: Images) -> KeptScores | None:
+    """The same beside a generated set of so many images, which `instead` makes another one."""
+    return None if kept is None else kept.about(str(count), array_sha256(instead))
 
 
 def _grows(column: Column) -> bool:

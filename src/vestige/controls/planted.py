@@ -1,86 +1,144 @@
 """Are copies found again that were put into the generated set?
 
-If not, that nothing was found means nothing. The ladder of ever fainter copies says how faint a
-copy this audit can see.
+If not, that nothing was found means nothing. The levels of copies (`vestige.controls.levels`) say
+which ones this audit can see.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from io import BytesIO
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vestige.bag import Bag
 from vestige.choices import InputError
 from vestige.combination import judge_images
-from vestige.controls.pipeline import Pipeline
+from vestige.controls.levels import LEVELS
+from vestige.controls.pipeline import Named, Pipeline
 from vestige.controls.swapped import part
-from vestige.records import Control
+from vestige.records import Control, LevelCode, PlantedLevel
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.rates import clopper_pearson
-from vestige.types import Bools, Images
+from vestige.types import Images, Ints
 
 if TYPE_CHECKING:
     from vestige.controls import Comparison
 
 LEVEL, RECALL = 0.05, 0.9
-"""A copy is found at this p-value; this share of verbatim copies must be (METHODS 5)."""
+"""A copy is found at this p-value; this share of a required level must be (METHODS 5)."""
 FEWEST, USUAL, MOST = 3, 20, 50
 """Source images, one per group. Three: an audit that sees nothing finds them all once in 8,000."""
 SHARE = 0.01
 """Of the generated set, planted at most: more sources first, then more copies of each; never less
 than one copy of the usual number of sources."""
-SHIFT, TURN, QUALITY, BLEND = 2, 3.0, 75, 0.7
+PLAIN = 2 / 255
+"""Standard deviation of grey values below which an image is plain: a blank slice."""
+REQUIRED: tuple[LevelCode, ...] = ("verbatim",)
+"""Levels whose copies must be found."""
 
 
-def planted_control(comparison: "Comparison") -> Control:
+@dataclass(frozen=True)
+class Planted:
+    """What the audit sees of copies of each level, and how many of each source were planted."""
+
+    levels: tuple[PlantedLevel, ...]
+    copies: int
+
+
+def planted_control(
+    comparison: "Comparison", required: tuple[LevelCode, ...] = REQUIRED
+) -> Control:
     """Put copies of unused images into the generated set and judge these images as queries.
 
+    Passes if 90 % of the copies of each required level have p <= .05; details: the share found, by
+    level, with its exact interval.
+    """
+    return judge_planted(plant(comparison, comparison.named, required), required)
+
+
+def plant(
+    comparison: "Comparison",
+    named: Named | None = None,
+    required: tuple[LevelCode, ...] = REQUIRED,
+) -> Planted:
+    """Plant copies of each level, alone and of all sources at once, and see which are found.
+
     Sources are of the reference where there is one, else controls, which calibrate no longer here.
-    One pass plants each source verbatim; a second deals them over the rungs of the ladder. The
-    columns, and the combination of them, are those of the audit. Passes if 90 % of the verbatim
-    copies have p <= .05; details: the share found, by rung, with its exact interval.
+    The columns, and the combination of them, are those of the audit. Where a column searches the
+    whole generated set each time, only the required levels have all sources; the others share the
+    sources in one pass.
+
+    Parameters
+    ----------
+    named : callable, optional
+        Without it no copy counts as named.
+    required : levels, one or more
+
+    Raises
+    ------
+    InputError
+        When these images allow no such experiment.
     """
     pipeline = comparison.audited
     rng = np.random.default_rng([comparison.seed, 37])
-    bag, reference = with_sources(pipeline, rng)
+    chosen = with_sources(pipeline, rng)
+    bag, rows = chosen.bag, chosen.rows
     sources = bag.images[bag.judged]
-    score = pipeline.scorer(bag, reference)
+    score = pipeline.scorer(bag, chosen.reference)
     # other images of a source's group: in the bag, as they would be of a real member, but not asked
     asked = bag.judged | ~np.isin(bag.units, bag.units[bag.judged])
     judged = part(bag, asked)
     each = max(1, int(SHARE * len(pipeline.generated)) // len(sources))
-
-    def found(copies: Images) -> Bools:
-        columns = score(np.concatenate([copies] * each))[asked]
-        said = judge_images(columns, pipeline.cheap_plan, judged)
-        return np.asarray(said.p_values <= LEVEL)
-
-    seen = found(sources)
-    verbatim = clopper_pearson(int(seen.sum()), len(seen))
-    details = {"verbatim": verbatim}
-    rungs = rng.permutation(len(sources)) % len(LADDER)
     partners = pipeline.generated[rng.integers(len(pipeline.generated), size=len(sources))]
-    copies = np.empty_like(sources)
-    for rung, copy in enumerate(LADDER.values()):
-        copies[rungs == rung] = copy(sources[rungs == rung], partners[rungs == rung])
-    seen = found(copies)
-    for rung, name in enumerate(LADDER):
-        if (here := rungs == rung).any():
-            details[name] = clopper_pearson(int(seen[here].sum()), int(here.sum()))
-    passed = verbatim.value >= RECALL
+    copies = {code: level.degrade(sources, partners, rng) for code, level in LEVELS.items()}
+
+    levels = []
+    for at in _passes(len(sources), required, pipeline.grows, rng):
+        planted = np.stack([copies[code][k] for k, code in enumerate(at)])
+        columns = score(np.concatenate([planted] * each))[asked]
+        # sources do not teach each other: in the audit, copies are few among its queries
+        said = judge_images(columns, pipeline.cheap_plan, judged, judged_teach=False)
+        found = said.p_values <= LEVEL
+        known = np.zeros(len(at), np.bool_) if named is None else named(planted, rows)
+        for code in LEVELS:
+            if (here := at == code).any():
+                counts = (int(counted[here].sum()) for counted in (here, found, known))
+                levels.append(PlantedLevel(code, *counts))
+    order = list(LEVELS)
+    return Planted(tuple(sorted(levels, key=lambda row: order.index(row.level))), each)
+
+
+def judge_planted(planted: Planted, required: tuple[LevelCode, ...] = REQUIRED) -> Control:
+    """The row of the control: passed if 90 % of the copies of each required level were found."""
+    shares = {row.level: clopper_pearson(row.found, row.sources) for row in planted.levels}
+    asked = [row for row in planted.levels if row.level in required]
+    worst = min(asked, key=lambda row: row.found / row.sources)
+    share = shares[worst.level]
+    passed = share.value >= RECALL
     told = (
-        f"{round(verbatim.value * verbatim.n)} of {verbatim.n} images with {each} verbatim "
-        f"{'copy' if each == 1 else 'copies'} in the generated set were found "
-        f"(95 % interval {verbatim.low:.2f} to {verbatim.high:.2f})"
+        f"{worst.found} of {worst.sources} images with {planted.copies} "
+        f"{'copy' if planted.copies == 1 else 'copies'} ({LEVELS[worst.level].name}) in the "
+        f"generated set were found (95 % interval {share.low:.2f} to {share.high:.2f})"
     )
     vetoes = f"none: {told}" if passed else f"that nothing was found: only {told}"
-    return Control("planted", None, None, passed, vetoes, details=details)
+    details = {LEVELS[code].name: share for code, share in shares.items()}
+    return Control("planted", None, None, passed, vetoes, details=details, levels=planted.levels)
 
 
-def with_sources(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Bag, Images | None]:
-    """The bag with sources as its judged images, and the reference that is left.
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The bag with the sources as its judged images, and the reference that is left.
+
+    rows : [k], of each source among the images of the audit's bag, then of its reference
+    """
+
+    bag: Bag
+    reference: Images | None
+    rows: Ints
+
+
+def with_sources(pipeline: Pipeline, rng: np.random.Generator) -> Sources:
+    """Choose the images of which copies are planted, one per group, no two equal, none plain.
 
     Raises
     ------
@@ -96,20 +154,67 @@ def with_sources(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Bag, Ima
     first = np.sort(np.unique(theirs, return_index=True)[1])  # by pixels: a name moves no result
     spare = theirs[first][~np.isin(theirs[first], bag.groups)]
     if reference is not None and len(spare) // 2 >= FEWEST:
-        names = rng.permutation(spare)[: min(wanted, len(spare) // 2)]
-        rows = [int(rng.choice(np.flatnonzero(theirs == name))) for name in names]
-        return _joined(bag, reference[rows]), reference[~np.isin(theirs, names)]
+        wanted = min(wanted, len(spare) // 2)
+        rows = _one_of_each(reference, theirs, rng.permutation(spare), wanted, rng)
+        left = reference[~np.isin(theirs, theirs[rows])]
+        return Sources(_joined(bag, reference[rows]), left, len(bag.ids) + rows)
     if groups < needed + FEWEST:
         raise InputError(
             f"{needed + FEWEST} groups of controls (or a reference of {2 * FEWEST} groups) are "
             f"needed, found {groups}."
         )
-    units = rng.permutation(np.unique(bag.units[bag.control]))[: min(wanted, groups - needed)]
-    rows = [int(rng.choice(np.flatnonzero(bag.units == unit))) for unit in units]
+    units = rng.permutation(np.unique(bag.units[bag.control]))
+    rows = np.sort(_one_of_each(bag.images, bag.units, units, min(wanted, groups - needed), rng))
     sources = np.isin(np.arange(len(bag.ids)), rows)
-    taken = np.isin(bag.units, units)
+    taken = np.isin(bag.units, bag.units[rows])
     control = bag.control & ~taken
-    return replace(bag, judged=sources, control=control, settled={}), reference
+    return Sources(replace(bag, judged=sources, control=control, settled={}), reference, rows)
+
+
+def _one_of_each(
+    images: Images,
+    groups: npt.NDArray[Any],
+    names: npt.NDArray[Any],
+    wanted: int,
+    rng: np.random.Generator,
+) -> Ints:
+    """Rows of one image of each of so many groups, by name, in that order.
+
+    Plain images take part only where there are hardly others: a copy of one is a copy of all. Of
+    equal images one is enough, or a finding would count twice.
+
+    Raises
+    ------
+    InputError
+        When too few differ.
+    """
+    for least in (PLAIN, 0.0):
+        chosen: dict[bytes, int] = {}
+        for name in names:
+            if len(chosen) == wanted:
+                break
+            rows = np.flatnonzero(groups == name)
+            if len(rows := rows[images[rows].std(axis=(1, 2)) >= least]):
+                row = int(rng.choice(rows))
+                chosen.setdefault(images[row].tobytes(), row)
+        if len(chosen) >= FEWEST:
+            return np.array(list(chosen.values()), np.int64)
+    raise InputError(
+        f"{FEWEST} unused images that differ, of groups of their own, are needed, found "
+        f"{len(chosen)}."
+    )
+
+
+def _passes(
+    count: int, required: tuple[LevelCode, ...], grows: bool, rng: np.random.Generator
+) -> list[npt.NDArray[np.str_]]:
+    """Of each pass, the level [count] at which each source is planted."""
+    alone = [code for code in LEVELS if grows or code in required]
+    rest = [code for code in LEVELS if code not in alone]
+    passes = [np.full(count, code) for code in alone]
+    if rest:
+        passes.append(np.array(rest)[rng.permutation(count) % len(rest)])
+    return passes
 
 
 def _joined(bag: Bag, sources: Images) -> Bag:
@@ -128,43 +233,3 @@ def _joined(bag: Bag, sources: Images) -> Bag:
         np.concatenate([bag.known_used, no]),
         {},
     )
-
-
-def saved_again(images: Images, partners: Images) -> Images:
-    """Through 8 bits and JPEG of quality 75."""
-    from PIL import Image
-
-    out = np.empty_like(images)
-    for k, image in enumerate(images):
-        file = BytesIO()
-        levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-        Image.fromarray(levels).save(file, "JPEG", quality=QUALITY)
-        out[k] = np.asarray(Image.open(file), np.float32) / np.float32(255)
-    return out
-
-
-def shifted(images: Images, partners: Images) -> Images:
-    """Two pixels down and to the right; the border is repeated."""
-    padded = np.pad(images, ((0, 0), (SHIFT, 0), (SHIFT, 0)), mode="edge")
-    return np.asarray(padded[:, : images.shape[1], : images.shape[2]])
-
-
-def turned(images: Images, partners: Images) -> Images:
-    """Three degrees about the middle."""
-    from scipy.ndimage import rotate
-
-    options = {"axes": (1, 2), "reshape": False, "order": 1, "mode": "nearest"}
-    return np.asarray(rotate(images, TURN, **options), np.float32) if len(images) else images
-
-
-def blended(images: Images, partners: Images) -> Images:
-    """Seven parts of the image, three of a generated one."""
-    return np.asarray(BLEND * images + (1 - BLEND) * partners, np.float32)
-
-
-LADDER: dict[str, Callable[[Images, Images], Images]] = {
-    "8 bits and JPEG 75": saved_again,
-    "shifted by 2 pixels": shifted,
-    "turned by 3 degrees": turned,
-    "blended .7 and .3": blended,
-}

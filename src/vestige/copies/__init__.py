@@ -1,1 +1,1 @@
-"""Copies: generated images that are real images, in any view; facts about pixels."""
+"""Copies: generated images that are a real image, or nearly one, in some view."""

@@ -26,13 +26,12 @@ from vestige.decision.records import (
     Evidence,
     Facts,
     Gate,
-    LevelCode,
-    PlantedLevel,
     Remedy,
     State,
+    Unread,
 )
 from vestige.decision.sentences import decision_text
-from vestige.records import Control, SetTest, Tried
+from vestige.records import Control, LevelCode, PlantedLevel, SetTest, Tried
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
@@ -42,6 +41,8 @@ none; every other check takes back both (METHODS 5)."""
 UNREAD_SHARE, UNREAD_LEVEL = 0.01, 0.01
 """The share of generated files that may go unread, and the p-value below which the shares of unread
 files of two roles differ."""
+MOST_PATIENTS = 10**9
+"""Beyond this a count in a file is no count; whole numbers stay exact below it."""
 LEAST_SEEN = 0.8
 """A degradation level is missed if fewer than this share of its planted copies are named."""
 
@@ -70,6 +71,8 @@ def decide(evidence: Evidence) -> Decision:
     remedy = row.remedy
     if row.gate == "undecided" and not evidence.patient_ids:
         remedy = ("give_patient_ids", *remedy)
+    if row.gate == "undecided" and evidence.mode == "forensic" and "fix_the_run" not in remedy:
+        remedy = (*remedy, "report_no_conclusion")
     decision = Decision(
         row.state,
         row.gate,
@@ -123,9 +126,11 @@ def levels_missed(levels: Sequence[PlantedLevel]) -> tuple[LevelCode, ...]:
 def _copies(evidence: Evidence) -> _Row | None:
     if not _of_targets(evidence.copies):
         return None
-    contradicted = _contradicted(evidence)
-    codes: tuple[Code, ...] = ("copies", *(contradicted.codes if contradicted else ()))
-    return _Row("copies found", "closed", codes, ("withhold_copies",))
+    codes: tuple[Code, ...] = ("copies",)
+    remedy: tuple[Remedy, ...] = ("withhold_copies",)
+    if (contradicted := _contradicted(evidence)) is not None:
+        codes, remedy = codes + contradicted.codes, remedy + contradicted.remedy
+    return _Row("copies found", "closed", codes, remedy)
 
 
 def _contradicted(evidence: Evidence) -> _Row | None:
@@ -139,8 +144,7 @@ def _contradicted(evidence: Evidence) -> _Row | None:
         codes.append("copies_of_reference")
     if codes:
         remedy.append("check_roles")
-    generated = [one for one in evidence.unread if one.role == "generated"]
-    if any(one.unread > UNREAD_SHARE * one.listed for one in generated):
+    if any(_too_much(one) for one in evidence.unread):
         codes.append("generated_unread")
         remedy.append("convert_unread")
     if any(one.p_value is not None and one.p_value < UNREAD_LEVEL for one in evidence.unread):
@@ -207,7 +211,7 @@ def _insensitive(evidence: Evidence) -> _Row | None:
         remedy.append("run_checks")
     elif planted.state == "failed":
         codes.append("planted_missed")
-        remedy.append("more_unused")
+        remedy.append("all_detectors")
     if evidence.bounds is not None and evidence.bounds.auc_upper >= evidence.max_auc:
         codes.append("bound_above_limit")
         remedy.append("more_patients")
@@ -234,6 +238,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
     return Facts(
         mode=evidence.mode,
         targets=evidence.targets,
+        patient_ids=evidence.patient_ids,
         copies=len({copy.generated for copy in mine}),
         copied_images=len({(copy.role, copy.real) for copy in mine}),
         copied_patients=len({copy.group for copy in mine}),
@@ -248,7 +253,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         p_value=corrected_p(evidence.test, evidence.tried),
         runs=1 + (tried.runs_before or 0) if tried else 1,
         named_patients=evidence.named_patients,
-        stand_out=math.ceil(chance.patients) if chance else 0,
+        stand_out=math.ceil(min(max(chance.patients, 0), MOST_PATIENTS)) if chance else 0,
         chance=chance.most if chance else 0,
         unused_groups=evidence.unused_groups,
         groups_needed=_groups_needed(evidence, row),
@@ -260,10 +265,23 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
 
 
 def _worst_unread(evidence: Evidence) -> tuple[int, int, str]:
-    """Unread and listed files of the generated set or, where it was read, of another role."""
-    order = sorted(evidence.unread, key=lambda one: (one.role != "generated", one.role))
-    worst = next((one for one in order if one.unread), None)
-    return (worst.unread, worst.listed, worst.role) if worst else (0, 0, "")
+    """Unread and listed files of the role that the sentence names.
+
+    The generated set if too much of it is unread, else the role that differs most, else any.
+    """
+
+    def key(one: Unread) -> tuple[bool, float, str]:
+        return not _too_much(one), 1.0 if one.p_value is None else one.p_value, one.role
+
+    unread = [one for one in evidence.unread if one.unread]
+    if not unread:
+        return 0, 0, ""
+    worst = min(unread, key=key)
+    return worst.unread, worst.listed, worst.role
+
+
+def _too_much(one: Unread) -> bool:
+    return one.role == "generated" and one.unread > UNREAD_SHARE * one.listed
 
 
 def _groups_needed(evidence: Evidence, row: _Row) -> int | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vestige.records import Control, Estimate, SetTest, Tried
+from vestige.records import Control, Estimate, LevelCode, PlantedLevel, SetTest, Tried
 from vestige.symmetries import Symmetry
 
 State = Literal[
@@ -12,20 +12,6 @@ State = Literal[
 Gate = Literal["open", "closed", "undecided"]
 Mode = Literal["release", "forensic"]
 RealRole = Literal["query", "used", "unused", "reference"]
-LevelCode = Literal[
-    "verbatim",
-    "jpeg_75",
-    "mirrored",
-    "quarter_turn",
-    "shift_10",
-    "crop_80",
-    "inverted",
-    "gamma",
-    "turn_3",
-    "shift_2_px",
-    "blend_70",
-]
-"""How far a planted copy is degraded (`vestige.controls.levels`)."""
 Code = Literal[
     "copies",
     "copies_of_unused",
@@ -59,6 +45,7 @@ Remedy = Literal[
     "give_unused",
     "give_open_queries",
     "run_checks",
+    "all_detectors",
     "more_unused",
     "more_patients",
     "fix_the_run",
@@ -158,8 +145,10 @@ class Unread:
 class Unlike:
     """Generated images whose grey scale is not that of the real ones.
 
-    statistic, generated, reals : what gives it away, with a typical value of each
-    distance : Kolmogorov-Smirnov, 0..1
+    statistic : what differs
+    generated, reals : its medians
+    distance : Kolmogorov distance of the two sets, 0..1
+    share : estimated share of inverted images, 0..1; None where the grey range differs
     """
 
     code: Literal["inverted", "other range"]
@@ -167,21 +156,7 @@ class Unlike:
     generated: float
     reals: float
     distance: float
-
-
-@dataclass(frozen=True)
-class PlantedLevel:
-    """Planted copies of one degradation level: how many were seen.
-
-    sources : unused images of which one copy each was put into the generated set
-    found : those with p <= .05 by the combination of the quick detectors
-    named : those of which the planted copy is named as a copy
-    """
-
-    level: LevelCode
-    sources: int
-    found: int
-    named: int
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -262,10 +237,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Facts:
-    """The numbers of the sentence; 0 or None where a decision needs none."""
+    """The numbers of the sentence; 0 or None where a decision needs none.
+
+    patient_ids : whether patients are known; else every group of near-duplicates counts as one
+    """
 
     mode: Mode
     targets: int
+    patient_ids: bool = True
     copies: int = 0
     copied_images: int = 0
     copied_patients: int = 0

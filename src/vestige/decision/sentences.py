@@ -4,7 +4,10 @@ The text is one paragraph of plain sentences: what was found, what could have be
 do next. Terminal, report, gate and scrub print it as it is.
 """
 
-from vestige.decision.records import Code, Decision, Facts, LevelCode, Remedy
+import math
+
+from vestige.decision.records import Code, Decision, Facts, Remedy
+from vestige.records import LevelCode
 
 LEVELS: dict[LevelCode, str] = {
     "verbatim": "unchanged",
@@ -21,13 +24,13 @@ LEVELS: dict[LevelCode, str] = {
 }
 """How a copy of each degradation level is called: "a copy that is ..."."""
 CHECKS: dict[str, str] = {
-    "blind": "the training images and the unused ones differ without the generated set",
-    "conformity": "the training images and the unused ones were not prepared alike",
-    "member_only": "two random parts of the training images differ as much",
-    "swapped": "another generated set gives the same signal",
-    "planted": "planted copies were not found again",
+    "blind": "the {whom} and the unused images can be told apart without the generated images",
+    "conformity": "the {whom} and the unused images were not prepared alike",
+    "member_only": "two random halves of the {whom} differ as much as the {whom} and the unused "
+    "images do",
+    "swapped": "images of another generator give the same signal",
 }
-"""What it means that a check failed, as a clause."""
+"""What it means that a check failed, as a clause about the training images or the queried ones."""
 HEADINGS: dict[str, str] = {
     "copies found": "Copies found",
     "leak found": "Leak found",
@@ -40,17 +43,29 @@ GATES: dict[str, str] = {
     "closed": "Gate closed (exit 3)",
     "undecided": "Gate undecided (exit 4)",
 }
+BY_ROLES: tuple[Code, ...] = ("copies_of_unused", "copies_of_reference")
+ABOUT_SINGLE: tuple[Code, ...] = ("patients_named", "beyond_chance")
+ALTHOUGH_NOTHING: tuple[Code, ...] = (
+    "checks_off",
+    "planted_missed",
+    "planted_not_possible",
+    "bound_above_limit",
+)
+"""Reasons why an audit that found nothing is undecided."""
+QUERIES_STAND: tuple[Code, ...] = (
+    "copies",
+    "set_test",
+    "repeated_runs",
+    "nothing_found",
+    *ALTHOUGH_NOTHING,
+)
+"""With these and no other code the p-values of single queries hold, and no clause tells them."""
 
 
 def decision_text(decision: Decision) -> str:
-    """The sentences of a decision: cause, missed levels, remedy."""
+    """The sentences of a decision: causes, missed levels, remedies."""
     facts = decision.facts
-    heading = HEADINGS[decision.state]
-    causes = [_cause(code, facts) for code in decision.codes]
-    text = f"{heading}: {'; '.join(causes)}."
-    parts = [text]
-    if facts.mode == "forensic" and facts.auc is not None:
-        parts.insert(0, _queries(facts))
+    parts = [f"{HEADINGS[decision.state]}: {'; '.join(_causes(decision))}."]
     if decision.gate == "open":
         parts += _limits(decision)
     parts += [remedy_text(remedy, facts) for remedy in decision.remedy]
@@ -66,7 +81,7 @@ def missed_text(decision: Decision) -> str:
     """The degradations of which a single copy would be missed; "" if none would."""
     if not decision.missed:
         return ""
-    return f"A single copy would be missed if it was {_either(decision.missed)}."
+    return f"A single copy could be missed if it was {_either(decision.missed)}."
 
 
 def _limits(decision: Decision) -> list[str]:
@@ -75,164 +90,171 @@ def _limits(decision: Decision) -> list[str]:
         told.append(missed)
     if facts.copied_share is not None:
         told.append(
-            f"At most {percent(facts.copied_share)} of the patients have an unchanged copy in the "
-            "generated set (95 % confidence)."
+            f"At most {percent(facts.copied_share)} of the {_unit(facts)}s have an unchanged copy "
+            "in the generated set (95 % confidence)."
         )
     if facts.exposed_share:
         told.append(
-            f"Up to {percent(facts.exposed_share)} of the patients could be exposed in other ways "
-            "and not be seen by this audit."
+            f"Up to {percent(facts.exposed_share)} of the {_unit(facts)}s could be exposed in "
+            "another way, and this audit would not have seen it."
         )
     return told
 
 
+def _causes(decision: Decision) -> list[str]:
+    """One clause for each code; in forensic mode single queries come before the set."""
+    facts, codes = decision.facts, decision.codes
+    told: list[str] = []
+    for code in codes:
+        if code == "copies_of_reference" and "copies_of_unused" in codes:
+            continue  # one clause speaks of both
+        clause = _cause(code, decision)
+        if code in ALTHOUGH_NOTHING and code == codes[0]:
+            clause = f"nothing was found, but {clause}"
+        told.append(clause)
+    stands = not facts.checks and facts.auc is not None and set(codes) <= set(QUERIES_STAND)
+    if facts.mode == "forensic" and stands:
+        told.insert(1 if codes[0] == "copies" else 0, _queries(facts))
+    return told
+
+
 def _queries(facts: Facts) -> str:
-    """What is said of the single queries, first of all in forensic mode."""
-    certain = facts.copied_patients + facts.named_patients
-    return (
-        f"{certain:,} of {plural(facts.targets, 'query patient')} are copied or named; "
-        f"{facts.stand_out:,} stand out, and chance explains up to {facts.chance:,}."
-    )
+    """What is said of the single queries."""
+    named = _named(facts)
+    if not facts.stand_out and not facts.chance:
+        return named
+    return f"{named}, and {_stand_out(facts, '')} where chance explains {_most(facts)}"
 
 
-def _cause(code: Code, facts: Facts) -> str:
+def _cause(code: Code, decision: Decision) -> str:
     """One clause for each code."""
-    whom = "training images" if facts.mode == "release" else "queried images"
-    several = facts.copies != 1
-    auc = (
-        f"AUC {facts.auc.value:.2f}, 95 % interval {facts.auc.low:.2f} to {facts.auc.high:.2f}"
-        if facts.auc
-        else ""
-    )
-    p_value = f"p = {facts.p_value:.2g}" if facts.p_value is not None else ""
-    if facts.runs > 1:
-        p_value += f" after correction for {facts.runs} runs"
-    upper = f"{facts.auc_upper:.2f}" if facts.auc_upper is not None else "unknown"
-    needed = facts.groups_needed
-    unlike = {
-        "inverted": "the grey scale of the generated images is inverted",
-        "other range": "the generated images have another grey range than the real ones",
-    }
+    facts, codes = decision.facts, decision.codes
+    whom = _whom(facts)
     causes: dict[Code, str] = {
-        "copies": (
-            f"{plural(facts.copies, 'generated image')} {'are copies' if several else 'is a copy'}"
-            f" of {plural(facts.copied_images, 'real image')} of "
-            f"{plural(facts.copied_patients, 'patient')}"
-        ),
-        "copies_of_unused": (
-            f"{plural(facts.copies_of_others, 'generated image')} "
-            f"{'are copies' if facts.copies_of_others != 1 else 'is a copy'} of unused images, so "
-            "the hold-out was used for training or is itself synthetic"
-        ),
-        "copies_of_reference": (
-            "generated images are copies of reference images, so the reference was used for "
-            "training or is itself synthetic"
-        ),
-        "generated_unread": (
-            f"{facts.unread:,} of {facts.listed:,} {facts.role} files were not read, and "
-            "copies may be among them"
-        ),
-        "unread_unequal": (
-            "the roles differ in the share of files that could not be read "
-            f"({facts.unread:,} of {facts.listed:,} {facts.role} files)"
-        ),
-        "prepared_unlike": unlike.get(facts.unlike, "the generated images were prepared otherwise"),
-        "check_failed": "; ".join(
-            f"{CHECKS.get(name, 'a validity check failed')} (check {name!r} failed)"
-            for name in facts.checks
-        ),
-        "finding_not_specific": (
-            "another generated set, which cannot know the images, gives the same signal (check "
-            "'swapped' failed)"
-        ),
-        "set_test": (
-            f"the generated images are closer to the {whom} than to unused images of the same "
-            f"source ({auc}, {p_value})"
-        ),
-        "repeated_runs": (
-            f"these images were audited {facts.runs} times, and the runs do not agree ({p_value})"
-        ),
-        "patients_named": (
-            f"{plural(facts.named_patients, 'patient')} can be named, with at most 10 % of the "
-            "names expected to be false"
-        ),
-        "beyond_chance": (
-            f"{plural(facts.stand_out, 'patient')} stand out, and chance explains at most "
-            f"{facts.chance:,}"
-        ),
-        "nothing_to_test": "the status of every query is known already",
+        "copies": _copied(facts),
+        "copies_of_unused": _contradicted(decision),
+        "copies_of_reference": _contradicted(decision),
+        "generated_unread": f"{_unread(facts)} could not be read, and copies may be among them",
+        "unread_unequal": "the share of files that could not be read differs between the folders"
+        + ("" if "generated_unread" in codes else f" ({_unread(facts)})"),
+        "prepared_unlike": "the grey scale of the generated images is inverted"
+        if facts.unlike == "inverted"
+        else "the generated images have another grey range than the real ones",
+        "check_failed": "; ".join(_failed(name, whom) for name in facts.checks),
+        "finding_not_specific": _failed("swapped", whom),
+        "set_test": f"the generated images are closer to the {whom} than to unused images of the "
+        f"same source ({_area(facts)}, {_p(facts)})",
+        "repeated_runs": f"these images were audited {plural(facts.runs, 'time')}, and the answers "
+        f"do not agree: one run alone found something, and all runs together do not ({_p(facts)})",
+        "patients_named": f"{_named(facts)} (at most 10 % of the names are expected to be false)",
+        "beyond_chance": f"{_stand_out(facts, f' of {_targets(facts)}')}, and chance explains "
+        f"{_most(facts)}",
+        "nothing_to_test": "the status of every image is known already, so nothing is left to test",
         "uncalibrated": "there are no unused real images to compare with",
         "checks_off": "the validity checks were switched off",
-        "planted_missed": "planted copies of unused images were not found again",
-        "planted_not_possible": "no copy could be planted to see whether it is found",
-        "bound_above_limit": (
-            f"nothing was found, but the AUC may be as high as {upper} (95 % confidence) and the "
-            f"limit is {facts.max_auc:.2f}"
-            + (f"; about {needed:,} patients on each side would do" if needed else "")
-        ),
-        "nothing_found": (
-            f"no generated image is a copy of one of the {whom}, no patient is named, and the AUC "
-            f"is below {upper} with 95 % confidence (limit {facts.max_auc:.2f})"
-        ),
+        "planted_missed": "copies of unused images, put into the generated set as a check, were "
+        "not found again",
+        "planted_not_possible": "no copy could be put into the generated set to see whether it is "
+        "found",
+        "bound_above_limit": f"the AUC may be as high as {_upper(facts)} (95 % confidence; 0.5 is "
+        f"guessing), and the limit is {facts.max_auc:g}",
+        "nothing_found": _nothing(facts),
     }
     return causes[code]
 
 
+def _copied(facts: Facts) -> str:
+    kind = "training image" if facts.mode == "release" else "real image"
+    of = plural(facts.copied_images, kind)
+    if facts.patient_ids:
+        of += f" of {plural(facts.copied_patients, 'patient')}"
+    if facts.same_pixels:
+        some = f"{facts.same_pixels:,} of them " if facts.same_pixels < facts.copies else ""
+        of += f", {some}with exactly the same pixels"
+    return f"{_are_copies(facts.copies)} of {of}"
+
+
+def _contradicted(decision: Decision) -> str:
+    n = decision.facts.copies_of_others
+    roles = [code.removeprefix("copies_of_") for code in BY_ROLES if code in decision.codes]
+    each = {"unused": "an unused", "reference": "a reference"}
+    of = " and ".join(each[role] if n == 1 else role for role in roles)
+    return (
+        f"{_are_copies(n)} of {of} image{'' if n == 1 else 's'}, so either the generator was "
+        "trained on images that were given as not used, or those are synthetic themselves"
+    )
+
+
+def _are_copies(n: int) -> str:
+    return f"{plural(n, 'generated image')} {'is a copy' if n == 1 else 'are copies'}"
+
+
+def _unread(facts: Facts) -> str:
+    return f"{facts.unread:,} of {plural(facts.listed, f'{facts.role} file')}"
+
+
+def _failed(check: str, whom: str) -> str:
+    if check not in CHECKS:
+        return "a validity check failed"
+    return f"{CHECKS[check].format(whom=whom)} (failed check: {check})"
+
+
+def _named(facts: Facts) -> str:
+    how = "from the generated set" if facts.mode == "release" else "as used for training"
+    return f"{facts.named_patients:,} of {_targets(facts)} can be named {how}"
+
+
+def _nothing(facts: Facts) -> str:
+    """What was looked for and not found; without a bound the test itself is told."""
+    one = f"no generated image is a copy of a {_whom(facts)[:-1]}"
+    named = "" if facts.mode == "forensic" else f", no {_unit(facts)} can be named"
+    if facts.auc_upper is None:
+        return f"{one}{named}, and the set test shows no difference ({_area(facts)}, {_p(facts)})"
+    return (
+        f"{one}{named}, and the AUC is at most {_upper(facts)} (95 % confidence; 0.5 is guessing, "
+        f"the limit is {facts.max_auc:g})"
+    )
+
+
 def remedy_text(remedy: Remedy, facts: Facts) -> str:
     """What to do next, as a sentence."""
-    needed = facts.groups_needed
+    needed, release = facts.groups_needed, facts.mode == "release"
     enough = f"{needed:,} or more" if needed else "more"
     remedies: dict[Remedy, str] = {
-        "give_patient_ids": (
-            "No patient ids were given, so images count as independent: give --groups or "
-            "--group-regex."
-        ),
-        "withhold_copies": (
-            "Withhold these images: `vestige scrub` lists them and audits what is left."
-        ),
-        "check_roles": (
-            "Give a hold-out of real images that the generator never saw, and check that no folder "
-            "was given in the place of another."
-        ),
-        "convert_unread": (
-            "Convert these files to PNG, or remove them from the folder, and audit again."
-        ),
-        "prepare_alike": (
-            "Give generated and real images with the same polarity and grey range, and audit again."
-        ),
-        "harmonize": (
-            "Export all real images by the same steps, or let --conform prepare them alike, and "
-            "audit again."
-        ),
-        "mend_split": (
-            "Draw used and unused images by patient from one source, scanner and period, and audit "
-            "again."
-        ),
-        "give_unused": (
-            f"Give unused images (--unused) of {enough} patients of the same source, and audit "
-            "again."
-        ),
-        "give_open_queries": "Give queries of unknown status, and audit again.",
+        "give_patient_ids": "No patient ids were given, so every image counts as a patient of its "
+        "own: give --groups or --group-regex.",
+        "withhold_copies": "Withhold every copy: `vestige scrub` lists them and audits the rest."
+        if release
+        else "Report every pair: the real image was used for training, or a near copy of it was.",
+        "check_roles": "Give unused and reference images that are real and that the generator "
+        "never saw, and check that no folder was given in the place of another.",
+        "convert_unread": "Convert these files to PNG, or remove them from the folder, and audit "
+        "again.",
+        "prepare_alike": "Give generated and real images with the same polarity and grey range, "
+        "and audit again.",
+        "harmonize": "Export all real images by the same steps, or let --conform prepare them "
+        "alike, and audit again.",
+        "mend_split": f"Draw {'used' if release else 'queried'} and unused images by patient from "
+        "one source, scanner and period, and audit again.",
+        "give_unused": f"Give unused images (--unused) of {enough} patients of the same source, "
+        "and audit again.",
+        "give_open_queries": "Give queries whose status is not known, and audit again.",
         "run_checks": "Audit again without --no-controls.",
-        "more_unused": "Give unused images of more patients (at least 22), and audit again.",
-        "more_patients": (
-            f"Give {enough} patients on each side, or state a higher limit (--max-auc) beforehand, "
-            "and audit again."
-        ),
+        "all_detectors": "Audit again with all detectors: leave out --detector, or give --effort "
+        "high.",
+        "more_unused": "Give unused images of more patients (22 or more), and audit again.",
+        "more_patients": f"Give {enough} patients on each side, or state a higher limit "
+        "(--max-auc) before you see the answer, and audit again.",
         "fix_the_run": "Decide beforehand which run counts, and report that one.",
-        "scrub_or_retrain": (
-            "Do not release this set: withhold the images that `vestige scrub` lists, or train the "
-            "generator anew (stop earlier, more images, less capacity)."
-        ),
-        "report_with_rate": (
-            "Report it with its false-alarm rate; other images of the same patient may explain it."
-        ),
+        "scrub_or_retrain": "Do not release this set: withhold the images that `vestige scrub` "
+        "lists, or train the generator anew (stop earlier, with more images or a smaller model).",
+        "report_with_rate": "Report this finding with its false-alarm rate: other images of the "
+        "same patient may explain it.",
         "report_no_conclusion": "Report no conclusion from this audit.",
-        "board_decides": (
-            "This is no proof of privacy: the board decides."
-            if facts.mode == "release"
-            else "Do not report the images as unused."
-        ),
+        "board_decides": "This does not prove that the set is private: whether it is released "
+        "stays the decision of the board."
+        if release
+        else "This does not prove that the images were not used: do not report them as unused.",
     }
     return remedies[remedy]
 
@@ -240,13 +262,55 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
 def percent(share: float) -> str:
     """A share as a percentage, with decimals only where they matter."""
     value = 100 * share
-    return f"{value:.0f} %" if value >= 10 or value == round(value) else f"{value:.2g} %"
+    if 0 < value < 0.01:
+        return "0.01 %"
+    return f"{value:.0f} %" if value >= 9.95 or value == round(value) else f"{value:.2g} %"
 
 
-def plural(n: int, word: str) -> str:
+def plural(n: int, noun: str) -> str:
     """A count with its noun: "1 image", "1,200 images"."""
-    irregular = {"query patient": "query patients"}
-    return f"{n:,} {word if n == 1 else irregular.get(word, word + 's')}"
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _whom(facts: Facts) -> str:
+    return "training images" if facts.mode == "release" else "queried images"
+
+
+def _unit(facts: Facts) -> str:
+    """What counts as one: a patient, or an image where patients are not known."""
+    return "patient" if facts.patient_ids else "image"
+
+
+def _targets(facts: Facts) -> str:
+    side = "training" if facts.mode == "release" else "query"
+    return plural(facts.targets, f"{side} {_unit(facts)}")
+
+
+def _stand_out(facts: Facts, of: str) -> str:
+    return f"{facts.stand_out:,}{of} {'stands' if facts.stand_out == 1 else 'stand'} out"
+
+
+def _most(facts: Facts) -> str:
+    return f"at most {facts.chance:,}" if facts.chance else "none"
+
+
+def _area(facts: Facts) -> str:
+    if facts.auc is None:
+        return "no AUC"
+    auc = facts.auc
+    return f"AUC {auc.value:.2f}, 95 % interval {auc.low:.2f} to {auc.high:.2f}"
+
+
+def _upper(facts: Facts) -> str:
+    """The upper bound, rounded up, so that it never looks smaller than it is."""
+    return f"{math.ceil(100 * (facts.auc_upper or 0) - 1e-9) / 100:.2f}"
+
+
+def _p(facts: Facts) -> str:
+    if facts.p_value is None:
+        return "no p-value"
+    p = f"p = {facts.p_value:.2g}" if facts.p_value >= 1e-4 else "p < 0.0001"
+    return f"{p} after correction for {facts.runs:,} runs" if facts.runs > 1 else p
 
 
 def _either(levels: tuple[LevelCode, ...]) -> str:

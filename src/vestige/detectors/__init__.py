@@ -29,13 +29,15 @@ class DetectorChoice(Choice[Detector]):
     """A detector, the columns it gives (suffix -> options) and its weight per column.
 
     `effort` None: runs only when it is named. `weights` names its options that hold weights of a
-    network: they must be given, since nothing is downloaded unasked.
+    network: they must be given, since nothing is downloaded unasked. `views`: takes the option of
+    that name, and by default finds mirrored copies too; without it only copies as they are.
     """
 
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
     effort: Effort | None = None
     weight: float = 1.0
     weights: tuple[str, ...] = ()
+    views: bool = False
 
 
 def _load(module: str, name: str) -> Any:
@@ -43,15 +45,18 @@ def _load(module: str, name: str) -> Any:
 
 
 SIZES = {"_8": {"size": 8}, "_16": {"size": 16}, "_32": {"size": 32}, "_64": {"size": 64}}
+NEAREST = {"_32": {"size": 32, "nearest": 32}}
+"""Where the primary detector keeps the neighbours that evidence and copies are told by."""
 
 DETECTORS: dict[str, DetectorChoice] = {
     "matched_filter_pool": DetectorChoice(
         "whitened cosine with the generated set, whitened by queries and controls (primary)",
         lambda **options: _load("matched_filter", "MatchedFilterPool")(**options),
         pool=True,
-        columns=SIZES,
+        columns=SIZES | NEAREST,
         effort="low",
         weight=2.0,
+        views=True,
     ),
     "matched_filter": DetectorChoice(
         "whitened cosine with the generated set, whitened by a reference",
@@ -59,6 +64,7 @@ DETECTORS: dict[str, DetectorChoice] = {
         needs_reference=True,
         columns=SIZES,
         weight=2.0,
+        views=True,
     ),
     "matched_filter_band": DetectorChoice(
         "the pool filter on a band of spatial frequencies",
@@ -68,11 +74,12 @@ DETECTORS: dict[str, DetectorChoice] = {
         pool=True,
         effort="normal",
         weight=2.0,
+        views=True,
     ),
     "cubed_filter": DetectorChoice(
         "mean cube of whitened cosines, whitened by reals and generated set: copies are one-sided",
         lambda **options: _load("matched_filter", "MatchedFilterPool")(
-            **{"aggregate": "cube", "whitened_by": "both", "size": 32} | options
+            **{"aggregate": "cube", "whitened_by": "both", "size": 32, "views": "none"} | options
         ),
         pool=True,
         columns={"_16": {"size": 16}, "_32": {"size": 32}},
@@ -81,7 +88,7 @@ DETECTORS: dict[str, DetectorChoice] = {
     "cubed_filter_reals": DetectorChoice(
         "the same, whitened by the reals alone",
         lambda **options: _load("matched_filter", "MatchedFilterPool")(
-            **{"aggregate": "cube", "size": 32} | options
+            **{"aggregate": "cube", "size": 32, "views": "none"} | options
         ),
         pool=True,
         effort="normal",
@@ -116,6 +123,7 @@ DETECTORS: dict[str, DetectorChoice] = {
     "nearest_distance": DetectorChoice(
         "distance to the nearest generated image (GAN-Leaks)",
         lambda **options: _load("nearest_distance", "NearestDistance")(**options),
+        views=True,
     ),
     "nearest_distance_contrast": DetectorChoice(
         "the same with brightness and contrast of each image made equal",
@@ -123,23 +131,27 @@ DETECTORS: dict[str, DetectorChoice] = {
             **{"space": "contrast"} | options
         ),
         effort="low",
+        views=True,
     ),
     "nearest_distance_pca": DetectorChoice(
         "the same on 64 principal components",
         lambda **options: _load("nearest_distance", "NearestDistance")(
             **{"space": "pca"} | options
         ),
+        views=True,
     ),
     "calibrated_distance": DetectorChoice(
         "nearest distance over the distance to unused reals (GAN-Leaks calibration)",
         lambda **options: _load("calibrated_distance", "CalibratedDistance")(**options),
         needs_reference=True,
+        views=True,
     ),
     "calibrated_distance_5": DetectorChoice(
         "the same over 5 neighbours each",
         lambda **options: _load("calibrated_distance", "CalibratedDistance")(**{"k": 5} | options),
         needs_reference=True,
         effort="low",
+        views=True,
     ),
     "calibrated_distance_pca": DetectorChoice(
         "the same on 64 principal components",
@@ -147,6 +159,7 @@ DETECTORS: dict[str, DetectorChoice] = {
             **{"space": "pca"} | options
         ),
         needs_reference=True,
+        views=True,
     ),
     "mc_ball": DetectorChoice(
         "generated images inside a small ball, 16 components (Monte-Carlo attack)",
@@ -164,6 +177,7 @@ DETECTORS: dict[str, DetectorChoice] = {
         lambda **options: _load("density_ratio", "DensityRatio")(**{"estimator": "knn"} | options),
         needs_reference=True,
         effort="low",
+        views=True,
     ),
     "gen_lra": DetectorChoice(
         "density that x adds to unused reals at the generated images near it (GenLRA)",

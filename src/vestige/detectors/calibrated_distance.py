@@ -8,25 +8,22 @@ import numpy.typing as npt
 
 from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
+from vestige.detectors.seen import Seen, check_views, seen_in
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
-from vestige.stats.neighbours import (
-    nearest,
-    nearest_outside_group,
-    rows_outside_group,
-    smallest,
-)
-from vestige.types import Embedder, Float32s, Floats, Images
+from vestige.stats.neighbours import rows_outside_group
+from vestige.symmetries import Views
+from vestige.types import Float32s, Floats, Images
 
 FLOOR = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """What was scored: rows [n, d] of a space, and their distances [n] and [n, k]."""
+    """What was scored: rows [views * n, d] of a space, and distances [n] and [n, k]."""
 
-    embed: Embedder
+    seen: Seen
     rows: Float32s
     usual: Floats
     distances: Floats
@@ -45,6 +42,9 @@ class CalibratedDistance:
     space : str
         One of `vestige.features.SPACES`, fitted on both sets where it learns anything.
     form : "log_ratio" (no unit) or "difference" d(x, R) - d(x, S)
+    views : "none", "mirror" or "all"
+        Symmetries in which a generated image may copy: both distances are those of the nearest
+        view, so that neither has more chances.
     """
 
     k: int = 1
@@ -52,12 +52,14 @@ class CalibratedDistance:
     size: int = 32
     dims: int = 64
     form: Literal["log_ratio", "difference"] = "log_ratio"
+    views: Views = "mirror"
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
     scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
+        check_views(self.views)
         if self.form not in ("log_ratio", "difference"):
             raise InputError(f"unknown form {self.form!r}. Known: log_ratio, difference.")
 
@@ -73,20 +75,22 @@ class CalibratedDistance:
         generated = fitted(self.generated_, "calibrated_distance")
         reference = reference_of(self.reference_, "calibrated_distance")
         embed = fit_space(self.space, self.size, self.dims, generated, reference)
-        rows = embed.transform(as_images(images))
-        usual = nearest(rows, embed.transform(reference), self.k)[0].mean(axis=1)
-        return self._score(embed, rows, usual, generated)
+        seen = seen_in(self.views, embed, self.space)
+        rows = seen.rows(as_images(images))
+        usual = seen.nearest(rows, seen.embed.transform(reference), self.k)[0].mean(axis=1)
+        return self._score(seen, rows, usual, generated)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         generated = fitted(self.generated_, "calibrated_distance")
         bag = as_images(pool)
         embed = fit_space(self.space, self.size, self.dims, generated, bag)
-        rows = embed.transform(bag)
-        labels = groups_of(groups, len(rows))
+        seen = seen_in(self.views, embed, self.space)
+        rows = seen.rows(bag)
+        labels = groups_of(groups, len(bag))
         there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]
-        usual = nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
-        return self._score(embed, rows, usual, generated)
+        usual = seen.nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
+        return self._score(seen, rows, usual, generated)
 
     @property
     def grows(self) -> bool:
@@ -96,12 +100,13 @@ class CalibratedDistance:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         scored = fitted(self.scored_, "calibrated_distance")
-        found = nearest(scored.rows, scored.embed.transform(more), self.k)[0]
-        return self._compare(scored.usual, smallest(scored.distances, found, self.k))
+        made = scored.seen.embed.transform(more)
+        near = scored.seen.nearest_and(scored.rows, made, scored.distances, self.k)
+        return self._compare(scored.usual, near)
 
-    def _score(self, embed: Embedder, rows: Float32s, usual: Floats, generated: Images) -> Floats:
-        distances = nearest(rows, rows_of(embed, generated), self.k)[0]
-        self.scored_ = _Scored(embed, rows, usual, distances)
+    def _score(self, seen: Seen, rows: Float32s, usual: Floats, generated: Images) -> Floats:
+        distances = seen.nearest(rows, rows_of(seen.embed, generated), self.k)[0]
+        self.scored_ = _Scored(seen, rows, usual, distances)
         return self._compare(usual, distances)
 
     def _compare(self, usual: Floats, distances: Floats) -> Floats:

@@ -16,6 +16,7 @@ from vestige.engine import cores
 from vestige.files import file_sha256
 from vestige.options import split_options, typed_options
 from vestige.records import Problem
+from vestige.symmetries import VIEWS, Views
 from vestige.threads import one_core
 from vestige.types import (
     Bools,
@@ -94,10 +95,13 @@ def plan_columns(
     has_reference: bool,
     options: Options | None = None,
     effort: Effort | None = None,
+    views: Views = "mirror",
 ) -> tuple[Column, ...]:
     """The columns of the named detectors; "auto", or no name, stands for those of the effort.
 
     A detector that compares with unused reals uses the reference if there is one, else the bag.
+    `views` is the option of all that take it (`DetectorChoice.views`), but for those to whom
+    `options` give another.
 
     Raises
     ------
@@ -107,6 +111,8 @@ def plan_columns(
     """
     names = expand_names(detectors, effort)
     options = options or {}
+    if views not in VIEWS:
+        raise InputError(f"unknown views {views!r}. Known: {', '.join(VIEWS)}.")
     for name in options:
         choose(DETECTORS, name, "detector")
         if name not in names:
@@ -115,7 +121,8 @@ def plan_columns(
     for name in names:
         choice = choose(DETECTORS, name, "detector")
         for suffix, own in choice.columns.items():
-            own = {**own, **options.get(name, {})}
+            seen = {"views": views} if choice.views else {}
+            own = {**own, **seen, **options.get(name, {})}
             made = build(DETECTORS, name, "detector", **own)
             for option in weights_missing(name, made):
                 raise InputError(

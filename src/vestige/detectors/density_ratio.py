@@ -1,6 +1,6 @@
 """Density of the generated set over density of unused reals (DOMIAS)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -8,11 +8,13 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
+from vestige.detectors.seen import Seen, check_views
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
 from vestige.stats.density import GaussianKDE
-from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
+from vestige.stats.neighbours import rows_outside_group
+from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints
 
 FLOOR = 1e-9
@@ -31,6 +33,22 @@ def shared_components(
     return embed, held_rows(embed, generated)
 
 
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What was scored by neighbours: rows [views * n, d] in the components, and their distances.
+
+    near : [n, k], to the generated set of `generated` images; usual, outside : [n], to the k-th of
+    so many unused reals
+    """
+
+    seen: Seen
+    rows: Float32s
+    near: Floats
+    generated: int
+    usual: Floats
+    outside: Ints
+
+
 @dataclass
 class DensityRatio:
     """log p_S(x) - log p_R(x) in principal-component space, always in logarithms.
@@ -45,18 +63,24 @@ class DensityRatio:
         Components at `size` px, 2 or more (8 to 64 make sense); at most a fifth of the smaller
         set, so that 64 take 320 images of each.
     estimator : "kde" (Gaussian, Scott factor, full covariance) or "knn" (k-nearest distances)
+    views : "none", "mirror" or "all"
+        Symmetries in which a generated image may copy: "knn" takes both distances in the nearest
+        view. A density ("kde") looks at images as they are.
     """
 
     dims: int = 16
     estimator: Literal["kde", "knn"] = "kde"
     k: int = 1
     size: int = 16
+    views: Views = "mirror"
     generated_: Images | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
+    scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.estimator not in ("kde", "knn"):
             raise InputError(f"unknown estimator {self.estimator!r}. Known: kde, knn.")
+        check_views(self.views)
         at_least(1, "density_ratio", k=self.k)
         at_least(2, "density_ratio", dims=self.dims)
 
@@ -64,6 +88,7 @@ class DensityRatio:
         """Keep the generated set and the reference; `used` is ignored."""
         self.generated_ = as_images(generated)
         self.reference_ = None if unused is None else as_images(unused)
+        self.scored_ = None
         return self
 
     def score_samples(self, images: Any) -> Floats:
@@ -71,26 +96,55 @@ class DensityRatio:
         generated = fitted(self.generated_, "density_ratio")
         reference = reference_of(self.reference_, "density_ratio")
         embed, pool = shared_components(generated, reference, self.dims, self.size)
-        rows, usual = embed.transform(as_images(images)), embed.transform(reference)
+        queries, usual = as_images(images), embed.transform(reference)
         if self.estimator == "kde":
+            rows = embed.transform(queries)
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
-        distances = nearest(rows, usual, self.k)[0][:, -1]
-        return self._knn(rows, pool, distances, np.full(len(rows), len(usual)))
+        seen = Seen(embed, self.views)
+        rows = seen.rows(queries)
+        distances = seen.nearest(rows, usual, self.k)[0][:, -1]
+        return self._knn(seen, rows, pool, distances, np.full(len(queries), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one bag; each image's reference is the rest of the bag without its group."""
         bag = as_images(pool)
         made = fitted(self.generated_, "density_ratio")
         embed, generated = shared_components(made, bag, self.dims, self.size)
-        rows, labels = embed.transform(bag), groups_of(groups, len(bag))
+        labels = groups_of(groups, len(bag))
         outside = rows_outside_group(labels, "density_ratio")
         if self.estimator == "kde":
+            rows = embed.transform(bag)
             usual = GaussianKDE(rows).log_density_outside_group(labels)
             return GaussianKDE(generated).log_density(rows) - usual
-        distances = nearest_outside_group(rows, labels, self.k)[:, -1]
-        return self._knn(rows, generated, distances, outside)
+        seen = Seen(embed, self.views)
+        rows = seen.rows(bag)
+        distances = seen.nearest_outside_group(rows, labels, self.k)[:, -1]
+        return self._knn(seen, rows, generated, distances, outside)
 
-    def _knn(self, rows: Float32s, pool: Float32s, usual: Floats, n_reference: Ints) -> Floats:
-        near = nearest(rows, pool, self.k)[0][:, -1]
-        ratio = np.log(usual + FLOOR) - np.log(near + FLOOR)
-        return np.asarray(rows.shape[1] * ratio + np.log(n_reference / len(pool)))
+    @property
+    def grows(self) -> bool:
+        """Whether it goes by neighbours; the components stay those of the set of `fit`."""
+        return self.estimator == "knn"
+
+    def score_more(self, more: Images) -> Floats:
+        """Scores [n] of the images scored last, had `more` been generated as well.
+
+        In the components as they are: refitted for each set that is a little larger, they would
+        take a search of the whole set, and hardly move.
+        """
+        scored = fitted(self.scored_, "density_ratio")
+        made = scored.seen.embed.transform(more)
+        near = scored.seen.nearest_and(scored.rows, made, scored.near, self.k)
+        return self._compare(replace(scored, near=near, generated=scored.generated + len(more)))
+
+    def _knn(
+        self, seen: Seen, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
+    ) -> Floats:
+        near = seen.nearest(rows, pool, self.k)[0]
+        self.scored_ = _Scored(seen, rows, near, len(pool), usual, outside)
+        return self._compare(self.scored_)
+
+    def _compare(self, scored: _Scored) -> Floats:
+        ratio = np.log(scored.usual + FLOOR) - np.log(scored.near[:, -1] + FLOOR)
+        share = np.log(scored.outside / scored.generated)
+        return np.asarray(scored.rows.shape[1] * ratio + share)

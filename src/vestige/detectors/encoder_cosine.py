@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.detectors.cosine import most_similar
+from vestige.detectors.cosine_search import top_cosines
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.matched_filter import top_cosines
 from vestige.detectors.pair_network import need_torch
 from vestige.features.pixels import as_images
 from vestige.features.self_supervised import (

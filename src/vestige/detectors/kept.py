@@ -33,11 +33,11 @@ class KeptScores:
 
     def find(self, column: "Column") -> Floats | None:
         """The scores of a column, None where they are not kept."""
-        return self.array(_name(column))
+        return self.array(name_of(column))
 
     def keep(self, column: "Column", scores: Floats) -> None:
         """Keep the scores of a column."""
-        self.keep_array(_name(column), scores)
+        self.keep_array(name_of(column), scores)
 
     def about(self, *more: str) -> "KeptScores":
         """The same for a question that has something more to it."""
@@ -56,7 +56,8 @@ class KeptScores:
         return hashlib.sha256(repr((self.question, name)).encode()).hexdigest()
 
 
-def _name(column: "Column") -> str:
+def name_of(column: "Column") -> str:
+    """What determines the scores of a column beside the question."""
     return repr((column.detector, sorted(column.options.items()), column.pool, column.learns))
 
 

@@ -1,54 +1,43 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vestige.choices import InputError
+from vestige.detectors.cosine_search import (
+    Nearest,
+    Neighbours,
+    Search,
+    Symmetries,
+    find_neighbours,
+    largest_view,
+)
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features import build_space
+from vestige.features.folding import CHANNELS, Folded, Folding, turned
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening, whitening, whitening_of_both
 from vestige.stats.neighbours import same_width
-from vestige.types import Float32s, Floats, Images, Ints
+from vestige.symmetries import VIEWS, Views
+from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
-BLOCK_BYTES = 8 * 2**20
 TEMPERATURE = 0.1
+DAMPED = 0.1
+"""With views, components whose eigenvalue is below this share of the ridge are left out."""
 Aggregate = Literal["top", "cube", "logsumexp"]
 Unlearned = Literal["pixels", "contrast", "gradients", "band_pass"]
-
-
-def top_cosines(
-    rows: Float32s, generated: Rows, filters: Whitening, k: int
-) -> tuple[Float32s, Ints]:
-    """The k largest cosines of whitened rows [n, p] with the generated set [m, D], streamed.
-
-    Returns
-    -------
-    cosines : [n, k], descending
-    indices : [n, k], rows of `generated`; of equal cosines the lower row first
-    """
-    best = np.empty((len(rows), 0), dtype=np.float32)
-    index = np.empty((len(rows), 0), dtype=np.int64)
-    for start in range(0, len(generated), step := _block_rows(rows, generated)):
-        cosines = rows @ filters.apply(generated[start : start + step]).T
-        local = _largest_at(cosines, k)
-        best = np.hstack([best, np.take_along_axis(cosines, local, axis=1)])
-        index = np.hstack([index, local + start])
-        order = np.lexsort((index, -best), axis=1)[:, :k]
-        best = np.take_along_axis(best, order, axis=1)
-        index = np.take_along_axis(index, order, axis=1)
-    return best, index
 
 
 @dataclass(frozen=True)
 class Tally:
     """What is kept of the cosines of n rows with a generated set; a set that grows adds to it.
 
-    best : float32 [n, k], the largest cosines, ascending; total : float64 [n], of all; count : all
+    best : float32 [n, k], the largest cosines, ascending; total : float64 [n, views], of all in
+    each view; count : all
     """
 
     best: Float32s
@@ -58,43 +47,47 @@ class Tally:
 
 def no_cosines(n: int) -> Tally:
     """Before any generated image was seen."""
-    return Tally(np.empty((n, 0), dtype=np.float32), np.zeros(n), 0)
+    return Tally(np.empty((n, 0), dtype=np.float32), np.zeros((n, 1)), 0)
 
 
 def tally_cosines(
-    rows: Float32s,
+    search: Search,
     generated: Rows,
-    filters: Whitening,
-    rivals: Float32s,
     options: "MatchedFilter",
     tally: Tally,
+    neighbours: Neighbours | None = None,
 ) -> Tally:
-    """Add the cosines of whitened rows [n, p] with the generated set [m, D], streamed.
-
-    rivals : whitened reals [r, p] among which each generated image is competed for
-    """
-    for start in range(0, len(generated), step := _block_rows(rows, generated)):
-        made = filters.apply(generated[start : start + step])
-        tally = _added(tally, made, rows, rivals, options)
+    """Add the cosines with generated rows [m, D], streamed."""
+    for start, made in search.blocks(generated):
+        views = search.views(made, search.rows)
+        best = largest_view(views)
+        if neighbours is not None:
+            neighbours.add(start, views, best)
+        tally = _added(tally, search, made, views, best, options)
     return tally
 
 
 def _added(
-    tally: Tally, made: Float32s, rows: Float32s, rivals: Float32s, options: "MatchedFilter"
+    tally: Tally,
+    search: Search,
+    made: Float32s,
+    views: list[Float32s],
+    cosines: Float32s,
+    options: "MatchedFilter",
 ) -> Tally:
-    cosines = made @ rows.T
     best, total = tally.best, tally.total
     if options.aggregate == "top":
         if options.competition:
-            among = cosines if rivals is rows else made @ rivals.T
-            cosines -= _largest(among, options.competition).mean(axis=1)[:, None]
+            among = cosines
+            if search.rivals is not search.rows:
+                among = largest_view(search.views(made, search.rivals))
+            cosines = cosines - _largest(among, options.competition).mean(axis=1)[:, None]
         best = _largest(np.hstack([best, cosines.T]), options.top)
     elif options.aggregate == "cube":
-        cubes = cosines * cosines
-        cubes *= cosines
-        total = total + cubes.sum(axis=0, dtype=np.float64)
+        total = total + np.stack([_cubes(view) for view in views], axis=1)
     else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
-        total = total + np.exp(cosines / np.float32(TEMPERATURE)).sum(axis=0, dtype=np.float64)
+        scaled = np.exp(cosines / np.float32(TEMPERATURE))
+        total = total + scaled.sum(axis=0, dtype=np.float64)[:, None]
     return Tally(best, total, tally.count + len(made))
 
 
@@ -102,17 +95,21 @@ def aggregate(tally: Tally, options: "MatchedFilter") -> Floats:
     """The scores, float64 [n]."""
     if options.aggregate == "top":
         return np.asarray(tally.best.mean(axis=1, dtype=np.float64))
-    return np.log(tally.total) if options.aggregate == "logsumexp" else tally.total / tally.count
+    if options.aggregate == "logsumexp":
+        return np.asarray(np.log(tally.total[:, 0]))
+    return np.asarray(tally.total.max(axis=1) / tally.count)
 
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """What was scored: whitened rows [n, p], and what is known of their cosines."""
+    """What was scored: the search, what is known of its cosines, and the neighbours that were kept.
 
-    rows: Float32s
-    filters: Whitening
-    rivals: Float32s
+    `kept` are the rows of the bag [n, D], by which it is known again, and their neighbours.
+    """
+
+    search: Search
     tally: Tally
+    kept: tuple[Float32s, Nearest] | None = None
 
 
 @dataclass
@@ -145,6 +142,13 @@ class MatchedFilter:
         Share of the mean eigenvalue added before the square root.
     space : "pixels", "contrast", "gradients" or "band_pass"
         What is whitened: a space of `vestige.features` that learns nothing.
+    views : "none", "mirror" or "all"
+        Symmetries in which a generated image may copy (`vestige.symmetries`). The population that
+        whitens is then the same in all of them, and a pair counts in the view where its cosine is
+        largest ("cube": the mean of the view in which it is largest, so that ordinary variation
+        still lies on both sides).
+    nearest : int
+        Neighbours of each image that are kept while it is scored, for `nearest_pool`.
     """
 
     size: int = 64
@@ -154,7 +158,10 @@ class MatchedFilter:
     whitened_by: Literal["reals", "both"] = "reals"
     ridge: float = 0.1
     space: Unlearned = "pixels"
+    views: Views = "mirror"
+    nearest: int = 0
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
+    turned_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
     scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
@@ -165,10 +172,15 @@ class MatchedFilter:
             raise InputError(f"unknown whitened_by {self.whitened_by!r}. Known: reals, both.")
         if self.space not in (known := get_args(Unlearned)):
             raise InputError(f"unknown space {self.space!r}. Known: {', '.join(known)}.")
+        if self.views not in VIEWS:
+            raise InputError(f"unknown views {self.views!r}. Known: {', '.join(VIEWS)}.")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
-        self.generated_ = rows_of(build_space(self.space, size=self.size), as_images(generated))
+        self.generated_ = rows_of(self._space, as_images(generated))
+        self.turned_ = None
+        if self.whitened_by == "both" and self._folding.transposes:
+            self.turned_ = rows_of(self._space, turned(as_images(generated)))
         self.reference_ = None if unused is None else as_images(unused)
         self.scored_ = None
         return self
@@ -179,7 +191,8 @@ class MatchedFilter:
         reference = self._rows(reference_of(self.reference_, "matched_filter"))
         filters = self._filters(reference)
         rows = filters.apply(self._rows(as_images(images)))
-        return self._score(rows, filters, filters.apply(reference))
+        search = Search(rows, filters.apply(reference), filters, self._folding)
+        return self._score(search)
 
     @property
     def grows(self) -> bool:
@@ -189,25 +202,46 @@ class MatchedFilter:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         scored = fitted(self.scored_, "matched_filter")
-        return aggregate(self._tally(self._rows(more), scored), self)
+        made = self._space.transform(more)
+        return aggregate(tally_cosines(scored.search, made, self, scored.tally), self)
 
-    def _score(self, rows: Float32s, filters: Whitening, rivals: Float32s) -> Floats:
-        scored = _Scored(rows, filters, rivals, no_cosines(len(rows)))
-        tally = self._tally(fitted(self.generated_, "matched_filter"), scored)
-        self.scored_ = replace(scored, tally=tally)
+    def _score(self, search: Search, bag: Float32s | None = None) -> Floats:
+        """Score a search; of a bag [n, D], `nearest` neighbours are kept."""
+        n, generated = len(search), fitted(self.generated_, "matched_filter")
+        if bag is None or not self.nearest:
+            tally = tally_cosines(search, generated, self, no_cosines(n))
+            self.scored_ = _Scored(search, tally)
+            return aggregate(tally, self)
+        neighbours = Neighbours(n, self.nearest, search.folding.symmetries)
+        tally = tally_cosines(search, generated, self, no_cosines(n), neighbours)
+        self.scored_ = _Scored(search, tally, (bag, neighbours.found()))
         return aggregate(tally, self)
 
-    def _tally(self, generated: Rows, scored: _Scored) -> Tally:
-        filters, rivals = scored.filters, scored.rivals
-        return tally_cosines(scored.rows, generated, filters, rivals, self, scored.tally)
-
     def _filters(self, reals: Float32s) -> Whitening:
+        widths = self._folding.widths(reals.shape[1])
+        cut = DAMPED if self.views != "none" else 0.0
+        count = len(reals) // 2 if self._folding.transposes else len(reals)
         if self.whitened_by == "both":
-            return whitening_of_both(reals, fitted(self.generated_, "matched_filter"), self.ridge)
-        return whitening(reals, self.ridge)
+            made = [fitted(self.generated_, "matched_filter")]
+            count += len(made[0])
+            made += [] if self.turned_ is None else [self.turned_]
+            return whitening_of_both(reals, made, self.ridge, widths, cut, count)
+        return whitening(reals, self.ridge, widths, cut, count)
+
+    @property
+    def _folding(self) -> Folding:
+        return Folding(self.views, CHANNELS[self.space])
+
+    @property
+    def _space(self) -> Embedder:
+        return Folded(build_space(self.space, size=self.size), self._folding)
 
     def _rows(self, images: Images) -> Float32s:
-        return build_space(self.space, size=self.size).transform(images)
+        """Rows of reals [n, D]; where the folding transposes [2n, D], then transposed ones."""
+        rows = self._space.transform(images)
+        if not self._folding.transposes:
+            return rows
+        return np.concatenate([rows, self._space.transform(turned(images))])
 
 
 @dataclass
@@ -221,29 +255,58 @@ class MatchedFilterPool(MatchedFilter):
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
-        rows, filters = self._whiten(as_images(pool))
-        return self._score(rows, filters, rows)
+        fitted(self.generated_, "matched_filter_pool")
+        bag = self._rows(as_images(pool))
+        return self._score(self._search(bag), bag)
 
     def score_samples(self, images: Any) -> Floats:
         """Score a bag of its own; prefer `score_pool` with the controls in the bag."""
         return self.score_pool(images)
 
-    def nearest_pool(self, pool: Any, k: int) -> tuple[Floats, Ints]:
-        """The k generated images with the largest whitened cosine: cosines and rows, [n, k]."""
-        generated = fitted(self.generated_, "matched_filter_pool")
-        rows, filters = self._whiten(as_images(pool))
-        cosines, index = top_cosines(rows, generated, filters, k)
-        return cosines.astype(np.float64), index
+    def nearest_pool(self, pool: Any, k: int) -> tuple[Floats, Ints, Symmetries]:
+        """The k generated images with the largest whitened cosine, best first.
 
-    def _whiten(self, bag: Images) -> tuple[Float32s, Whitening]:
-        rows = self._rows(bag)
-        everyone = rows
+        Nothing is searched when `pool` was scored last and k is at most `nearest`.
+
+        Returns
+        -------
+        cosines, rows : [n, k]
+            Of equal cosines the lower row of the generated set first.
+        symmetries : [n, k]
+            How the generated image must be seen to look like x, a row of ``VIEWS[views]``.
+        """
+        found = self._nearest(pool, k)
+        cosines, rows, symmetries = found.cosines, found.rows, found.symmetries
+        return cosines[:, :k].astype(np.float64), rows[:, :k], symmetries[:, :k]
+
+    def nearest_real(self, pool: Any) -> tuple[Floats, Ints, Symmetries]:
+        """For each generated image the largest cosine, the image of the bag, the symmetry, [m]."""
+        cosines, reals, symmetries = self._nearest(pool, 1).of_generated
+        return cosines.astype(np.float64), reals, symmetries
+
+    def _nearest(self, pool: Any, k: int) -> Nearest:
+        generated = fitted(self.generated_, "matched_filter_pool")
+        bag = self._rows(as_images(pool))
+        kept = None if self.scored_ is None else self.scored_.kept
+        if kept is not None and k <= self.nearest and np.array_equal(bag, kept[0]):
+            return kept[1]
+        return find_neighbours(self._search(bag), generated, k)
+
+    def _search(self, bag: Float32s) -> Search:
+        everyone = bag
         if self.reference_ is not None:
             reference = self._rows(self.reference_)
-            same_width(rows.shape[1], reference.shape[1])
-            everyone = np.concatenate([rows, reference])
+            same_width(bag.shape[1], reference.shape[1])
+            everyone = np.concatenate([bag, reference])
         filters = self._filters(everyone)
-        return filters.apply(rows), filters
+        rows = filters.apply(bag)
+        return Search(rows, rows, filters, self._folding)
+
+
+def _cubes(cosines: Float32s) -> Floats:
+    cubes = cosines * cosines
+    cubes *= cosines
+    return np.asarray(cubes.sum(axis=0, dtype=np.float64))
 
 
 def _largest(values: Float32s, k: int) -> Float32s:
@@ -251,14 +314,3 @@ def _largest(values: Float32s, k: int) -> Float32s:
     if values.shape[1] > k:
         values = np.partition(values, -k, axis=1)[:, -k:]
     return np.asarray(np.sort(values, axis=1))
-
-
-def _largest_at(values: Float32s, k: int) -> Ints:
-    if values.shape[1] <= k:
-        return np.tile(np.arange(values.shape[1]), (len(values), 1))
-    # a copy: a view would keep the indices of the whole block alive
-    return np.argpartition(values, -k, axis=1)[:, -k:].copy()
-
-
-def _block_rows(rows: Float32s, generated: Rows) -> int:
-    return max(1, BLOCK_BYTES // (4 * max(len(rows), int(generated.shape[1]))))

@@ -7,12 +7,13 @@ import numpy as np
 
 from vestige.choices import build, choose
 from vestige.detectors.inputs import fitted
+from vestige.detectors.seen import Seen, check_views, seen_in
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.stats.neighbours import nearest, smallest
-from vestige.types import Embedder, Float32s, Floats, Images, Ints
+from vestige.symmetries import Views
+from vestige.types import Float32s, Floats, Images, Ints
 
 
 @dataclass
@@ -35,6 +36,8 @@ class NearestDistance:
         Components when `space` is "pca" or "whitened_pca".
     index : str
         One of `vestige.features.index.INDEXES`; what it has to say of itself is in `notes_`.
+    views : "none", "mirror" or "all"
+        Symmetries in which a generated image may copy: its distance is that of the nearest view.
     """
 
     k: int = 1
@@ -42,8 +45,9 @@ class NearestDistance:
     size: int = 32
     dims: int = 64
     index: str = "exact"
+    views: Views = "mirror"
     notes_: list[str] = field(init=False, default_factory=list, repr=False, compare=False)
-    embed_: Embedder = field(init=False, repr=False, compare=False)
+    seen_: Seen = field(init=False, repr=False, compare=False)
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     scored_: tuple[Float32s, Floats] | None = field(
         init=False, default=None, repr=False, compare=False
@@ -52,21 +56,25 @@ class NearestDistance:
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
         build(INDEXES, self.index, "index")
+        check_views(self.views)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""
         images = as_images(generated)
         reference = None if unused is None else as_images(unused)
-        self.embed_ = fit_space(self.space, self.size, self.dims, images, reference)
-        self.generated_, self.scored_ = rows_of(self.embed_, images), None
+        embed = fit_space(self.space, self.size, self.dims, images, reference)
+        self.seen_ = seen_in(self.views, embed, self.space)
+        self.generated_, self.scored_ = rows_of(self.seen_.embed, images), None
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Minus the distance, float64 [n]: 0 for a verbatim copy."""
         pool = fitted(self.generated_, "nearest_distance")
-        rows = self.embed_.transform(as_images(images))
-        search = build(INDEXES, self.index, "index", notes=self.notes_)
-        distances = search(rows, pool, self.k)[0]
+        rows = self.seen_.rows(as_images(images))
+        search = None
+        if self.index != "exact":
+            search = build(INDEXES, self.index, "index", notes=self.notes_)
+        distances = self.seen_.nearest(rows, pool, self.k, search)[0]
         self.scored_ = rows, distances
         return np.asarray(-distances.mean(axis=1))
 
@@ -78,11 +86,15 @@ class NearestDistance:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         rows, distances = fitted(self.scored_, "nearest_distance")
-        found = nearest(rows, self.embed_.transform(more), self.k)[0]
-        return np.asarray(-smallest(distances, found, self.k).mean(axis=1))
+        near = self.seen_.nearest_and(rows, self.seen_.embed.transform(more), distances, self.k)
+        return np.asarray(-near.mean(axis=1))
 
-    def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
-        """Minus distances [n, k] and rows [n, k] of the nearest generated images."""
+    def nearest(self, images: Any, k: int) -> tuple[Floats, Ints, Ints]:
+        """Minus distances, rows and symmetries of the nearest generated images, [n, k] each.
+
+        A symmetry is a row of ``VIEWS[views]``: how the generated image must be seen.
+        """
         pool = fitted(self.generated_, "nearest_distance")
-        distances, rows = nearest(self.embed_.transform(as_images(images)), pool, k)
-        return -distances, rows
+        rows = self.seen_.rows(as_images(images))
+        distances, near, symmetries = self.seen_.nearest(rows, pool, k)
+        return -distances, near, symmetries

@@ -1,5 +1,6 @@
 """Whitening: what a population has in common is taken out of its rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -7,71 +8,159 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.features.folding import bounds
 from vestige.features.rows import Rows
-from vestige.stats.moments import moments
+from vestige.stats.moments import moments, moments_of_parts
 from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
-from vestige.types import Float32s, Floats
+from vestige.types import Bools, Float32s, Floats
 
 MOMENT_ROWS = 1024
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """x -> unit-norm (x - mean) @ matrix; mean [D], matrix [D, p], float32."""
+    """x -> unit-norm (x - mean) @ matrix, part by part; mean [D], matrices [D_k, p_k], float32.
+
+    The parts of a row follow one another, D = sum of D_k; so do those of its image.
+    """
 
     mean: Float32s
-    matrix: Float32s
+    matrices: tuple[Float32s, ...]
+
+    @property
+    def parts(self) -> list[slice]:
+        """Columns of each part of what `apply` gives."""
+        return bounds(tuple(matrix.shape[1] for matrix in self.matrices))
 
     def apply(self, rows: Float32s) -> Float32s:
         """Rows [n, D] -> [n, p] of norm 1 (0 for a row that equals the mean)."""
         same_width(rows.shape[1], len(self.mean))
-        projected: Any = (rows - self.mean) @ self.matrix
+        centred = rows - self.mean
+        if len(self.matrices) == 1:
+            projected: Any = centred @ self.matrices[0]
+        else:
+            parts = self.parts
+            projected = np.empty((len(rows), parts[-1].stop), np.float32)
+            given = bounds(tuple(len(matrix) for matrix in self.matrices))
+            for matrix, columns, part in zip(self.matrices, given, parts, strict=True):
+                projected[:, part] = centred[:, columns] @ matrix
         norms: Float32s = np.sqrt(np.einsum("ij,ij->i", projected, projected))
         norms[norms == 0] = 1
         projected /= norms[:, None]
         return np.asarray(projected)
 
 
-def whitening(rows: Float32s, ridge: float) -> Whitening:
+def whitening(
+    rows: Float32s,
+    ridge: float,
+    widths: Sequence[int] = (),
+    cut: float = 0.0,
+    count: int | None = None,
+) -> Whitening:
     """All principal components of rows [n, D], each divided by sqrt(ev + ridge mean(ev)).
 
     The smaller of the two Gram matrices is decomposed, in float64; its products are float32, so
     components below 1e-6 of the largest are left out as rounding.
+
+    Parameters
+    ----------
+    widths : integers, optional
+        Columns of each part of folded rows (`vestige.features.folding`). The population is then
+        the rows and their mirrored copies: parts do not vary together, and those after the first
+        are zero on average.
+    cut : float
+        Components with an eigenvalue below this share of the ridge are left out too.
+    count : int, optional
+        Images that `rows` and their mirrored copies were made of; default: one per row. The mean
+        is over no more eigenvalues than these have: views add components, and no variance.
     """
-    n, d = rows.shape
-    if n >= d:
-        return _whitening_of(*moments([rows])[1:], ridge)
-    mean = rows.mean(axis=0, dtype=np.float64)
-    centred = rows - mean.astype(np.float32)
-    values, vectors = _components((centred @ centred.T).astype(np.float64) / n)
-    # eigenvectors of the covariance from those of the Gram matrix
-    vectors = (centred.T @ vectors.astype(np.float32)) / np.sqrt(n * values)
-    return _scaled(mean, values, vectors, ridge)
+    parts = bounds(tuple(widths) or (rows.shape[1],))
+    mean = np.zeros(rows.shape[1])
+    spectra = []
+    for part in parts:
+        own = rows[:, part]
+        if len(own) >= own.shape[1]:
+            centre, covariance = moments([own])[1:]
+            if part is not parts[0]:
+                covariance += np.outer(centre, centre)
+                centre = np.zeros(len(centre))
+            spectra.append(_Spectrum(*_eigh(covariance)))
+        else:
+            centre = own.mean(axis=0, dtype=np.float64)
+            if part is not parts[0]:
+                centre = np.zeros(len(centre))
+            centred = own - centre.astype(np.float32)
+            gram = (centred @ centred.T).astype(np.float64) / len(own)
+            spectra.append(_Spectrum(*_eigh(gram), centred))
+        mean[part] = centre
+    return _scaled(mean, spectra, ridge, cut, count or len(rows))
 
 
-def whitening_of_both(reals: Float32s, generated: Rows, ridge: float) -> Whitening:
+def whitening_of_both(
+    reals: Float32s,
+    generated: Sequence[Rows],
+    ridge: float,
+    widths: Sequence[int] = (),
+    cut: float = 0.0,
+    count: int | None = None,
+) -> Whitening:
     """`whitening` of reals [n, D] and generated rows [m, D] together, these block by block."""
-    same_width(reals.shape[1], generated.shape[1])
-    m, d = generated.shape
-    if len(reals) + m < d:
-        return whitening(np.concatenate([reals, np.asarray(generated[:])]), ridge)
-    made = (np.asarray(generated[part]) for part in slices(m, MOMENT_ROWS))
-    return _whitening_of(*moments(chain([reals], made))[1:], ridge)
+    d = reals.shape[1]
+    for rows in generated:
+        same_width(d, rows.shape[1])
+    parts = bounds(tuple(widths) or (d,))
+    total = len(reals) + sum(map(len, generated))
+    if total < max(part.stop - part.start for part in parts):
+        everyone = np.concatenate([reals, *(np.asarray(rows[:]) for rows in generated)])
+        return whitening(everyone, ridge, widths, cut, count)
+    made = (np.asarray(rows[k]) for rows in generated for k in slices(len(rows), MOMENT_ROWS))
+    mean, covariances = moments_of_parts(chain([reals], made), parts)[1:]
+    for part, covariance in zip(parts[1:], covariances[1:], strict=True):
+        covariance += np.outer(mean[part], mean[part])
+        mean[part] = 0
+    spectra = [_Spectrum(*_eigh(covariance)) for covariance in covariances]
+    return _scaled(mean, spectra, ridge, cut, count or total)
 
 
-def _whitening_of(mean: Floats, covariance: Floats, ridge: float) -> Whitening:
-    return _scaled(mean, *_components(covariance), ridge)
+@dataclass(frozen=True, eq=False)
+class _Spectrum:
+    """Eigenvalues and vectors of a covariance; of a Gram matrix where the centred rows are told."""
+
+    values: Floats
+    vectors: Floats
+    centred: Float32s | None = None
+
+    def components(self, kept: Bools) -> npt.NDArray[Any]:
+        """Eigenvectors of the covariance [d, p]."""
+        vectors = self.vectors[:, kept]
+        if self.centred is None:
+            return vectors
+        scale = np.sqrt(len(self.centred) * self.values[kept])
+        return np.asarray((self.centred.T @ vectors.astype(np.float32)) / scale)
 
 
-def _components(gram: Floats) -> tuple[Floats, Floats]:
+def _eigh(gram: Floats) -> tuple[Floats, Floats]:
     from scipy.linalg import eigh
 
+    if not len(gram):
+        return np.zeros(0), np.zeros((0, 0))
     values, vectors = eigh(gram)
-    kept = values > 1e-6 * max(values[-1], np.finfo(float).tiny)
-    return values[kept], vectors[:, kept]
+    return values, vectors
 
 
-def _scaled(mean: Floats, values: Floats, vectors: npt.NDArray[Any], ridge: float) -> Whitening:
-    scale = np.sqrt(values + ridge * values.mean()) if len(values) else values
-    return Whitening(mean.astype(np.float32), (vectors / scale).astype(np.float32))
+def _scaled(
+    mean: Floats, spectra: Sequence[_Spectrum], ridge: float, cut: float, count: int
+) -> Whitening:
+    values = np.concatenate([spectrum.values for spectrum in spectra])
+    least = 1e-6 * max(values.max(initial=0), np.finfo(float).tiny)
+    kept = values[values > least]
+    added = ridge * kept.mean() if len(kept) else 0.0
+    added *= max(1.0, len(kept) / count)
+    least = max(least, cut * added)
+    matrices = []
+    for spectrum in spectra:
+        here = spectrum.values > least
+        scale = np.sqrt(spectrum.values[here] + added)
+        matrices.append((spectrum.components(here) / scale).astype(np.float32))
+    return Whitening(mean.astype(np.float32), tuple(matrices))

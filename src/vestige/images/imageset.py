@@ -18,6 +18,7 @@ from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
+from vestige.images.unread import FilesRead
 from vestige.records import Problem
 from vestige.types import Bools, Float32s, Images, Ints
 
@@ -64,6 +65,8 @@ class ImageSet:
         As given to the readers.
     arrays : array [n, h, w] or None
         The source itself, if it was an array.
+    files : FilesRead
+        How many files the source has, and how many gave no image.
     """
 
     pixels: Images = field(repr=False)
@@ -72,6 +75,7 @@ class ImageSet:
     root: Path | None = None
     window: Window | None = None
     arrays: npt.NDArray[Any] | None = field(default=None, repr=False)
+    files: FilesRead = field(default_factory=FilesRead)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -118,7 +122,10 @@ class ImageSet:
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def subset(self, indices: Ints | Bools | Sequence[int]) -> "ImageSet":
-        """The images at `indices` (or where a mask is true), in that order; problems stay."""
+        """The images at `indices` (or where a mask is true), in that order.
+
+        Problems and the count of files stay those of the whole source.
+        """
         rows = np.arange(len(self))[np.asarray(indices, None if len(indices) else np.int64)]
         return replace(
             self,

@@ -24,11 +24,15 @@ Files: TypeAlias = Sequence[tuple[str, str | Path]]
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a source: asked for twice, it is walked once."""
+    """The files of a source: asked for twice, it is walked once.
+
+    left_out : files of a folder that are hidden, or documents by their names
+    """
 
     files: Files
     root: Path | None
     name: str
+    left_out: Files = ()
 
 
 Source: TypeAlias = (
@@ -105,7 +109,8 @@ def listed(source: Source) -> Source:
     if isinstance(source, np.ndarray | ImageSet | Listing):
         return source
     name = str(source) if isinstance(source, str | os.PathLike) else "a list of paths"
-    return Listing(list_files(source), source_root(source), name)
+    files, left_out = _listed_and_left_out(source)
+    return Listing(files, source_root(source), name, left_out)
 
 
 def list_files(source: Source) -> Files:
@@ -113,8 +118,9 @@ def list_files(source: Source) -> Files:
 
     Ids are POSIX paths relative to the folder (a CSV's folder; the common folder of a list of
     paths). A folder is walked with its subfolders in natural order (2 before 10), links included.
-    Hidden files and files that by name are documents or tables are left out; anything else is
-    listed, so that what is no image is noticed when it is read.
+    Hidden files and files that by name are documents or tables are left out (`listed` keeps them,
+    because some may be images all the same); anything else is listed, so that what is no image is
+    noticed when it is read.
 
     Raises
     ------
@@ -125,19 +131,26 @@ def list_files(source: Source) -> Files:
         return source.files
     if isinstance(source, np.ndarray | ImageSet):
         raise InputError("an array has no files; read it with read_images")
+    return _listed_and_left_out(source)[0]
+
+
+def _listed_and_left_out(source: Any) -> tuple[Files, Files]:
     if is_address(source):
-        return _found(source)
+        files, left_out = _parted(find(source))
+        if not files:
+            raise InputError(f"no image at {source}: it is empty or holds documents only")
+        return files, left_out
     if not isinstance(source, str | os.PathLike):
-        return _named([Path(p) for p in source])
+        return _named([Path(p) for p in source]), ()
     root = Path(without_scheme(source))
     if root.is_dir():
-        files: Files = sorted(_walk(root, "", ()), key=lambda item: natural_key(item[0]))
+        files, left_out = _parted(_walk(root, "", ()))
         if not files:
             raise InputError(f"no image in folder {root}: it is empty or holds documents only")
-        return files
+        return files, left_out
     if not root.exists():
         raise InputError(f"no such folder or file: {root}")
-    return _listed(root) if root.suffix.lower() == ".csv" else [(root.name, root)]
+    return (_listed(root) if root.suffix.lower() == ".csv" else [(root.name, root)]), ()
 
 
 def source_root(source: Source) -> Path | None:
@@ -190,15 +203,16 @@ def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[s
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
-        raise InputError(f"cannot read folder {folder}: {error.strerror}") from error
+        if may_be_image(prefix.rstrip("/")):
+            raise InputError(f"cannot read folder {folder}: {error.strerror}") from error
+        yield prefix.rstrip("/"), folder  # a folder of the system's own, such as .Trash
+        return
     for entry in entries:
-        name = entry.name.lower()
-        if name.startswith(".") or name in _NO_IMAGE_NAMES:
-            continue
+        identifier = f"{prefix}{entry.name}"
         if _is_folder(entry):
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, real))
-        elif os.path.splitext(name)[1] not in _NO_IMAGE_SUFFIXES:
-            yield f"{prefix}{entry.name}", Path(entry.path)
+            yield from _walk(Path(entry.path), f"{identifier}/", (*above, real))
+        else:
+            yield identifier, Path(entry.path)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -208,18 +222,31 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _found(address: str) -> list[tuple[str, str | Path]]:
-    """Files at an address, left out and ordered as those of a folder are."""
-    files: list[tuple[str, str | Path]] = [item for item in find(address) if _may_be(item[0])]
-    if not files:
-        raise InputError(f"no image at {address}: it is empty or holds documents only")
-    return sorted(files, key=lambda item: natural_key(item[0]))
+def _parted(found: Iterable[tuple[str, str | Path]]) -> tuple[Files, Files]:
+    """Files to read, and those left out by their names, both in natural order."""
+    files = sorted(found, key=lambda item: natural_key(item[0]))
+    may_be = [may_be_image(identifier) for identifier, _ in files]
+    return (
+        [item for item, listed in zip(files, may_be, strict=True) if listed],
+        [item for item, listed in zip(files, may_be, strict=True) if not listed],
+    )
 
 
-def _may_be(identifier: str) -> bool:
-    *_, name = parts = identifier.lower().split("/")
-    hidden = any(part.startswith(".") or part in _NO_IMAGE_NAMES for part in parts)
-    return not hidden and os.path.splitext(name)[1] not in _NO_IMAGE_SUFFIXES
+def may_be_image(identifier: str) -> bool:
+    """Whether neither the name nor a folder above says that this is hidden or a document."""
+    named = any(part in _NO_IMAGE_NAMES for part in identifier.lower().split("/"))
+    return not (named or is_hidden(identifier) or is_document(identifier))
+
+
+def is_document(identifier: str) -> bool:
+    """Whether the file has the name of a document or a table."""
+    name = identifier.lower().rpartition("/")[2]
+    return name in _NO_IMAGE_NAMES or os.path.splitext(name)[1] in _NO_IMAGE_SUFFIXES
+
+
+def is_hidden(identifier: str) -> bool:
+    """Whether the file or a folder above has a name that starts with a dot."""
+    return any(part.startswith(".") for part in identifier.split("/"))
 
 
 def _named(paths: list[Path]) -> list[tuple[str, str | Path]]:

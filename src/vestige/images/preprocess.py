@@ -1,5 +1,7 @@
 """One way to the working size for every set: pad to a square, then average or resize in float."""
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image
 
@@ -47,6 +49,17 @@ def to_working(image: Float32s | Levels, size: int) -> Float32s:
     picture = Image.fromarray(np.ascontiguousarray(scaled(image)))
     resized = np.array(picture.resize((size, size), Image.Resampling.BILINEAR), np.float32)
     return np.clip(resized, 0, 1, out=resized)  # the kernel weights sum to 1 only nearly
+
+
+@lru_cache(maxsize=64)
+def coverage(shape: tuple[int, int], size: int) -> Float32s:
+    """How much of each pixel at the working size an image of this shape fills, 0..1.
+
+    1 everywhere for a square image; 0 where any other was padded.
+    """
+    covered = to_working(np.ones(shape, np.float32), size)
+    covered.flags.writeable = False
+    return covered
 
 
 def area_average(image: Float32s | Levels, factor: int) -> Float32s:

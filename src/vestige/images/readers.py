@@ -23,6 +23,7 @@ from vestige.images.frame import (
     Window,
     check_size,
 )
+from vestige.images.other_formats import other_format
 
 
 class Reader(Protocol):
@@ -104,6 +105,7 @@ SUFFIXES = {
 
 _TALKATIVE = ("tiff", "dicom", "nifti")
 """Their decoders warn of what they repair; what they say becomes a flag."""
+_HEAD = 352  # bytes; all formats show themselves within
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -115,12 +117,16 @@ def format_of_name(path: str | os.PathLike[str]) -> str:
     return SUFFIXES.get(os.path.splitext(name)[1], "")
 
 
+def first_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The first 352 bytes of a file, unzipped where it is gzipped."""
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    return _unzipped_head(path) if head[:2] == b"\x1f\x8b" else head
+
+
 def format_of_content(path: str | os.PathLike[str]) -> str:
     """The format that the first bytes promise, "" where they promise none."""
-    with open(path, "rb") as file:
-        head = file.read(352)
-    if head[:2] == b"\x1f\x8b":
-        head = _unzipped_head(path)
+    head = first_bytes(path)
     starts = {
         b"\x89PNG\r\n\x1a\n": "png",
         b"\xff\xd8\xff": "jpeg",
@@ -224,7 +230,12 @@ def _decoded(path: str | os.PathLike[str], window: Window | None) -> list[Frame]
     else:
         found = format_of_content(path)
         if not found:
-            raise NotAnImage("is not an image")
+            other = other_format(first_bytes(path))
+            raise NotAnImage(
+                f"is a {other} file, which is not read; save it as PNG"
+                if other
+                else "is not an image"
+            )
     return _read_as(found, path, window)
 
 
@@ -280,7 +291,7 @@ def _in_range(values: npt.NDArray[Any]) -> bool:
 def _unzipped_head(path: str | os.PathLike[str]) -> bytes:
     try:
         with gzip.open(path, "rb") as file:
-            return file.read(352)
+            return file.read(_HEAD)
     except (OSError, EOFError, zlib.error):
         return b""  # a broken archive promises nothing
 

@@ -18,10 +18,12 @@ from vestige.images.conformity import stored_statistics
 from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
-from vestige.images.listing import Files, Listing, Source, listed
+from vestige.images.left_out import images_left_out
+from vestige.images.listing import Files, Listing, Source, is_document, listed, natural_key
 from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
+from vestige.images.unread import FilesRead, Kind
 from vestige.records import Problem
 from vestige.threads import one_core
 from vestige.types import Images
@@ -98,7 +100,7 @@ def read_images(
         done = 0
         for shard in _read_shards(files, size, window, share, executor, cache):
             records.extend(shard.records)
-            faults.extend(replace(p, path=f"{role}/{p.path}") for p in shard.problems)
+            faults.extend(shard.problems)
             done += shard.files
             if progress is not None:
                 progress(done, len(files))
@@ -108,13 +110,41 @@ def read_images(
     if not records:
         raise InputError(
             f"no readable image among the {len(files)} files of {role} "
-            f"({source.name}). First fault: {faults[0].path} {faults[0].what}"
+            f"({source.name}). First fault: {role}/{faults[0].path} {faults[0].what}"
         )
     order = in_series_order(records)
     if (order != np.arange(len(order))).any():
         pixels, records = take(pixels, order), [records[k] for k in order]
-    problems = (*faults, *flag_problems(records, role))
-    return ImageSet(pixels, tuple(records), problems, source.root, window)
+    found, problems = _files_read(source, faults)
+    told = [replace(p, path=f"{role}/{p.path}") for p in problems]
+    told += flag_problems(records, role)
+    return ImageSet(pixels, tuple(records), tuple(told), source.root, window, files=found)
+
+
+def _files_read(source: Listing, faults: Sequence[Problem]) -> tuple[FilesRead, list[Problem]]:
+    """Counts of files, and the rows for `problems`: an error for all that may be an image.
+
+    Parameters
+    ----------
+    faults : one row for each listed file without an image, its id as path
+        A warning where the content is no image; that the file was listed counts for more, unless
+        its name says that it is a document.
+    """
+    hidden, problems = images_left_out(source.left_out)
+    unread: dict[Kind, list[str]] = {"no image": [], "damaged": [], **hidden}
+    rows = []
+    for fault in faults:
+        if fault.severity == "error":
+            unread["damaged"].append(fault.path)
+        elif not is_document(fault.path):
+            unread["no image"].append(fault.path)
+            fault = replace(fault, severity="error")
+        rows.append(fault)
+    ids = sorted((i for some in unread.values() for i in some), key=natural_key)
+    files = len(source.files) + sum(map(len, hidden.values()))
+    files -= sum(fault.severity == "warning" for fault in rows)
+    kinds = tuple((kind, len(some)) for kind, some in unread.items() if some)
+    return FilesRead(files, len(ids), ids[0] if ids else "", kinds), rows + problems
 
 
 def _read_shards(

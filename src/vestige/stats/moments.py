@@ -1,6 +1,6 @@
 """Mean and covariance of rows that come block by block."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,17 +14,31 @@ def moments(blocks: Iterable[Float32s]) -> tuple[int, Floats, Floats]:
     between blocks: one pass, without the cancellation of plain second moments (Chan, Golub and
     LeVeque 1983, doi:10.1080/00031305.1983.10483115).
     """
+    n, mean, (covariance,) = moments_of_parts(blocks, [slice(None)])
+    return n, mean, covariance
+
+
+def moments_of_parts(
+    blocks: Iterable[Float32s], parts: Sequence[slice]
+) -> tuple[int, Floats, list[Floats]]:
+    """The same, with the covariances of some columns each: the squares along the diagonal."""
     n, shift = 0, None
-    total, products = np.zeros(0), np.zeros((0, 0))
+    total, products = np.zeros(0), [np.zeros((0, 0)) for _ in parts]
     for rows in blocks:
         if shift is None:
             shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-            total, products = np.zeros(len(shift)), np.zeros((len(shift),) * 2)
+            total = np.zeros(len(shift))
+            products = [np.zeros((len(shift[part]),) * 2) for part in parts]
         centred = rows - shift
         n += len(rows)
         total += centred.sum(axis=0, dtype=np.float64)
-        products += centred.T @ centred
+        for square, part in zip(products, parts, strict=True):
+            square += centred[:, part].T @ centred[:, part]
     if shift is None:
         raise ValueError("moments of no rows")
     gap = total / n
-    return n, shift + gap, products / n - np.outer(gap, gap)
+    covariances = [
+        square / n - np.outer(gap[part], gap[part])
+        for square, part in zip(products, parts, strict=True)
+    ]
+    return n, shift + gap, covariances

@@ -20,7 +20,7 @@ Pool = Float32s | Iterable[tuple[int, Float32s]]
 """float32 [m, d] (memory-mapped if need be), or its blocks, each with its first row's number."""
 
 
-def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
+def nearest(rows: Float32s, pool: Pool, k: int = 1, even: int = 0) -> tuple[Floats, Ints]:
     """The k nearest pool rows of each row, Euclidean.
 
     Parameters
@@ -30,6 +30,8 @@ def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
         Each block is asked for once and in any order; together they hold each row once.
     k : int
         At most m are returned.
+    even : int, optional
+        As in `vestige.stats.top.top_of`.
 
     Returns
     -------
@@ -47,30 +49,77 @@ def nearest(rows: Float32s, pool: Pool, k: int = 1) -> tuple[Floats, Ints]:
     best, seen = nothing(len(rows), k), 0
     for start, block in in_blocks(pool):
         same_width(rows.shape[1], block.shape[1])
-        best, seen = top_of(rows, block, start, k, best), seen + len(block)
+        best, seen = top_of(rows, block, start, k, best, even=even), seen + len(block)
     return best.distances[:, :seen], best.indices[:, :seen]
 
 
-def smallest(distances: Floats, more: Floats, k: int) -> Floats:
-    """The k smallest of each row of two parts [n, *], ascending."""
-    return np.sort(np.hstack([distances, more]), axis=1)[:, :k]
+def nearest_and(
+    rows: Float32s, pool: Pool, distances: Floats, k: int, views: int = 1, even: int = 0
+) -> Floats:
+    """Distances [n, k] to the k nearest of a pool and of rows at known distances [n, *].
+
+    Those of the known rows are ascending; a pool row that is farther is not measured. `rows`
+    [views * n, d] may be several views of each image, view after view: the nearest counts.
+    """
+    check_k(k)
+    best = nothing(len(rows), k)
+    known = distances[:, :k]
+    seen = known.shape[1]
+    best.distances[:, :seen] = np.tile(known, (views, 1))
+    for start, block in in_blocks(pool):
+        same_width(rows.shape[1], block.shape[1])
+        best, seen = top_of(rows, block, start, k, best, even=even), seen + len(block)
+    if views == 1:
+        return best.distances[:, :seen]
+    found = np.where(best.indices < 0, np.inf, best.distances)  # known ones once, not in each view
+    near = nearest_view(found, best.indices, views)[0]
+    return np.sort(np.hstack([known, near]), axis=1)[:, : min(k, seen)]
 
 
-def nearest_outside_group(rows: Float32s, groups: npt.NDArray[Any], k: int = 1) -> Floats:
+def nearest_outside_group(
+    rows: Float32s, groups: npt.NDArray[Any], k: int = 1, views: int = 1, even: int = 0
+) -> Floats:
     """Distances to the k nearest other rows that belong to another group, float64 [n, k].
 
     Fewer than k other-group rows: the farthest available distance is repeated. A bag of one
-    group only has no answer: infinity.
+    group only has no answer: infinity. `rows` [views * n, d] may be several views of each image,
+    view after view: distances are then those of the nearest view to the first view of the others.
     """
     check_k(k)
     codes = np.unique(groups, return_inverse=True)[1]
-    best = nothing(len(rows), k)
-    for start, block in in_blocks(rows):
-        apart = (codes, codes[start : start + len(block)])
-        best = top_of(rows, block, start, k, best, apart)
-    found = best.distances
+    best, pool = nothing(len(rows), k), rows[: len(groups)]
+    for start, block in in_blocks(pool):
+        apart = (np.tile(codes, views), codes[start : start + len(block)])
+        best = top_of(rows, block, start, k, best, apart, even)
+    found = nearest_view(best.distances, best.indices, views)[0]
     last = np.where(np.isfinite(found), found, -np.inf).max(axis=1)[:, None]
     return np.where(np.isfinite(found), found, np.where(last > -np.inf, last, np.inf))
+
+
+def nearest_view(distances: Floats, indices: Ints, views: int) -> tuple[Floats, Ints, Ints]:
+    """The k nearest pool rows of n images, each in its nearest view.
+
+    Parameters
+    ----------
+    distances, indices : [views * n, k]
+        The k nearest of each view, view after view; inf and -1 where there are fewer.
+
+    Returns
+    -------
+    distances, indices, view : [n, k]
+        Each pool row once. In the order of distance, then row.
+    """
+    if views == 1:
+        return distances, indices, np.zeros_like(indices)
+    k, n = distances.shape[1], len(distances) // views
+    lines: list[npt.NDArray[Any]] = [distances, indices]
+    lines = [line.reshape(views, n, k).swapaxes(0, 1).reshape(n, views * k) for line in lines]
+    order = np.lexsort(lines, axis=1)  # by row of the pool, then distance
+    near, at = (np.take_along_axis(line, order, axis=1) for line in lines)
+    near[:, 1:][at[:, 1:] == at[:, :-1]] = np.inf
+    first = np.lexsort((at, near), axis=1)[:, :k]
+    view = np.take_along_axis(order // max(k, 1), first, axis=1)
+    return np.take_along_axis(near, first, axis=1), np.take_along_axis(at, first, axis=1), view
 
 
 def rows_outside_group(groups: npt.NDArray[Any], detector: str) -> Ints:

@@ -70,6 +70,7 @@ def top_of(
     k: int = 1,
     known: Top | None = None,
     apart: tuple[Codes, Codes] | None = None,
+    even: int = 0,
 ) -> Top:
     """The k nearest of one block of a pool, joined to those of earlier blocks.
 
@@ -84,6 +85,9 @@ def top_of(
         Of other blocks; it spares work, the result is that of merging.
     apart : two arrays, optional
         Codes of the rows [n] and of the block [b]: rows of one code are no neighbours.
+    even : int, optional
+        The second half of the rows is the first with other signs from this column on (mirrored
+        images, `vestige.features.folding`): the same products serve both.
 
     Raises
     ------
@@ -96,17 +100,22 @@ def top_of(
         return best
     with np.errstate(invalid="ignore", over="ignore"):  # refused below
         centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)  # small norms round less
+    if even:
+        centre[even:] = 0  # that of all rows but for rounding, and the same for both halves
+    n = len(rows) // 2 if even else len(rows)
     most = max(1, SIDE_BYTES // (8 * (rows.shape[1] + 2)))
     # the more neighbours, the wider the tiles: fewer pairs are measured before the k-th is known
     height = max(128, min(TILE_ROWS, TILE_BYTES // (4 * 32 * k)))
-    for part in slices(len(rows), min(most, height)):
-        search = _Search(rows[part], block, start, centre, distances[part], indices[part])
+    for part in slices(n, max(1, min(most, height) // (2 if even else 1))):
+        own: Any = np.r_[part, part.start + n : part.stop + n] if even else part
+        search = _Search(rows[own], block, start, centre, distances[own], indices[own], even)
         side = max(256, TILE_BYTES // (4 * rows.shape[1] + 8))
         step = max(1, min(most, side, TILE_BYTES // (4 * len(search.rows))))
         for tile in slices(len(block), step - step % 64 or step):
-            other = None if apart is None else apart[0][part, None] != apart[1][None, tile]
+            other = None if apart is None else apart[0][own, None] != apart[1][None, tile]
             search.add(tile, other)
         search.settle()
+        distances[own], indices[own] = search.distances, search.indices
     return Top(distances, indices)
 
 
@@ -114,12 +123,20 @@ class _Search:
     """Some rows against one tile of a block after the other; fills `distances` and `indices`."""
 
     def __init__(
-        self, rows: Rows, block: Rows, start: int, centre: Rows, distances: Floats, indices: Ints
+        self,
+        rows: Rows,
+        block: Rows,
+        start: int,
+        centre: Rows,
+        distances: Floats,
+        indices: Ints,
+        even: int,
     ) -> None:
         self.rows, self.block, self.start, self.centre = rows, block, start, centre
+        self.even = even
         self.distances, self.indices, self.k = distances, indices, distances.shape[1]
         wide = self._left(np.float64)
-        self.squares = wide[:, -2] ** 2
+        self.squares = wide[:, 0] ** 2
         self.left32 = wide.astype(np.float32)
         self.floor = np.full(len(rows), -np.inf)
         self.waiting: list[tuple[Ints, Ints]] = []
@@ -170,12 +187,12 @@ class _Search:
         self.distances[touched], self.indices[touched] = kept
 
     def _left(self, kind: Any) -> Rows:
-        """Rows less the centre, their length, and 1: what `_sift` multiplies with."""
+        """The length of rows less the centre, 1, and these rows: what `_sift` multiplies with."""
         left = np.ones((len(self.rows), self.rows.shape[1] + 2), dtype=kind)
-        centred = _less(self.rows, self.centre, left[:, :-2])
+        centred = _less(self.rows, self.centre, left[:, 2:])
         squares = np.einsum("ij,ij->i", centred, centred)
         check_finite(squares)
-        left[:, -2] = np.sqrt(squares)
+        left[:, 0] = np.sqrt(squares)
         return left
 
     def _sift(self, tile: Rows, kind: Any, other: npt.NDArray[Any] | None) -> Ints:
@@ -186,14 +203,14 @@ class _Search:
         is added inside the product. What centring and norms round is within the factor of 2.
         """
         right = np.empty((len(tile), tile.shape[1] + 2), dtype=kind)
-        centred = _less(tile, self.centre, right[:, :-2])
+        centred = _less(tile, self.centre, right[:, 2:])
         halves = 0.5 * np.einsum("ij,ij->i", centred, centred)
         check_finite(halves)
         slack = _slack(tile.shape[1], kind)
-        right[:, -2] = slack * np.sqrt(2 * halves)
-        right[:, -1] = (slack - 1) * halves
+        right[:, 0] = slack * np.sqrt(2 * halves)
+        right[:, 1] = (slack - 1) * halves
         left = self.left32 if kind is np.float32 else self._left(np.float64)
-        bounds = left @ right.T
+        bounds = self._products(left, right)
         if other is not None:
             bounds[~other] = -np.inf
         limit = self.distances[:, -1]
@@ -209,6 +226,14 @@ class _Search:
             least = np.maximum(least, self.floor)
         least = np.maximum(np.nextafter(least.astype(kind), -np.inf), np.finfo(kind).min)
         return np.flatnonzero(bounds >= least.astype(kind)[:, None])
+
+    def _products(self, left: Rows, right: Rows) -> Rows:
+        if not self.even:
+            return np.asarray(left @ right.T)
+        first, kept = left[: len(left) // 2], self.even + 2
+        same = first[:, :kept] @ right[:, :kept].T
+        other = first[:, kept:] @ right[:, kept:].T
+        return np.concatenate([same + other, same - other])
 
 
 def _less(rows: Rows, centre: Rows, out: Rows) -> Rows:

@@ -1,0 +1,135 @@
+"""Numbers of an image that no mirroring, turn or inversion changes, and which images are blank."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from vestige.symmetries import SYMMETRIES, Symmetry, seen_as
+from vestige.types import Bools, Float32s, Floats, Images, Ints
+
+LOWEST_SPREAD = 2 / 255
+"""Standard deviation of grey below which an image counts as blank."""
+_WAVES = ((0, 0), (0, 2), (2, 2), (0, 4), (2, 4), (4, 4))
+"""Half periods of cosines down and across: even ones, so that mirroring keeps them."""
+_ZONES = 5
+_PROBED = 64
+"""Pixels compared before the whole image is, eight for each place that no symmetry moves."""
+_BINS_PER_SPREAD = 4
+_FLAT_BINS = 4
+_FLAT_SHARE = 0.95
+_BINS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Of n images: numbers [n, d], probes [n, 64], spread [n] and blank [n].
+
+    numbers : no symmetry and no inversion changes them, and none differs by more between two
+        images than the most different of their pixels do
+    probes : some pixels; `probe_order` says where a symmetry moves them
+    spread : standard deviation of grey
+    blank : whether the image says so little that those of two patients may be equal
+    """
+
+    numbers: Floats
+    probes: Float32s
+    spread: Floats
+    blank: Bools
+
+    def take(self, which: Bools) -> "Summary":
+        """That of some images."""
+        return Summary(
+            self.numbers[which], self.probes[which], self.spread[which], self.blank[which]
+        )
+
+
+def joined(parts: Sequence[Summary]) -> Summary:
+    """Summaries of one image or more each, one after another."""
+    return Summary(
+        np.concatenate([part.numbers for part in parts]),
+        np.concatenate([part.probes for part in parts]),
+        np.concatenate([part.spread for part in parts]),
+        np.concatenate([part.blank for part in parts]),
+    )
+
+
+def summary_of(images: Images) -> Summary:
+    """What is compared first, of images [n, s, s], 0..1.
+
+    Each number is a seminorm of the image minus mid-grey: the size of its sum with weights whose
+    sizes add up to 1, or its root mean square over a zone. The weights are the same in all eight
+    symmetries. A seminorm is the same for an image and its inverse, and by the triangle inequality
+    it moves by no more than the largest change of a pixel.
+    """
+    n, size = len(images), images.shape[-1]
+    signed, zones = _weights(size)
+    flat = np.ascontiguousarray(images, np.float32).reshape(n, -1)
+    centred = flat - np.float32(0.5)
+    sums = (centred @ signed).astype(np.float64)
+    energy = (np.square(centred, out=centred) @ zones).astype(np.float64)
+    # the first weights of each kind are those of the plain mean
+    spread = np.sqrt(np.maximum(energy[:, 0] - sums[:, 0] ** 2, 0))
+    numbers = np.concatenate([np.abs(sums), np.sqrt(energy)], axis=1)
+    return Summary(numbers, flat[:, _probe_places(size)], spread, _are_blank(images, spread))
+
+
+def _are_blank(images: Images, spread: Floats) -> Bools:
+    """Which images say so little that those of two patients may be equal.
+
+    Those of nearly one grey, and those of a few flat areas, such as an empty field of view or a
+    burnt-in mark: 95 % of the pixels lie in four grey intervals, each a quarter of the standard
+    deviation wide.
+    """
+    n, size = len(images), images.shape[-1]
+    # every second pixel, counted from both sides, so that mirroring keeps them
+    some = np.unique([*range(0, (size + 1) // 2, 2), *range(size - 1, size // 2 - 1, -2)])
+    grey = images[:, some[:, None], some].reshape(n, -1)
+    step = np.maximum(spread, LOWEST_SPREAD).astype(np.float32)[:, None] / _BINS_PER_SPREAD
+    bins = (grey - grey.mean(axis=1, keepdims=True)) / step + np.float32(_BINS // 2)
+    places = np.clip(bins, 0, _BINS - 1).astype(np.int64)
+    places += np.arange(0, n * _BINS, _BINS)[:, None]
+    counts = np.bincount(places.ravel(), minlength=n * _BINS).reshape(n, _BINS)
+    top = np.partition(counts, _BINS - _FLAT_BINS, axis=1)[:, -_FLAT_BINS:].sum(axis=1)
+    return np.asarray((spread < LOWEST_SPREAD) | (top >= _FLAT_SHARE * grey.shape[1]))
+
+
+@lru_cache
+def probe_order(size: int, symmetry: Symmetry) -> Ints:
+    """Which probe of an image stands at each place once a symmetry shows it, int [64]."""
+    places = _probe_places(size)
+    moved = seen_as(np.arange(size * size).reshape(size, size), symmetry).ravel()[places]
+    first = np.argsort(places, kind="stable")
+    return np.asarray(first[np.searchsorted(places[first], moved)], np.int64)
+
+
+@lru_cache
+def _weights(size: int) -> tuple[Float32s, Float32s]:
+    """Signed weights [s * s, 6] whose sizes add up to 1, and zones [s * s, 6] that do."""
+    at = (np.arange(size) + 0.5) / size
+    wave = {k: np.cos(np.pi * k * at) for k in range(5)}
+    signed = [np.outer(wave[a], wave[b]) + np.outer(wave[b], wave[a]) for a, b in _WAVES]
+    # squares around the middle, of equal area
+    away = np.maximum(np.abs(2 * at - 1)[:, None], np.abs(2 * at - 1)[None, :])
+    zone = np.minimum((away**2 * _ZONES).astype(np.int64), _ZONES - 1)
+    # a small image has no pixel in some of them
+    zones = [np.ones((size, size)), *((zone == k).astype(np.float64) for k in np.unique(zone))]
+    return _columns(signed), _columns(zones)
+
+
+def _columns(weights: Sequence[Floats]) -> Float32s:
+    scaled = [weight / np.abs(weight).sum() for weight in weights]
+    return np.stack(scaled, axis=-1).reshape(-1, len(scaled)).astype(np.float32)
+
+
+@lru_cache
+def _probe_places(size: int) -> Ints:
+    """Pixels [64] that the symmetries move among themselves: eight orbits, away from the rim."""
+    half = size // 2
+    inner = [(i, j) for j in range(half) for i in range(j) if i >= half // 4] or [(0, half - 1)]
+    chosen = np.linspace(0, len(inner) - 1, _PROBED // len(SYMMETRIES)).round().astype(int)
+    grid = np.arange(size * size).reshape(size, size)
+    return np.concatenate(
+        [[int(seen_as(grid, s)[inner[k]]) for s in SYMMETRIES] for k in chosen]
+    ).astype(np.int64)

@@ -1,0 +1,171 @@
+"""Whitened cosines of reals with a generated set, block by block and in every view."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.features.folding import Folding
+from vestige.features.rows import Rows
+from vestige.features.whitening import Whitening
+from vestige.types import Float32s, Ints
+
+BLOCK_BYTES = 8 * 2**20
+WAITING = 2
+"""Pairs per real and neighbour that wait until they are sorted in."""
+
+AS_THEY_ARE = Folding()
+Symmetries = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What is compared with a generated set.
+
+    rows : whitened reals [n, p]; where the folding transposes, [2n, p]: then transposed ones
+    rivals : whitened reals among which each generated image is competed for, likewise
+    """
+
+    rows: Float32s
+    rivals: Float32s
+    filters: Whitening
+    folding: Folding = AS_THEY_ARE
+
+    def __len__(self) -> int:
+        return len(self.rows) // (2 if self.folding.transposes else 1)
+
+    def blocks(self, generated: Rows) -> Iterator[tuple[int, Float32s]]:
+        """Whitened generated rows [b, p], each block with the number of its first row."""
+        step = max(1, BLOCK_BYTES // (4 * max(len(self.rows), int(generated.shape[1]))))
+        for start in range(0, len(generated), step):
+            yield start, self.filters.apply(generated[start : start + step])
+
+    def views(self, made: Float32s, rows: Float32s) -> list[Float32s]:
+        """Cosines [b, n] of whitened generated rows with whitened reals, one array per view."""
+        parts = self.filters.parts
+        views = signed_sums([made[:, part] @ rows[:, part].T for part in parts])
+        if not self.folding.transposes:
+            return views
+        n = len(rows) // 2
+        return [view[:, half] for half in (np.s_[:n], np.s_[n:]) for view in views]
+
+
+def signed_sums(products: list[Float32s]) -> list[Float32s]:
+    """Of products of even and odd parts: [A + B, A - B]; of four parts likewise, both ways."""
+    if len(products) == 1:
+        return products
+    middle = len(products) // 2
+    first, second = signed_sums(products[:middle]), signed_sums(products[middle:])
+    pairs = list(zip(first, second, strict=True))
+    return [a + b for a, b in pairs] + [a - b for a, b in pairs]
+
+
+def largest_view(views: list[Float32s]) -> Float32s:
+    """The largest of the views of each pair."""
+    best = views[0]
+    for number, view in enumerate(views[1:]):
+        best = np.maximum(best, view, out=best if number else None)
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The generated images nearest to each real, and the real nearest to each generated image.
+
+    cosines, rows, symmetries : [n, k], descending, of equal cosines the lower row first; the
+        symmetry (row of `VIEWS`) in which the generated image must be seen
+    of_generated : cosines, numbers of the real and symmetries, [m] each
+    """
+
+    cosines: Float32s
+    rows: Ints
+    symmetries: Symmetries
+    of_generated: tuple[Float32s, Ints, Symmetries]
+
+
+@dataclass(eq=False)
+class Neighbours:
+    """Gathers `Nearest` while cosines go by, for n reals and k neighbours.
+
+    Only pairs above the k-th cosine that is known of a real are looked at: few after some blocks.
+    """
+
+    n: int
+    k: int
+    symmetries: Symmetries
+    limit: Float32s = field(init=False)
+    pairs: list[tuple[Ints, Float32s, Ints, Symmetries]] = field(init=False, default_factory=list)
+    reals: list[tuple[Float32s, Ints, Symmetries]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.limit = np.full(self.n, -np.inf, np.float32)
+
+    def add(self, start: int, views: list[Float32s], best: Float32s) -> None:
+        """Look at cosines [b, n] of generated images from row `start` on."""
+        row = np.arange(len(best))
+        real = best.argmax(axis=1)
+        self.reals.append((best[row, real], real, self._seen(views, best, row, real)))
+        limit = self.limit
+        if len(best) > self.k and np.isinf(limit).any():
+            first = np.partition(best, -self.k, axis=0)[-self.k]
+            limit = np.nextafter(np.maximum(limit, first), np.float32(-np.inf))
+        row, real = np.nonzero(best > limit)
+        symmetry = self._seen(views, best, row, real)
+        self.pairs.append((real, best[row, real], row + start, symmetry))
+        if sum(len(pair[0]) for pair in self.pairs) > WAITING * self.n * self.k:
+            self._settle()
+
+    def found(self) -> Nearest:
+        """What was found."""
+        self._settle()
+        _, cosines, rows, symmetries = self.pairs[0]
+        shape = (self.n, len(rows) // max(self.n, 1))
+        values, reals, seen = (np.concatenate(part) for part in zip(*self.reals, strict=True))
+        return Nearest(
+            cosines.reshape(shape),
+            rows.reshape(shape),
+            symmetries.reshape(shape),
+            (values, reals, seen),
+        )
+
+    def _seen(self, views: list[Float32s], best: Float32s, row: Ints, real: Ints) -> Symmetries:
+        """The first view that reaches the best, as a symmetry."""
+        found = np.zeros(len(row), np.int8)
+        for number in range(len(views) - 1, -1, -1):
+            found[views[number][row, real] == best[row, real]] = self.symmetries[number]
+        return found
+
+    def _settle(self) -> None:
+        parts = [np.concatenate(part) for part in zip(*self.pairs, strict=True)]
+        real, cosine, row, symmetry = parts
+        order = np.lexsort((row, -cosine, real))
+        real = real[order]
+        place = np.arange(len(real)) - np.searchsorted(real, real)
+        kept = order[place < self.k]
+        self.pairs = [(real[place < self.k], cosine[kept], row[kept], symmetry[kept])]
+        if len(kept) == self.n * self.k:
+            self.limit = cosine[kept].reshape(self.n, self.k)[:, -1]
+
+
+def find_neighbours(search: Search, generated: Rows, k: int) -> Nearest:
+    """The k generated images nearest to each real, streamed."""
+    neighbours = Neighbours(len(search), k, search.folding.symmetries)
+    for start, made in search.blocks(generated):
+        views = search.views(made, search.rows)
+        neighbours.add(start, views, largest_view(views))
+    return neighbours.found()
+
+
+def top_cosines(
+    rows: Float32s, generated: Rows, filters: Whitening, k: int
+) -> tuple[Float32s, Ints]:
+    """The k largest cosines of whitened rows [n, p] with the generated set [m, D], streamed.
+
+    Returns
+    -------
+    cosines : [n, k], descending
+    indices : [n, k], rows of `generated`; of equal cosines the lower row first
+    """
+    found = find_neighbours(Search(rows, rows, filters), generated, k)
+    return found.cosines, found.rows

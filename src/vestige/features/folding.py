@@ -1,0 +1,139 @@
+"""Even and odd parts: an image and its mirrored copies are compared by the same products.
+
+With M the mirror, e = (x + Mx) / 2 and o = (x - Mx) / 2 of two images give <x, x'> = <e, e'> +
+<o, o'> and <x, Mx'> = <e, e'> - <o, o'>. Rows in an orthonormal basis of both parts are as wide as
+before, so that two views cost what one did. Left-right and up-down mirrors give four parts.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise, product
+from math import isqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.symmetries import VIEWS, Views
+from vestige.types import Embedder, Float32s, Images
+
+Parity = tuple[int, int]
+"""Under up-down and left-right mirroring: 1 even, -1 odd."""
+CHANNELS: dict[str, tuple[Parity, ...]] = {
+    "pixels": ((1, 1),),
+    "contrast": ((1, 1),),
+    "band_pass": ((1, 1),),
+    "gradients": ((-1, 1), (1, -1)),
+}
+"""Spaces whose rows are pictures, and what mirroring an image does to the sign of each picture."""
+PARITIES: dict[Views, tuple[Parity, ...]] = {
+    "none": ((1, 1),),
+    "mirror": ((1, 1), (1, -1)),
+    "all": ((1, 1), (1, -1), (-1, 1), (-1, -1)),
+}
+"""Of the parts; also which mirrors the first views of `VIEWS` consist of."""
+ROOT = np.float32(np.sqrt(0.5))
+
+
+@dataclass(frozen=True)
+class Folding:
+    """How rows of one space fall into parts.
+
+    views : "none" (one part: rows as they are), "mirror" (two) or "all" (four)
+    channels : the parities of the pictures that make up a row
+    """
+
+    views: Views = "none"
+    channels: tuple[Parity, ...] = CHANNELS["pixels"]
+
+    @property
+    def signs(self) -> npt.NDArray[np.int8]:
+        """What each mirror does to each part, [mirrors, parts]; the first one is the identity.
+
+        The transposing symmetries of "all" are those of images that are transposed beforehand.
+        """
+        parts = PARITIES[self.views]
+        mirrors = [(up < 0, across < 0) for up, across in parts]
+        signs = [[p[0] ** up * p[1] ** across for p in parts] for up, across in mirrors]
+        return np.array(signs, np.int8)
+
+    @property
+    def symmetries(self) -> npt.NDArray[np.int8]:
+        """Symmetry of each view, rows of `VIEWS`: mirrors of images, then of transposed ones."""
+        return np.array([0, 1, 2, 3, 6, 4, 5, 7], np.int8)[: len(VIEWS[self.views])]
+
+    @property
+    def transposes(self) -> bool:
+        """Whether transposed images are looked at as well."""
+        return self.views == "all"
+
+    def widths(self, d: int) -> tuple[int, ...]:
+        """Columns of each part of rows [n, d]."""
+        if self.views == "none":
+            return (d,)
+        side = isqrt(d // len(self.channels))
+        size = {1: side - side // 2, -1: side // 2, 0: side}
+        rows = 1 if self.transposes else 0
+        return tuple(
+            sum(size[rows * up * u] * size[across * a] for u, a in self.channels)
+            for up, across in PARITIES[self.views]
+        )
+
+    def fold(self, rows: Float32s) -> Float32s:
+        """Rows [n, d] of square pictures -> the same in the basis of the parts, part after part."""
+        if self.views == "none":
+            return rows
+        n, side = len(rows), isqrt(rows.shape[1] // len(self.channels))
+        folded = np.empty_like(rows)
+        pictures = rows.reshape(n, len(self.channels), side, side)
+        halves = {(0, a): half for a, half in zip((1, -1), _halves(pictures, 3), strict=True)}
+        if self.transposes:
+            halves = {
+                (u, a): half
+                for (_, a), whole in halves.items()
+                for u, half in zip((1, -1), _halves(whole, 2), strict=True)
+            }
+        start = 0
+        for (up, across), (c, (u, a)) in product(PARITIES[self.views], enumerate(self.channels)):
+            half = halves[up * u if self.transposes else 0, across * a][:, c].reshape(n, -1)
+            folded[:, start : start + half.shape[1]] = half
+            start += half.shape[1]
+        return folded
+
+
+def _halves(pictures: Float32s, axis: int) -> tuple[Float32s, Float32s]:
+    """Even and odd part along an axis, in an orthonormal basis; the middle is even."""
+    pictures = np.moveaxis(pictures, axis, -1)
+    side = pictures.shape[-1]
+    first, last = pictures[..., : side // 2], pictures[..., ::-1][..., : side // 2]
+    even = np.empty((*pictures.shape[:-1], side - side // 2), np.float32)
+    np.add(first, last, out=even[..., : side // 2])
+    even[..., : side // 2] *= ROOT
+    even[..., side // 2 :] = pictures[..., side // 2 : side - side // 2]
+    odd = (first - last) * ROOT
+    return np.moveaxis(even, -1, axis), np.moveaxis(odd, -1, axis)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A space whose rows are folded."""
+
+    space: Embedder
+    folding: Folding
+
+    def fit(self, images: Images) -> "Folded":
+        """Nothing to learn."""
+        return self
+
+    def transform(self, images: Images) -> Float32s:
+        """Images [n, h, w] -> rows [n, d], part after part."""
+        return self.folding.fold(self.space.transform(images))
+
+
+def bounds(widths: tuple[int, ...]) -> list[slice]:
+    """Columns of each part."""
+    ends = np.cumsum((0, *widths)).tolist()
+    return [slice(start, stop) for start, stop in pairwise(ends)]
+
+
+def turned(images: Images) -> Images:
+    """Images [n, h, w] with rows and columns changed."""
+    return np.swapaxes(images, 1, 2)

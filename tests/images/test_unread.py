@@ -1,0 +1,195 @@
+"""What was not read is counted by role, whatever its name, and stands in problems."""
+
+import io
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vestige.images.imageset import ImageSet
+from vestige.images.listing import list_files
+from vestige.images.other_formats import other_format
+from vestige.images.reading import read_images
+from vestige.images.unread import FilesRead
+
+from .picture import dicom, grey, save
+
+
+def read(folder: Path) -> ImageSet:
+    return read_images(folder, role="used", size=16)
+
+
+def packed(kind: str) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(grey()).save(out, kind)
+    return out.getvalue()
+
+
+def test_a_set_that_was_read_whole_has_nothing_unread(tmp_path: Path) -> None:
+    for k in range(3):
+        save(tmp_path, f"{k}.png", grey(seed=k))
+    (tmp_path / "README").write_text("words")
+    (tmp_path / "index.csv").write_text("id,group\n")
+    (tmp_path / ".DS_Store").write_bytes(bytes(100))
+    images = read(tmp_path)
+    assert images.files == FilesRead(3, 0)
+    assert (images.files.read, images.files.share) == (3, 0)
+    assert images.problems == ()
+    assert images.subset([0, 2]).files == images.files
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.pgm", packed("PPM"), "PGM, PPM or PBM"),
+        ("a.gif", packed("GIF"), "GIF"),
+        ("a.jp2", b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(400), "JPEG 2000"),
+        ("a.heic", b"\x00\x00\x00\x18ftypheic" + bytes(400), "HEIC"),
+        ("a", b"P5 # made by hand\n16 16\n255\n" + bytes(256), "PGM, PPM or PBM"),
+        ("a.xyz", b"words", "is not an image"),
+    ],
+)
+def test_a_format_that_is_not_read_is_an_unread_file(tmp_path, name, content, told) -> None:
+    (tmp_path / name).write_bytes(content)
+    save(tmp_path, "good.png", grey())
+    images = read(tmp_path)
+    assert images.files == FilesRead(2, 1, name, (("no image", 1),))
+    (problem,) = images.problems
+    assert (problem.path, problem.severity) == (f"used/{name}", "error")
+    assert told in problem.what
+
+
+def test_damaged_files_are_unread_and_the_first_is_named(tmp_path: Path) -> None:
+    for k in range(12):
+        path = save(tmp_path, f"img_{k}.png", grey(seed=k))
+        if k > 8:
+            path.write_bytes(path.read_bytes()[:60])
+    save(tmp_path, "z.gif", grey())
+    images = read(tmp_path)
+    assert images.files == FilesRead(13, 4, "img_9.png", (("no image", 1), ("damaged", 3)))
+    assert len(images.problems) == 4
+
+
+def test_images_that_a_folder_hides_or_calls_documents_are_unread(tmp_path: Path) -> None:
+    save(tmp_path, "good.png", grey())
+    png = packed("PNG")
+    (tmp_path / ".train" / "deep").mkdir(parents=True)
+    (tmp_path / "__MACOSX").mkdir()
+    for k in range(5):
+        (tmp_path / ".train" / "deep" / f"{k}.png").write_bytes(png)
+        (tmp_path / f"{k}.pdf").write_bytes(png)
+    (tmp_path / ".secret").write_bytes(packed("GIF"))
+    (tmp_path / "__MACOSX" / "x.png").write_bytes(png)
+    (tmp_path / "__MACOSX" / "._y.png").write_bytes(b"\x00\x05\x16\x07" + bytes(90))
+    dicom(tmp_path / "report.html", grey())
+    assert [identifier for identifier, _ in list_files(tmp_path)] == ["good.png"]
+    images = read(tmp_path)
+    assert images.files == FilesRead(14, 13, "0.pdf", (("hidden", 6), ("named as a document", 7)))
+    hidden, named = images.problems
+    assert (hidden.path, hidden.severity) == ("used/.secret", "error")
+    assert hidden.what.startswith("6 hidden file(s)")
+    assert (named.path, named.severity) == ("used/0.pdf", "error")
+    assert named.what.startswith("7 file(s) named as documents")
+
+
+def test_documents_stay_documents(tmp_path: Path) -> None:
+    save(tmp_path, "good.png", grey())
+    with zipfile.ZipFile(tmp_path / "table.xlsx", "w") as book:
+        book.writestr("xl/workbook.xml", "words")
+    (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.4")
+    (tmp_path / "notes.txt").write_text("P1 and P2 are the same person")
+    (tmp_path / "short.md").write_text("BM")
+    (tmp_path / "empty.log").touch()
+    (tmp_path / "cut.docx").write_bytes(b"PK\x03\x04")
+    directory = b"\0" * 128 + b"DICM" + b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10\x02\0\x03\0"
+    (tmp_path / "DICOMDIR").write_bytes(directory + bytes(300))
+    images = read(tmp_path)
+    assert (images.files, images.problems) == (FilesRead(1, 0), ())
+
+
+def test_arrays_hidden_in_an_archive_are_found(tmp_path: Path) -> None:
+    save(tmp_path, "good.png", grey())
+    with open(tmp_path / "numbers.db", "wb") as file:
+        np.savez(file, images=np.zeros((2, 9, 9), np.uint8))
+    assert read(tmp_path).files.kinds == (("named as a document", 1),)
+
+
+def test_a_list_counts_what_it_names(tmp_path: Path) -> None:
+    save(tmp_path, "good.png", grey())
+    (tmp_path / "notes.txt").write_text("words")
+    (tmp_path / "other.gif").write_bytes(packed("GIF"))
+    table = tmp_path / "lists" / "used.csv"
+    table.parent.mkdir()
+    table.write_text("id\n../good.png\n../notes.txt\n../other.gif\n../gone.png\n")
+    images = read(table)
+    assert images.files == FilesRead(3, 2, "../gone.png", (("no image", 1), ("damaged", 1)))
+    severities = {problem.path: problem.severity for problem in images.problems}
+    assert severities == {
+        "used/../notes.txt": "warning",
+        "used/../other.gif": "error",
+        "used/../gone.png": "error",
+    }
+
+
+def test_the_cache_counts_alike(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "images", tmp_path / "cache"
+    folder.mkdir()
+    save(folder, "good.png", grey())
+    (folder / "a.gif").write_bytes(packed("GIF"))
+    found = [
+        read_images(folder, role="used", size=16, cache=kept).files for kept in (None, cache, cache)
+    ]
+    assert found == [FilesRead(2, 1, "a.gif", (("no image", 1),))] * 3
+
+
+def test_an_array_has_no_files() -> None:
+    images = read_images(np.stack([grey()] * 2), role="used", size=16)
+    assert images.files == FilesRead()
+    assert images.files.share == 0
+
+
+def test_what_may_not_be_looked_at_is_a_warning() -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        save(folder, "good.png", grey()).chmod(0o644)
+        save(folder, "shut.png", grey()).rename(folder / "shut.pdf").chmod(0)
+        (folder / ".trash").mkdir(mode=0)
+        with as_nobody():
+            images = read(folder)
+        assert images.files == FilesRead(1, 0)
+        assert [(p.path, p.severity) for p in images.problems] == [
+            ("used/.trash", "warning"),
+            ("used/shut.pdf", "warning"),
+        ]
+        assert all(p.what == "cannot be looked at: Permission denied" for p in images.problems)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root reads everything: another user for the time being."""
+    if os.name == "nt":
+        pytest.skip("there are no such permissions on Windows")
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_only_the_first_bytes_of_an_image_look_like_one() -> None:
+    assert other_format(b"P5\n# by hand\n16 16\n255\n") == "PGM, PPM or PBM"
+    assert other_format(b"P7 is a patient, 16 16 are numbers") == ""
+    assert other_format(b"") == ""
