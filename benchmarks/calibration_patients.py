@@ -90,7 +90,7 @@ def drawn(case: Case, labels: bool, seed: int) -> tuple[Any, Any]:
 
 
 def asked(case: Case, labels: bool, seed: int) -> tuple[float, float, list[float]]:
-    """p of an unused image and of its patient, and the share of false names at each rate."""
+    """Tell p of an unused image and of its patient, and the share of false names at each rate."""
     from vestige.combination import judge_images
     from vestige.detectors.columns import Column
     from vestige.naming import name_patients
@@ -159,10 +159,9 @@ def edges_page(rows: list[dict[str, Any]]) -> str:
 (image), or its patient is (patient); and the sum over worlds of the share of false names among
 those named at the rate (FDR: where nothing was used, the number of worlds with any name, so FWER as
 well). 99 % binomial band: {bands}. Bold: above it ({over} of {cells} cells; 0.5 % are expected).
-Below it is caution: a patient of several images counts as one that reaches his own image wholly
-(image); equally many images are compared where numbers are unlike, at a price (patient, FDR); and
-with so few patients no name is possible at small rates (FDR: 12 queries and 99 controls allow one
-from .01 on only for 12 that stand out).
+Below it is caution: a patient of several images counts as one whose images all reach the image in
+question (image); where numbers of images are unlike, equally many are compared, at a price (patient,
+FDR); and a name needs several patients above all controls (FDR: at .01 all 12, at .1 one or two).
 
 {chr(10).join(lines)}
 """

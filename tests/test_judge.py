@@ -43,8 +43,8 @@ def asked(resolved: int, seed: int) -> tuple[Floats, Bag]:
 
 
 def test_resolved_queries_take_no_part() -> None:
-    # a rate of .1 holds in null worlds: 6 of 60 expected, 4 sd above is 15.3. The rule before, which
-    # counted the resolved ones, named an unused image in 37 of these 60 worlds
+    # a rate of .1 holds in null worlds: 6 of 60 expected, 4 sd above is 15.3. The rule before, with
+    # the resolved ones in it, named an unused image in 37 of these 60 worlds
     worlds = 0
     for seed in range(60):
         columns, bag = asked(15, seed)

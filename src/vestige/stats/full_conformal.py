@@ -20,7 +20,7 @@ from vestige.stats.groups import Labels, group_index
 from vestige.stats.stack import DIGITS, solve_stack
 from vestige.types import Bools, Floats, Ints
 
-_CHUNK = 256  # models scored together
+_TOGETHER = 4_000_000  # scores of controls at once
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal law in units of its median absolute deviation."""
 
@@ -190,8 +190,9 @@ def scored_groups(
         np.searchsorted(index[own], models.names, side="right"),
     )
     shared = np.isin(models.names, index[at])
-    for start in range(0, len(models.names), _CHUNK):
-        part = models.weights[start : start + _CHUNK]
+    chunk = max(1, _TOGETHER // max(len(at), 1))
+    for start in range(0, len(models.names), chunk):
+        part = models.weights[start : start + chunk]
         usual = np.round(z[at] @ part.T, DIGITS).T
         for g, scores in enumerate(usual, start):
             name = int(models.names[g])
