@@ -160,7 +160,7 @@ def edges_page(rows: list[dict[str, Any]]) -> str:
 those named at the rate (FDR: where nothing was used, the number of worlds with any name, so FWER as
 well). 99 % binomial band: {bands}. Bold: above it ({over} of {cells} cells; 0.5 % are expected).
 Below it is caution: a patient of several images counts as one whose images all reach the image in
-question (image); where numbers of images are unlike, equally many are compared, at a price (patient,
+question (image); where numbers of images differ, equally many are compared, at a price (patient,
 FDR); and a name needs several patients above all controls (FDR: at .01 all 12, at .1 one or two).
 
 {chr(10).join(lines)}

@@ -15,10 +15,10 @@ def patients(result: AuditResult) -> Section | None:
     """One row per patient, in the order of the strongest image of each."""
     if not result.patients:
         return None
-    by_name = {p.patient: p for p in result.patients}
-    order = [
-        by_name[name] for name in dict.fromkeys(f.group for f in strongest_first(result.findings))
-    ]
+    place: dict[str, int] = {}
+    for finding in strongest_first(result.findings):
+        place.setdefault(finding.group, len(place))
+    order = sorted(result.patients, key=lambda p: (place.get(p.patient, len(place)), p.patient))
     named = sum(p.verdict == "used" for p in order)
     sure = sum(p.q_value is not None and p.q_value <= Q_LEVEL for p in order)
     text = (
