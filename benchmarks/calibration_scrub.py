@@ -34,7 +34,7 @@ def scrub(worlds: int = 1000) -> list[dict[str, Any]]:
             told["innocent"] += int((~guilty).sum())
             told["innocent_withheld"] += int((gone & ~guilty).sum())
             most = max(most, float((gone & ~guilty).sum() / (~guilty).sum()))
-            clean += found.remainder.verdict.leak == "not found" and found.outcome.code == 0
+            clean += found.outcome.gate == "open"
         rows.append(
             {
                 "share": share,

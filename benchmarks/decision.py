@@ -28,6 +28,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, rotate
 
 import vestige
+from vestige.copies.search import search_copies
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "decision.json"
@@ -158,6 +159,8 @@ def audited(cell: Cell, generated: Levels, **options: Any) -> vestige.AuditResul
 
 QUICK: dict[str, Any] = {"detectors": ["nearest_distance_contrast"], "controls": False}
 """Copies are named by themselves, whatever detectors and checks say: one detector will do."""
+WHOLE_SEEDS = 1
+"""Seeds of sets with copies that are audited whole; of the others copies alone are searched."""
 
 
 def copied(task: tuple[str, str, str, int, int]) -> dict[str, Any]:
@@ -169,27 +172,38 @@ def copied(task: tuple[str, str, str, int, int]) -> dict[str, Any]:
     sources = rng.permutation(len(cell.used))[:count]
     for g, k in enumerate(sources):
         generated[g] = COPIES[kind](cell.used[k], rng)
-    result = audited(cell, generated, seed=seed, **(QUICK if count else {}))
-    named = {copy.generated for copy in result.copies}
-    right = {f"{g:06d}" for g in range(len(sources))}
-    owners = {f"{g:06d}": f"{k:06d}" for g, k in enumerate(sources)}
-    wrong_real = sum(
-        copy.generated in right and copy.real != owners[copy.generated]
-        and cell.used_groups[int(copy.real)] != cell.used_groups[int(owners[copy.generated])]
-        for copy in result.copies
-        if copy.role == "used"
-    )  # fmt: skip
-    return {
-        "set": name,
-        "kind": kind,
-        "copies": count,
-        "gate": result.decision.gate,
-        "state": result.decision.state,
-        "codes": list(result.decision.codes),
-        "named": len(named & right),
-        "of": len(right),
-        "innocent": len(named - right) + wrong_real,
+    row = {"set": name, "kind": kind, "copies": count, "seed": seed, "of": len(sources)}
+    if count and seed >= WHOLE_SEEDS:
+        pairs = searched(cell, generated)
+        decided = {"gate": "closed" if pairs else "open", "state": "", "codes": []}
+    else:
+        result = audited(cell, generated, seed=seed, **(QUICK if count else {}))
+        pairs = [
+            (int(copy.generated), int(copy.real)) for copy in result.copies if copy.role == "used"
+        ]
+        decided = {
+            "gate": result.decision.gate,
+            "state": result.decision.state,
+            "codes": list(result.decision.codes),
+        }
+    # another slice of the same patient may be nearer than the one that was copied
+    right = {
+        g
+        for g, k in pairs
+        if g < len(sources) and cell.used_groups[k] == cell.used_groups[sources[g]]
     }
+    wrong = {g for g, _ in pairs} - right
+    return row | decided | {"named": len(right), "innocent": len(wrong)}
+
+
+def searched(cell: Cell, generated: Levels) -> list[tuple[int, int]]:
+    """Pairs (generated, used) that the search for near copies names."""
+    reals = np.concatenate([cell.used, cell.unused]).astype(np.float32) / np.float32(255)
+    names = [f"used {g}" for g in cell.used_groups] + [f"unused {g}" for g in cell.unused_groups]
+    targets = np.arange(len(reals)) < len(cell.used)
+    made = generated.astype(np.float32) / np.float32(255)
+    found = search_copies(reals, np.array(names), ~targets, targets, made).targets
+    return list(zip(found.generated.tolist(), found.real.tolist(), strict=True))
 
 
 def table_of_copies(data: Path, seeds: int) -> list[dict[str, Any]]:
@@ -288,10 +302,27 @@ def table_of_cases(data: Path, seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def table_of_null(data: Path, seeds: int) -> list[dict[str, Any]]:
+    """How often the rule for near copies names anything in worlds without copies."""
+    return [{"text": _copy_rule("null", data)}]
+
+
+def table_of_recall(data: Path, seeds: int) -> list[dict[str, Any]]:
+    """How many near copies the rule names."""
+    return [{"text": _copy_rule("recall", data) + "\n" + _copy_rule("used", data)}]
+
+
+def _copy_rule(part: str, data: Path) -> str:
+    command = [sys.executable, str(HERE / "copy_rule.py"), part, "--data", str(data)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 PARTS: dict[str, Callable[[Path, int], list[dict[str, Any]]]] = {
     "copies": table_of_copies,
     "views": table_of_views,
     "cases": table_of_cases,
+    "null": table_of_null,
+    "recall": table_of_recall,
 }
 
 
@@ -305,9 +336,14 @@ def _watched(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, A
 def write_page(found: dict[str, list[dict[str, Any]]]) -> None:
     """docs/decision.md from its text and all rows."""
     text = TEXT.read_text(encoding="utf-8")
-    for part, table in (("copies", _copies), ("views", _views), ("cases", _cases)):
+    tables = {"copies": _copies, "views": _views, "cases": _cases, "null": _text, "recall": _text}
+    for part, table in tables.items():
         text = text.replace(f"[[{part}]]", table(found[part]) if part in found else "(not run)")
     PAGE.write_text(text, encoding="utf-8")
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    return str(rows[0]["text"]).strip()
 
 
 def _head(*names: str) -> list[str]:

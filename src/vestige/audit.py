@@ -10,10 +10,15 @@ import numpy as np
 
 from vestige.bag import Bag, check_roles, fill_bag, find_mode
 from vestige.choices import InputError
+from vestige.combination import combine
 from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
 from vestige.controls.conformity import compare_sets, mismatch_problems, suspects_and_controls
 from vestige.controls.pipeline import Pipeline, open_pipeline
-from vestige.decision.decide import is_found, vetoing
+from vestige.controls.unlike import find_unlike, unlike_problems
+from vestige.controls.unread import unread_by_role
+from vestige.copies.naming import Copies, find_copies
+from vestige.copies.pictures import draw_pairs
+from vestige.decision.decide import TARGET_ROLES, is_found, vetoing
 from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
@@ -36,6 +41,7 @@ from vestige.images.reading import MEASURED, read_images
 from vestige.judge import check_rate, judge, test_set
 from vestige.manifest import Clock, write_manifest
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
+from vestige.negative import bound_epsilon, bound_negative, by_chance, check_lot
 from vestige.patients import judge_patients, relate
 from vestige.questions import answers_kept, noted_run, scores_kept
 from vestige.records import (
@@ -172,6 +178,8 @@ def audit(
     named = bool(detectors) or not trained  # models alone, when nothing else is named
     plan = plan_columns(detectors, reference is not None, options, effort, views) if named else ()
     plan += tuple(model.column for model in trained)
+    if assigned_by_lot:
+        check_lot(mode, unused is not None, plan)
 
     # 1. folders -> images of one working size
     given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
@@ -182,6 +190,9 @@ def audit(
     problems = [problem for images in sets.values() for problem in images.problems]
     problems += check_roles(sets, mode)
     check_models(trained, sets)
+    as_read = sets
+    unread, unlike = unread_by_role(sets, mode), find_unlike(sets)
+    problems += unlike_problems(unlike)
     preparation = find_preparation(sets) if conform else None
     if preparation is not None:
         sets = {role: preparation.apply(images) for role, images in sets.items()}
@@ -201,13 +212,17 @@ def audit(
         columns, fitted = _score(plan, trained, sets, bag, kept, clock, progress)
         problems += notes_of(fitted)
 
-    # 4. columns -> one score, one p-value per image; the test for the whole set
+    # 4. generated images that are copies of a real one: facts about pixels
+    with clock.stage("copies"):
+        copies = find_copies(sets, as_read, grouping.labels, bag, views, effort == "high")
+
+    # 5. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
         suspects = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
         judgement = judge(columns, plan, bag, suspects, seed)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
-    # 5. experiments with a known answer, which can veto; beside them, a core each, published
+    # 6. experiments with a known answer, which can veto; beside them, a core each, published
     # measures of the whole set (no verdict rests on them) and the pictures behind what is said
     with clock.stage("likeness"):
         likeness = compare_sets(sets, grouping.labels, bag, suspects, mode, conform, seed)
@@ -217,9 +232,11 @@ def audit(
         asked = open_pipeline(
             plan, columns, bag, suspects, sets, grouping.labels, learned, kept, fitted
         )
-        said = answers_kept(kept, asked, test, alike, false_alarm_rate, controls, seed)
+        said = answers_kept(
+            kept, asked, test, alike, false_alarm_rate, controls, seed, copies.search
+        )
     control = partial(
-        _control, asked, test, alike, false_alarm_rate, controls, clock, progress, seed
+        _control, asked, test, alike, copies, false_alarm_rate, controls, clock, progress, seed
     )
     measure = partial(_measure, bag, suspects, sets["generated"], test, seed)
     find = partial(find_evidence, fitted, bag, sets["generated"])
@@ -241,20 +258,32 @@ def audit(
     if cache is not None:
         trim(cache, int(cache_limit * 1e9), clock.since)
 
-    # 6. what is said of each image
+    # 7. what is said of each image
     with clock.stage("findings"):
         vetoed = bool(vetoing(outcomes, is_found(test, tried, false_alarm_rate)))
         near = name_evidence(nearest, sets["generated"])
-        findings = make_findings(columns, plan, bag, judgement, near, false_alarm_rate, vetoed)
-        thumbnails = draw_gallery(findings, sets, mode)
+        findings = make_findings(
+            columns, plan, bag, judgement, near, false_alarm_rate, vetoed, copies.copies
+        )
+        thumbnails = draw_gallery(findings, sets, mode) | draw_pairs(copies.copies, as_read)
 
-    # 7. and of each patient, where patients are known
+    # 8. and of each patient, where patients are known
     patients: tuple[PatientFinding, ...] = ()
     if grouping.patients:
         findings = relate(findings, bag, mode)
-        patients = judge_patients(bag, judgement, findings, false_alarm_rate, vetoed)
+        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
+        patients = judge_patients(bag, judgement, findings, false_alarm_rate, vetoed, copied)
 
-    # 8. how much a part of the generated set would give away, if asked
+    # 9. what a negative may say, from all that was seen
+    levels = next((c.levels for c in outcomes if c.name == "planted"), ())
+    bounds = epsilon = None
+    if test is not None:
+        combined = combine(columns, plan, bag, suspects, judgement.stack)
+        bounds = bound_negative(combined, test, bag, suspects, copies.copies, levels, max_auc)
+        if assigned_by_lot:
+            epsilon = bound_epsilon(combine(columns, plan, bag, suspects, None), seed)
+
+    # 10. how much a part of the generated set would give away, if asked
     curve = None
     if release_curve:
         with clock.stage("curve"):
@@ -268,6 +297,8 @@ def audit(
         "detector_options": {name: dict(given) for name, given in (options or {}).items()},
         "effort": effort or "normal",
         "views": views,
+        "max_auc": max_auc,
+        "assigned_by_lot": assigned_by_lot,
         "weights": {column.name: column.weight for column in plan},
         "pool": [column.name for column in plan if column.pool],
         "combination": judgement.combination,
@@ -302,6 +333,13 @@ def audit(
         release_curve=curve,
         conformity=likeness,
         tried=tried,
+        copies=copies.copies,
+        copy_search=copies.search,
+        unread=unread,
+        unlike=unlike,
+        chance=by_chance(judgement, bag, suspects, false_alarm_rate),
+        bounds=bounds,
+        epsilon=epsilon,
         thumbnails=thumbnails,
     )
 
@@ -364,6 +402,7 @@ def _control(
     pipeline: Pipeline,
     test: SetTest | None,
     alike: Likeness | None,
+    copies: Copies,
     false_alarm_rate: float,
     controls: bool,
     clock: Clock,
@@ -379,7 +418,10 @@ def _control(
         progress("controls", names.index(name) + 1, len(names))
 
     progress("controls", 0, len(names))
-    return run_controls(compare(pipeline, test, false_alarm_rate, seed, alike), done, names)
+    named = partial(copies.found.names, more=pipeline.reference)
+    required = ("verbatim", *(("mirrored",) if "mirrored" in copies.search.views else ()))
+    asked = compare(pipeline, test, false_alarm_rate, seed, alike, named, required)
+    return run_controls(asked, done, names)
 
 
 def _measure(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from vestige.bag import JUDGED, Bag, Mode
+from vestige.decision.records import Copy
 from vestige.detectors.columns import Column
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.images.imageset import ImageSet
@@ -53,8 +54,13 @@ def make_findings(
     evidence: Sequence[tuple[Evidence, ...]],
     false_alarm_rate: float,
     vetoed: bool,
+    copies: Sequence[Copy] = (),
 ) -> tuple[Finding, ...]:
-    """One finding per judged image, in natural order of the ids."""
+    """One finding per judged image, in natural order of the ids.
+
+    An image of which there is a copy is called used, whatever its p-value and the checks say.
+    """
+    copied = {(copy.role, copy.real) for copy in copies}
     findings = []
     for i, row in enumerate(np.flatnonzero(bag.judged)):
         known = bag.settled.get(int(row))
@@ -64,6 +70,8 @@ def make_findings(
         if not known and (p is None or vetoed):
             verdict = "uncalibrated"
         elif not known and p is not None and p <= false_alarm_rate:
+            verdict = "used"
+        if (str(bag.roles[row]), bag.ids[row]) in copied:
             verdict = "used"
         values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
         findings.append(

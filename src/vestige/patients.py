@@ -1,6 +1,6 @@
 """What is said of patients: used, another image of a used patient, or unrelated; one row each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -35,16 +35,19 @@ def judge_patients(
     findings: Sequence[Finding],
     false_alarm_rate: float,
     vetoed: bool,
+    copied: Collection[str] = (),
 ) -> tuple[PatientFinding, ...]:
     """One row per judged patient, the worst image first; none where nobody has several images.
 
     p-values are of `vestige.stats.patients`, q-values those of the images (one per patient). Images
-    whose answer is known already take no part in either.
+    whose answer is known already take no part in either. Patients of whom there is a copy are
+    called used, whatever their p-value and the checks say.
     """
     if len(np.unique(bag.groups)) == len(bag.groups):
         return ()
     tests = _tests(bag, judgement)
     known = {str(bag.groups[row]) for row, status in bag.settled.items() if status == "used"}
+    known |= set(copied)
     told = []
     for own in _by_patient(findings).values():
         name = own[0].group

@@ -7,6 +7,7 @@ import numpy as np
 
 from vestige.bag import JUDGED, Bag, Mode
 from vestige.controls.pipeline import Pipeline
+from vestige.decision.records import CopySearch
 from vestige.detectors.columns import Column
 from vestige.detectors.kept import KeptScores, open_kept_scores
 from vestige.features.store import array_sha256
@@ -71,6 +72,7 @@ def answers_kept(
     false_alarm_rate: float,
     controls: bool,
     seed: int,
+    copy_search: CopySearch,
 ) -> KeptScores | None:
     """What the cache has of controls and measures: all that moves them is in the question."""
     if kept is None:
@@ -83,4 +85,5 @@ def answers_kept(
         sorted(pipeline.trained),
         bag.roles.tolist(),
     ]
-    return kept.about(repr((masks, asked, test, alike, false_alarm_rate, controls, seed)))
+    told = (masks, asked, test, alike, false_alarm_rate, controls, seed, copy_search)
+    return kept.about(repr(told))

@@ -210,7 +210,7 @@ def _copies(result: AuditResult, made: ImageSet, number: int, most: int) -> dict
         if len(chosen) < most and g not in chosen:
             chosen[g] = Withheld(
                 copy.generated, copy.real, copy.role, copy.group, copy.by, number, copy.view,
-                copy.inverted,
+                copy.inverted, copy.moved,
             )  # fmt: skip
     return chosen
 

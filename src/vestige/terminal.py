@@ -26,6 +26,8 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bo
     if quiet:
         return
     print(gate_line(decision) if gate else decision.text)
+    if unread := sum(problem.severity == "error" for problem in result.problems):
+        print(f"{unread} file(s) could not be read; see problems in the report.")
     print(f"Report: {report}")
 
 

@@ -1,16 +1,19 @@
 """The search for near copies, in phantoms whose copies are known."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
 from vestige.choices import InputError
-from vestige.copies.filtering import copy_filter
-from vestige.copies.pairs import rival_means
+from vestige.copies.moved import window_average, windows
+from vestige.copies.pairs import compare, rival_means
 from vestige.copies.search import CopySearch, NearCopies, search_copies
+from vestige.features.pixels import Pixels
 from vestige.stats.copy_line import FLOOR
-from vestige.symmetries import SYMMETRIES, VIEWS, seen_as
+from vestige.symmetries import SYMMETRIES, VIEWS, Views, seen_as
 from vestige.types import Bools, Floats, Images, Ints
 from vestige.worlds.phantom import chest_phantoms
 
@@ -165,26 +168,97 @@ def test_a_mapped_generated_set(phantoms: Images, tmp_path: npt.NDArray[np.str_]
 
 
 def test_lead_by_hand() -> None:
-    values = np.random.default_rng(0).random((9, 4)).astype(np.float32)
+    values = np.random.default_rng(0).random((4, 9)).astype(np.float32)
 
     def by_hand(row: int, column: int) -> float:
-        others = np.delete(values[:, column], row)
+        others = np.delete(values[row], column)
         return float(np.sort(others)[-5:].mean())
 
-    expected: Floats = np.array([[by_hand(i, j) for j in range(4)] for i in range(9)])
+    expected: Floats = np.array([[by_hand(i, j) for j in range(9)] for i in range(4)])
     assert np.allclose(rival_means(values, 5), expected, atol=1e-6)
-    assert not rival_means(values[:1], 0).any()
+    assert not rival_means(values[:, :1], 0).any()
 
 
-def test_the_filter_knows_no_view(phantoms: Images) -> None:
-    rows = phantoms[:60].reshape(60, -1)
-    for views in ("mirror", "all"):
-        filters = copy_filter(rows[:30], rows[30:], VIEWS[views])
-        seen = [seen_as(phantoms[:60], symmetry).reshape(60, -1) for symmetry in VIEWS[views]]
-        plain = filters.apply(rows) @ filters.apply(rows).T
-        for view in seen:
-            turned = filters.apply(np.ascontiguousarray(view))
-            assert np.allclose(turned @ turned.T, plain, atol=1e-3)
+@pytest.mark.parametrize("views", ["mirror", "all"])
+def test_the_filter_knows_no_view(phantoms: Images, views: Views) -> None:
+    """Images that are all seen in one view have the cosines that they have as they are."""
+    comparison = compare(phantoms[:30], np.arange(30), phantoms[30:60], views)
+    plain = comparison.pairs_with(phantoms[60:80]).value
+    for symmetry in VIEWS[views]:
+        seen = np.ascontiguousarray(seen_as(phantoms[60:80], symmetry))
+        assert np.allclose(comparison.pairs_with(seen).value, plain, atol=1e-3)
+
+
+@pytest.mark.parametrize("views", ["none", "mirror", "all"])
+def test_parts_give_the_cosines_of_every_view(phantoms: Images, views: Views) -> None:
+    """By brute force: whitened by reals and generated in all views, the best view of each pair."""
+    reals, made = phantoms[:40], phantoms[40:120]
+    found = compare(reals, np.arange(40), made, views).pairs_with(phantoms[120:150])
+
+    def rows(images: Images) -> Floats:
+        return Pixels(size=32).transform(images).astype(np.float64)
+
+    def in_views(images: Images) -> list[Floats]:
+        return [rows(np.ascontiguousarray(seen_as(images, view))) for view in VIEWS[views]]
+
+    everyone = in_views(reals)
+    mean = np.mean([part.mean(axis=0) for part in everyone], axis=0)
+    unit = [x - mean for x in everyone]
+    unit = [x / np.linalg.norm(x, axis=1)[:, None] for x in unit]
+    own = rows(made) - mean
+    own /= np.linalg.norm(own, axis=1)[:, None]
+    nearest = np.max([own @ x.T for x in unit], axis=0).argmax(axis=1)
+    weights = np.minimum(1, 2 / np.bincount(nearest, minlength=40).clip(1))[nearest]
+    several = [*everyone, *in_views(made)]
+    voices = np.concatenate([np.ones(40 * len(everyone)), np.tile(weights, len(everyone))])
+    stacked = np.concatenate(several)
+    centre = voices @ stacked / voices.sum()
+    covariance = (stacked - centre).T * voices @ (stacked - centre) / voices.sum()
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > 1e-6 * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
+    error = 0.1 * values.mean()
+    filters = vectors * np.sqrt(values) / (values + error)
+
+    def filtered(x: Floats) -> Floats:
+        x = (x - centre) @ filters
+        return np.asarray(x / np.linalg.norm(x, axis=1)[:, None])
+
+    expected = np.max(
+        [filtered(view) @ filtered(rows(reals)).T for view in in_views(phantoms[120:150])], axis=0
+    )
+    assert np.allclose(found.value, expected, atol=0.01)
+
+
+@pytest.mark.parametrize(("kind", "shift"), [("shifted", (3, -2)), ("cropped", None)])
+def test_moved_copies_are_named_where_they_are_looked_for(
+    phantoms: Images, kind: str, shift: tuple[int, int] | None, monkeypatch: Any
+) -> None:
+    # a few of the windows, the right ones among them: all take 14 seconds
+    some = [w for w in windows(32) if (w.top, w.left) in ((-3 / 32, 2 / 32), (0.1, 0.1), (0, 0))]
+    some = [w for w in windows(32) if abs(w.top - 0.1) < 1e-9 and w.left == w.top] + some
+    monkeypatch.setattr("vestige.copies.pairs.windows", lambda size: some)
+    reals, made = phantoms[:REALS].copy(), world(phantoms, 60)
+    if shift is not None:
+        made[0] = np.roll(reals[60], shift, (0, 1))
+    else:
+        down = window_average(reals.shape[1], 0.1, 0.8, reals.shape[1])
+        made[0] = down @ reals[60] @ down.T
+    plain = search_copies(reals, GROUPS, CONTROL, ~CONTROL, made)
+    assert (60, 0) not in pairs(plain.targets)
+    found = search_copies(reals, GROUPS, CONTROL, ~CONTROL, made, move=True)
+    assert pairs(found.targets) == {(60, 0)}
+    assert found.targets.moved.tolist() == [True]
+
+
+def test_planted_copies_are_named_like_found_ones(phantoms: Images) -> None:
+    reals, made = phantoms[:REALS].copy(), world(phantoms, 60)
+    found = search_copies(reals, GROUPS, CONTROL, ~CONTROL, made)
+    more = phantoms[-3:]
+    rows: Ints = np.array([5, 61, REALS + 1])
+    copies = np.stack([reals[5], reals[61][:, ::-1], more[1]])
+    assert found.names(copies, rows, more).tolist() == [True, True, True]
+    assert found.names(copies[[1, 2, 0]], rows, more).tolist() == [False, False, False]
 
 
 def test_plain_images_are_nobody(phantoms: Images) -> None:

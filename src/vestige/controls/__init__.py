@@ -12,8 +12,9 @@ from typing import Any
 import numpy.typing as npt
 
 from vestige.choices import Choice, InputError
+from vestige.controls.levels import REQUIRED
 from vestige.controls.pipeline import Named, Pipeline
-from vestige.records import Control, Likeness, Problem, SetTest
+from vestige.records import Control, LevelCode, Likeness, Problem, SetTest
 from vestige.threads import one_core
 from vestige.types import Bools, Images
 
@@ -36,6 +37,8 @@ class Comparison:
     """How the two compare as stored; None where only these images are known."""
     named: Named | None = None
     """The rule for copies, asked of planted ones; None: no copy counts as named."""
+    required: tuple[LevelCode, ...] = REQUIRED
+    """Levels of planted copies that must be seen."""
 
     @property
     def audited(self) -> Pipeline:
@@ -102,6 +105,7 @@ def compare(
     seed: int,
     likeness: Likeness | None = None,
     named: Named | None = None,
+    required: tuple[LevelCode, ...] = REQUIRED,
 ) -> Comparison:
     """What the controls of an audit get: its suspects and controls, and itself."""
     bag, suspects = pipeline.bag, pipeline.suspects
@@ -109,7 +113,7 @@ def compare(
     found = test.p_value <= false_alarm_rate
     return Comparison(
         bag.images[rows], suspects[rows], bag.units[rows], seed, pipeline.reference,
-        replace(pipeline, auc=test.auc.value, positive=found), likeness, named,
+        replace(pipeline, auc=test.auc.value, positive=found), likeness, named, required,
     )  # fmt: skip
 
 

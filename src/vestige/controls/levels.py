@@ -138,3 +138,5 @@ LEVELS: dict[LevelCode, Level] = {
     code: Level(code, NAMES[code], degrade) for code, degrade in _DEGRADE.items()
 }
 """In the order in which they are told."""
+REQUIRED: tuple[LevelCode, ...] = ("verbatim",)
+"""Levels that must be seen in any case; mirrored copies too, where the mirror is searched."""

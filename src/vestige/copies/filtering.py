@@ -1,22 +1,22 @@
 """The filter in which a copy is near to its original, and other images of the kind are not."""
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.linalg import eigh
 
+from vestige.detectors.cosine_search import largest_view, signed_sums
+from vestige.features.folding import Folding, bounds
 from vestige.features.rows import Rows
 from vestige.features.whitening import MOMENT_ROWS, Whitening
 from vestige.stats.slices import slices
-from vestige.symmetries import Symmetry, seen_as
 from vestige.types import Float32s, Floats
 
 RIDGE = 0.1
 KEPT = 0.02
 
 
-def copy_filter(reals: Float32s, generated: Rows, views: Sequence[Symmetry]) -> Whitening:
+def copy_filter(reals: Float32s, generated: Sequence[Rows], folding: Folding) -> Whitening:
     """Whiten by reals and generated images in all views, and damp what a copy does not keep.
 
     A component of variance v is multiplied by sqrt(v) / (v + r), r = `RIDGE` times the mean
@@ -30,64 +30,75 @@ def copy_filter(reals: Float32s, generated: Rows, views: Sequence[Symmetry]) -> 
     Parameters
     ----------
     reals : [n, d]
-        Grey values of square images.
-    generated : [m, d]
-        Read twice, block by block.
-    views : symmetries that form a group
-        Mean and covariance are averaged over them, so the cosine of two images is that of the two
-        images in any view.
+        Grey values of square images in even and odd parts (`vestige.features.folding`); where the
+        folding transposes [2n, d], those of the transposed images after the others.
+    generated : [m, d], one or (where the folding transposes) two
+        Likewise; read twice, block by block.
+    folding : how rows fall into parts
+        Mean and covariance are those of the images in all views, so the cosine of two images is
+        that of the two images in any view.
     """
-    mean, covariance = _symmetric(*_moments(reals, generated, views), views)
-    values, vectors = eigh(covariance)
-    kept = values > 1e-6 * max(values[-1], np.finfo(float).tiny)
-    values, vectors = values[kept], vectors[:, kept]
-    error = RIDGE * values.mean() if len(values) else 0.0
-    share = values / (values + error)
-    used = share > KEPT  # the rest has less than KEPT^2 of the weight
-    scale = np.sqrt(values[used]) / (values[used] + error)
-    return Whitening(mean.astype(np.float32), (vectors[:, used] * scale).astype(np.float32))
+    parts = bounds(folding.widths(reals.shape[1]))
+    weights = _weights(reals, generated[0], folding)
+    mean, covariances = _moments(reals, generated, weights, parts)
+    spectra = [eigh(covariance) for covariance in covariances]
+    largest = max(values[-1] for values, _ in spectra)
+    least = 1e-6 * max(largest, np.finfo(float).tiny)
+    every = np.concatenate([values[values > least] for values, _ in spectra])
+    error = RIDGE * every.mean() if len(every) else 0.0
+    matrices = []
+    for values, vectors in spectra:
+        used = values > max(least, error * KEPT / (1 - KEPT))  # the rest has under KEPT^2 of weight
+        scale = np.sqrt(values[used]) / (values[used] + error)
+        matrices.append((vectors[:, used] * scale).astype(np.float32))
+    return Whitening(mean.astype(np.float32), tuple(matrices))
 
 
-def _moments(reals: Float32s, generated: Rows, views: Sequence[Symmetry]) -> tuple[Floats, Floats]:
-    """Mean and covariance of reals and generated images, these by the weight of their real."""
-    shift = reals.mean(axis=0, dtype=np.float64).astype(np.float32)
-    parts = list(slices(len(generated), MOMENT_ROWS))
-    directions = np.concatenate([_unit(seen_rows(reals, view) - shift) for view in views])
-    nearest = np.concatenate(
-        [(_unit(generated[part] - shift) @ directions.T).argmax(axis=1) for part in parts]
-    ) % len(reals)
-    share = len(generated) / len(reals)
-    weights = np.minimum(1, share / np.bincount(nearest, minlength=len(reals)).clip(1))[nearest]
-    total, first, second = 0.0, np.zeros(len(shift)), np.zeros((len(shift),) * 2)
-    blocks = ((generated[part], weights[part]) for part in parts)
-    for rows, weight in chain([(reals, np.ones(len(reals)))], blocks):
-        rows = (rows - shift) * np.sqrt(weight).astype(np.float32)[:, None]
+def _weights(reals: Float32s, generated: Rows, folding: Folding) -> Floats:
+    """Weight of each generated image [m]: 1, or the share of those nearest to the same real."""
+    parts = bounds(folding.widths(reals.shape[1]))
+    n = len(reals) // (2 if folding.transposes else 1)
+    shift = np.zeros(reals.shape[1], np.float32)
+    shift[parts[0]] = reals[:, parts[0]].mean(axis=0, dtype=np.float64)
+    directions = _unit(reals - shift)
+    nearest = []
+    for part in slices(len(generated), MOMENT_ROWS):
+        rows = _unit(np.asarray(generated[part]) - shift)
+        views = signed_sums([rows[:, own] @ directions[:, own].T for own in parts])
+        nearest.append(largest_view(views).argmax(axis=1) % n)
+    counts = np.bincount(at := np.concatenate(nearest), minlength=n)
+    return np.asarray(np.minimum(1, len(generated) / n / counts.clip(1))[at])
+
+
+def _moments(
+    reals: Float32s, generated: Sequence[Rows], weights: Floats, parts: Sequence[slice]
+) -> tuple[Floats, list[Floats]]:
+    """Mean, and the covariance of each part; parts after the first are zero on average."""
+    total, first = 0.0, np.zeros(reals.shape[1])
+    second = [np.zeros((part.stop - part.start,) * 2) for part in parts]
+    shift = np.zeros(reals.shape[1], np.float32)
+    shift[parts[0]] = reals[:, parts[0]].mean(axis=0, dtype=np.float64)
+    for block, weight in _weighted(reals, generated, weights):
+        rows = (block - shift) * np.sqrt(weight).astype(np.float32)[:, None]
         total += weight.sum()
-        first += np.sqrt(weight) @ rows
-        second += rows.T @ rows
+        first[parts[0]] += np.sqrt(weight) @ rows[:, parts[0]]
+        for part, sums in zip(parts, second, strict=True):
+            sums += rows[:, part].T @ rows[:, part]
     gap = first / total
-    return shift + gap, second / total - np.outer(gap, gap)
+    covariances = [sums / total for sums in second]
+    covariances[0] -= np.outer(gap[parts[0]], gap[parts[0]])
+    return shift + gap, covariances
 
 
-def seen_rows(rows: Float32s, view: Symmetry) -> Float32s:
-    """Rows [n, d] of square images as a symmetry shows them."""
-    side = round(rows.shape[1] ** 0.5)
-    return seen_as(rows.reshape(-1, side, side), view).reshape(len(rows), -1)
+def _weighted(
+    reals: Float32s, generated: Sequence[Rows], weights: Floats
+) -> Iterator[tuple[Float32s, Floats]]:
+    yield reals, np.ones(len(reals))
+    for rows in generated:
+        for part in slices(len(rows), MOMENT_ROWS):
+            yield np.asarray(rows[part]), weights[part]
 
 
 def _unit(rows: Float32s) -> Float32s:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(norms > 0, norms, 1), np.float32)
-
-
-def _symmetric(
-    mean: Floats, covariance: Floats, views: Sequence[Symmetry]
-) -> tuple[Floats, Floats]:
-    """Moments of the images in all views, from those of the images."""
-    side = round(len(mean) ** 0.5)
-    pixels = np.arange(side * side).reshape(side, side)
-    orders = [seen_as(pixels, view).ravel() for view in views]
-    second = covariance + np.outer(mean, mean)
-    second = sum((second[np.ix_(order, order)] for order in orders), np.zeros_like(second))
-    mean = np.mean([mean[order] for order in orders], axis=0)
-    return mean, second / len(orders) - np.outer(mean, mean)

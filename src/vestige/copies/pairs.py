@@ -1,18 +1,20 @@
 """How near each generated image is to each real one, and by how much to no other patient's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from vestige.copies.filtering import copy_filter, seen_rows
+from vestige.copies.filtering import copy_filter
+from vestige.copies.moved import Window, windows
+from vestige.detectors.cosine_search import Search
+from vestige.features.folding import Folded, Folding, turned
 from vestige.features.pixels import Pixels
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening
 from vestige.images.spool import let_go
 from vestige.stats.groups import Labels, group_index
-from vestige.symmetries import VIEWS, Symmetry, Views
+from vestige.symmetries import Views
 from vestige.types import Bools, Float32s, Images, Ints
 
 SIZE = 32
@@ -25,20 +27,18 @@ BLOCK_BYTES = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """All pairs of the reals with some images.
+    """All pairs of some images with the reals.
 
     start : number of the first of these images
-    value : [n, b], filtered cosine in the best view, -1..1
-    lead : [n, b], value less the mean value of the best `RIVALS` other groups
-    view : uint8 [n, b], which of the views is the best one
-    nearest : [n, b], no other image of the real's group is nearer, up to rounding
+    value : [b, n], filtered cosine in the best view, -1..1
+    lead : [b, n], value less the mean value of the best `RIVALS` other groups
+    nearest : [b, n], no other image of the real's group is nearer, up to rounding
     plain : [b], too plain to be compared; value 0
     """
 
     start: int
     value: Float32s
     lead: Float32s
-    view: npt.NDArray[np.uint8]
     nearest: Bools
     plain: Bools
 
@@ -52,95 +52,184 @@ class Comparison:
     image's value is compared with that of its rivals, the best other groups, each by its best image
     (one side of cross-domain similarity local scaling, Conneau et al. 2018, arXiv:1710.04087).
 
-    rows : [n, p], the reals in the filter, of norm 1, or 0 if too plain
+    reals, generated : images [n, s, s] and [m, s, s]
+    made : rows of the generated images
+    search : the reals in the filter, 0 if too plain
     codes : [n], their groups, 0 to G - 1
+    moved : windows through which reals are compared as well (`vestige.copies.moved`), each with
+        the filter of all images that are seen through it
     """
 
-    reals: Float32s
-    rows: Float32s
-    codes: Ints
+    reals: Images
     generated: Images
     made: Rows
-    filters: Whitening
-    views: tuple[Symmetry, ...]
+    search: Search
+    codes: Ints
+    moved: tuple[tuple[Window, Whitening], ...] = ()
 
     def blocks(self) -> Iterator[Block]:
         """Pairs with all generated images, block by block."""
-        for start, images in self._parts(self.made):
-            yield self._block(start, images, None)
+        for start, rows in self._parts(self.made):
+            yield self._block(start, rows, None)
             let_go(self.generated)
+
+    def pairs_with(self, images: Images) -> Block:
+        """Pairs with other images [k, s, s]."""
+        return self._block(0, _space(self._folding).transform(images), None)
 
     def best_lead(self) -> Float32s:
         """The largest lead of each real over all generated images, [n]."""
-        return self._best(self.blocks())
+        best = np.full(len(self.codes), -np.inf, np.float32)
+        for block in self.blocks():
+            np.maximum(best, block.lead.max(axis=0), out=best)
+        return best
 
     def best_lead_between_reals(self) -> Float32s:
         """The largest lead of each real over the reals of other groups, in the place of generated.
 
         With one group only: -inf.
         """
-        parts = self._parts(self.reals)
-        return self._best(
-            self._block(start, part, self.codes[start : start + len(part)]) for start, part in parts
-        )
-
-    def _best(self, blocks: Iterator[Block]) -> Float32s:
-        best = np.full(len(self.rows), -np.inf, np.float32)
-        for block in blocks:
-            np.maximum(best, block.lead.max(axis=1), out=best)
+        best = np.full(len(self.codes), -np.inf, np.float32)
+        for start, part in self._parts(_space(self._folding).transform(self.reals)):
+            own = self.codes[start : start + len(part)]
+            np.maximum(best, self._block(start, part, own).lead.max(axis=0), out=best)
         return best
 
+    def views_of(self, generated: Ints, reals: Ints) -> tuple[Ints, Bools]:
+        """For each pair of rows [k]: the symmetry in which it is nearest, and whether it is moved.
+
+        Symmetries are numbers of `vestige.symmetries.SYMMETRIES`: how the generated image must be
+        seen to look like the real one.
+        """
+        best = np.full(len(reals), -np.inf, np.float32)
+        view, was_moved = np.zeros(len(reals), np.int64), np.zeros(len(reals), np.bool_)
+        if not len(reals):
+            return view, was_moved
+        rows = _space(self._folding).transform(np.asarray(self.generated[generated]))
+        symmetries = self._folding.symmetries
+        for number, search in enumerate(self._searches()):
+            made = search.filters.apply(rows)
+            for k, values in enumerate(search.views_of_pairs(made, reals)):
+                better = values > best
+                best[better], view[better] = values[better], symmetries[k]
+                was_moved[better] = number > 0
+        return view, was_moved
+
+    def with_reals(self, images: Images) -> "Comparison":
+        """The same beside further reals [k, s, s], each of a group of its own."""
+        everyone = np.concatenate([self.reals, images])
+        codes = self.codes.max() + 1 + np.arange(len(images))
+        return replace(
+            self,
+            reals=everyone,
+            search=_search(everyone, self.search.filters, _space(self._folding)),
+            codes=np.concatenate([self.codes, codes]),
+        )
+
+    def _searches(self) -> Iterator[Search]:
+        """The reals as they are, then moved: made when asked for, since these are a hundred."""
+        yield self.search
+        for window, filters in self.moved:
+            yield _search(self.reals, filters, Folded(window, self._folding))
+
+    @property
+    def _folding(self) -> Folding:
+        return self.search.folding
+
     def _parts(self, rows: Rows) -> Iterator[tuple[int, Float32s]]:
-        step = max(1, BLOCK_BYTES // (4 * max(len(self.rows), self.reals.shape[1])))
+        step = max(1, BLOCK_BYTES // (4 * max(len(self.codes), int(rows.shape[1]))))
         for start in range(0, len(rows), step):
             yield start, np.asarray(rows[start : start + step])
 
-    def _block(self, start: int, images: Float32s, own: Ints | None) -> Block:
-        """Pairs with images [b, d]; those of the group an image belongs to itself are left out."""
-        value = np.full((len(self.rows), len(images)), -np.inf, np.float32)
-        view = np.zeros(value.shape, np.uint8)
-        for number, symmetry in enumerate(self.views):
-            cosine = self.rows @ self.filters.apply(seen_rows(images, symmetry)).T
-            better = cosine > value
-            value[better], view[better] = cosine[better], number
-        plain = too_plain(images)
-        value[:, plain] = 0
+    def _block(self, start: int, rows: Float32s, own: Ints | None) -> Block:
+        """Pairs with rows [b, d]; those of the group a row belongs to itself are left out."""
+        plain = too_plain(rows, self._folding)
+        value: Float32s | None = None
+        for search in self._searches():
+            made = search.filters.apply(rows)
+            made[plain] = 0
+            for view in search.views(made, search.rows):
+                value = view if value is None else np.maximum(value, view, out=value)
+        assert value is not None  # noqa: S101  # of one view or more
         if own is not None:
-            value[self.codes[:, None] == own] = -np.inf
+            value[own[:, None] == self.codes] = -np.inf
+        single = int(self.codes.max()) + 1 == len(self.codes)
+        groups = value if single else self._by_group(value)
+        others = groups.shape[1] - (1 if own is None else 2)
+        rivals = rival_means(groups, min(RIVALS, others))
+        if single:
+            lead, nearest = value - rivals, np.ones(value.shape, np.bool_)
+        else:
+            lead = value - rivals[:, self.codes]
+            nearest = value >= groups[:, self.codes] - ROUNDING
+        return Block(start, value, lead, nearest, plain)
+
+    def _by_group(self, value: Float32s) -> Float32s:
+        """The largest value of each group, [b, G]."""
         order = np.argsort(self.codes, kind="stable")
         starts = np.flatnonzero(np.diff(self.codes[order], prepend=-1))
-        groups = np.maximum.reduceat(value[order], starts, axis=0)
-        others = len(groups) - (1 if own is None else 2)
-        lead = value - rival_means(groups, min(RIVALS, others))[self.codes]
-        nearest = value >= groups[self.codes] - ROUNDING
-        return Block(start, value, lead, view, nearest, plain)
+        return np.asarray(np.maximum.reduceat(value[:, order], starts, axis=1))
 
 
-def compare(reals: Images, groups: Labels, generated: Images, views: Views) -> Comparison:
-    """Bring reals [n, s, s] and generated images [m, s, s] into one filter, in all views."""
-    space = Pixels(size=SIZE)
-    rows, made = space.transform(reals), rows_of(space, generated)
-    filters = copy_filter(rows, made, VIEWS[views])
+def compare(
+    reals: Images, groups: Labels, generated: Images, views: Views, move: bool = False
+) -> Comparison:
+    """Bring reals [n, s, s] and generated images [m, s, s] into one filter, in all views.
+
+    With `move` reals are also compared shifted and cropped.
+    """
+    folding = Folding(views)
+
+    def filtered(space: Folded) -> tuple[Rows, Whitening]:
+        made = [rows_of(space, generated)]
+        if folding.transposes:
+            made.append(rows_of(space, turned(generated)))
+        return made[0], copy_filter(_rows(reals, space), made, folding)
+
+    made, filters = filtered(space := _space(folding))
     codes = group_index(groups, len(reals))[0]
+    search = _search(reals, filters, space)
+    moved = [(window, filtered(Folded(window, folding))[1]) for window in windows(SIZE) if move]
+    return Comparison(reals, generated, made, search, codes, tuple(moved))
+
+
+def _search(reals: Images, filters: Whitening, space: Folded) -> Search:
+    rows = _rows(reals, space)
     filtered = filters.apply(rows)
-    filtered[too_plain(rows)] = 0
-    return Comparison(rows, filtered, codes, generated, made, filters, VIEWS[views])
+    filtered[too_plain(rows, space.folding)] = 0
+    return Search(filtered, filtered, filters, space.folding)
 
 
-def too_plain(rows: Float32s) -> Bools:
-    """Which images [n, d] are nearly constant: they are alike, whoever made them."""
-    return np.asarray(rows.std(axis=1) < PLAIN)
+def _rows(images: Images, space: Folded) -> Float32s:
+    """Rows of reals [n, d]; where the folding transposes [2n, d], then transposed ones."""
+    rows = space.transform(images)
+    if not space.folding.transposes:
+        return rows
+    return np.concatenate([rows, space.transform(turned(images))])
+
+
+def _space(folding: Folding) -> Folded:
+    return Folded(Pixels(size=SIZE), folding)
+
+
+def too_plain(rows: Float32s, folding: Folding) -> Bools:
+    """Which images, rows [n, d] in parts, are nearly constant: these are all alike."""
+    d = rows.shape[1]
+    constant = folding.fold(np.ones((1, d), np.float32))[0]
+    mean = rows @ constant / np.float32(d)
+    spread = np.linalg.norm(rows - mean[:, None] * constant, axis=1) / np.sqrt(d)
+    return np.asarray(spread < PLAIN)
 
 
 def rival_means(values: Float32s, rivals: int) -> Float32s:
-    """Mean of the `rivals` largest other values of the same column, for each entry of [G, b].
+    """Mean of the `rivals` largest other values of the same row, for each entry of [b, G].
 
-    Every column needs `rivals` + 1 finite values; rivals below 1: 0.
+    Every row needs `rivals` + 1 finite values; rivals below 1: 0.
     """
     if rivals < 1:
         return np.zeros_like(values)
-    top = np.partition(values, -rivals - 1, axis=0)[-rivals - 1 :]
-    top = np.sort(top, axis=0)  # sums must not depend on order
-    total = top.sum(axis=0)
-    among = values >= top[1]  # makes room for the next
-    return np.asarray((total - np.where(among, values, top[0])) / np.float32(rivals))
+    top = np.partition(values, -rivals - 1, axis=1)[:, -rivals - 1 :]
+    top = np.sort(top, axis=1)  # sums must not depend on order
+    total = top.sum(axis=1, keepdims=True)
+    among = values >= top[:, 1:2]  # makes room for the next
+    return np.asarray((total - np.where(among, values, top[:, :1])) / np.float32(rivals))

@@ -1,6 +1,6 @@
 """Which generated images are near copies of a real one, in some view?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from vestige.choices import InputError
 from vestige.copies.pairs import Block, Comparison, compare
 from vestige.stats.copy_line import FLOOR, LEVEL, CopyLine, copy_line
 from vestige.stats.groups import Labels
-from vestige.symmetries import Symmetry, Views
+from vestige.symmetries import VIEWS, Symmetry, Views
 from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 FEWEST_BYSTANDERS = 10
@@ -29,8 +29,9 @@ class NearCopies:
     value : [k], filtered cosine, -1..1
     lead : [k], what the line is for: value less the mean of the best five other groups, -1..2
     beyond : [k], lead less the line, in units of the bystanders' spread
-    view : [k], number of the symmetry, within `CopySearch.views`, in which the generated image
-        looks like the real one
+    view : [k], number of the symmetry, in `vestige.symmetries.SYMMETRIES`, in which the generated
+        image looks like the real one
+    moved : [k], the real had to be shifted or cropped
     """
 
     real: Ints
@@ -39,6 +40,7 @@ class NearCopies:
     lead: Floats
     beyond: Floats
     view: Ints
+    moved: Bools
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class CopySearch:
         other groups stand in for them
     best : [n], the largest lead of every real
     plain : generated images that are nearly constant and were compared with nothing
+    comparison : of which planted copies are asked again
     """
 
     targets: NearCopies
@@ -58,6 +61,20 @@ class CopySearch:
     best: Float32s
     views: tuple[Symmetry, ...]
     plain: int
+    comparison: Comparison
+
+    def names(self, copies: Images, rows: Ints, more: Images | None = None) -> Bools:
+        """Which images [k, s, s] would be named as copies of reals [k], had they been generated.
+
+        `rows` count the reals, then `more` [r, s, s], which are of groups of their own.
+        """
+        comparison = self.comparison
+        n = len(comparison.codes)
+        if (beyond := rows >= n).any() and more is not None:
+            comparison = comparison.with_reals(more[rows[beyond] - n])
+            rows = np.where(beyond, n + np.cumsum(beyond) - 1, rows)
+        lead = comparison.pairs_with(copies).lead[np.arange(len(rows)), rows]
+        return np.asarray(lead > self.line.line)
 
 
 def search_copies(
@@ -67,6 +84,7 @@ def search_copies(
     targets: Bools,
     generated: Images,
     views: Views = "mirror",
+    move: bool = False,
     level: float = LEVEL,
 ) -> CopySearch:
     """Compare all reals with all generated images, and name the pairs that no bystander explains.
@@ -83,6 +101,8 @@ def search_copies(
         In memory or mapped; read twice, block by block.
     views : "none", "mirror" or "all"
         Symmetries in which a copy is looked for.
+    move : bool
+        Also look for copies that are shifted or cropped: a hundred times as dear.
     level : float
         As of `copy_line`.
 
@@ -96,18 +116,24 @@ def search_copies(
         raise InputError("a search for copies needs a real and a generated image.")
     if (calibration & targets).any():
         raise InputError("an image cannot be judged and calibrate. Give each image one role.")
-    comparison = compare(images, labels, generated, views)
+    comparison = compare(images, labels, generated, views, move)
     best, pairs, plain = _searched(comparison, calibration, targets)
     line, by = _line(comparison, labels, calibration, targets, best, level)
     return CopySearch(
-        targets=_beyond(pairs[1], line),
-        calibration=_beyond(pairs[0], line),
+        targets=_beyond(pairs[1], line, comparison),
+        # where most calibrating images are copied, these are what can be told
+        calibration=_beyond(pairs[0], line if line.usable else _floor(line), comparison),
         line=line,
         by=by,
         best=best,
-        views=comparison.views,
+        views=VIEWS[views],
         plain=plain,
+        comparison=comparison,
     )
+
+
+def _floor(line: CopyLine) -> CopyLine:
+    return replace(line, line=FLOOR)
 
 
 def _line(
@@ -134,7 +160,6 @@ _PAIR = np.dtype(
         ("generated", np.int64),
         ("value", np.float32),
         ("lead", np.float32),
-        ("view", np.uint8),
     ]
 )
 
@@ -143,10 +168,10 @@ def _searched(
     comparison: Comparison, *roles: Bools
 ) -> tuple[Float32s, list[npt.NDArray[np.void]], int]:
     """The best lead of each real [n], of each role the pairs above the floor, plain images."""
-    best = np.full(len(comparison.rows), -np.inf, np.float32)
+    best = np.full(len(comparison.codes), -np.inf, np.float32)
     found, plain = [], 0
     for block in comparison.blocks():
-        np.maximum(best, block.lead.max(axis=1), out=best)
+        np.maximum(best, block.lead.max(axis=0), out=best)
         found.append(_above_floor(block))
         plain += int(block.plain.sum())
     pairs = np.concatenate(found)
@@ -155,23 +180,25 @@ def _searched(
 
 def _above_floor(block: Block) -> npt.NDArray[np.void]:
     """Few: with a lead above the floor an image has at most three groups."""
-    real, column = np.nonzero((block.lead > FLOOR) & block.nearest)
+    row, real = np.nonzero((block.lead > FLOOR) & block.nearest)
     pairs = np.empty(len(real), _PAIR)
-    pairs["real"], pairs["generated"] = real, column + block.start
-    for name in ("value", "lead", "view"):
-        pairs[name] = getattr(block, name)[real, column]
+    pairs["real"], pairs["generated"] = real, row + block.start
+    for name in ("value", "lead"):
+        pairs[name] = getattr(block, name)[row, real]
     return pairs
 
 
-def _beyond(pairs: npt.NDArray[np.void], line: CopyLine) -> NearCopies:
+def _beyond(pairs: npt.NDArray[np.void], line: CopyLine, comparison: Comparison) -> NearCopies:
     pairs = pairs[pairs["lead"] > line.line]
     pairs = pairs[np.lexsort((pairs["real"], pairs["generated"], -pairs["lead"]))]
     lead = pairs["lead"].astype(np.float64)
+    view, moved = comparison.views_of(pairs["generated"], pairs["real"])
     return NearCopies(
         real=pairs["real"].copy(),
         generated=pairs["generated"].copy(),
         value=pairs["value"].astype(np.float64),
         lead=lead,
         beyond=line.beyond(lead),
-        view=pairs["view"].astype(np.int64),
+        view=view,
+        moved=moved,
     )

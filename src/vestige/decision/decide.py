@@ -253,7 +253,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         p_value=corrected_p(evidence.test, evidence.tried),
         runs=1 + (tried.runs_before or 0) if tried else 1,
         named_patients=evidence.named_patients,
-        stand_out=math.ceil(min(max(chance.patients, 0), MOST_PATIENTS)) if chance else 0,
+        stand_out=math.ceil(max(0, min(chance.patients, MOST_PATIENTS))) if chance else 0,
         chance=chance.most if chance else 0,
         unused_groups=evidence.unused_groups,
         groups_needed=_groups_needed(evidence, row),

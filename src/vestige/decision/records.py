@@ -68,6 +68,7 @@ class Copy:
         the best values of bystanders; 0 where pixels are equal and no line is needed
     view : the symmetry in which the pair matches
     inverted : the grey scale is turned round
+    moved : the real image is shifted or cropped in it
     by : equal pixels, or nearer than any bystander explains
     """
 
@@ -80,6 +81,7 @@ class Copy:
     view: Symmetry
     inverted: bool
     by: Literal["same pixels", "near copy"]
+    moved: bool = False
 
 
 How = Literal["same pixels", "near copy", "whitened cosine", "distance", "nearest"]
@@ -92,7 +94,7 @@ class Withheld:
     by : what makes it a copy, or the space in which the pair stands out; "nearest" for the last
         resort, the nearest pair of an image that is called used although no pair stands out
     round : 0 for what the audit itself calls copies, else from 1
-    view, inverted : as of a `Copy`
+    view, inverted, moved : as of a `Copy`
     """
 
     generated: str
@@ -103,16 +105,20 @@ class Withheld:
     round: int
     view: Symmetry = "identity"
     inverted: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True)
 class CopySearch:
     """How copies were searched for, and how near bystanders come.
 
-    line : the similarity from which a pair is a copy; None: too few bystanders for a line
-    highest_bystander : the largest similarity of a bystander; None without bystanders
-    bystanders : groups of unused images that the line rests on
+    line : the lead from which a pair is a copy: its similarity less the mean of the five next
+        patients; None: so many unused images are copied that no line can be drawn
+    highest_bystander : the largest lead of a bystander that is no copy; None without bystanders
+    bystanders : groups of unused images that the line rests on; 0: too few calibrate, and pairs of
+        real images of different groups stand in for them
     views : the symmetries that were searched
+    moved : shifted and cropped copies were searched as well
     plain : generated images that are too plain (nearly constant) to be compared
     duplicates : generated images that have the very pixels of another generated image
     """
@@ -121,6 +127,7 @@ class CopySearch:
     highest_bystander: float | None
     bystanders: int
     views: tuple[Symmetry, ...]
+    moved: bool = False
     plain: int = 0
     duplicates: int = 0
 

@@ -44,7 +44,6 @@ GATES: dict[str, str] = {
     "undecided": "Gate undecided (exit 4)",
 }
 BY_ROLES: tuple[Code, ...] = ("copies_of_unused", "copies_of_reference")
-ABOUT_SINGLE: tuple[Code, ...] = ("patients_named", "beyond_chance")
 ALTHOUGH_NOTHING: tuple[Code, ...] = (
     "checks_off",
     "planted_missed",

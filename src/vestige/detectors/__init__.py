@@ -45,8 +45,8 @@ def _load(module: str, name: str) -> Any:
 
 
 SIZES = {"_8": {"size": 8}, "_16": {"size": 16}, "_32": {"size": 32}, "_64": {"size": 64}}
-NEAREST = {"_32": {"size": 32, "nearest": 32}}
-"""Where the primary detector keeps the neighbours that evidence and copies are told by."""
+NEAREST = {"_32": {"size": 32, "nearest": 3}}
+"""Where the primary detector keeps the neighbours that evidence is told by."""
 
 DETECTORS: dict[str, DetectorChoice] = {
     "matched_filter_pool": DetectorChoice(

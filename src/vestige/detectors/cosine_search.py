@@ -50,6 +50,17 @@ class Search:
         n = len(rows) // 2
         return [view[:, half] for half in (np.s_[:n], np.s_[n:]) for view in views]
 
+    def views_of_pairs(self, made: Float32s, reals: Ints) -> list[Float32s]:
+        """Cosines [k] of whitened generated rows with one real each, one array per view."""
+        found = []
+        for start in (0, len(self)) if self.folding.transposes else (0,):
+            rows = self.rows[reals + start]
+            parts = [
+                np.einsum("kp,kp->k", made[:, part], rows[:, part]) for part in self.filters.parts
+            ]
+            found += signed_sums(parts)
+        return found
+
 
 def signed_sums(products: list[Float32s]) -> list[Float32s]:
     """Of products of even and odd parts: [A + B, A - B]; of four parts likewise, both ways."""

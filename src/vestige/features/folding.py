@@ -45,17 +45,6 @@ class Folding:
     channels: tuple[Parity, ...] = CHANNELS["pixels"]
 
     @property
-    def signs(self) -> npt.NDArray[np.int8]:
-        """What each mirror does to each part, [mirrors, parts]; the first one is the identity.
-
-        The transposing symmetries of "all" are those of images that are transposed beforehand.
-        """
-        parts = PARITIES[self.views]
-        mirrors = [(up < 0, across < 0) for up, across in parts]
-        signs = [[p[0] ** up * p[1] ** across for p in parts] for up, across in mirrors]
-        return np.array(signs, np.int8)
-
-    @property
     def symmetries(self) -> npt.NDArray[np.int8]:
         """Symmetry of each view, rows of `VIEWS`: mirrors of images, then of transposed ones."""
         return np.array([0, 1, 2, 3, 6, 4, 5, 7], np.int8)[: len(VIEWS[self.views])]

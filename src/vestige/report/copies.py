@@ -40,9 +40,10 @@ def _found(result: AuditResult) -> str:
     generated = len({c.generated for c in result.copies})
     real = len({(c.role, c.real) for c in result.copies})
     patients = len({c.group for c in result.copies})
+    who = "patient" if result.question.patient_ids else "group"
     return (
         f"{words.plural(generated, 'generated image')} {_are(generated)} of "
-        f"{words.plural(real, 'real image')} of {words.plural(patients, 'patient')}. A copy has "
+        f"{words.plural(real, 'real image')} of {words.plural(patients, who)}. A copy has "
         "the pixels of the real image, or it is nearer to it than any generated image is to the "
         "unused images. Look at the pictures: the difference is black where the two agree."
     )
@@ -59,25 +60,32 @@ def _searched(search: CopySearch) -> str:
     )
     if search.line is None:
         told += (
-            "There were too few unused images to say from which similarity a pair is a near copy: "
-            "only equal pixels were searched."
+            "So many unused images are copied that no line for near copies can be drawn: of the "
+            "other roles only equal pixels are listed. "
         )
     else:
         told += (
-            f"A pair is a near copy from a similarity of {search.line:.2f}; the nearest pair of "
-            f"{words.plural(search.bystanders, 'unused group')} has {search.highest_bystander:.2f}."
+            "A pair is a near copy if its lead, which is its similarity less that of the generated "
+            f"image's five next patients, is above {search.line:.2f}. "
         )
+        if search.bystanders and search.highest_bystander is not None:
+            told += (
+                f"The largest lead of {words.plural(search.bystanders, 'unused group')} is "
+                f"{search.highest_bystander:.2f}. "
+            )
+        else:
+            told += "Too few unused groups calibrate, so the line is cautious. "
+    if search.moved:
+        told += "Shifted and cropped copies were searched as well. "
     if search.duplicates:
         told += (
-            f" {words.plural(search.duplicates, 'generated image')} repeat the pixels of another "
-            "generated image."
+            f"{words.plural(search.duplicates, 'generated image')} with the pixels of another one: "
+            "listed for each. "
         )
     if search.plain:
-        told += (
-            f" {words.plural(search.plain, 'generated image')} are nearly constant and were not "
-            "compared."
-        )
-    return told
+        plain = words.plural(search.plain, "nearly constant generated image")
+        told += f"{plain} could not be compared."
+    return told.strip()
 
 
 def gallery(
@@ -116,6 +124,7 @@ def _uri(data: bytes) -> str:
 def _how(copy: Copy) -> str:
     view = "" if copy.view == "identity" else f", {copy.view}"
     view += ", inverted" if copy.inverted else ""
+    view += ", shifted or cropped" if copy.moved else ""
     if copy.by == "same pixels":
         return f"same pixels{view}"
     return f"similarity {copy.value:.2f}{view}"

@@ -61,4 +61,5 @@ def render_scrub(
 
 def _why(image: Withheld) -> str:
     view = "" if image.view == "identity" else f", {image.view}"
-    return REASONS[image.by] + view + (", inverted" if image.inverted else "")
+    view += ", inverted" if image.inverted else ""
+    return REASONS[image.by] + view + (", shifted or cropped" if image.moved else "")
