@@ -94,7 +94,8 @@ def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
     from vestige.stats.intervals import auc
     from vestige.stats.permutation import set_test
     from vestige.stats.sensitivity import sensitivity
-    from vestige.stats.stack import normal_scores, stack_test
+    from vestige.stats.stack import normal_scores
+    from vestige.stats.stack_test import stack_test
 
     rng = np.random.default_rng([11, seed])
     columns, suspect, control, known, groups = draw(design, shift, rng)

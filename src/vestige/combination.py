@@ -15,7 +15,8 @@ from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.folds import auc_in_folds
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
-from vestige.stats.stack import StackTest, normal_scores, stack_p_values, stack_test
+from vestige.stats.stack import normal_scores, stack_p_values
+from vestige.stats.stack_test import StackTest, stack_test
 from vestige.types import Bools, Floats, Ints
 
 STACK_GROUPS = 20

@@ -14,7 +14,8 @@ from vestige.stats.combine import pooled_rank_score, rank_average
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.roc import tpr_at_fpr
 from vestige.stats.sensitivity import sensitivity
-from vestige.stats.stack import StackTest, normal_scores
+from vestige.stats.stack import normal_scores
+from vestige.stats.stack_test import StackTest
 from vestige.types import Bools, Floats
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)

@@ -17,8 +17,8 @@ from vestige.stats.stack import (
     fit_stack,
     normal_scores,
     stack_p_values,
-    stack_test,
 )
+from vestige.stats.stack_test import stack_test
 from vestige.types import Bools, Floats
 
 PRIOR = np.array([8.0, 1.0, 1.0])
