@@ -75,9 +75,10 @@ def fit_moments(used: Floats, unused: Floats, second: Floats, weights: Floats) -
     fitted = np.empty_like(slope)
     target = slope + SHRINKAGE * multiple[:, None] * prior
     lower = np.linalg.cholesky(scatter + SHRINKAGE * np.eye(len(weights)))
-    for b in range(len(fitted)):  # the same minimum as least squares on the Cholesky factor
-        side = scipy.linalg.solve_triangular(lower[b], target[b], lower=True)
-        fitted[b] = scipy.optimize.nnls(lower[b].T, side)[0]
+    # the same minimum as least squares on the Cholesky factor
+    side = np.linalg.solve(lower, target[:, :, None])[:, :, 0]
+    for b in range(len(fitted)):
+        fitted[b] = scipy.optimize.nnls(lower[b].T, side[b])[0]
     # nothing points upwards: the fixed combination, so that there is always an order
     empty = ~(fitted > 0).any(axis=1)
     fitted[empty] = prior
