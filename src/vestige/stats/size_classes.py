@@ -98,7 +98,7 @@ def relabel_within(
 def law_of_sum(
     values: Floats, status: Bools, classes: Ints, rng: np.random.Generator, draws: int
 ) -> Floats:
-    """Sums over random suspects, about `draws` of them, drawn within classes; sorted.
+    """Sums over random suspects, about `draws` of them, drawn within classes.
 
     Windows of random permutations: neighbours share most members, but each is a fair draw.
 
@@ -115,4 +115,4 @@ def law_of_sum(
         upto = np.concatenate([np.zeros((len(found), 1)), np.cumsum(np.tile(orders, 2), axis=1)], 1)
         windows = upto[:, k : k + n] - upto[:, :n]
         found += windows[:, np.arange(longest) % n]
-    return np.sort(found.ravel())
+    return np.asarray(found.ravel())
