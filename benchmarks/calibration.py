@@ -23,6 +23,7 @@ from calibration_bias import bias, bias_page
 from calibration_coverage import coverage, coverage_page
 from calibration_errors import errors, errors_page, gate, gate_page
 from calibration_scrub import scrub, scrub_page
+from calibration_set import set_errors, set_errors_page
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "benchmarks/results/calibration.json"
@@ -192,6 +193,7 @@ learning, gave power .65 for 40 + 40 images in release mode).
 # --- what is kept and shown
 PARTS: dict[str, tuple[Callable[[int], Rows], Callable[[Rows], str]]] = {
     "errors": (errors, errors_page),
+    "set": (set_errors, set_errors_page),
     "gate": (gate, gate_page),
     "coverage": (coverage, coverage_page),
     "bias": (bias, bias_page),

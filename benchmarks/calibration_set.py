@@ -11,7 +11,7 @@ from scipy.stats import binom
 RATES = (0.01, 0.05, 0.1)
 BAND = 0.99
 WEIGHTS = np.array([2.0, 1.0, 1.0])
-RELABELLINGS = 199
+RELABELLINGS = 99
 CORRELATION = 0.5
 """Of the images of a patient."""
 Sizes = tuple[int, int]

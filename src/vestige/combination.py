@@ -43,7 +43,12 @@ def fit_stack_test(
 
 
 def answer_question(
-    columns: Floats, plan: Sequence[Column], bag: Bag, suspects: Bools, seed: int
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    suspects: Bools,
+    seed: int,
+    n_permutations: int = 999,
 ) -> SetAnswer:
     """The set test: one p-value from mean rank, tail and refitted stack.
 
@@ -57,7 +62,7 @@ def answer_question(
     stacks = labels or (counted.sum() > 1 and min(sides) >= STACK_GROUPS)
     return answer_set(
         columns[:, counted], suspects, bag.control, bag.units, weights[counted],
-        learned if stacks else None, "stack" if labels else "mean", seed=seed,
+        learned if stacks else None, "stack" if labels else "mean", n_permutations, seed,
     )  # fmt: skip
 
 

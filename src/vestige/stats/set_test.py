@@ -18,6 +18,7 @@ from vestige.stats.ranks import mid_ranks
 from vestige.stats.size_classes import (
     DRAWS,
     LAW,
+    ORDERS,
     draw_images,
     law_of_sum,
     relabel_within,
@@ -130,11 +131,12 @@ def answer_set(
     rng = np.random.default_rng([seed, 1])
     observed, drawn, laws = [], [], []
     parts = min(DRAWS, len(rows)) if cut else 1
+    enough = max(LAW, ORDERS * len(names)) // parts
     for part in np.array_split(rows, parts):
         kept = draw_images(order, index, keep, rng) if cut else np.arange(len(labelled))
         both = np.concatenate([status[np.newaxis], part])
         values = _group_values(score[kept], index[kept], keep)
-        laws.append([law_of_sum(one, status, classes, rng, LAW // parts) for one in values])
+        laws.append([law_of_sum(one, status, classes, rng, enough) for one in values])
         found = [both @ one for one in values]
         if stack is not None:
             found.append(stack.statistics(labelled[kept], index[kept], status, both))
@@ -195,7 +197,7 @@ def _smallest_share(n_suspects: int, n_controls: int, alpha: float, power: float
 
     def drawn(values: Floats, first: int, seed: int) -> Floats:
         rng = np.random.default_rng(seed)  # the same relabellings for both powers
-        return law_of_sum(values[first:], status[first:], one[first:], rng, LAW)
+        return law_of_sum(values[first:], status[first:], one[first:], rng, max(LAW, ORDERS * n))
 
     lines = [np.quantile(drawn(tail, 0, 0), 1 - alpha * SECOND * ROOM) for tail in tails]
 

@@ -12,14 +12,12 @@ import numpy as np
 
 from vestige.types import Bools, Floats, Ints
 
-LEAST = 5
+LEAST = 2
 """Patients of either side in a class, if there are that many."""
 DRAWS = 20
 """Draws of images where a patient has more than his class counts."""
-LAW = 50_000
-"""Draws that tell the law of a sum."""
-ORDERS = 100
-"""Random permutations behind them, at least."""
+LAW, ORDERS = 50_000, 100
+"""Draws that tell the law of a sum, and random permutations behind them, at least."""
 
 
 def size_classes(sizes: Ints, status: Bools, least: int = LEAST) -> tuple[Ints, Ints]:
@@ -108,7 +106,7 @@ def law_of_sum(
     """
     members = [np.flatnonzero(classes == c) for c in np.unique(classes)]
     longest = max(map(len, members))
-    found = np.zeros((max(ORDERS, math.ceil(draws / longest)), longest))
+    found = np.zeros((math.ceil(draws / longest), longest))
     for at in members:
         k, n = int(status[at].sum()), len(at)
         orders = rng.permuted(np.broadcast_to(values[at], (len(found), n)), axis=1)
