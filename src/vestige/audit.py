@@ -218,7 +218,8 @@ def audit(
 
     # 5. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
-        suspects = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
+        settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
+        suspects = bag.judged & ~settled & ~bag.mixed
         judgement = judge(columns, plan, bag, suspects, seed)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 

@@ -21,7 +21,9 @@ from vestige.stats.full_conformal import (
 )
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
-from vestige.stats.stack import StackTest, normal_scores, stack_test
+from vestige.stats.set_test import SetAnswer, answer_set
+from vestige.stats.stack import normal_scores
+from vestige.stats.stack_test import StackTest, stack_test
 from vestige.types import Bools, Floats, Ints
 
 STACK_GROUPS = 20
@@ -43,6 +45,30 @@ def fit_stack_test(
     return stack_test(
         normal_scores(columns)[:, counted], suspects, bag.control, bag.known_used, bag.units,
         weights[counted], n_permutations, seed,
+    )  # fmt: skip
+
+
+def answer_question(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    suspects: Bools,
+    seed: int,
+    n_permutations: int = 999,
+) -> SetAnswer:
+    """The set test: one p-value from mean rank, tail and refitted stack.
+
+    Where there are labels enough the stack comes first and learns them; else the mean rank does,
+    and the stack learns suspects against controls, if there are enough of both.
+    """
+    counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
+    labels = _stacks(plan, bag)
+    learned = bag.known_used if labels else suspects
+    sides = (np.unique(bag.units[mask]).size for mask in (suspects, bag.control))
+    stacks = labels or (counted.sum() > 1 and min(sides) >= STACK_GROUPS)
+    return answer_set(
+        columns[:, counted], suspects, bag.control, bag.units, weights[counted],
+        learned if stacks else None, "stack" if labels else "mean", n_permutations, seed,
     )  # fmt: skip
 
 
@@ -115,7 +141,7 @@ class Combined:
 
     scores, is_suspect, groups : [n]
     folds : [n], images compare within their fold only (its model is its own); None: all compare
-    stack_p : p-value of the stack, which was fitted again for each relabelling
+    stack_p : p-value of the stack alone, which was fitted again for each relabelling
     """
 
     scores: Floats

@@ -9,6 +9,7 @@ from vestige.bag import Bag, Mode
 from vestige.combination import (
     Combined,
     JudgedImages,
+    answer_question,
     combine,
     counted_columns,
     fit_stack_test,
@@ -23,7 +24,9 @@ from vestige.stats.full_conformal import normal_standing
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.roc import tpr_at_fpr
 from vestige.stats.sensitivity import sensitivity
-from vestige.stats.stack import DIGITS, StackTest, normal_scores
+from vestige.stats.set_test import SetAnswer, minimum_detectable_share
+from vestige.stats.stack import DIGITS, normal_scores
+from vestige.stats.stack_test import StackTest
 from vestige.types import Bools, Floats
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
@@ -38,7 +41,7 @@ class Judgement:
     q_values : [judged], those of the image's patient
     parts : [judged, D], what each column adds to a score, in the same unit for all columns
     shares : [D], what each column counts in the set test, of sum 1
-    stack : the stack of the whole bag
+    stack : the stack of the whole bag, not tested yet
     images : the models behind the p-values
     """
 
@@ -81,7 +84,7 @@ def judge(
             pooled, np.empty(0), None, None, z[judged] * shares, shares, None, how
         )  # fmt: skip
     how = "rank average"
-    stack = fit_stack_test(columns, plan, bag, suspects, seed)
+    stack = fit_stack_test(columns, plan, bag, suspects, seed, n_permutations=0)
     if stack is not None:
         how = "stack"
         shares = np.zeros(len(plan))
@@ -113,16 +116,16 @@ def test_set(
 ) -> SetTest | None:
     """Suspects against controls, by group; None without controls or suspects.
 
-    With labels by the stack, which is fitted again for each relabelling; else by the rank average,
-    whose weights are fixed beforehand. Columns that learned from the labels are compared within
-    their folds. `suspects` [n] are the judged rows whose answer is not known already.
+    By mean rank, tail and refitted stack together (`vestige.stats.set_test`). Columns that learned
+    from the labels are compared within their folds, by their mean rank, if there are no others.
+    `suspects` [n] are the judged rows whose answer is not known already, of groups without
+    unused images.
     """
     if judgement.p_values is None or not suspects.any():
         return None
     weights = np.array([column.weight for column in plan])
     rows = suspects | bag.control
     evidence, is_suspect, groups = columns[rows], suspects[rows], bag.units[rows]
-    # the combination is tested beside its columns, by the same permutations
     counted, stack = counted_columns(plan), judgement.stack
     learned = np.array([column.learns for column in plan])
     combined = pooled_rank_score(evidence[:, counted], weights[counted])
@@ -141,15 +144,27 @@ def test_set(
     folds = bag.folds[rows] if bag.folds is not None else np.zeros(len(groups), np.int64)
 
     in_use = len(np.unique(folds)) if learned.all() else 0
+    late_only = learned.all() and bag.folds is not None
+    if late_only:
+        answer = SetAnswer(float(each[0]), "mean", None)
+    else:
+        answer = answer_question(columns, plan, bag, suspects, seed)
+    null = answer.null if stack is not None else None
     smallest, needed = sensitivity(
-        high, low, high_groups, low_groups, false_alarm_rate, stack.null if stack else None, in_use
+        high, low, high_groups, low_groups, false_alarm_rate, null, in_use
     )
     return SetTest(
         suspects="used" if mode == "release" else "query",
         auc=combination.auc(seed),
-        p_value=float(each[0]) if stack is None else stack.p_value,
+        p_value=answer.p_value,
         minimum_detectable_auc=smallest,
         needed=needed,
+        carried_by=answer.carried_by,
+        minimum_detectable_share=1.0
+        if late_only
+        else minimum_detectable_share(
+            len(np.unique(high_groups)), len(np.unique(low_groups)), false_alarm_rate
+        ),
         tpr_at=tuple(
             tpr_at_fpr(high, low, fpr, high_groups, low_groups)
             for fpr in FALSE_POSITIVE_RATES

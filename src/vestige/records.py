@@ -119,7 +119,12 @@ class Needed:
 
 @dataclass(frozen=True)
 class SetTest:
-    """The answer for the whole set: suspects against controls, by group."""
+    """The answer for the whole set: suspects against controls, by group.
+
+    carried_by : the statistic that stood out most: "mean" (all are closer), "tail" (a few stand
+        out) or "stack" (the learned combination)
+    minimum_detectable_share : of copied patients, seen with 80 % power
+    """
 
     suspects: Role
     auc: Estimate
@@ -128,6 +133,8 @@ class SetTest:
     tpr_at: tuple[Rate, ...] = ()
     detectors: tuple[DetectorTest, ...] = ()
     needed: tuple[Needed, ...] = ()
+    carried_by: Literal["mean", "tail", "stack"] = "mean"
+    minimum_detectable_share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from vestige.stats.stack import (
     SHRINKAGE,
     fit_stack,
     normal_scores,
-    stack_test,
 )
+from vestige.stats.stack_test import stack_test
 from vestige.types import Bools, Floats
 
 PRIOR = np.array([8.0, 1.0, 1.0])

@@ -17,7 +17,7 @@ import scipy
 from vestige.choices import InputError
 from vestige.stats.calibration import conformal_p_value_rows
 from vestige.stats.groups import Labels, group_index
-from vestige.stats.stack import DIGITS, solve_stack
+from vestige.stats.stack import DIGITS, fit_moments
 from vestige.types import Bools, Floats, Ints
 
 _TOGETHER = 4_000_000  # scores of controls at once
@@ -127,15 +127,15 @@ def group_models(
         sides[2][g] = totals[2] + _moments(here, own[rows] - unused[rows])
     if len(names) and sides[2][:, 0].min() < 1.5:  # himself, and nobody
         raise InputError("an image shares its group with every unused image.")
-    models = solve_stack(*_mixed(*sides), weights)
+    models = fit_moments(*_mixed(*sides), weights)
     return GroupModels(names, models / models.sum(axis=1, keepdims=True))
 
 
-def _mixed(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, Floats]:
-    """Scatter [g, D, D] and slope [g, D] of positives against unused.
+def _mixed(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, Floats, Floats]:
+    """Means [g, D] of positives and unused, and mean products [g, D, D] of both together.
 
     Moments are [g, 1 + D + D^2], from `_moments`.
-    Where nobody is left among the positives both classes are the unused one: a slope of 0.
+    Where nobody is left among the positives both classes are the unused one.
     """
     voices = alike[:, 0]
     alone = voices < 0.5
@@ -152,8 +152,7 @@ def _mixed(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, Floats]
     share = np.maximum(0.0, 1.0 - d / np.maximum(hotelling, 1e-9))[:, np.newaxis]
     mean = share * all_mean + (1 - share) * high_mean
     square = share[:, :, None] * all_square + (1 - share)[:, :, None] * high_square
-    centre = (mean + low_mean) / 2
-    return (square + low_square) / 2 - _outer(centre), (mean - low_mean) / 2
+    return mean, low_mean, (square + low_square) / 2
 
 
 def pooled_model(
@@ -174,7 +173,7 @@ def pooled_model(
     index, _ = group_index(groups, len(z))
     taught = positives & ~np.isin(index, index[pool])
     sides = [_moments(z, one_voice(side, index))[np.newaxis] for side in (taught, pool)]
-    model = solve_stack(*_mixed(sides[0], sides[0], sides[1]), weights)[0]
+    model = fit_moments(*_mixed(sides[0], sides[0], sides[1]), weights)[0]
     return np.asarray(model / model.sum())
 
 
