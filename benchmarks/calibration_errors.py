@@ -3,7 +3,6 @@
 A part of benchmarks/calibration.py.
 """
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -147,8 +146,8 @@ p-values of tied scores, and few relabellings.
 def gate(worlds: int = 1000) -> list[dict[str, Any]]:
     """How often the gate closes, by the set test or by too many images called used; auto."""
     from vestige.detectors.columns import plan_columns, score_columns
-    from vestige.gate import called_used, explained_by_chance
     from vestige.judge import judge
+    from vestige.negative import by_chance
 
     plan = plan_columns(None, has_reference=False)
     rows = []
@@ -165,19 +164,8 @@ def gate(worlds: int = 1000) -> list[dict[str, Any]]:
                     raise SystemExit("unused images calibrate")
                 p_value = set_p(columns, plan, bag, seed)
                 for rate in RATES:
-                    result: Any = SimpleNamespace(
-                        question=SimpleNamespace(false_alarm_rate=rate),
-                        calibration=SimpleNamespace(
-                            groups=[str(g) for g in bag.groups[bag.control]]
-                        ),
-                        findings=[
-                            SimpleNamespace(
-                                p_value=p, group=g, verdict="used" if p <= rate else "no evidence"
-                            )
-                            for p, g in zip(said.p_values, bag.groups[bag.judged], strict=True)
-                        ],
-                    )
-                    many = called_used(result) > explained_by_chance(result)
+                    chance = by_chance(said, bag, bag.judged, rate)
+                    many = chance is not None and chance.patients > chance.most
                     closed[rate] += bool(p_value <= rate + 1e-12 or many)
             rows.append(
                 {
@@ -204,7 +192,7 @@ def gate_page(rows: list[dict[str, Any]]) -> str:
     return f"""## The gate
 
 The same worlds, default detectors: how often `--gate` would close on them, because the set test
-rejects or because more images are called used than chance explains (P < .01, which adds at most
+rejects or because more patients stand out than chance explains (P < .01, which adds at most
 that much). {n:,} worlds a row; 99 % binomial band: {bands}.
 
 {chr(10).join(lines)}

@@ -14,6 +14,9 @@ from vestige.decision.records import Copy, CopySearch, RealRole
 from vestige.images.imageset import ImageSet
 from vestige.symmetries import SYMMETRIES, VIEWS, Views
 
+DIGITS = 4
+"""Figures are told to so many digits: the order of the files moves the seventh."""
+
 
 @dataclass(frozen=True, eq=False)
 class Copies:
@@ -60,8 +63,8 @@ def find_copies(
     line = found.line
     usable = line.usable and np.isfinite(line.line)
     search = CopySearch(
-        line=float(line.line) if usable else None,
-        highest_bystander=float(line.highest) if np.isfinite(line.highest) else None,
+        line=round(float(line.line), DIGITS) if usable else None,
+        highest_bystander=round(float(line.highest), DIGITS) if np.isfinite(line.highest) else None,
         bystanders=line.bystanders if found.by == "calibration" else 0,
         views=VIEWS[views],
         moved=move,
@@ -99,8 +102,8 @@ def _near(pairs: NearCopies, bag: Bag, sets: Mapping[str, ImageSet]) -> list[Cop
             real=bag.ids[int(row)],
             role=cast(RealRole, str(bag.roles[row])),
             group=str(bag.groups[row]),
-            value=float(np.clip(value, -1, 1)),
-            beyond=float(beyond),
+            value=round(float(np.clip(value, -1, 1)), DIGITS),
+            beyond=round(float(beyond), DIGITS),
             view=SYMMETRIES[int(view)],
             inverted=False,
             by="near copy",

@@ -5,6 +5,7 @@ do next. Terminal, report, gate and scrub print it as it is.
 """
 
 import math
+from collections.abc import Mapping
 
 from vestige.decision.records import Code, Decision, Facts, Remedy
 from vestige.records import LevelCode
@@ -74,6 +75,15 @@ def decision_text(decision: Decision) -> str:
 def gate_line(decision: Decision) -> str:
     """What `--gate` prints: the way of the gate, its exit code, and the decision."""
     return f"{GATES[decision.gate]}: {decision.text}"
+
+
+def next_command(decision: Decision, counts: Mapping[str, int]) -> str:
+    """The command that withholds what the decision rests on, for these roles; "" for no such."""
+    if not {"withhold_copies", "scrub_or_retrain"} & set(decision.remedy):
+        return ""
+    roles = ("generated", "used", "unused", "query", "reference")
+    folders = " ".join(f"--{role} {role.upper()}" for role in roles if counts.get(role))
+    return f"vestige scrub result.json {folders} --out keep.txt --copy-to RELEASE"
 
 
 def missed_text(decision: Decision) -> str:
@@ -301,8 +311,12 @@ def _area(facts: Facts) -> str:
 
 
 def _upper(facts: Facts) -> str:
-    """The upper bound, rounded up, so that it never looks smaller than it is."""
-    return f"{math.ceil(100 * (facts.auc_upper or 0) - 1e-9) / 100:.2f}"
+    return rounded_up(facts.auc_upper or 0)
+
+
+def rounded_up(bound: float) -> str:
+    """An upper bound with two digits, which never looks smaller than it is."""
+    return f"{math.ceil(100 * bound - 1e-9) / 100:.2f}"
 
 
 def _p(facts: Facts) -> str:

@@ -127,9 +127,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Banner:
-    """The answer, at the top: look, gate, headline, and the sentence of the decision."""
+    """The answer, at the top: look, gate, headline, and the sentence of the decision.
+
+    command : what to type next; "" for nothing
+    """
 
     look: Literal["alarm", "caution", "calm"]
     label: str
     headline: str
     detail: str
+    command: str = ""

@@ -1,6 +1,6 @@
 """What a negative says: how much could be there and not be seen."""
 
-from vestige.decision.sentences import LEVELS
+from vestige.decision.sentences import LEVELS, rounded_up
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.result import AuditResult
@@ -14,8 +14,8 @@ def negative(result: AuditResult) -> Section | None:
         below = "below" if bounds.auc_upper < limit else "not below"
         blocks.append(
             Text(
-                f"With 95 % confidence the AUC is at most {bounds.auc_upper:.2f}, {below} the "
-                f"limit of {limit:.2f}. Up to {words.percent(bounds.exposed_share)} of the "
+                f"With 95 % confidence the AUC is at most {rounded_up(bounds.auc_upper)}, {below} "
+                f"the limit of {limit:.2f}. Up to {words.percent(bounds.exposed_share)} of the "
                 "patients could be fully exposed and not be seen by the test of the whole set."
             )
         )

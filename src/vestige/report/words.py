@@ -3,7 +3,7 @@
 from typing import Literal
 
 from vestige.decision.records import Code, Gate
-from vestige.decision.sentences import GATES, HEADINGS
+from vestige.decision.sentences import GATES, HEADINGS, next_command
 from vestige.records import ReleaseCurve, SetTest, Tried
 from vestige.report.blocks import Banner
 from vestige.result import AuditResult
@@ -82,6 +82,7 @@ def banner(result: AuditResult) -> Banner:
         label=GATES[decision.gate],
         headline=HEADINGS[decision.state],
         detail=decision.text,
+        command=next_command(decision, result.question.counts),
     )
 
 
