@@ -208,9 +208,12 @@ def _smallest_share(n_suspects: int, n_controls: int, alpha: float, power: float
         ]
         return float(np.any(over, axis=0).mean())
 
-    low, high = 0, n_suspects
-    if found(high) < power:
+    low, high = 0, 1
+    while high < n_suspects and found(high) < power:  # few are enough: look among few first
+        low, high = high, 2 * high
+    if high >= n_suspects and found(n_suspects) < power:
         return 1.0
+    high = min(high, n_suspects)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if found(middle) >= power else (middle, high)
