@@ -10,7 +10,7 @@ import gc
 import os
 import platform
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
@@ -166,6 +166,25 @@ def side_by_side(*functions: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(min(cores(), len(functions))) as threads:
         try:
             return [future.result() for future in [threads.submit(f) for f in functions]]
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+
+
+def in_threads(function: Callable[[S], R], items: Iterable[S]) -> Iterator[R]:
+    """What a function makes of each item, in the order of the items; a few at a time, a core each.
+
+    For functions that spend their time in matrix products, which hold no lock.
+    """
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(cores()) as threads:
+        try:
+            for item in items:
+                waiting.append(threads.submit(function, item))
+                if len(waiting) > 2 * cores():
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise

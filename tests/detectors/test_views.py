@@ -201,7 +201,8 @@ def test_neighbours_kept_while_scoring_are_those_of_a_new_search(
         made[8].score_pool(X)
         with monkeypatch.context() as patched:
             patched.delattr(matched_filter, "find_neighbours")  # nothing is searched again
-            found, theirs = made[8].nearest_pool(X, 8), made[8].nearest_real(X)
+            found = made[8].nearest_pool(X, 8)
+        theirs = made[8].nearest_real(X)
         for one, other in zip((*found, *theirs), (*wanted, *of_generated), strict=True):
             np.testing.assert_allclose(one, other, atol=FLOAT32)
     few = made[8].nearest_pool(X[:20], 8)[0]  # another bag, another whitening

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vestige.detectors.cosine_search import largest_view, signed_sums
+from vestige.engine import in_threads
 from vestige.features.folding import Folding, bounds
 from vestige.features.rows import Rows
 from vestige.features.whitening import MOMENT_ROWS, Whitening
 from vestige.stats.slices import slices
-from vestige.types import Float32s, Floats
+from vestige.types import Float32s, Floats, Ints
 
 RIDGE = 0.1
 KEPT = 0.02
@@ -62,11 +63,13 @@ def _weights(reals: Float32s, generated: Rows, folding: Folding) -> Floats:
     shift = np.zeros(reals.shape[1], np.float32)
     shift[parts[0]] = reals[:, parts[0]].mean(axis=0, dtype=np.float64)
     directions = _unit(reals - shift)
-    nearest = []
-    for part in slices(len(generated), MOMENT_ROWS):
+
+    def nearest_of(part: slice) -> Ints:
         rows = _unit(np.asarray(generated[part]) - shift)
         views = signed_sums([rows[:, own] @ directions[:, own].T for own in parts])
-        nearest.append(largest_view(views).argmax(axis=1) % n)
+        return np.asarray(largest_view(views).argmax(axis=1) % n)
+
+    nearest = list(in_threads(nearest_of, slices(len(generated), MOMENT_ROWS)))
     counts = np.bincount(at := np.concatenate(nearest), minlength=n)
     return np.asarray(np.minimum(1, len(generated) / n / counts.clip(1))[at])
 
@@ -79,12 +82,19 @@ def _moments(
     second = [np.zeros((part.stop - part.start,) * 2) for part in parts]
     shift = np.zeros(reals.shape[1], np.float32)
     shift[parts[0]] = reals[:, parts[0]].mean(axis=0, dtype=np.float64)
-    for block, weight in _weighted(reals, generated, weights):
-        rows = (block - shift) * np.sqrt(weight).astype(np.float32)[:, None]
-        total += weight.sum()
-        first[parts[0]] += np.sqrt(weight) @ rows[:, parts[0]]
-        for part, sums in zip(parts, second, strict=True):
-            sums += rows[:, part].T @ rows[:, part]
+
+    def sums_of(own: tuple[Rows, slice, Floats]) -> tuple[float, Floats, list[Float32s]]:
+        source, place, weight = own
+        rows = np.asarray(source[place]) - shift
+        rows *= np.sqrt(weight).astype(np.float32)[:, None]
+        squares = [rows[:, part].T @ rows[:, part] for part in parts]
+        return float(weight.sum()), np.sqrt(weight) @ rows[:, parts[0]], squares
+
+    for weight, means, squares in in_threads(sums_of, _weighted(reals, generated, weights)):
+        total += weight
+        first[parts[0]] += means
+        for sums, square in zip(second, squares, strict=True):
+            sums += square
     gap = first / total
     covariances = [sums / total for sums in second]
     covariances[0] -= np.outer(gap[parts[0]], gap[parts[0]])
@@ -93,11 +103,11 @@ def _moments(
 
 def _weighted(
     reals: Float32s, generated: Sequence[Rows], weights: Floats
-) -> Iterator[tuple[Float32s, Floats]]:
-    yield reals, np.ones(len(reals))
+) -> Iterator[tuple[Rows, slice, Floats]]:
+    yield reals, slice(0, len(reals)), np.ones(len(reals))
     for rows in generated:
         for part in slices(len(rows), MOMENT_ROWS):
-            yield np.asarray(rows[part]), weights[part]
+            yield rows, part, weights[part]
 
 
 def _unit(rows: Float32s) -> Float32s:

@@ -13,6 +13,7 @@ from vestige.copies.search import CopySearch as Found
 from vestige.copies.search import NearCopies, search_copies
 from vestige.decision.records import Copy, CopySearch, RealRole
 from vestige.detectors.kept import KeptScores, rows_of
+from vestige.engine import side_by_side
 from vestige.images.imageset import ImageSet
 from vestige.symmetries import SYMMETRIES, VIEWS, Views
 from vestige.tried import digest
@@ -69,6 +70,7 @@ def find_copies(
         return find_equal(as_read)
 
     def rows() -> tuple[Copy, ...]:
+        side_by_side(found, equality)
         copies = _equal(equality(), as_read, labels)
         known = {(copy.generated, copy.role, copy.real) for copy in copies}
         for pairs in (found().targets, found().calibration):

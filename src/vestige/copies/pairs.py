@@ -14,6 +14,7 @@ from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening
 from vestige.images.spool import let_go
 from vestige.stats.groups import Labels, group_index
+from vestige.stats.slices import slices
 from vestige.symmetries import Views
 from vestige.types import Bools, Float32s, Images, Ints
 
@@ -69,9 +70,17 @@ class Comparison:
 
     def blocks(self) -> Iterator[Block]:
         """Pairs with all generated images, block by block."""
-        for start, rows in self._parts(self.made):
-            yield self._block(start, rows, None)
-            let_go(self.generated)
+        return map(self.block, self.parts())
+
+    def parts(self) -> list[slice]:
+        """Generated images of each block."""
+        return list(slices(len(self.made), self._step(self.made)))
+
+    def block(self, part: slice) -> Block:
+        """Pairs with some of the generated images."""
+        found = self._block(part.start, np.asarray(self.made[part]), None)
+        let_go(self.generated)
+        return found
 
     def pairs_with(self, images: Images) -> Block:
         """Pairs with other images [k, s, s]."""
@@ -90,9 +99,10 @@ class Comparison:
         With one group only: -inf.
         """
         best = np.full(len(self.codes), -np.inf, np.float32)
-        for start, part in self._parts(_space(self._folding).transform(self.reals)):
-            own = self.codes[start : start + len(part)]
-            np.maximum(best, self._block(start, part, own).lead.max(axis=0), out=best)
+        rows = _space(self._folding).transform(self.reals)
+        for part in slices(len(rows), self._step(rows)):
+            block = self._block(part.start, rows[part], self.codes[part])
+            np.maximum(best, block.lead.max(axis=0), out=best)
         return best
 
     def views_of(self, generated: Ints, reals: Ints) -> tuple[Ints, Bools]:
@@ -136,10 +146,9 @@ class Comparison:
     def _folding(self) -> Folding:
         return self.search.folding
 
-    def _parts(self, rows: Rows) -> Iterator[tuple[int, Float32s]]:
-        step = max(1, BLOCK_BYTES // (4 * max(len(self.codes), int(rows.shape[1]))))
-        for start in range(0, len(rows), step):
-            yield start, np.asarray(rows[start : start + step])
+    def _step(self, rows: Rows) -> int:
+        """Rows of a block."""
+        return max(1, BLOCK_BYTES // (4 * max(len(self.codes), int(rows.shape[1]))))
 
     def _block(self, start: int, rows: Float32s, own: Ints | None) -> Block:
         """Pairs with rows [b, d]; those of the group a row belongs to itself are left out."""

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from vestige.choices import InputError
 from vestige.copies.pairs import Block, Comparison, compare
+from vestige.engine import in_threads
 from vestige.stats.copy_line import FLOOR, LEVEL, CopyLine, copy_line
 from vestige.stats.groups import Labels
 from vestige.symmetries import VIEWS, Symmetry, Views
@@ -170,10 +171,15 @@ def _searched(
     """The best lead of each real [n], of each role the pairs above the floor, plain images."""
     best = np.full(len(comparison.codes), -np.inf, np.float32)
     found, plain = [], 0
-    for block in comparison.blocks():
-        np.maximum(best, block.lead.max(axis=0), out=best)
-        found.append(_above_floor(block))
-        plain += int(block.plain.sum())
+
+    def told(part: slice) -> tuple[Float32s, npt.NDArray[np.void], int]:
+        block = comparison.block(part)
+        return block.lead.max(axis=0), _above_floor(block), int(block.plain.sum())
+
+    for highest, above, constant in in_threads(told, comparison.parts()):
+        np.maximum(best, highest, out=best)
+        found.append(above)
+        plain += constant
     pairs = np.concatenate(found)
     return best, [pairs[role[pairs["real"]]] for role in roles], plain
 

@@ -86,13 +86,13 @@ class Nearest:
 
     cosines, rows, symmetries : [n, k], descending, of equal cosines the lower row first; the
         symmetry (row of `VIEWS`) in which the generated image must be seen
-    of_generated : cosines, numbers of the real and symmetries, [m] each
+    of_generated : cosines, numbers of the real and symmetries, [m] each; None where not asked for
     """
 
     cosines: Float32s
     rows: Ints
     symmetries: Symmetries
-    of_generated: tuple[Float32s, Ints, Symmetries]
+    of_generated: tuple[Float32s, Ints, Symmetries] | None
 
 
 @dataclass(eq=False)
@@ -105,6 +105,7 @@ class Neighbours:
     n: int
     k: int
     symmetries: Symmetries
+    both_ways: bool = False
     limit: Float32s = field(init=False)
     pairs: list[tuple[Ints, Float32s, Ints, Symmetries]] = field(init=False, default_factory=list)
     reals: list[tuple[Float32s, Ints, Symmetries]] = field(init=False, default_factory=list)
@@ -114,9 +115,10 @@ class Neighbours:
 
     def add(self, start: int, views: list[Float32s], best: Float32s) -> None:
         """Look at cosines [b, n] of generated images from row `start` on."""
-        row = np.arange(len(best))
-        real = best.argmax(axis=1)
-        self.reals.append((best[row, real], real, self._seen(views, best, row, real)))
+        if self.both_ways:
+            row = np.arange(len(best))
+            real = best.argmax(axis=1)
+            self.reals.append((best[row, real], real, self._seen(views, best, row, real)))
         limit = self.limit
         if len(best) > self.k and np.isinf(limit).any():
             first = np.partition(best, -self.k, axis=0)[-self.k]
@@ -132,12 +134,15 @@ class Neighbours:
         self._settle()
         _, cosines, rows, symmetries = self.pairs[0]
         shape = (self.n, len(rows) // max(self.n, 1))
-        values, reals, seen = (np.concatenate(part) for part in zip(*self.reals, strict=True))
+        reals = None
+        if self.both_ways:
+            values, real, seen = (np.concatenate(part) for part in zip(*self.reals, strict=True))
+            reals = values, real, seen
         return Nearest(
             cosines.reshape(shape),
             rows.reshape(shape),
             symmetries.reshape(shape),
-            (values, reals, seen),
+            reals,
         )
 
     def _seen(self, views: list[Float32s], best: Float32s, row: Ints, real: Ints) -> Symmetries:
@@ -159,9 +164,9 @@ class Neighbours:
             self.limit = cosine[kept].reshape(self.n, self.k)[:, -1]
 
 
-def find_neighbours(search: Search, generated: Rows, k: int) -> Nearest:
+def find_neighbours(search: Search, generated: Rows, k: int, both_ways: bool = False) -> Nearest:
     """The k generated images nearest to each real, streamed."""
-    neighbours = Neighbours(len(search), k, search.folding.symmetries)
+    neighbours = Neighbours(len(search), k, search.folding.symmetries, both_ways)
     for start, made in search.blocks(generated):
         views = search.views(made, search.rows)
         neighbours.add(start, views, largest_view(views))

@@ -281,8 +281,11 @@ class MatchedFilterPool(MatchedFilter):
 
     def nearest_real(self, pool: Any) -> tuple[Floats, Ints, Symmetries]:
         """For each generated image the largest cosine, the image of the bag, the symmetry, [m]."""
-        cosines, reals, symmetries = self._nearest(pool, 1).of_generated
-        return cosines.astype(np.float64), reals, symmetries
+        search = self._search(self._rows(as_images(pool)))
+        generated = fitted(self.generated_, "matched_filter_pool")
+        found = find_neighbours(search, generated, 1, both_ways=True).of_generated
+        assert found is not None  # noqa: S101  # as asked for
+        return found[0].astype(np.float64), found[1], found[2]
 
     def _nearest(self, pool: Any, k: int) -> Nearest:
         generated = fitted(self.generated_, "matched_filter_pool")
