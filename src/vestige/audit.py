@@ -1,5 +1,6 @@
 """The whole procedure, from folders of images to a verdict; read it from top to bottom."""
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -430,7 +431,10 @@ def _control(
     named = partial(copies.named, more=pipeline.reference)
     required = ("verbatim", *(("mirrored",) if "mirrored" in copies.search.views else ()))
     asked = compare(pipeline, test, false_alarm_rate, seed, alike, named, required)
-    return run_controls(asked, done, names)
+    # those that ask the audit again beside those that do not, a core each
+    parts = [tuple(n for n in names if (n in ALWAYS) == always) for always in (True, False)]
+    rows = side_by_side(*(partial(run_controls, asked, done, part) for part in parts if part))
+    return tuple(sorted(itertools.chain(*rows), key=lambda row: names.index(row.name)))
 
 
 def _measure(
