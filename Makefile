@@ -10,7 +10,7 @@ demo: $(DEMO)/.done
 	@echo "Reports: $(CURDIR)/demo/leaking/report.html and $(CURDIR)/demo/clean/report.html"
 
 test: check
-	OMP_NUM_THREADS=1 $(TEST)/bin/python -m pytest -m "not slow" -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: $(TEST)/.done
 	$(TEST)/bin/python -m pytest -m slow
