@@ -53,6 +53,7 @@ from vestige.records import (
     Question,
     SetMeasure,
     SetTest,
+    planted_levels,
 )
 from vestige.release_curve import check_curve
 from vestige.release_curve import release_curve as draw_curve
@@ -284,7 +285,7 @@ def audit(
         )  # fmt: skip
 
     # 9. what a negative may say, from all that was seen
-    levels = next((c.levels for c in outcomes if c.name == "planted"), ())
+    levels = planted_levels(outcomes)
     bounds = epsilon = None
     if test is not None:
         combined = combine(columns, plan, bag, suspects, judgement.stack)

@@ -1,5 +1,6 @@
 """The records of an audit: plain frozen dataclasses, each a part of result.json."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -166,6 +167,11 @@ class Control:
     def __post_init__(self) -> None:
         if self.passed or self.state == "passed":  # files of earlier versions know `passed` only
             object.__setattr__(self, "state", "passed" if self.passed else "failed")
+
+
+def planted_levels(checks: Sequence[Control]) -> tuple[PlantedLevel, ...]:
+    """Planted copies by degradation level, of the check that planted them."""
+    return next((check.levels for check in checks if check.name == "planted"), ())
 
 
 @dataclass(frozen=True)

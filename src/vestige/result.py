@@ -40,6 +40,7 @@ from vestige.records import (
     SetMeasure,
     SetTest,
     Tried,
+    planted_levels,
 )
 from vestige.spreadsheet import cell, number
 
@@ -83,7 +84,7 @@ class AuditResult:
     @property
     def levels(self) -> tuple[PlantedLevel, ...]:
         """Planted copies, by degradation level."""
-        return next((check.levels for check in self.controls if check.name == "planted"), ())
+        return planted_levels(self.controls)
 
     @property
     def evidence(self) -> DecisionEvidence:

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.decision.records import Copy, Withheld
 from vestige.images.imageset import ImageSet
-from vestige.images.preprocess import to_working
-from vestige.images.thumbnails import as_png
-from vestige.symmetries import seen_as
+from vestige.images.thumbnails import as_png, shown
+from vestige.symmetries import INVERSE, seen_as
 from vestige.types import Float32s
 
 SIDE = 160
@@ -26,8 +24,8 @@ def draw_pairs(pairs: Sequence[Copy | Withheld], sets: Mapping[str, ImageSet]) -
     places = {role: {id_: k for k, id_ in enumerate(images.ids)} for role, images in sets.items()}
     drawn = {}
     for number, copy in enumerate(pairs[:DRAWN]):
-        real = _shown(sets[copy.role], places[copy.role][copy.real])
-        generated = _shown(sets["generated"], places["generated"][copy.generated])
+        real = shown(sets[copy.role], places[copy.role][copy.real], SIDE)
+        generated = shown(sets["generated"], places["generated"][copy.generated], SIDE)
         generated = _turned_back(generated, real, copy)
         difference = np.clip(2 * np.abs(real - generated), 0, 1)
         for name, picture in (("real", real), ("generated", generated), ("difference", difference)):
@@ -37,8 +35,7 @@ def draw_pairs(pairs: Sequence[Copy | Withheld], sets: Mapping[str, ImageSet]) -
 
 def _turned_back(generated: Float32s, real: Float32s, copy: Copy | Withheld) -> Float32s:
     """A generated image as it is seen where its copy is the real one, in the size of that."""
-    inverses = {"quarter turn": "three quarter turn", "three quarter turn": "quarter turn"}
-    view = seen_as(generated, inverses.get(copy.view, copy.view))  # type: ignore[arg-type]
+    view = seen_as(generated, INVERSE[copy.view])
     view = 1 - view if copy.inverted else view
     if view.shape != real.shape:
         from PIL import Image
@@ -48,12 +45,3 @@ def _turned_back(generated: Float32s, real: Float32s, copy: Copy | Withheld) -> 
         )
         view = np.asarray(resized)
     return np.asarray(view, np.float32)
-
-
-def _shown(images: ImageSet, i: int) -> Float32s:
-    """Image i at most `SIDE` pixels wide; at the working size where its file has gone."""
-    try:
-        pixels = images.original(i)
-    except InputError:  # gone or changed by now: what was judged is shown
-        pixels = images.pixels[i]
-    return np.asarray(to_working(pixels, min(SIDE, max(pixels.shape))), np.float32)

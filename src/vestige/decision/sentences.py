@@ -276,9 +276,9 @@ def percent(share: float) -> str:
     return f"{value:.0f} %" if value >= 9.95 or value == round(value) else f"{value:.2g} %"
 
 
-def plural(n: int, noun: str) -> str:
+def plural(n: int, noun: str, many: str = "") -> str:
     """A count with its noun: "1 image", "1,200 images"."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"
 
 
 def _whom(facts: Facts) -> str:

@@ -17,12 +17,16 @@ def thumbnail(images: ImageSet, i: int) -> bytes:
 
     Where its file has gone or changed since, the image at the working size.
     """
+    return as_png(shown(images, i, SIDE))
+
+
+def shown(images: ImageSet, i: int, side: int) -> Float32s:
+    """Image i read again in full size, at most `side` pixels wide, [h, w] in 0..1."""
     try:
         pixels = images.original(i)
     except InputError:  # gone or changed by now: what was judged is shown
         pixels = images.pixels[i]
-    small = to_working(pixels, min(SIDE, max(pixels.shape)))
-    return as_png(small)
+    return np.asarray(to_working(pixels, min(side, max(pixels.shape))), np.float32)
 
 
 def as_png(pixels: Float32s) -> bytes:

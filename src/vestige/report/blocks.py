@@ -4,6 +4,7 @@ Nothing here is escaped: the template does that, once, for everything. The two e
 `Chart.svg` and the data URIs of `Pair`, are made by vestige and never hold a user's text.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +60,25 @@ class Table:
     whole: tuple[int, ...] = ()
     folded: str = ""
     kind: Literal["table"] = "table"
+
+
+OPEN_ROWS = 25
+"""Rows of a long table in sight; the others open on click."""
+
+
+def long_table(
+    head: tuple[str, ...],
+    rows: Sequence[Row],
+    folded: Callable[[Sequence[Row]], str],
+    numeric: tuple[int, ...] = (),
+    short: tuple[int, ...] = (),
+    whole: tuple[int, ...] = (),
+) -> list[Table]:
+    """The first rows in sight and the others, if any, under the title that `folded` gives them."""
+    tables = [Table(head, tuple(rows[:OPEN_ROWS]), numeric, short, whole)]
+    if rest := tuple(rows[OPEN_ROWS:]):
+        tables.append(Table(head, rest, numeric, short, whole, folded(rest)))
+    return tables
 
 
 @dataclass(frozen=True)

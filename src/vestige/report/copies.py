@@ -1,21 +1,18 @@
 """The first part of the page: generated images that are copies, beside the real ones."""
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vestige.decision.records import Copy, CopySearch, Withheld
 from vestige.report import words
-from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
+from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
+from vestige.report.uris import data_uri
 from vestige.result import AuditResult
 
 MOST_ROWS = 500
-OPEN_ROWS = 25
-"""Rows in sight; the others open on click."""
 MOST_PAIRS = 24
 PICTURE_BUDGET = 2_000_000
 """Bytes of base64 that the pictures of copies may add to the page."""
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def copies(result: AuditResult) -> Section | None:
@@ -95,7 +92,7 @@ def gallery(
     pairs, left = [], PICTURE_BUDGET
     for number, copy in enumerate(found[:MOST_PAIRS]):
         uris = [
-            _uri(pictures.get(f"copy:{number}:{name}", b""))
+            data_uri(pictures.get(f"copy:{number}:{name}", b""))
             for name in ("real", "generated", "difference")
         ]
         left -= sum(map(len, uris))
@@ -115,19 +112,17 @@ def gallery(
     return Gallery(tuple(pairs)) if pairs else None
 
 
-def _uri(data: bytes) -> str:
-    if not data.startswith(_PNG):
-        return ""
-    return f"data:image/png;base64,{b64encode(data).decode('ascii')}"
-
-
 def _how(copy: Copy) -> str:
+    if copy.by == "same pixels":
+        return f"same pixels{seen(copy)}"
+    return f"similarity {copy.value:.2f}{seen(copy)}"
+
+
+def seen(copy: Copy | Withheld) -> str:
+    """How the real image stands in the generated one, as the end of a clause."""
     view = "" if copy.view == "identity" else f", {copy.view}"
     view += ", inverted" if copy.inverted else ""
-    view += ", shifted or cropped" if copy.moved else ""
-    if copy.by == "same pixels":
-        return f"same pixels{view}"
-    return f"similarity {copy.value:.2f}{view}"
+    return view + (", shifted or cropped" if copy.moved else "")
 
 
 def _tables(found: tuple[Copy, ...]) -> list[Block]:
@@ -147,10 +142,12 @@ def _tables(found: tuple[Copy, ...]) -> list[Block]:
         for copy in found[:MOST_ROWS]
     )
     head = ("Generated", "Real", "Role", "Patient", "Similarity", "Beyond", "How")
-    blocks: list[Block] = [Table(head, rows[:OPEN_ROWS], numeric=(4, 5), short=(2,), whole=(6,))]
-    if rest := rows[OPEN_ROWS:]:
-        folded = words.plural(len(rest), "more copy", "more copies")
-        blocks.append(Table(head, rest, numeric=(4, 5), short=(2,), whole=(6,), folded=folded))
+    blocks: list[Block] = [
+        *long_table(
+            head, rows, lambda rest: words.plural(len(rest), "more copy", "more copies"),
+            numeric=(4, 5), short=(2,), whole=(6,),
+        )
+    ]  # fmt: skip
     if len(found) > MOST_ROWS:
         blocks.append(
             Text(f"The {MOST_ROWS} nearest of {len(found):,}; all are in result.json.", "box")

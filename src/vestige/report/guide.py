@@ -2,10 +2,7 @@
 
 from vestige.report import words
 from vestige.report.blocks import Points, Row, Section, Table, Text
-from vestige.result import AuditResult
-
-Q_LEVEL = 0.10
-"""Lists that name images keep the share of false names below this (METHODS 4.2)."""
+from vestige.result import Q_LEVEL, AuditResult
 
 
 def reading(result: AuditResult) -> Section | None:

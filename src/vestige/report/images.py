@@ -1,21 +1,18 @@
 """The parts of the page about single images: the table of findings and the nearest pairs."""
 
-from base64 import b64encode
+from collections.abc import Sequence
 
 from vestige.records import Finding
 from vestige.report import words
-from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
+from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
+from vestige.report.uris import data_uri
 from vestige.result import AuditResult, strongest_first
 
 MOST_ROWS = 200
-OPEN_ROWS = 25
-"""Rows in sight; the others open on click."""
 MOST_PAIRS = 12
 PICTURE_BUDGET = 1_000_000
 """Bytes of base64 that the pictures may add to the page."""
 MOST_CARRIED = 2
-
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def findings(result: AuditResult) -> Section | None:
@@ -42,11 +39,12 @@ def findings(result: AuditResult) -> Section | None:
     )
     # short names (hashes above all) stay on one line
     short = tuple(k for k in (0, 1, 2, 6) if k in (1, 2) or _longest(rows, k) <= 24)
-    blocks.append(Table(head, rows[:OPEN_ROWS], (3, 4, 5), short, (7,)))
-    if rest := rows[OPEN_ROWS:]:
+
+    def folded(rest: Sequence[Row]) -> str:
         named = sum(row.mark == "alarm" for row in rest)
-        folded = f"{words.plural(len(rest), 'more image')}, {named:,} of them called “used”"
-        blocks.append(Table(head, rest, (3, 4, 5), short, (7,), folded))
+        return f"{words.plural(len(rest), 'more image')}, {named:,} of them called “used”"
+
+    blocks += long_table(head, rows, folded, (3, 4, 5), short, (7,))
     return Section("findings", "Image by image", tuple(blocks))
 
 
@@ -135,13 +133,12 @@ class _Pictures:
         self.left_out = 0
 
     def uri(self, key: str) -> str:
-        data = self.thumbnails.get(key, b"")
-        text = b64encode(data).decode("ascii") if data.startswith(_PNG) else ""
-        if not text or len(text) > self.left:
+        uri = data_uri(self.thumbnails.get(key, b""))
+        if not uri or len(uri) > self.left:
             self.left_out += 1
             return ""
-        self.left -= len(text)
-        return f"data:image/png;base64,{text}"
+        self.left -= len(uri)
+        return uri
 
 
 def _pair(finding: Finding, pictures: _Pictures) -> Pair:

@@ -2,13 +2,10 @@
 
 from vestige.records import PatientFinding
 from vestige.report import words
-from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.result import AuditResult
+from vestige.report.blocks import Block, Row, Section, Text, long_table
+from vestige.result import Q_LEVEL, AuditResult
 
 MOST_ROWS = 200
-OPEN_ROWS = 25
-"""Rows in sight; the others open on click."""
-Q_LEVEL = 0.10
 
 
 def patients(result: AuditResult) -> Section | None:
@@ -43,10 +40,9 @@ def patients(result: AuditResult) -> Section | None:
     head: tuple[str, ...] = ("Patient", "Verdict", "p", "q", "Images", "of them “used”")
     head += ("Known used images",) if related else ()
     rows = [_row(p, related) for p in order[:MOST_ROWS]]
-    blocks.append(Table(head, tuple(rows[:OPEN_ROWS]), (2, 3, 4, 5), (1,)))
-    if rest := tuple(rows[OPEN_ROWS:]):
-        folded = words.plural(len(rest), "more patient")
-        blocks.append(Table(head, rest, (2, 3, 4, 5), (1,), folded=folded))
+    blocks += long_table(
+        head, rows, lambda rest: words.plural(len(rest), "more patient"), (2, 3, 4, 5), (1,)
+    )
     return Section("patients", "Patient by patient", tuple(blocks))
 
 

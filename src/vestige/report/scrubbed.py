@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from vestige.decision.records import How, Withheld
 from vestige.report import words
-from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.report.copies import gallery
+from vestige.report.blocks import Block, Row, Section, Text, long_table
+from vestige.report.copies import gallery, seen
 from vestige.report.page import render_page
 from vestige.result import AuditResult
 
-OPEN_ROWS = 25
 REASONS: dict[How, str] = {
     "same pixels": "has the pixels of the real image",
     "near copy": "is a near copy of the real image",
@@ -51,15 +50,13 @@ def render_scrub(
     )
     head = ("Withheld", "Real image", "Role", "Patient", "Why", "Round")
     if rows:
-        blocks.append(Table(head, rows[:OPEN_ROWS], numeric=(5,), short=(2,), whole=(4,)))
-    if rest := rows[OPEN_ROWS:]:
-        folded = words.plural(len(rest), "more withheld image")
-        blocks.append(Table(head, rest, numeric=(5,), short=(2,), whole=(4,), folded=folded))
+        blocks += long_table(
+            head, rows, lambda rest: words.plural(len(rest), "more withheld image"),
+            numeric=(5,), short=(2,), whole=(4,),
+        )  # fmt: skip
     section = Section("withheld", "Withheld images", tuple(blocks))
     return render_page(remainder, [section], "after withholding")
 
 
 def _why(image: Withheld) -> str:
-    view = "" if image.view == "identity" else f", {image.view}"
-    view += ", inverted" if image.inverted else ""
-    return REASONS[image.by] + view + (", shifted or cropped" if image.moved else "")
+    return REASONS[image.by] + seen(image)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from vestige.decision.records import Code, Gate
 from vestige.decision.sentences import GATES, HEADINGS, next_command
+from vestige.decision.sentences import plural as plural
 from vestige.records import ReleaseCurve, SetTest, Tried
 from vestige.report.blocks import Banner
 from vestige.result import AuditResult
@@ -206,11 +207,6 @@ def interval(low: float, high: float) -> str:
 def score_text(score: float) -> str:
     """A score with four digits."""
     return f"{score:.4g}"
-
-
-def plural(n: int, word: str, many: str = "") -> str:
-    """A count with its noun: "1 image", "1,200 images"."""
-    return f"{n:,} {word if n == 1 else many or word + 's'}"
 
 
 def visible(text: str) -> str:
