@@ -5,7 +5,6 @@ Exit codes: 0 done, 2 bad usage or input, 3 gate closed, 4 gate undecided.
 
 import json
 import sys
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,15 +13,14 @@ import typer
 
 from vestige.audit import MAX_AUC, audit
 from vestige.choices import Choice, InputError
+from vestige.cli_results import export, report, score
 from vestige.cli_scrub import scrub
 from vestige.cli_train import train
 from vestige.cli_world import app as world_commands
 from vestige.cli_world import benchmark
 from vestige.detectors.columns import parse_options
 from vestige.engine import collect_rarely, keep_freed_memory
-from vestige.files import write_together
 from vestige.options import parse_window
-from vestige.result import AuditResult
 from vestige.terminal import output, progress_bars, tell
 from vestige.version import __version__
 
@@ -222,66 +220,14 @@ app.add_typer(world_commands, name="world")
 app.command()(benchmark)
 
 
-@app.command()
-def export(
-    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
-    format_: Annotated[str, typer.Option("--format", help="See vestige list formats.")],
-    header: Annotated[bool | None, typer.Option("--header/--no-header")] = None,
-    balanced: Annotated[
-        bool, typer.Option("--balanced", help="The top half by score, not the verdicts.")
-    ] = False,
-) -> None:
-    """Write a challenge submission from a result."""
-    from vestige.challenge import export_run
-
-    write_together({out: export_run(AuditResult.load(result), format_, header, balanced)})
-
-
-@app.command()
-def score(
-    run: Annotated[Path, typer.Argument(metavar="RUN.csv")],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv")],
-    runs: Annotated[int, typer.Option(help="Runs tried, this one included.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Score a run against the truth, with intervals and the constant baselines."""
-    from vestige.challenge import read_run, score_run
-
-    card = score_run(read_run(run), read_run(truth), runs=runs)
-    if as_json:
-        print(json.dumps(asdict(card), indent=1))
-        return
-    print(f"{card.n} images; decisions from the {card.decided_by}; AUC from the {card.auc_from}")
-    for name in ("kappa", "accuracy", "precision", "recall", "specificity", "f1", "auc"):
-        e = getattr(card, name)
-        shown = f"{e.value:6.3f}  [{e.low:.3f}, {e.high:.3f}]" if e else "undefined"
-        print(f"{name:>12}  {shown}")
-    base = card.baselines
-    print(
-        f"{'constants':>12}  all used: F1 {base.all_used_f1:.3f}, kappa 0; "
-        f"majority: accuracy {base.majority_accuracy:.3f}"
-    )
-    print(f"{'p (guessing)':>12}  {card.p_value:.3g}, for {card.runs} run(s) {card.p_adjusted:.3g}")
-
-
-@app.command()
-def report(
-    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
-    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
-    redact: Annotated[
-        bool, typer.Option("--redact", help="Hashes and aggregates only: no name, no picture.")
-    ] = False,
-) -> None:
-    """Make the report again from result.json."""
-    from vestige.report import render_html
-
-    write_together({out: render_html(AuditResult.load(result), redact=redact)})
+app.command()(export)
+app.command()(score)
+app.command()(report)
 
 
 @app.command("list")
 def list_choices(kind: Kind, as_json: Json = False) -> None:
-    """List what can be chosen by name; [views] marks detectors that search all of --views."""
+    """List what can be chosen by name, and which detectors search all of --views."""
     table = _table(kind)
     if as_json:
         print(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
