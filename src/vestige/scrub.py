@@ -172,9 +172,7 @@ def scrub(
     return ScrubResult(
         keep=keep,
         withheld=gone,
-        unreadable=sum(
-            p.severity == "error" and p.path.startswith("generated/") for p in made.problems
-        ),
+        unreadable=made.files.unread,
         before=before,
         remainder=remainder,
         outcome=remainder.decision,
