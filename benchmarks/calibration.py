@@ -22,7 +22,9 @@ import numpy as np
 from calibration_bias import bias, bias_page
 from calibration_coverage import coverage, coverage_page
 from calibration_errors import errors, errors_page, gate, gate_page
+from calibration_patients import copied, copied_page, edges, edges_page
 from calibration_scrub import scrub, scrub_page
+from calibration_set import set_errors, set_errors_page
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "benchmarks/results/calibration.json"
@@ -94,7 +96,8 @@ def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
     from vestige.stats.intervals import auc
     from vestige.stats.permutation import set_test
     from vestige.stats.sensitivity import sensitivity
-    from vestige.stats.stack import normal_scores, stack_test
+    from vestige.stats.stack import normal_scores
+    from vestige.stats.stack_test import stack_test
 
     rng = np.random.default_rng([11, seed])
     columns, suspect, control, known, groups = draw(design, shift, rng)
@@ -191,7 +194,10 @@ learning, gave power .65 for 40 + 40 images in release mode).
 # --- what is kept and shown
 PARTS: dict[str, tuple[Callable[[int], Rows], Callable[[Rows], str]]] = {
     "errors": (errors, errors_page),
+    "set": (set_errors, set_errors_page),
     "gate": (gate, gate_page),
+    "edges": (edges, edges_page),
+    "copied": (copied, copied_page),
     "coverage": (coverage, coverage_page),
     "bias": (bias, bias_page),
     "power": (power, power_page),

@@ -54,16 +54,11 @@ def null_world(seed: int, labels: bool, slices: int) -> tuple[Any, Any]:
     return bag, faces(GENERATED, rng)
 
 
-def set_p(columns: Any, plan: Any, bag: Any, said: Any) -> float:
-    """The p-value of the set test, as in `judge.test_set`, from 999 relabellings."""
-    from vestige.stats.combine import pooled_rank_score
-    from vestige.stats.permutation import set_test
+def set_p(columns: Any, plan: Any, bag: Any, seed: int) -> float:
+    """The p-value of the set test, as in `judge.test_set`, from 199 relabellings."""
+    from vestige.combination import answer_question
 
-    if said.stack is not None:
-        return float(said.stack.p_value)
-    rows = bag.judged | bag.control
-    score = pooled_rank_score(columns[rows], np.array([column.weight for column in plan]))
-    return set_test(score, bag.judged[rows], bag.units[rows], 999).p_value
+    return answer_question(columns, plan, bag, bag.judged, seed, 199).p_value
 
 
 def errors(worlds: int = 1000) -> list[dict[str, Any]]:
@@ -97,7 +92,7 @@ def errors(worlds: int = 1000) -> list[dict[str, Any]]:
                         raise SystemExit("unused images calibrate")
                     image = said.p_values[np.flatnonzero(judged == lot)[0]]
                     seen.setdefault(choice[0] if choice else "auto", []).append(
-                        (float(image), float(said.q_values.min()), set_p(part, own, bag, said))
+                        (float(image), float(said.q_values.min()), set_p(part, own, bag, seed))
                     )
             for name, found in seen.items():
                 p = np.array(found)
@@ -167,7 +162,7 @@ def gate(worlds: int = 1000) -> list[dict[str, Any]]:
                 said = judge(columns, plan, bag, bag.judged, seed)
                 if said.p_values is None:
                     raise SystemExit("unused images calibrate")
-                p_value = set_p(columns, plan, bag, said)
+                p_value = set_p(columns, plan, bag, seed)
                 for rate in RATES:
                     chance = by_chance(said, bag, bag.judged, rate)
                     many = chance is not None and chance.patients > chance.most

@@ -58,7 +58,6 @@ from vestige.records import (
 from vestige.release_curve import check_curve
 from vestige.release_curve import release_curve as draw_curve
 from vestige.result import AuditResult
-from vestige.stats.patients import Rule, check_rule
 from vestige.store import LIMIT_BYTES, trim
 from vestige.symmetries import Views
 from vestige.threads import one_core
@@ -85,7 +84,6 @@ def audit(
     views: Views = "mirror",
     models: Sequence[str | os.PathLike[str]] = (),
     false_alarm_rate: float = 0.05,
-    patient_score: Rule = "mean",
     release_curve: bool = False,
     max_auc: float = MAX_AUC,
     assigned_by_lot: bool = False,
@@ -129,9 +127,6 @@ def audit(
         named). None of the judged or unused images may be among those it learned from.
     false_alarm_rate : float
         Largest accepted probability that an unused image is called used.
-    patient_score : "mean" or "max"
-        How a patient's images become one score: the mean over all, or the largest of a number of
-        images that is equal for all patients.
     release_curve : bool
         Also ask how much random parts of the generated set would give away, and which is the
         largest whose AUC stays below `max_auc` (release mode; costs several scorings).
@@ -177,7 +172,6 @@ def audit(
     if not cache_limit >= 0:
         raise InputError(f"a cache of {cache_limit:g} GB cannot be; give 0 or more.")
     mode = find_mode(used, unused, query)
-    check_rule(patient_score)
     if not 0.5 < max_auc <= 1.0:
         raise InputError(f"the largest accepted AUC lies above .5 up to 1, found {max_auc:g}.")
     if release_curve:
@@ -226,7 +220,8 @@ def audit(
 
     # 5. columns -> one score, one p-value per image; the test for the whole set
     with clock.stage("judge"):
-        suspects = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
+        settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
+        suspects = bag.judged & ~settled & ~bag.mixed
         judgement = judge(columns, plan, bag, suspects, seed)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
@@ -279,10 +274,8 @@ def audit(
     patients: tuple[PatientFinding, ...] = ()
     if grouping.patients:
         findings = relate(findings, bag, mode)
-        patients = judge_patients(
-            columns, plan, bag, judgement, findings, false_alarm_rate, vetoed, patient_score, seed,
-            {copy.group for copy in copies.copies if copy.role in TARGET_ROLES},
-        )  # fmt: skip
+        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
+        patients = judge_patients(bag, judgement, findings, false_alarm_rate, vetoed, copied)
 
     # 9. what a negative may say, from all that was seen
     levels = planted_levels(outcomes)
@@ -312,7 +305,6 @@ def audit(
         "weights": {column.name: column.weight for column in plan},
         "pool": [column.name for column in plan if column.pool],
         "combination": judgement.combination,
-        "patient_score": patient_score,
         "working_size": int(bag.images.shape[1]),
         "window": list(window) if window else None,
         "conform": asdict(preparation) if preparation else None,

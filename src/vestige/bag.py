@@ -50,6 +50,12 @@ class Bag:
         return rank[codes]
 
     @cached_property
+    def mixed(self) -> Bools:
+        """Images [n] of groups with judged and unused images: on neither side of the set test."""
+        judged, unused = self.units[self.judged], self.units[self.roles == "unused"]
+        return np.isin(self.units, np.intersect1d(judged, unused))
+
+    @cached_property
     def folds(self) -> Ints | None:
         """Fold [n] of each image, for detectors that learn from labels; None without labels.
 
@@ -164,7 +170,8 @@ def fill_bag(
             Problem(
                 "unused",
                 f"{lost} unused image(s) belong to a group (patient or near-duplicate cluster) "
-                f"that is also in {JUDGED[mode]}: they were scored but do not calibrate",
+                f"that is also in {JUDGED[mode]}: they were scored but do not calibrate, and "
+                "such groups take no part in the test of the set",
                 "warning",
             )
         )

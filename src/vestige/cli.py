@@ -87,10 +87,6 @@ def audit_command(
     false_alarm_rate: Annotated[
         float, typer.Option(help="Accepted probability that an unused image is called used.")
     ] = 0.05,
-    patient_score: Annotated[
-        str,
-        typer.Option(metavar="mean|max", help="Of a patient: over all, or equally many, images."),
-    ] = "mean",
     curve: Annotated[
         bool, typer.Option("--curve", help="Also audit random parts of the generated set.")
     ] = False,
@@ -165,7 +161,6 @@ def audit_command(
             views=views,  # type: ignore[arg-type]  # checked where it is used
             models=model or [],
             false_alarm_rate=false_alarm_rate,
-            patient_score=patient_score,  # type: ignore[arg-type]  # checked where it is used
             release_curve=curve,
             max_auc=max_auc,
             assigned_by_lot=assigned_by_lot,

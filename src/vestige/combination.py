@@ -11,11 +11,19 @@ import numpy as np
 from vestige.bag import Bag
 from vestige.detectors.columns import Column
 from vestige.records import Estimate
-from vestige.stats.combine import pooled_rank_score, rank_average
+from vestige.stats.combine import pooled_rank_score
 from vestige.stats.folds import auc_in_folds
+from vestige.stats.full_conformal import (
+    GroupModels,
+    group_models,
+    image_p_values,
+    log_scores,
+)
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
-from vestige.stats.stack import StackTest, normal_scores, stack_p_values, stack_test
+from vestige.stats.set_test import SetAnswer, answer_set
+from vestige.stats.stack import normal_scores
+from vestige.stats.stack_test import StackTest, stack_test
 from vestige.types import Bools, Floats, Ints
 
 STACK_GROUPS = 20
@@ -40,15 +48,76 @@ def fit_stack_test(
     )  # fmt: skip
 
 
-def judge_images(columns: Floats, plan: Sequence[Column], bag: Bag) -> Floats:
-    """p-values of the judged rows, by the stack where there are labels enough."""
+def answer_question(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    suspects: Bools,
+    seed: int,
+    n_permutations: int = 999,
+) -> SetAnswer:
+    """The set test: one p-value from mean rank, tail and refitted stack.
+
+    Where there are labels enough the stack comes first and learns them; else the mean rank does,
+    and the stack learns suspects against controls, if there are enough of both.
+    """
+    counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
+    labels = _stacks(plan, bag)
+    learned = bag.known_used if labels else suspects
+    sides = (np.unique(bag.units[mask]).size for mask in (suspects, bag.control))
+    stacks = labels or (counted.sum() > 1 and min(sides) >= STACK_GROUPS)
+    return answer_set(
+        columns[:, counted], suspects, bag.control, bag.units, weights[counted],
+        learned if stacks else None, "stack" if labels else "mean", n_permutations, seed,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class JudgedImages:
+    """What is said of the judged rows, each by the model of its patient.
+
+    z : [n, D], the columns of all rows on one scale
+    taught : [n], the rows from which models learn what use looks like
+    models : of the patients with an open row
+    p_values, standing : [judged], see `vestige.stats.full_conformal.image_p_values`
+    weights : [judged, D], what each column counts, of sum 1
+    """
+
+    z: Floats
+    taught: Bools
+    models: GroupModels
+    p_values: Floats
+    standing: Floats
+    weights: Floats
+
+
+def judge_images(
+    columns: Floats, plan: Sequence[Column], bag: Bag, judged_teach: bool = True
+) -> JudgedImages:
+    """Full-conformal p-values of the judged rows.
+
+    What may have been used is learned from the known used images where there are enough, else from
+    the judged ones (if `judged_teach`). Rows whose answer is known already teach nothing; their own
+    p-value, which nobody is told, leaves the others as they are.
+    """
     weights = np.array([column.weight for column in plan])
-    judged, control = bag.judged, bag.control
-    if _stacks(plan, bag):
-        at, unused, used = (np.flatnonzero(mask) for mask in (judged, control, bag.known_used))
-        return stack_p_values(normal_scores(columns), at, unused, used, bag.units, weights)
-    groups = bag.units[judged], bag.units[control]
-    return rank_average(columns[judged], columns[control], weights, *groups)[1]
+    settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
+    known = bag.known_used & ~settled
+    open_ = bag.judged & ~settled
+    taught = known
+    if len(np.unique(bag.units[known])) < STACK_GROUPS:
+        taught = open_ & judged_teach
+    z = log_scores(columns, bag.units, open_ | bag.control | taught)
+    p_values, standing = np.ones(len(z)), np.zeros(len(z))
+    counted = np.tile(weights / weights.sum(), (len(z), 1))
+    models = GroupModels(np.empty(0, np.int64), np.empty((0, len(plan))))
+    for rows in (bag.judged & settled, open_):
+        if rows.any():
+            models = group_models(z, rows, bag.control, taught, bag.units, weights)
+            p_values[rows], standing[rows] = image_p_values(z, models, rows, bag.control, bag.units)
+            counted[rows] = models.weights[np.searchsorted(models.names, bag.units[rows])]
+    judged = bag.judged
+    return JudgedImages(z, taught, models, p_values[judged], standing[judged], counted[judged])
 
 
 def _stacks(plan: Sequence[Column], bag: Bag) -> bool:
@@ -72,7 +141,7 @@ class Combined:
 
     scores, is_suspect, groups : [n]
     folds : [n], images compare within their fold only (its model is its own); None: all compare
-    stack_p : p-value of the stack, which was fitted again for each relabelling
+    stack_p : p-value of the stack alone, which was fitted again for each relabelling
     """
 
     scores: Floats

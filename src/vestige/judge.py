@@ -6,15 +6,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.bag import Bag, Mode
-from vestige.combination import Combined, combine, counted_columns, fit_stack_test, judge_images
+from vestige.combination import (
+    Combined,
+    JudgedImages,
+    answer_question,
+    combine,
+    counted_columns,
+    fit_stack_test,
+    judge_images,
+)
 from vestige.detectors.columns import Column
+from vestige.naming import name_patients
 from vestige.records import DetectorTest, SetTest
-from vestige.stats.calibration import benjamini_hochberg, benjamini_yekutieli, require_resolution
-from vestige.stats.combine import pooled_rank_score, rank_average
+from vestige.stats.calibration import require_resolution
+from vestige.stats.combine import pooled_rank_score
+from vestige.stats.full_conformal import normal_standing
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.roc import tpr_at_fpr
 from vestige.stats.sensitivity import sensitivity
-from vestige.stats.stack import StackTest, normal_scores
+from vestige.stats.set_test import SetAnswer, minimum_detectable_share
+from vestige.stats.stack import DIGITS, normal_scores
+from vestige.stats.stack_test import StackTest
 from vestige.types import Bools, Floats
 
 FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
@@ -24,11 +36,13 @@ FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 class Judgement:
     """What is known of the judged rows; None where nothing calibrates.
 
-    scores, control_scores : of the stack when there are labels, else of the rank average
-    p_values, q_values : likewise
+    scores, control_scores : normal-scale ranks among the controls, where there are any
+    p_values : [judged], full-conformal
+    q_values : [judged], those of the image's patient
     parts : [judged, D], what each column adds to a score, in the same unit for all columns
-    shares : [D], what each column counts in the combination, of sum 1
-    stack : the stack of the whole bag
+    shares : [D], what each column counts in the set test, of sum 1
+    stack : the stack of the whole bag, not tested yet
+    images : the models behind the p-values
     """
 
     scores: Floats
@@ -39,6 +53,7 @@ class Judgement:
     shares: Floats
     stack: StackTest | None
     combination: str
+    images: JudgedImages | None = None
 
 
 def check_rate(bag: Bag, false_alarm_rate: float) -> None:
@@ -68,25 +83,25 @@ def judge(
         return Judgement(
             pooled, np.empty(0), None, None, z[judged] * shares, shares, None, how
         )  # fmt: skip
-    groups, control_groups = bag.units[judged], bag.units[control]
     how = "rank average"
-    stack = fit_stack_test(columns, plan, bag, suspects, seed)
+    stack = fit_stack_test(columns, plan, bag, suspects, seed, n_permutations=0)
     if stack is not None:
         how = "stack"
-        scores, control_scores = stack.scores[judged], stack.scores[control]
         shares = np.zeros(len(plan))
         shares[counted_columns(plan)] = stack.weights
-        p_values = judge_images(columns, plan, bag)
-    else:
-        scores, p_values, control_scores = rank_average(
-            columns[judged], columns[control], weights, groups, control_groups
-        )
-    everyone = np.concatenate([groups, control_groups])
-    singletons = len(np.unique(everyone)) == len(everyone)
-    # several images of a patient have dependent p-values: Yekutieli's bound needs no assumption
-    q_values = benjamini_hochberg(p_values) if singletons else benjamini_yekutieli(p_values)
-    parts = z[judged] * shares
-    return Judgement(scores, control_scores, p_values, q_values, parts, shares, stack, how)
+    said = judge_images(columns, plan, bag)
+    usual = np.round(said.z[control] @ said.weights.mean(axis=0), DIGITS)
+    return Judgement(
+        scores=said.standing,
+        control_scores=normal_standing(usual, usual, bag.units[control]),
+        p_values=said.p_values,
+        q_values=name_patients(said, bag, suspects, weights),
+        parts=said.z[judged] * said.weights,
+        shares=shares,
+        stack=stack,
+        combination=how,
+        images=said,
+    )
 
 
 def test_set(
@@ -101,16 +116,16 @@ def test_set(
 ) -> SetTest | None:
     """Suspects against controls, by group; None without controls or suspects.
 
-    With labels by the stack, which is fitted again for each relabelling; else by the rank average,
-    whose weights are fixed beforehand. Columns that learned from the labels are compared within
-    their folds. `suspects` [n] are the judged rows whose answer is not known already.
+    By mean rank, tail and refitted stack together (`vestige.stats.set_test`). Columns that learned
+    from the labels are compared within their folds, by their mean rank, if there are no others.
+    `suspects` [n] are the judged rows whose answer is not known already, of groups without
+    unused images.
     """
     if judgement.p_values is None or not suspects.any():
         return None
     weights = np.array([column.weight for column in plan])
     rows = suspects | bag.control
     evidence, is_suspect, groups = columns[rows], suspects[rows], bag.units[rows]
-    # the combination is tested beside its columns, by the same permutations
     counted, stack = counted_columns(plan), judgement.stack
     learned = np.array([column.learns for column in plan])
     combined = pooled_rank_score(evidence[:, counted], weights[counted])
@@ -129,15 +144,27 @@ def test_set(
     folds = bag.folds[rows] if bag.folds is not None else np.zeros(len(groups), np.int64)
 
     in_use = len(np.unique(folds)) if learned.all() else 0
+    late_only = learned.all() and bag.folds is not None
+    if late_only:
+        answer = SetAnswer(float(each[0]), "mean", None)
+    else:
+        answer = answer_question(columns, plan, bag, suspects, seed)
+    null = answer.null if stack is not None else None
     smallest, needed = sensitivity(
-        high, low, high_groups, low_groups, false_alarm_rate, stack.null if stack else None, in_use
+        high, low, high_groups, low_groups, false_alarm_rate, null, in_use
     )
     return SetTest(
         suspects="used" if mode == "release" else "query",
         auc=combination.auc(seed),
-        p_value=float(each[0]) if stack is None else stack.p_value,
+        p_value=answer.p_value,
         minimum_detectable_auc=smallest,
         needed=needed,
+        carried_by=answer.carried_by,
+        minimum_detectable_share=1.0
+        if late_only
+        else minimum_detectable_share(
+            len(np.unique(high_groups)), len(np.unique(low_groups)), false_alarm_rate
+        ),
         tpr_at=tuple(
             tpr_at_fpr(high, low, fpr, high_groups, low_groups)
             for fpr in FALSE_POSITIVE_RATES

@@ -2,16 +2,18 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from vestige.bag import Bag, Mode
-from vestige.detectors.columns import Column
 from vestige.judge import Judgement
 from vestige.records import Finding, FindingVerdict, PatientFinding, Relation
-from vestige.stats.calibration import benjamini_hochberg
-from vestige.stats.patients import Rule, patient_p_values, patient_rows
-from vestige.types import Floats
+from vestige.result import strongest_first
+from vestige.stats.full_conformal import scored_groups
+from vestige.stats.patients import Carrier, test_patients
+
+UNTESTED: tuple[None, Literal[""]] = None, ""
 
 
 def relate(findings: Sequence[Finding], bag: Bag, mode: Mode) -> tuple[Finding, ...]:
@@ -28,69 +30,55 @@ def relate(findings: Sequence[Finding], bag: Bag, mode: Mode) -> tuple[Finding, 
 
 
 def judge_patients(
-    columns: Floats,
-    plan: Sequence[Column],
     bag: Bag,
     judgement: Judgement,
     findings: Sequence[Finding],
     false_alarm_rate: float,
     vetoed: bool,
-    rule: Rule = "mean",
-    seed: int = 0,
     copied: Collection[str] = (),
 ) -> tuple[PatientFinding, ...]:
-    """One row per judged patient, in order of the names; none where nobody has several images.
+    """One row per judged patient, the worst image first; none where nobody has several images.
 
-    p-values are of `vestige.stats.patients`, q-values Benjamini-Hochberg over patients. Images
-    whose answer is known already take no part in a p-value. Patients of whom there is a copy are
+    p-values are of `vestige.stats.patients`, q-values those of the images (one per patient). Images
+    whose answer is known already take no part in either. Patients of whom there is a copy are
     called used, whatever their p-value and the checks say.
     """
     if len(np.unique(bag.groups)) == len(bag.groups):
         return ()
-    p_values = _p_values(columns, plan, bag, judgement, rule, seed)
-    names = sorted(p_values)
-    q_values = dict(
-        zip(names, benjamini_hochberg(np.array([p_values[n] for n in names])), strict=True)
-    )
+    tests = _tests(bag, judgement)
     known = {str(bag.groups[row]) for row, status in bag.settled.items() if status == "used"}
     known |= set(copied)
     told = []
-    for name in sorted({f.group for f in findings}):
-        own = [f for f in findings if f.group == name]
-        p = p_values.get(name)
+    for own in _by_patient(findings).values():
+        name = own[0].group
+        p, carried = tests.get(name, UNTESTED)
         verdict: FindingVerdict = "used" if name in known else "no evidence"
         if name not in known and any(f.verdict == "uncalibrated" for f in own):
             verdict = "uncalibrated"
         elif p is not None and p <= false_alarm_rate and not vetoed:
             verdict = "used"
-        relation: Relation = own[0].relation
         called = sum(f.verdict == "used" for f in own)
-        q = None if p is None else float(q_values[name])
-        told.append(PatientFinding(name, len(own), called, p, q, verdict, relation))
+        q = next((f.q_value for f in own if f.q_value is not None), None)
+        told.append(PatientFinding(name, len(own), called, p, q, verdict, own[0].relation, carried))
     return tuple(told)
 
 
-def _p_values(
-    columns: Floats, plan: Sequence[Column], bag: Bag, judgement: Judgement, rule: Rule, seed: int
-) -> dict[str, float]:
-    """Patient -> p-value, of those with an image to test."""
-    if judgement.p_values is None:
-        return {}
+def _by_patient(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Patient -> his findings, in the order of the strongest image of each."""
+    patients: dict[str, list[Finding]] = {}
+    for finding in strongest_first(findings):
+        patients.setdefault(finding.group, []).append(finding)
+    return patients
+
+
+def _tests(bag: Bag, judgement: Judgement) -> dict[str, tuple[float, Carrier]]:
+    """Patient -> p-value and what carried it, of those with an image to test."""
+    said = judgement.images
     open_ = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
-    known_used = bag.known_used & ~bag.judged
-    part = np.select([open_, bag.control, known_used], [1, 2, 3])  # of a patient, one row each
-    if not open_.any():
+    if said is None or not open_.any():
         return {}
-    inside = part > 0
-    keys = bag.units[inside] * 4 + part[inside]
-    rows = patient_rows(columns[inside], keys, rule, seed)
-    each = np.unique(keys)
-    patients, parts = each // 4, each % 4
-    judged, controls = parts == 1, parts == 2
-    learned = None
-    if judgement.stack is not None:
-        learned = (parts == 3) if known_used.any() else judged
-    weights = np.array([column.weight for column in plan])
-    p_values = patient_p_values(rows, patients, judged, controls, learned, weights)
+    scored = scored_groups(said.z, said.models, open_, bag.control, bag.units)
+    tests = test_patients(scored, bag.units)
     names = {int(unit): str(name) for unit, name in zip(bag.units, bag.groups, strict=True)}
-    return {names[int(k)]: float(p) for k, p in zip(patients[judged], p_values, strict=True)}
+    rows = zip(tests.names, tests.p_values, tests.carried_by, strict=True)
+    return {names[int(k)]: (float(p), carried) for k, p, carried in rows}

@@ -81,7 +81,8 @@ class PatientFinding:
     """What is said of one patient, from all his judged images together.
 
     images, called_used : judged images, and those of them with the verdict "used"
-    p_value, q_value : of the patient, against unused patients; q is Benjamini-Hochberg
+    p_value, q_value : of the patient, against unused patients
+    carried_by : what made p small, the best image or the mean over all
     """
 
     patient: str
@@ -91,6 +92,7 @@ class PatientFinding:
     q_value: float | None
     verdict: FindingVerdict
     relation: Relation = ""
+    carried_by: Literal["best image", "mean", ""] = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,12 @@ class Needed:
 
 @dataclass(frozen=True)
 class SetTest:
-    """The answer for the whole set: suspects against controls, by group."""
+    """The answer for the whole set: suspects against controls, by group.
+
+    carried_by : the statistic that stood out most: "mean" (all are closer), "tail" (a few stand
+        out) or "stack" (the learned combination)
+    minimum_detectable_share : of copied patients, seen with 80 % power
+    """
 
     suspects: Role
     auc: Estimate
@@ -127,6 +134,8 @@ class SetTest:
     tpr_at: tuple[Rate, ...] = ()
     detectors: tuple[DetectorTest, ...] = ()
     needed: tuple[Needed, ...] = ()
+    carried_by: Literal["mean", "tail", "stack"] = "mean"
+    minimum_detectable_share: float = 1.0
 
 
 @dataclass(frozen=True)

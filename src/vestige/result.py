@@ -283,6 +283,7 @@ def _check(result: AuditResult) -> None:
         shares += [("conformity", p) for p in told if p is not None]
     if (test := result.set_test) is not None:
         shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
+        shares += [("set_test", test.minimum_detectable_share)]
         shares += [("set_test", v) for v in _ends(test.auc)]
         shares += [("set_test.needed", need.auc) for need in test.needed]
         shares += [("set_test.tpr_at", v) for r in test.tpr_at for v in (*_ends(r), r.fpr)]

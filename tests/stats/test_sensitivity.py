@@ -13,7 +13,8 @@ from vestige.stats.power import (
     minimum_detectable_auc,
 )
 from vestige.stats.sensitivity import TARGETS, effective_groups, sensitivity
-from vestige.stats.stack import normal_scores, stack_test
+from vestige.stats.stack import normal_scores
+from vestige.stats.stack_test import stack_test
 from vestige.types import Floats, Ints
 
 

@@ -1,7 +1,5 @@
 """The stack: its fit against scipy, the promise of its p-values, and that no fold sees itself."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,9 +14,8 @@ from vestige.stats.stack import (
     SHRINKAGE,
     fit_stack,
     normal_scores,
-    stack_p_values,
-    stack_test,
 )
+from vestige.stats.stack_test import stack_test
 from vestige.types import Bools, Floats
 
 PRIOR = np.array([8.0, 1.0, 1.0])
@@ -180,88 +177,8 @@ def test_the_stack_finds_the_column_that_sees() -> None:
     assert done.weights.sum() == pytest.approx(1)
 
 
-def p_values(judged: Floats, controls: Floats, used: Floats, control_groups: Any = None) -> Floats:
-    rows = np.concatenate([judged, controls, used])
-    n, c = len(judged), len(controls)
-    own = 500 + np.arange(c) if control_groups is None else control_groups
-    groups = np.concatenate([np.arange(n), own, 1000 + np.arange(len(used))])
-    at = np.arange(len(rows))
-    return stack_p_values(rows, at[:n], at[n : n + c], at[n + c :], groups, PRIOR[: rows.shape[1]])
-
-
-ROWS = st.integers(-3, 3).map(float)
-
-
-@settings(deadline=None, derandomize=True, max_examples=25)
-@given(
-    arrays(np.float64, st.tuples(st.integers(2, 8), st.just(3)), elements=ROWS),
-    arrays(np.float64, st.tuples(st.integers(1, 5), st.just(3)), elements=ROWS),
-)
-def test_false_alarms_stay_within_the_promise(rows: Floats, used: Floats) -> None:
-    # the same used set, every unused row the judged image once: at most `allowed` of n may
-    # reach allowed / n although the model was fitted on the very rows it ranks
-    n = len(rows)
-    p = np.array([p_values(rows[i : i + 1], np.delete(rows, i, axis=0), used)[0] for i in range(n)])
-    for allowed in range(n + 1):
-        assert (p <= allowed / n + 1e-12).sum() <= allowed
-
-
-def test_the_promise_with_continuous_columns_is_exact() -> None:
-    # no ties: the n p-values are 1/n, ..., 1, each once
-    rng = np.random.default_rng(3)
-    rows, used = rng.normal(size=(12, 3)), rng.normal(size=(9, 3)) + [2.0, 0.5, 0.0]
-    p = [p_values(rows[i : i + 1], np.delete(rows, i, axis=0), used)[0] for i in range(12)]
-    np.testing.assert_allclose(np.sort(p), np.arange(1, 13) / 12)
-
-
-def test_a_column_that_separates_gives_power() -> None:
-    rng = np.random.default_rng(4)
-    shift = [0.0, 4.0, 0.0]  # not the column with the large weight: the labels find it
-    controls, used = rng.normal(size=(60, 3)), rng.normal(size=(30, 3)) + shift
-    judged = rng.normal(size=(20, 3)) + shift
-    assert (p_values(judged, controls, used) <= 0.05).mean() >= 0.9
-
-
-def test_columns_without_information_give_no_power() -> None:
-    # P(p <= .1) is .1 for each of 200 unused images against one control set of 59. The count
-    # varies more than a binomial one (they share the controls): sd of the rate .045, limit .30
-    rng = np.random.default_rng(5)
-    controls, used, judged = (rng.normal(size=(n, 3)) for n in (59, 30, 200))
-    assert (p_values(judged, controls, used) <= 0.1).mean() < 0.3
-
-
-def test_a_large_patient_has_one_voice() -> None:
-    rng = np.random.default_rng(6)
-    used = rng.normal(size=(20, 1)) + 3
-    controls = np.r_[np.full(40, 2.0) + rng.normal(size=40) * 0.01, np.linspace(-1, 0, 9)][:, None]
-    groups = 100 + np.r_[np.zeros(40), np.arange(1, 10)]
-    p = p_values(np.array([[1.0]]), controls, used, groups)
-    assert p == pytest.approx([2 / 11])
-
-
-def test_ones_own_patient_takes_no_part() -> None:
-    rng = np.random.default_rng(7)
-    z = np.concatenate([rng.normal(size=(13, 3)), rng.normal(size=(8, 3)) + 1])
-    groups = np.concatenate([[3], np.arange(12) // 2, 3 + np.arange(8) // 2])
-    rows = np.arange(21)
-    found = stack_p_values(z, rows[:1], rows[1:13], rows[13:], groups, PRIOR)
-    controls, used = (part[groups[part] != 3] for part in (rows[1:13], rows[13:]))
-    assert len(controls) == 10
-    assert len(used) == 6
-    assert found == stack_p_values(z, rows[:1], controls, used, groups, PRIOR)
-
-
-def test_the_order_of_the_known_images_changes_nothing() -> None:
-    rng = np.random.default_rng(8)
-    controls, used, judged = (rng.normal(size=(n, 3)) for n in (15, 8, 4))
-    found = p_values(judged, controls, used)
-    np.testing.assert_allclose(p_values(judged, controls[::-1], used[::-1]), found)
-
-
 def test_what_cannot_be_learned_is_refused() -> None:
     z, at = np.zeros((9, 3)), np.arange(9)
-    with pytest.raises(InputError, match="shares its group with every image of known status"):
-        stack_p_values(z, at[:3], at[3:6], at[6:], np.zeros(9), PRIOR)
     used = at < 4
     with pytest.raises(InputError, match="used images of two groups or more, found 1"):
         stack_test(z, used, ~used, used, np.where(used, 0, at), PRIOR)

@@ -77,39 +77,32 @@ def _several(result: AuditResult) -> bool:
     return len(set(groups)) < len(groups)
 
 
-def _dependence(n: int) -> float:
-    """How much Yekutieli's bound is stricter than Benjamini and Hochberg's: 1 + 1/2 + ... 1/n."""
-    return sum(1 / k for k in range(1, n + 1))
-
-
 def _q_rule(result: AuditResult) -> str:
-    if _several(result):
-        return (
-            "As patients have several images, the q-values of images are Benjamini and "
-            "Yekutieli's, which hold for any dependence and are strict; those of patients are "
-            "Benjamini and Hochberg's."
-        )
-    return "The q-values are Benjamini and Hochberg's."
+    several = "They are those of patients, and images share that of their patient. "
+    return (
+        f"The q-values are Benjamini and Hochberg's with Storey's factor. "
+        f"{several if _several(result) else ''}"
+    ).strip()
 
 
 def _naming_needs(result: AuditResult) -> str:
-    """The rule for q can only fire if enough images beat every control (METHODS 4.2)."""
-    from vestige.stats.calibration import fewest_discoveries
+    """The rule for q can only fire if enough patients beat every control (METHODS 4.2)."""
+    from vestige.stats.naming import fewest_named
 
-    judged = sum(f.q_value is not None for f in result.findings)
+    judged = len({f.group for f in result.findings if f.q_value is not None})
     units = len(set(result.calibration.groups))
     if not judged or not units:
         return ""
-    level = Q_LEVEL / _dependence(judged) if _several(result) else Q_LEVEL
-    needed = fewest_discoveries(units, judged, level)
+    needed = fewest_named(units, judged, Q_LEVEL)
     smallest = (
         f"With {words.plural(units, 'control group')} the smallest possible p-value is "
         f"{words.p_text(1 / (units + 1))}. "
     )
+    what = "patient" if _several(result) else "image"
     if needed > judged:
-        return f"{smallest}So no image can reach q ≤ {Q_LEVEL:.2f}: more unused images are needed."
+        return f"{smallest}So no {what} can reach q ≤ {Q_LEVEL:.2f}: more unused ones are needed."
     return (
-        f"{smallest}So images can reach q ≤ {Q_LEVEL:.2f} only if at least {needed:,} of the "
+        f"{smallest}So {what}s can reach q ≤ {Q_LEVEL:.2f} only if at least {needed:,} of the "
         f"{judged:,} score above (nearly) all controls."
     )
 

@@ -3,27 +3,27 @@
 from vestige.records import PatientFinding
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Text, long_table
-from vestige.result import Q_LEVEL, AuditResult
+from vestige.result import Q_LEVEL, AuditResult, strongest_first
 
 MOST_ROWS = 200
 
 
 def patients(result: AuditResult) -> Section | None:
-    """One row per patient: those called "used" first, then by p-value."""
+    """One row per patient, in the order of the strongest image of each."""
     if not result.patients:
         return None
-    order = sorted(result.patients, key=_strength)
+    place: dict[str, int] = {}
+    for finding in strongest_first(result.findings):
+        place.setdefault(finding.group, len(place))
+    order = sorted(result.patients, key=lambda p: (place.get(p.patient, len(place)), p.patient))
     named = sum(p.verdict == "used" for p in order)
     sure = sum(p.q_value is not None and p.q_value <= Q_LEVEL for p in order)
-    how = {
-        "mean": "the mean over his images",
-        "max": "the highest of equally many images of each",
-    }.get(str(result.manifest.options.get("patient_score")), "his images")
     text = (
         f"{named:,} of {words.plural(len(order), 'patient')} called “used”, {sure:,} with q ≤ "
-        f"{Q_LEVEL:.2f}. A patient is tested once, by {how}, against unused patients treated the "
-        "same way: many slices are not many witnesses. “Images” of a patient may be called “used” "
-        "while he is not, and the reverse."
+        f"{Q_LEVEL:.2f}. A patient is tested twice, by his best image and by the mean over all, "
+        "against unused patients treated the same way; p pays for both. Many slices are not many "
+        "witnesses: “images” of a patient may be called “used” while he is not, and the reverse. "
+        "The patient with the strongest image comes first."
     )
     blocks: list[Block] = [Text(text)]
     if any(p.relation == "same patient used" for p in order):
@@ -44,11 +44,6 @@ def patients(result: AuditResult) -> Section | None:
         head, rows, lambda rest: words.plural(len(rest), "more patient"), (2, 3, 4, 5), (1,)
     )
     return Section("patients", "Patient by patient", tuple(blocks))
-
-
-def _strength(patient: PatientFinding) -> tuple[bool, float, str]:
-    p = 2.0 if patient.p_value is None else patient.p_value
-    return patient.verdict != "used", p, patient.patient
 
 
 def _row(patient: PatientFinding, related: bool) -> Row:

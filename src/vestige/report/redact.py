@@ -19,8 +19,7 @@ from vestige.report.own_words import OWN_WORDS
 from vestige.result import AuditResult
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
-_WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones",
-                 "patient_score")  # fmt: skip
+_WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones")
 """Options whose texts are vestige's own words; any other text may be a path or a host."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 _PATH = re.compile(

@@ -135,38 +135,14 @@ def require_resolution(
 
 def benjamini_hochberg(p: Floats) -> Floats:
     """q-values [n] of p-values [n]: for p-values that share one control set (METHODS 4.2)."""
-    return _adjusted(p, "bh")
-
-
-def benjamini_yekutieli(p: Floats) -> Floats:
-    """q-values [n] under any dependence; sum(1/i) times those of Benjamini-Hochberg, at most 1."""
-    return _adjusted(p, "by")
-
-
-def fewest_discoveries(n_controls: int, n_queries: int, level: float = 0.10) -> int:
-    """How many queries must beat every control before Benjamini-Hochberg names any of them.
-
-    ceil(N / (level (n_C + 1))), at least 1. More than `n_queries` means: it can name none.
-
-    Parameters
-    ----------
-    n_controls : int
-        Control images, or groups where p-values go by group.
-    n_queries : int
-    level : float
-        False discovery rate, 0..1.
-
-    Raises
-    ------
-    InputError
-        For numbers below 1 or a level outside 0..1.
-    """
-    if n_controls < 1 or n_queries < 1 or not 0.0 < level < 1.0:
-        raise InputError(
-            "naming images needs at least one control, one query and a level between 0 and 1, "
-            f"found {n_controls}, {n_queries}, {level:g}."
-        )
-    return max(1, math.ceil(n_queries / (level * (n_controls + 1)) - 1e-9))
+    p = _checked_p(p)
+    if p.size == 0:
+        return p
+    order = np.argsort(p)[::-1]
+    ranks = np.arange(p.size, 0, -1)
+    q = np.empty(p.size)
+    q[order] = np.minimum(np.minimum.accumulate(p[order] * (p.size / ranks)), 1.0)
+    return q
 
 
 def share_used(
@@ -215,18 +191,6 @@ def share_used(
         return max(0.0, 1.0 - 2.0 * share)
 
     return Estimate(used(value), used(high), used(low), p.size)
-
-
-def _adjusted(p: Floats, method: Literal["bh", "by"]) -> Floats:
-    p = _checked_p(p)
-    if p.size == 0:
-        return p
-    order = np.argsort(p)[::-1]
-    ranks = np.arange(p.size, 0, -1)
-    penalty = (1.0 / ranks).sum() if method == "by" else 1.0
-    q = np.empty(p.size)
-    q[order] = np.minimum(np.minimum.accumulate(p[order] * (p.size / ranks) * penalty), 1.0)
-    return q
 
 
 def _checked_p(p: Floats) -> Floats:

@@ -1,103 +1,176 @@
-"""One row of evidence and one p-value per patient, whatever the dependence of his slices.
+"""One p-value per patient, whatever the dependence of his images and whatever their number.
 
-A patient enters as one: his row is made from his images by a rule that is the same for suspects
-and controls, and is then compared with the rows of control patients (METHODS 4.1). No p-value of an
-image is used, so nothing is assumed of how they depend on each other.
+A patient is asked twice: does his best image stand above the best images of unused patients, and do
+his images on average? No p-value of an image enters, so nothing is assumed of how slices depend on
+each other (METHODS 4.1). Where patients of both sides have like numbers of images, a patient is
+compared with all others. Where they have not, only equally many images are compared, over all
+choices of them at once: no random draw.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 
-from vestige.choices import InputError
-from vestige.stats.combine import rank_average
+from vestige.stats.full_conformal import NORMAL_MAD, Scored
 from vestige.stats.groups import Labels, group_index, group_means
-from vestige.stats.stack import normal_scores, stack_p_values
-from vestige.types import Bools, Floats
+from vestige.types import Floats, Ints
 
-Rule = Literal["mean", "max"]
-RULES: tuple[Rule, ...] = ("mean", "max")
+UNLIKE = 1.22
+"""Kolmogorov-Smirnov distance of two samples of sizes, in units of its spread, that chance reaches
+in one case of ten."""
+Carrier = Literal["best image", "mean"]
 
 
-def patient_rows(columns: Floats, patients: Labels, rule: Rule = "mean", seed: int = 0) -> Floats:
-    """Evidence of each patient from that of his images, [n, D] -> [patients, D].
+@dataclass(frozen=True)
+class PatientTests:
+    """Of each judged patient [g], in ascending order of the numbers of the groups.
 
-    Each column becomes normal scores over all images first, so that one large distance does not
-    outweigh the other slices.
+    p_values : pay for having asked twice
+    carried_by : which of the two says more
+    """
+
+    names: Ints
+    p_values: Floats
+    carried_by: tuple[Carrier, ...]
+
+
+def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
+    """p-values of the judged patients against control patients.
+
+    Exact when a patient, his number of images included, is exchangeable with the control patients;
+    where `like_sizes` says that he is not, when his images are exchangeable with as many of theirs.
 
     Parameters
     ----------
-    columns : [n, D]
-        Scores, higher = more likely used; rows in an order that does not depend on names.
-    patients : [n]
-        Patients are returned in sorted order of their labels.
-    rule : "mean" or "max"
-        Mean over all images of the patient; or the largest of k images drawn at random, k being
-        the number that the patient with fewest images has: equal for all, so that many slices are
-        no advantage.
-    seed : int
-        Of the draw.
-
-    Raises
-    ------
-    InputError
-        For an unknown rule.
+    scored : of `vestige.stats.full_conformal.scored_groups`
+        Each patient by his own model.
+    groups : [n], patients of all images
     """
-    check_rule(rule)
-    index, n_patients = group_index(patients, len(columns))
-    z = normal_scores(columns)
-    if rule == "mean":
-        return group_means(z, index, n_patients)
-    drawn = np.random.default_rng(seed).permutation(len(z))
-    drawn = drawn[np.argsort(index[drawn], kind="stable")]  # patient by patient
-    sizes = np.bincount(index)
-    first = np.cumsum(sizes) - sizes
-    chosen = drawn[first[:, np.newaxis] + np.arange(sizes.min())]
-    return np.asarray(z[chosen].max(axis=1))
+    said = list(scored)
+    index, _ = group_index(groups, len(groups))
+    sizes = np.array([len(one.rows) for one in said])
+    usual = np.bincount(index[np.unique(np.concatenate([s.control_rows for s in said]))])
+    compare = compare_all if like_sizes(sizes, usual[usual > 0]) else compare_equal_numbers
+    found = [compare(one.scores, one.control_scores, index[one.control_rows]) for one in said]
+    return PatientTests(
+        np.array([one.name for one in said]),
+        np.array([p for p, _ in found]),
+        tuple(carrier for _, carrier in found),
+    )
 
 
-def patient_p_values(
-    rows: Floats,
-    patients: Labels,
-    judged: Bools,
-    controls: Bools,
-    known_used: Bools | None,
-    weights: Floats,
-) -> Floats:
-    """Conformal p-values of the judged patients against control patients, one row each.
+test_patients.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
 
-    Exact when a patient, his number of images included, is exchangeable with the control patients.
-    Without `known_used` by the rank average, else by full conformal prediction with the stack
-    (`vestige.stats.stack.stack_p_values`).
+
+def like_sizes(first: Ints, second: Ints) -> bool:
+    """Whether two samples of numbers of images may be of one law; scores play no part."""
+    steps = np.unique(np.concatenate([first, second]))
+    reached = [
+        np.searchsorted(np.sort(sample), steps, side="right") / len(sample)
+        for sample in (first, second)
+    ]
+    distance = np.abs(reached[0] - reached[1]).max()
+    spread = np.sqrt(len(first) * len(second) / (len(first) + len(second)))
+    return bool(distance * spread < UNLIKE)
+
+
+def best_and_mean(scores: Floats, index: Ints, n_groups: int) -> tuple[Floats, Floats]:
+    """Best and mean score of each group [n_groups]; a best of many counts less.
+
+    From the best score goes what the best of so many images has by chance (its median, if images of
+    a patient were normal with their usual spread): otherwise large patients hide small ones.
+    """
+    sizes = np.bincount(index, minlength=n_groups)
+    mean = group_means(scores, index, n_groups)
+    best = np.full(n_groups, -np.inf)
+    np.maximum.at(best, index, scores)
+    free = (sizes - 1).sum()
+    within = np.sqrt(((scores - mean[index]) ** 2).sum() / free) if free else 0.0
+    return best - within * scipy.special.ndtri(0.5 ** (1.0 / sizes)), mean
+
+
+def compare_all(own: Floats, controls: Floats, groups: Labels) -> tuple[float, Carrier]:
+    """Compare a patient with all control patients, by the larger of best and mean.
+
+    One rank, so that two questions cost no second p-value; exact if numbers of images are
+    exchangeable too.
 
     Parameters
     ----------
-    rows : [r, D]
-    patients : [r]
-        A judged patient may have a second row among the known used; it is left out of his fit.
-    judged, controls, known_used : [r]
-    weights : [D], fixed beforehand
-
-    Returns
-    -------
-    Floats, shape (judged rows,)
-        From 1 / (control patients + 1) to 1.
+    own : [k]
+    controls, groups : [c]
     """
-    z = normal_scores(rows)
-    index, _ = group_index(patients, len(rows))
-    if known_used is None:
-        return rank_average(z[judged], z[controls], weights, index[judged], index[controls])[1]
-    at, unused, used = (np.flatnonzero(mask) for mask in (judged, controls, known_used))
-    return stack_p_values(z, at, unused, used, index, weights)
+    index, n = group_index(groups, len(controls))
+    joined = np.concatenate([controls, own])
+    best, mean = standard_best_and_mean(joined, np.concatenate([index, np.full(len(own), n)]))
+    score = np.maximum(best, mean)
+    p = (1.0 + (score[:-1] >= score[-1] - 1e-9).sum()) / (n + 1.0)
+    return float(p), "best image" if best[-1] >= mean[-1] else "mean"
 
 
-def check_rule(rule: str) -> None:
-    """Refuse a rule that nobody knows.
+def compare_equal_numbers(own: Floats, controls: Floats, groups: Labels) -> tuple[float, Carrier]:
+    """Compare a patient with equally many images of control patients, by best and by mean.
 
-    Raises
-    ------
-    InputError
-        Naming those there are.
+    The best of k images compares with the best of k of each control patient who has as many: the
+    share, over all choices of k of his images, that reach it. Where few have as many, t < k images
+    take their place, at a price: the best of k images is among t of them with probability t / k, so
+    k / t times the p-value is one. t is the number that allows the smallest p-value. Means compare
+    with means of t neighbours in the (canonical) order of the images. p is twice the smaller one
+    (Bonferroni); the only one, for a single image.
     """
-    if rule not in RULES:
-        raise InputError(f"unknown patient score {rule!r}. Known: {', '.join(RULES)}.")
+    index, n = group_index(groups, len(controls))
+    sizes = np.bincount(index, minlength=n)
+    t = _compared(len(own), sizes)
+    enough = sizes >= t
+    total = 1.0 + enough.sum()
+    above = np.bincount(index[controls >= own.max()], minlength=n)[enough]
+    best = len(own) / t * (1.0 + (1.0 - _share_below(sizes[enough], above, t)).sum()) / total
+    order = np.argsort(index, kind="stable")
+    reached = 0.0
+    for rows in np.split(controls[order], np.cumsum(sizes)[:-1]):
+        if len(rows) >= t:
+            around = np.concatenate([rows, rows[: t - 1]])
+            window = np.convolve(around, np.full(t, 1.0 / t), "valid")
+            reached += float((window >= own.mean() - 1e-9).mean())
+    mean = (1.0 + reached) / total
+    paid = 1.0 if len(own) == 1 else 2.0
+    carrier: Carrier = "best image" if best <= mean + 1e-9 else "mean"
+    return float(min(paid * min(best, mean), 1.0)), carrier
+
+
+def _compared(k: int, sizes: Ints) -> int:
+    """How many images of each to compare, at most k; the largest of those that allow equal p."""
+    choices = np.arange(1, k + 1)
+    with_as_many = (sizes[np.newaxis] >= choices[:, np.newaxis]).sum(axis=1)
+    allowed = choices * (with_as_many + 1.0) * (with_as_many > 0)
+    return int(choices[np.flatnonzero(allowed >= allowed.max() - 1e-9)[-1]])
+
+
+def _share_below(sizes: Ints, above: Ints, t: int) -> Floats:
+    """Share of the choices of t out of `sizes` images that hold none of those `above`."""
+    steps = np.arange(t)
+    left = (sizes - above)[:, np.newaxis] - steps
+    return np.asarray(np.prod(np.maximum(left, 0.0) / (sizes[:, np.newaxis] - steps), axis=1))
+
+
+def patient_scores(scores: Floats, groups: Labels) -> Floats:
+    """One score per patient [groups], in ascending order: the larger of best and mean."""
+    return np.maximum(*standard_best_and_mean(scores, group_index(groups, len(scores))[0]))
+
+
+def standard_best_and_mean(scores: Floats, index: Ints) -> tuple[Floats, Floats]:
+    """Best and mean [groups] in units of their usual distance from the median over all patients.
+
+    Judged and unused patients are treated alike if both are given together.
+    """
+    best, mean = best_and_mean(scores, index, int(index.max()) + 1)
+    return _standard(best), _standard(mean)
+
+
+def _standard(values: Floats) -> Floats:
+    centred = values - np.median(values)
+    width = NORMAL_MAD * np.median(np.abs(centred)) or centred.std() or 1.0
+    return np.asarray(centred / width)

@@ -1,0 +1,280 @@
+"""Full-conformal scores of images: a model for each judged patient, who is among the unused.
+
+One rule with labels and without. The model of a patient learns images that may have been used (the
+known used ones, or the other queries) against the unused images *and all his own*. It cannot tell
+him from a control, so his images compare with the very controls that the model was fitted on, and
+no control is spent on fitting: P(p <= a) <= a whatever the other queries are. Source: full
+conformal prediction (Vovk, Gammerman, Shafer 2005), hierarchical over patients (Lee, Barber,
+Willett, arXiv:2306.06342).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from vestige.choices import InputError
+from vestige.stats.calibration import conformal_p_value_rows
+from vestige.stats.groups import Labels, group_index
+from vestige.stats.stack import DIGITS, fit_moments
+from vestige.types import Bools, Floats, Ints
+
+_TOGETHER = 4_000_000  # scores of controls at once
+NORMAL_MAD = 1.4826
+"""Standard deviation of a normal law in units of its median absolute deviation."""
+
+
+def log_scores(columns: Floats, groups: Labels, rows: Bools) -> Floats:
+    """Columns [n, D] -> sign(z) log(1 + |z|), divided by the standard deviation, [n, D].
+
+    z is the distance from the median in units of the median absolute deviation. Unlike a rank it
+    still tells a copy from an image that merely stands above all others, and unlike z it lets no
+    image outweigh all columns. A column that never varies becomes 0.
+
+    Parameters
+    ----------
+    columns : [n, D]
+    groups : [n]
+        Each has one voice in what is usual.
+    rows : [n]
+        Those that say what is usual: judged and unused images alike, or the scale knows who is who.
+    """
+    voices = one_voice(rows, group_index(groups, len(columns))[0])
+    centred = columns - _weighted_median(columns, voices)
+    width = NORMAL_MAD * _weighted_median(np.abs(centred), voices)
+    # more than half of the images tie: their usual distance is 0
+    width = np.where(width > 0, width, _spread(columns, voices))
+    z = centred / np.where(width > 0, width, 1.0)
+    features = np.sign(z) * np.log1p(np.abs(z))
+    spread = _spread(features, voices)
+    return np.asarray(features / np.where(spread > 0, spread, 1.0))
+
+
+@dataclass(frozen=True)
+class GroupModels:
+    """One combination of the columns for each judged group.
+
+    names : [g], numbers of the judged groups, ascending
+    weights : [g, D], not negative, of sum 1
+    """
+
+    names: Ints
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the model of one judged group says.
+
+    rows, scores : [k], the judged images of the group
+    control_rows, control_scores : [c], images of other groups that calibrate
+    """
+
+    name: int
+    rows: Ints
+    scores: Floats
+    control_rows: Ints
+    control_scores: Floats
+
+
+def group_models(
+    z: Floats, judged: Bools, controls: Bools, positives: Bools, groups: Labels, weights: Floats
+) -> GroupModels:
+    """Learn the weights of the columns for each judged group, drawn to the fixed ones.
+
+    Two ways to look at the positives are mixed. All alike: right where most were used. Each by how
+    far the fixed combination puts it above the median: a few used images are not outvoted by the
+    others. The more the positives differ from the unused images beyond chance, the more the first
+    one counts (James and Stein's share 1 - D / T^2, T^2 of Hotelling). Without positives of other
+    groups, or where nothing points upwards, the weights are the fixed ones.
+
+    Parameters
+    ----------
+    z : [n, D], from `log_scores`
+    judged, controls, positives : [n]
+        Positives are the known used images, or the judged ones. Images whose answer is known
+        already are in none of them.
+    groups : [n]
+        Each has one voice. Copies of an image under two names must share one.
+    weights : [D], fixed beforehand
+
+    Raises
+    ------
+    InputError
+        Without a control outside the group of each judged image, or with a score that is not
+        finite.
+    """
+    if not np.isfinite(z).all():
+        raise InputError("a detector gave a score that is not finite.")
+    index, n_groups = group_index(groups, len(z))
+    fixed = z @ (weights / weights.sum())
+    everyone = one_voice(judged | controls | positives, index)
+    usual = _weighted_median(fixed[:, np.newaxis], everyone)[0]
+    alike, unused, own = (one_voice(side, index) for side in (positives, controls, judged))
+    high = alike * np.maximum(fixed - usual, 0.0)
+    totals = [_moments(z, mass) for mass in (alike, high, unused)]
+    names = np.unique(index[judged])
+    order = np.argsort(index, kind="stable")
+    first = np.searchsorted(index[order], np.arange(n_groups + 1))
+    # of each judged group: all positives, those that stand out, the unused side with himself
+    sides = [np.empty((len(names), len(total))) for total in totals]
+    for g, name in enumerate(names):
+        rows = order[first[name] : first[name + 1]]
+        here = z[rows]
+        sides[0][g] = totals[0] - _moments(here, alike[rows])
+        sides[1][g] = totals[1] - _moments(here, high[rows])
+        sides[2][g] = totals[2] + _moments(here, own[rows] - unused[rows])
+    if len(names) and sides[2][:, 0].min() < 1.5:  # himself, and nobody
+        raise InputError("an image shares its group with every unused image.")
+    models = fit_moments(*_mixed(*sides), weights)
+    return GroupModels(names, models / models.sum(axis=1, keepdims=True))
+
+
+def _mixed(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, Floats, Floats]:
+    """Means [g, D] of positives and unused, and mean products [g, D, D] of both together.
+
+    Moments are [g, 1 + D + D^2], from `_moments`.
+    Where nobody is left among the positives both classes are the unused one.
+    """
+    voices = alike[:, 0]
+    alone = voices < 0.5
+    alike = np.where(alone[:, np.newaxis], unused, alike)
+    high = np.where(high[:, :1] <= 1e-9 * np.maximum(voices, 1.0)[:, np.newaxis], alike, high)
+    (all_mean, all_square), (high_mean, high_square), (low_mean, low_square) = map(
+        _means, (alike, high, unused)
+    )
+    d = low_mean.shape[1]
+    noise = (all_square - _outer(all_mean)) / np.maximum(voices, 1.0)[:, None, None]
+    noise += (low_square - _outer(low_mean)) / unused[:, 0, None, None] + 1e-9 * np.eye(d)
+    gap = all_mean - low_mean
+    hotelling = np.einsum("gd,gd->g", gap, np.linalg.solve(noise, gap[:, :, np.newaxis])[:, :, 0])
+    share = np.maximum(0.0, 1.0 - d / np.maximum(hotelling, 1e-9))[:, np.newaxis]
+    mean = share * all_mean + (1 - share) * high_mean
+    square = share[:, :, None] * all_square + (1 - share)[:, :, None] * high_square
+    return mean, low_mean, (square + low_square) / 2
+
+
+def pooled_model(
+    z: Floats, pool: Bools, positives: Bools, groups: Labels, weights: Floats
+) -> Floats:
+    """One combination [D] that treats all of the pool alike: known used images against it.
+
+    Known used images of patients in the pool teach nothing. Without others: the fixed weights.
+
+    Parameters
+    ----------
+    z : [n, D]
+    pool : [n], judged and unused images
+    positives : [n], known used images
+    groups : [n]
+    weights : [D]
+    """
+    index, _ = group_index(groups, len(z))
+    taught = positives & ~np.isin(index, index[pool])
+    sides = [_moments(z, one_voice(side, index))[np.newaxis] for side in (taught, pool)]
+    model = fit_moments(*_mixed(sides[0], sides[0], sides[1]), weights)[0]
+    return np.asarray(model / model.sum())
+
+
+def scored_groups(
+    z: Floats, models: GroupModels, judged: Bools, controls: Bools, groups: Labels
+) -> Iterator[Scored]:
+    """The judged images of each group and the controls, by the model of the group."""
+    index, _ = group_index(groups, len(z))
+    at, own = np.flatnonzero(controls), np.flatnonzero(judged)
+    own = own[np.argsort(index[own], kind="stable")]
+    edges = (
+        np.searchsorted(index[own], models.names),
+        np.searchsorted(index[own], models.names, side="right"),
+    )
+    shared = np.isin(models.names, index[at])
+    chunk = max(1, _TOGETHER // max(len(at), 1))
+    for start in range(0, len(models.names), chunk):
+        part = models.weights[start : start + chunk]
+        usual = np.round(z[at] @ part.T, DIGITS).T
+        for g, scores in enumerate(usual, start):
+            name = int(models.names[g])
+            rows, keep = np.sort(own[edges[0][g] : edges[1][g]]), at
+            if shared[g]:
+                others = index[at] != name
+                keep, scores = at[others], scores[others]
+            yield Scored(name, rows, np.round(z[rows] @ models.weights[g], DIGITS), keep, scores)
+
+
+def image_p_values(
+    z: Floats, models: GroupModels, judged: Bools, controls: Bools, groups: Labels
+) -> tuple[Floats, Floats]:
+    """p-value and standing of each judged image.
+
+    Returns
+    -------
+    p_values : [judged]
+        (1 + sum over control groups of the share of their images that reach the image) /
+        (control groups + 1). For a group of several images cautious: it counts as one that reaches
+        itself wholly.
+    standing : [judged]
+        From `normal_standing`: orders images whose p-values tie.
+    """
+    index, _ = group_index(groups, len(z))
+    p_values, standing = np.empty(len(z)), np.empty(len(z))
+    for said in scored_groups(z, models, judged, controls, index):
+        usual = index[said.control_rows]
+        rows = np.broadcast_to(said.control_scores, (len(said.rows), len(usual)))
+        p_values[said.rows] = conformal_p_value_rows(said.scores, rows, usual)
+        standing[said.rows] = normal_standing(said.scores, said.control_scores, usual)
+    return np.minimum(p_values[judged], 1.0), standing[judged]
+
+
+def normal_standing(scores: Floats, control_scores: Floats, control_groups: Labels) -> Floats:
+    """Normal-scale rank of each score [n] among those of unused images, which stand as N(0, 1).
+
+    Between two controls by linear interpolation; beyond the largest (or smallest) by the distance
+    in standard deviations of the controls, so that images above all controls still have an order.
+    """
+    index, n_groups = group_index(control_groups, len(control_scores))
+    voices = one_voice(np.ones(len(index), np.bool_), index)
+    values, codes = np.unique(control_scores, return_inverse=True)
+    at = np.bincount(codes, voices)
+    level = scipy.special.ndtri((np.cumsum(at) - 0.5 * at) / n_groups)
+    width = float(_spread(control_scores[:, np.newaxis], voices)[0]) or 1.0
+    outside = np.maximum(scores - values[-1], 0.0) - np.maximum(values[0] - scores, 0.0)
+    return np.asarray(np.interp(scores, values, level) + outside / width)
+
+
+def one_voice(members: Bools, index: Ints) -> Floats:
+    """1 / (members of the own group) for members [n], 0 for others."""
+    sizes = np.bincount(index[members], minlength=int(index.max()) + 1)[index]
+    return np.where(members, 1.0 / np.maximum(sizes, 1), 0.0)
+
+
+def _moments(z: Floats, mass: Floats) -> Floats:
+    """Sums of mass, mass z and mass z z', in one row [1 + D + D^2]."""
+    weighed = z * mass[:, np.newaxis]
+    return np.concatenate([[mass.sum()], weighed.sum(axis=0), (z.T @ weighed).ravel()])
+
+
+def _means(moments: Floats) -> tuple[Floats, Floats]:
+    """Mean z [g, D] and mean z z' [g, D, D]."""
+    d = round(np.sqrt(moments.shape[1] - 0.75) - 0.5)
+    mean = moments[:, 1:] / moments[:, :1]
+    return mean[:, :d], mean[:, d:].reshape(-1, d, d)
+
+
+def _outer(rows: Floats) -> Floats:
+    return np.asarray(rows[:, :, np.newaxis] * rows[:, np.newaxis, :])
+
+
+def _spread(columns: Floats, voices: Floats) -> Floats:
+    share = voices / voices.sum()
+    return np.asarray(np.sqrt(share @ (columns - share @ columns) ** 2))
+
+
+def _weighted_median(columns: Floats, voices: Floats) -> Floats:
+    """Smallest value of each column [n, D] that half of the voices [n] do not exceed."""
+    rows = voices > 0
+    columns, voices = columns[rows], voices[rows]
+    order = np.argsort(columns, axis=0, kind="stable")
+    reached = np.cumsum(voices[order], axis=0) >= 0.5 * voices.sum() - 1e-9
+    at = np.argmax(reached, axis=0)[np.newaxis]
+    return np.asarray(np.take_along_axis(np.take_along_axis(columns, order, 0), at, 0)[0])

@@ -1,0 +1,70 @@
+"""Which patients to name, so that few of the names are false (false discovery rate, per patient).
+
+Benjamini and Hochberg's rule with Storey's factor on p-values that share their controls: proven for
+one score that treats judged and unused patients alike (Marandon, Lei, Mary, Roquain 2024,
+arXiv:2208.06685).
+"""
+
+import math
+
+import numpy as np
+
+from vestige.choices import InputError
+from vestige.stats.calibration import benjamini_hochberg, conformal_p_values
+from vestige.types import Floats
+
+HALF = 0.5
+
+
+def share_of_nulls(p: Floats) -> float:
+    """Storey's estimate of the share that was not used, 0 to 1, from p-values above one half."""
+    return min(1.0, (1.0 + float((p > HALF).sum())) / (len(p) * (1.0 - HALF)))
+
+
+def conformal_q_values(scores: Floats, control_scores: Floats) -> Floats:
+    """q-values [m] of judged patients against control patients.
+
+    Naming all with q <= a keeps the expected share of false names below a, if unused judged
+    patients and controls are exchangeable and the score treats both alike.
+
+    Parameters
+    ----------
+    scores, control_scores : [m], [n]
+        One score per patient, made without knowing who is judged.
+    """
+    return storey_q_values(conformal_p_values(scores, control_scores))
+
+
+def storey_q_values(p: Floats) -> Floats:
+    """q-values [m] of Benjamini and Hochberg times Storey's share of nulls."""
+    return np.asarray(benjamini_hochberg(p) * share_of_nulls(p)) if len(p) else p
+
+
+def fewest_named(n_controls: int, n_judged: int, level: float = 0.10) -> int:
+    """How many patients must stand above every control before `conformal_q_values` names any.
+
+    The smallest k with pi m / k <= level (n + 1), where pi is Storey's share if the p-values of the
+    m - k others are spread evenly. More than `n_judged` means: it can name none.
+
+    Parameters
+    ----------
+    n_controls, n_judged : int
+        Patients.
+    level : float
+        False discovery rate, 0..1.
+
+    Raises
+    ------
+    InputError
+        For numbers below 1 or a level outside 0..1.
+    """
+    if n_controls < 1 or n_judged < 1 or not 0.0 < level < 1.0:
+        raise InputError(
+            "naming patients needs at least one control, one judged patient and a level between 0 "
+            f"and 1, found {n_controls}, {n_judged}, {level:g}."
+        )
+    for k in range(1, n_judged + 1):
+        nulls = min(1.0, (1.0 + math.ceil((n_judged - k) * HALF)) / (n_judged * HALF))
+        if nulls * n_judged / k <= level * (n_controls + 1) + 1e-9:
+            return k
+    return n_judged + 1
