@@ -21,10 +21,10 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from decision import COPIES, Levels, mixes
 from PIL import Image
 
 import vestige
+from decision import COPIES, Levels, mixes
 from vestige.challenge import export_run, score_run
 
 SIDE = 128
@@ -152,7 +152,8 @@ def kappa_of(case: Case, result: vestige.AuditResult, export: str) -> str:
         text = export_run(result, "imageclef2025", **EXPORTS[export])
     except vestige.InputError as error:
         return f"no run: {error}"
-    run = {line.split(",")[0].removesuffix(".png"): float(line.split(",")[1]) for line in text.splitlines()}
+    rows = [line.split(",") for line in text.splitlines()]
+    run = {name.removesuffix(".png"): float(called) for name, called in rows}
     names = [f"{k:04d}" for k in range(len(case.truth))]
     truth = {name: float(used) for name, used in zip(names, case.truth, strict=True)}
     card = score_run(run, truth)

@@ -111,6 +111,7 @@ def test_it_learns_each_set_in_its_role_with_its_groups(tmp_path: Path) -> None:
     card = json.loads((tmp_path / "m.json").read_text())
     assert card["training"]["groups"] == 11
     assert card["training"]["groups_from"] == "CSV"
+    assert len(card["training"]["patients_learned_from"]["digests"]) == 11
     with pytest.warns(UserWarning, match=r"10 group\(s\) .* are used as well"):
         found = vestige.train("watched", G, U, N, group_regex=r"\d\d$")
     assert found.seen["groups_used"].tolist() == [f"{i:02d}" for i in range(12)]

@@ -11,6 +11,8 @@ from vestige.choices import InputError
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
 
+from .picture import dicom
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -179,3 +181,21 @@ def test_the_cache_holds_no_pickle_no_path_and_an_unwritable_one_is_an_error(
     blocked.write_text("")
     with pytest.raises(InputError, match="cannot write to the cache"):
         read_images(folder, role="used", size=8, cache=blocked / "cache")
+
+
+def test_patients_and_studies_are_kept_sealed(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="needs vestige[medical]")
+    folder, cache = tmp_path / "files", tmp_path / "cache"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("4711", "4711", "4712")):
+        levels = rng.integers(0, 1000, (16, 16)).astype(np.int16)
+        dicom(folder / f"{k}.dcm", levels, PatientID=name, StudyInstanceUID=f"1.2.{name}")
+    plain = read_images(folder, role="used", size=16)
+    for _ in range(2):  # written, then read
+        found = read_images(folder, role="used", size=16, cache=cache)
+        assert found.records == plain.records
+    written = b"".join(path.read_bytes() for path in cache.rglob("*") if path.is_file())
+    known = [r.patient for r in plain.records] + [r.study for r in plain.records]
+    assert all(known)
+    assert not [digest for digest in known if digest.encode() in written]

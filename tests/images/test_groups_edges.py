@@ -183,9 +183,7 @@ class TestLostIds:
 
 def test_names_are_the_same_in_another_audit() -> None:
     pictures = textures(4)
-    told = assign_groups(
-        {"used": as_read(pictures[:2], ["a-1", "b-1"])}, regex="^(.)"
-    )
+    told = assign_groups({"used": as_read(pictures[:2], ["a-1", "b-1"])}, regex="^(.)")
     again = assign_groups({"query": as_read(pictures[2:], ["b-2", "c-1"])}, regex="^(.)")
     assert len(told.names_in("used") & again.names_in("query")) == 1
     assert told.names_in("unused") == frozenset()

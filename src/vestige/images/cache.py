@@ -2,14 +2,15 @@
 
 A file is known by the SHA-256 of its bytes and by the format that its name promises; whatever else
 determines the result (working size, window, versions of the decoders) is the fingerprint of the
-shelf. Small images and what a record says are kept, never a path or a patient's name.
+shelf. Small images and what a record says are kept, never a path or a patient's name. Digests of
+patients and studies, which could be guessed, are sealed: only who holds the file can read them.
 """
 
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from vestige.packages import DECODERS, installed, source_sha256
 from vestige.store import Entry, Shelf, last_change, open_shelf
 
 FORMAT = 4
-"""Of what is kept; raised when a record gains a field (4: the DICOM study)."""
+"""Of what is kept; raised when a record gains a field (4: the DICOM study, sealed)."""
 STRETCH = 32
 """Shards that are looked up together."""
 MOST_BYTES = 2**20
@@ -32,6 +33,19 @@ AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A pipe is not waited for: it is no regular file."""
 _OF_PLACE = ("id", "path")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
+_SEALED = ("patient", "series", "study")
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a file is known by: key ("" if unreadable), stamp, and the seal of its identity.
+
+    The seal is a digest of the content, and cannot be had from the key.
+    """
+
+    key: str = ""
+    stamp: tuple[int, ...] = ()
+    seal: bytes = b""
 
 
 def read_shard_cached(
@@ -65,15 +79,18 @@ def read_shard_cached(
         rows.setdefault(record.path, []).append(row)
     made: dict[str, Entry] = {}
     for k in missing:
-        (identifier, path), (key, stamp) = paths[k], keys[k]
+        (identifier, path), known = paths[k], keys[k]
         mine = rows.get(str(path), [])
         records = tuple(fresh.records[row] for row in mine)
         problems = tuple(p for p in fresh.problems if p.path == identifier)
         part = parts[k] = Shard(fresh.pixels[mine], records, problems, 1)
         # a file that changed on the way is not what its key says
-        if key and records and _stamp_now(path) == stamp:
-            notes = [[getattr(record, name) for name in _KEPT] for record in records]
-            made[key] = Entry(key, part.pixels, notes)
+        if known.key and records and _stamp_now(path) == known.stamp:
+            notes = [
+                [_sealed(name, getattr(record, name), known.seal) for name in _KEPT]
+                for record in records
+            ]
+            made[known.key] = Entry(known.key, part.pixels, notes)
     shelf.keep(list(made.values()))
     return joined([part for part in parts if part is not None], size)
 
@@ -111,15 +128,13 @@ def _kept_shard(paths: Files, size: int, share: float, shelf: Shelf) -> Shard | 
     return joined(parts, size) if len(parts) == len(paths) else None
 
 
-def _look_up(
-    paths: Files, share: float, shelf: Shelf
-) -> tuple[list[Shard | None], list[tuple[str, tuple[int, ...]]]]:
-    """What is kept of each file, and the key and stamp of each."""
-    keys = [_key(path) for _, path in paths]
-    kept = shelf.find([key for key, _ in keys if key])
+def _look_up(paths: Files, share: float, shelf: Shelf) -> tuple[list[Shard | None], list[_Content]]:
+    """What is kept of each file, and what each is known by."""
+    keys = [_content(path) for _, path in paths]
+    kept = shelf.find([known.key for known in keys if known.key])
     parts = [
-        _restored(kept.get(key), identifier, str(path), share)
-        for (identifier, path), (key, _) in zip(paths, keys, strict=True)
+        _restored(kept.get(known.key), identifier, str(path), share, known.seal)
+        for (identifier, path), known in zip(paths, keys, strict=True)
     ]
     return parts, keys
 
@@ -144,23 +159,34 @@ def _stamp_now(path: str | Path) -> tuple[int, ...]:
         return ()
 
 
-def _key(path: str | Path) -> tuple[str, tuple[int, ...]]:
-    """Digest of a file's bytes and the format of its name, and its stamp; "" if unreadable."""
+def _content(path: str | Path) -> _Content:
+    """By the digest of a file's bytes and the format of its name."""
     digest = hashlib.sha256()
     try:
         with open(os.open(path, os.O_RDONLY | AT_ONCE), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                return "", ()
+                return _Content()
             while block := file.read(min(status.st_size + 1, MOST_BYTES)):
                 digest.update(block)
     except OSError:
-        return "", ()  # read_shard says what is wrong with it
+        return _Content()  # read_shard says what is wrong with it
+    seal = hashlib.sha256(b"seal" + digest.digest()).digest()
     digest.update(format_of_name(path).encode())
-    return digest.hexdigest(), _stamp(status)
+    return _Content(digest.hexdigest(), _stamp(status), seal)
 
 
-def _restored(entry: Entry | None, identifier: str, path: str, share: float) -> Shard | None:
+def _sealed(name: str, value: Any, seal: bytes) -> Any:
+    """A digest under the seal of its file; sealed again it is itself. Other values as they are."""
+    if name not in _SEALED or not value:
+        return value
+    mask = hashlib.sha256(seal + name.encode()).digest()
+    return bytes(a ^ b for a, b in zip(bytes.fromhex(value), mask, strict=True)).hex()
+
+
+def _restored(
+    entry: Entry | None, identifier: str, path: str, share: float, seal: bytes
+) -> Shard | None:
     """What is kept of a file, under the name it has now; None if something is missing."""
     if entry is None:
         return None
@@ -170,7 +196,10 @@ def _restored(entry: Entry | None, identifier: str, path: str, share: float) -> 
             Record(
                 id=identifier if count == 1 else f"{identifier}#{k}",
                 path=path,
-                **{name: _frozen(value) for name, value in zip(_KEPT, row, strict=True)},
+                **{
+                    name: _frozen(_sealed(name, value, seal))
+                    for name, value in zip(_KEPT, row, strict=True)
+                },
             )
             for k, row in enumerate(entry.notes)
         )
