@@ -101,7 +101,7 @@ def asked(case: Case, labels: bool, seed: int) -> tuple[float, float, list[float
     plan = tuple(Column(str(k), str(k), {}, weights[k], pool=False) for k in range(COLUMNS))
     columns, bag = drawn(case, labels, seed)
     open_ = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
-    said = judge_images(columns, plan, bag)
+    said = judge_images(columns, plan, bag, bag.unused)
     lot = np.flatnonzero(bag.groups[bag.judged] == case.used)[0]
     scored = scored_groups(said.z, said.models, open_, bag.control, bag.units)
     tests = test_patients(scored, bag.units)

@@ -222,7 +222,8 @@ def audit(
     with clock.stage("judge"):
         settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
         suspects = bag.judged & ~settled & ~bag.mixed
-        judgement = judge(columns, plan, bag, suspects, seed)
+        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
+        judgement = judge(columns, plan, bag, suspects, seed, copied)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
     # 6. experiments with a known answer, which can veto; beside them, a core each, published
@@ -274,7 +275,6 @@ def audit(
     patients: tuple[PatientFinding, ...] = ()
     if grouping.patients:
         findings = relate(findings, bag, mode)
-        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
         patients = judge_patients(bag, judgement, findings, false_alarm_rate, vetoed, copied)
 
     # 9. what a negative may say, from all that was seen
@@ -327,8 +327,8 @@ def audit(
         problems=tuple(problems),
         manifest=write_manifest(clock, seed, told, hashes, weights),
         calibration=Calibration(
-            tuple(id_ for id_, c in zip(bag.ids, bag.control, strict=True) if c),
-            tuple(str(g) for g in bag.groups[bag.control]),
+            tuple(id_ for id_, c in zip(bag.ids, bag.unused, strict=True) if c),
+            tuple(str(g) for g in bag.groups[bag.unused]),
             tuple(float(s) for s in judgement.control_scores),
         ),
         set_measures=measures,

@@ -92,13 +92,18 @@ class JudgedImages:
 
 
 def judge_images(
-    columns: Floats, plan: Sequence[Column], bag: Bag, judged_teach: bool = True
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    calibration: Bools,
+    judged_teach: bool = True,
 ) -> JudgedImages:
-    """Full-conformal p-values of the judged rows.
+    """Full-conformal p-values of the judged rows, against the `calibration` rows [n].
 
-    What may have been used is learned from the known used images where there are enough, else from
-    the judged ones (if `judged_teach`). Rows whose answer is known already teach nothing; their own
-    p-value, which nobody is told, leaves the others as they are.
+    Of an image's own patient no row calibrates. What may have been used is learned from the known
+    used images where there are enough, else from the judged ones (if `judged_teach`). Rows whose
+    answer is known already teach nothing; their own p-value, which nobody is told, leaves the
+    others as they are.
     """
     weights = np.array([column.weight for column in plan])
     settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
@@ -107,14 +112,14 @@ def judge_images(
     taught = known
     if len(np.unique(bag.units[known])) < STACK_GROUPS:
         taught = open_ & judged_teach
-    z = log_scores(columns, bag.units, open_ | bag.control | taught)
+    z = log_scores(columns, bag.units, open_ | calibration | taught)
     p_values, standing = np.ones(len(z)), np.zeros(len(z))
     counted = np.tile(weights / weights.sum(), (len(z), 1))
     models = GroupModels(np.empty(0, np.int64), np.empty((0, len(plan))))
     for rows in (bag.judged & settled, open_):
         if rows.any():
-            models = group_models(z, rows, bag.control, taught, bag.units, weights)
-            p_values[rows], standing[rows] = image_p_values(z, models, rows, bag.control, bag.units)
+            models = group_models(z, rows, calibration, taught, bag.units, weights)
+            p_values[rows], standing[rows] = image_p_values(z, models, rows, calibration, bag.units)
             counted[rows] = models.weights[np.searchsorted(models.names, bag.units[rows])]
     judged = bag.judged
     return JudgedImages(z, taught, models, p_values[judged], standing[judged], counted[judged])

@@ -65,7 +65,7 @@ def make_findings(
     for i, row in enumerate(np.flatnonzero(bag.judged)):
         known = bag.settled.get(int(row))
         p = None if judgement.p_values is None or known else float(judgement.p_values[i])
-        q = None if judgement.q_values is None or known else float(judgement.q_values[i])
+        q = np.nan if judgement.q_values is None else float(judgement.q_values[i])
         verdict: Any = "used" if known == "used" else "no evidence"
         if not known and (p is None or vetoed):
             verdict = "uncalibrated"
@@ -81,7 +81,7 @@ def make_findings(
                 role="used" if bag.roles[row] == "used" else "query",
                 score=float(judgement.scores[i]),
                 p_value=p,
-                q_value=q,
+                q_value=None if np.isnan(q) else q,
                 verdict=verdict,
                 columns=values,
                 evidence=evidence[int(row)],

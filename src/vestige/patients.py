@@ -77,7 +77,7 @@ def _tests(bag: Bag, judgement: Judgement) -> dict[str, tuple[float, Carrier]]:
     open_ = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
     if said is None or not open_.any():
         return {}
-    scored = scored_groups(said.z, said.models, open_, bag.control, bag.units)
+    scored = scored_groups(said.z, said.models, open_, bag.unused, bag.units)
     tests = test_patients(scored, bag.units)
     names = {int(unit): str(name) for unit, name in zip(bag.units, bag.groups, strict=True)}
     rows = zip(tests.names, tests.p_values, tests.carried_by, strict=True)

@@ -153,18 +153,17 @@ def _score_charts(result: AuditResult, role: Role, suspects: list[Finding]) -> l
     histogram = charts.histogram(scores, controls, suspects_label)
     drawn = [Chart(histogram, f"Histogram of scores: {suspects_label} and controls.", caption)]
     shared = {f.group for f in suspects} & set(result.calibration.groups)
-    if controls.size and shared:
-        note = f"{words.plural(len(shared), 'group')} on both sides: no ROC curve can be drawn."
-        return [Charts(tuple(drawn)), Text(note, "box")]
-    if controls.size:
+    groups = np.array([f.group for f in suspects])
+    control_groups = np.array(result.calibration.groups)
+    mine, theirs = (~np.isin(g, list(shared)) for g in (groups, control_groups))
+    if mine.any() and theirs.any():
         roc = charts.roc(
-            scores,
-            controls,
-            np.array([f.group for f in suspects]),
-            np.array(result.calibration.groups),
+            scores[mine], controls[theirs], groups[mine], control_groups[theirs],
             result.manifest.seed,
-        )
+        )  # fmt: skip
         caption = "Every threshold at once. A curve along the dashed diagonal is guessing."
+        if shared:
+            caption += f" Without the {words.plural(len(shared), 'group')} that both sides share."
         drawn.append(Chart(roc, "ROC step curve with its 95 % band.", caption))
     return [Charts(tuple(drawn))]
 

@@ -62,6 +62,11 @@ class GroupModels:
     names: Ints
     weights: Floats
 
+    def of(self, names: Ints) -> "GroupModels":
+        """Those of the named groups."""
+        keep = np.isin(self.names, names)
+        return GroupModels(self.names[keep], self.weights[keep])
+
 
 @dataclass(frozen=True)
 class Scored:
