@@ -65,9 +65,8 @@ def copied_patients(worlds: int = 1000) -> list[dict[str, Any]]:
     rows = []
     for kind in COPIES:
         own = [row for row in told if row["kind"] == kind]
-        means = {
-            key: round(float(np.mean([r[key] for r in own])), 2) for key in own[0] if key != "kind"
-        }
+        counts = [key for key in own[0] if key != "kind"]
+        means = {key: round(float(np.mean([row[key] for row in own])), 2) for key in counts}
         fewest = min(row["copied named"] for row in own)
         rows.append({"kind": kind, **means, "fewest copied named": fewest, "sets": len(own)})
         print(rows[-1], flush=True)
@@ -81,9 +80,10 @@ def copied_patients_page(rows: list[dict[str, Any]]) -> str:
     lines += ["| " + " | ".join(str(row[key]) for key in head) + " |" for row in rows]
     return f"""## Copied patients in whole audits
 
-Chest X-rays (64 px) of {PATIENTS} used and {PATIENTS} unused patients of 1 to {MOST} images, {GENERATED:,} generated
-images; one or two images of {COPIED} used patients are copied. Mean numbers of patients a set: named
-(a copy of an image, or q <= .10) and standing out (p <= .05), of {COPIED} copied and {PATIENTS - COPIED} innocent ones.
+Chest X-rays (64 px) of {PATIENTS} used and {PATIENTS} unused patients of 1 to {MOST} images,
+{GENERATED:,} generated images; one or two images of {COPIED} used patients are copied. Mean numbers
+of patients a set: named (a copy of an image, or q <= .10) and standing out (p <= .05), of {COPIED}
+copied and {PATIENTS - COPIED} innocent ones.
 
 {chr(10).join(lines)}
 """

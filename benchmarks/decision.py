@@ -84,9 +84,7 @@ def draw_cell(data: Path, source: Source, seed: int, only: Collection[str] = ())
         by_group.setdefault(row[source.group], []).append(row[source.file])
     names = rng.permutation(sorted(by_group))
     if only:
-        names = np.concatenate(
-            [[n for n in names if (n in only) == here] for here in (True, False)]
-        )
+        names = np.array(sorted(names, key=lambda name: name not in only))
     parts: list[tuple[list[Levels], list[str]]] = []
     cuts = (0, source.patients, 2 * source.patients, min(len(names), 2 * source.patients + 400))
     for start, stop in pairwise(cuts):
