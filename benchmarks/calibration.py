@@ -96,15 +96,15 @@ def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
     from vestige.stats.folds import auc_in_folds
     from vestige.stats.intervals import auc
     from vestige.stats.permutation import set_test
+    from vestige.stats.scale import log_scores
     from vestige.stats.sensitivity import sensitivity
-    from vestige.stats.stack import normal_scores
     from vestige.stats.stack_test import stack_test
 
     rng = np.random.default_rng([11, seed])
     columns, suspect, control, known, groups = draw(design, shift, rng)
     null = None
     if design.test == "stack":
-        z = normal_scores(columns)
+        z = log_scores(columns, groups, suspect | control | known)
         stack = stack_test(z, suspect, control, known, groups, WEIGHTS, relabellings, seed)
         score, null, p_value = stack.scores, stack.null, stack.p_value
         sides = (score[suspect], score[control], stack.folds[suspect], stack.folds[control])

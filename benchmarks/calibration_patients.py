@@ -169,9 +169,10 @@ FDR); and a name needs several patients above all controls (FDR: at .01 all 12, 
 
 def copied(worlds: int = 1000) -> list[dict[str, Any]]:
     """Patients of 1 to 8 images, of whom some have one or two that were copied: who is named?"""
-    from vestige.stats.full_conformal import group_models, log_scores, scored_groups
+    from vestige.stats.full_conformal import group_models, scored_groups
     from vestige.stats.naming import conformal_q_values
     from vestige.stats.patients import patient_scores, test_patients
+    from vestige.stats.scale import log_scores
 
     rows = []
     judged = COPIED + INNOCENT
