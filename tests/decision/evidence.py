@@ -73,6 +73,7 @@ def evidence(**changed: Any) -> Evidence:
 FEW = Chance(3, 4)
 MANY = Chance(7, 4)
 AGAIN = Tried(3, 4, 2, 0.87, 0.01)
+PART = Tried(1, 1, 2, 0.0002, None, part_of=100)
 ROLES = get_args(RealRole)
 CASES: dict[str, Evidence] = {
     "copies": evidence(copies=(copy(0, same=True), copy(1), copy(2))),
@@ -94,6 +95,9 @@ CASES: dict[str, Evidence] = {
                      named_patients=2),
     "leak of runs": evidence(checks=checks("ok ok ok ok ok"), test=set_test(0.0012),
                              tried=Tried(3, 4, 2, 0.0048, 0.4), chance=FEW),
+    "selected part": evidence(test=set_test(0.0001), tried=PART, chance=MANY, named_patients=2,
+                              checks=checks("ok no ok ok ok")),
+    "selected part without a finding": evidence(tried=PART),
     "named": evidence(named_patients=1, chance=FEW),
     "named and beyond chance": evidence(named_patients=2, chance=MANY),
     "beyond chance": evidence(chance=Chance(1, 0)),

@@ -65,6 +65,9 @@ TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {
     "not specific": ("undecided", "undecided", ["finding_not_specific"], ["mend_split"]),
     "leak": ("leak found", "closed", ["set_test"], ["scrub_or_retrain"]),
     "leak of runs": ("leak found", "closed", ["set_test"], ["scrub_or_retrain"]),
+    "selected part": ("undecided", "undecided", ["selected_part"], ["audit_all_asked"]),
+    "selected part without a finding": ("undecided", "undecided", ["selected_part"],
+                                        ["audit_all_asked"]),
     "named": ("individuals stand out", "closed", ["patients_named"], ["scrub_or_retrain"]),
     "named and beyond chance": ("individuals stand out", "closed",
                                 ["patients_named", "beyond_chance"], ["scrub_or_retrain"]),
@@ -299,7 +302,15 @@ anyones = st.builds(copy, count, st.sampled_from(get_args(RealRole)), st.boolean
 runs = st.one_of(
     st.none(),
     st.just(Tried(None, 1, 2, None, None)),
-    st.builds(Tried, st.integers(1, 5), count, count, p_values, st.none() | p_values),
+    st.builds(
+        Tried,
+        st.integers(1, 5),
+        count,
+        count,
+        p_values,
+        st.none() | p_values,
+        st.sampled_from([0, 0, 1, 100]),
+    ),
 )
 evidences = st.builds(
     Evidence,

@@ -61,6 +61,12 @@ GOLDEN = {
         "4 runs). Do not release this set: withhold the images that `vestige scrub` lists, or "
         "train the generator anew (stop earlier, with more images or a smaller model)."
     ),
+    "selected part, release": (
+        "Undecided: an earlier audit asked about some of these images together with others (100 "
+        "images in all), so they may have been chosen by its answer, and chance alone can make "
+        "chosen images stand out. Audit all images of both questions together: only that answer "
+        "counts."
+    ),
     "leak, forensic": (
         "Leak found: 2 of 40 query patients can be named as used for training, and 7 stand out "
         "where chance explains at most 4; the generated images are closer to the queried images "

@@ -5,6 +5,7 @@ evidence                                               state                 gat
 =====================================================  ====================  =========
 copies of training images or queries                   copies found          closed
 copies of unused images, unread files, unlike greys    undecided             undecided
+the images are a part of those of an earlier run       undecided             undecided
 a validity check failed                                undecided             undecided
 the set test is significant                            leak found            closed
 patients named, or more stand out than chance allows   individuals stand out closed
@@ -64,7 +65,10 @@ def decide(evidence: Evidence) -> Decision:
         The first row of the table above that applies. Every "undecided" has a remedy; missing
         patient ids come first in it.
     """
-    rows = (_copies, _contradicted, _failed, _set_found, _individuals, _repeated, _insensitive)
+    rows = (
+        _copies, _contradicted, _selected, _failed, _set_found, _individuals, _repeated,
+        _insensitive,
+    )  # fmt: skip
     row = next((found for rule in rows if (found := rule(evidence)) is not None), None)
     if row is None:
         row = _Row("not found", "open", ("nothing_found",), ("board_decides",))
@@ -156,6 +160,13 @@ def _contradicted(evidence: Evidence) -> _Row | None:
     return _Row("undecided", "undecided", tuple(codes), tuple(remedy)) if codes else None
 
 
+def _selected(evidence: Evidence) -> _Row | None:
+    """Images that may have been chosen by an earlier answer: none of their p-values holds."""
+    if evidence.tried is None or not evidence.tried.part_of:
+        return None
+    return _Row("undecided", "undecided", ("selected_part",), ("audit_all_asked",))
+
+
 def _failed(evidence: Evidence) -> _Row | None:
     vetoes = vetoing(evidence.checks, _found(evidence))
     if not vetoes:
@@ -235,6 +246,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         [one.share for one in bounds.copied_shares if one.level == "verbatim"] if bounds else []
     )
     tried = evidence.tried
+    runs, part_of = (1 + (tried.runs_before or 0), tried.part_of) if tried else (1, 0)
     return Facts(
         mode=evidence.mode,
         targets=evidence.targets,
@@ -251,7 +263,8 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         unlike=evidence.unlike.code if evidence.unlike else "",
         auc=evidence.test.auc if evidence.test else None,
         p_value=corrected_p(evidence.test, evidence.tried),
-        runs=1 + (tried.runs_before or 0) if tried else 1,
+        runs=runs,
+        part_of=part_of,
         named_patients=evidence.named_patients,
         stand_out=math.ceil(max(0, min(chance.patients, MOST_PATIENTS))) if chance else 0,
         chance=chance.most if chance else 0,

@@ -21,6 +21,7 @@ Code = Literal[
     "prepared_unlike",
     "check_failed",
     "finding_not_specific",
+    "selected_part",
     "set_test",
     "repeated_runs",
     "patients_named",
@@ -49,6 +50,7 @@ Remedy = Literal[
     "more_unused",
     "more_patients",
     "fix_the_run",
+    "audit_all_asked",
     "scrub_or_retrain",
     "report_with_rate",
     "board_decides",
@@ -265,6 +267,7 @@ class Facts:
     auc: Estimate | None = None
     p_value: float | None = None
     runs: int = 1
+    part_of: int = 0
     named_patients: int = 0
     stand_out: int = 0
     chance: int = 0

@@ -151,6 +151,9 @@ def _cause(code: Code, decision: Decision) -> str:
         else "the generated images have another grey range than the real ones",
         "check_failed": "; ".join(_failed(name, whom) for name in facts.checks),
         "finding_not_specific": _failed("swapped", whom),
+        "selected_part": "an earlier audit asked about some of these images together with others "
+        f"({plural(facts.part_of, 'image')} in all), so they may have been chosen by its answer, "
+        "and chance alone can make chosen images stand out",
         "set_test": f"the generated images are closer to the {whom} than to unused images of the "
         f"same source ({_area(facts)}, {_p(facts)})",
         "repeated_runs": f"these images were audited {plural(facts.runs, 'time')}, and the answers "
@@ -255,6 +258,7 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "more_patients": f"Give {enough} patients on each side, or state a higher limit "
         "(--max-auc) before you see the answer, and audit again.",
         "fix_the_run": "Decide beforehand which run counts, and report that one.",
+        "audit_all_asked": "Audit all images of both questions together: only that answer counts.",
         "scrub_or_retrain": "Do not release this set: withhold the images that `vestige scrub` "
         "lists, or train the generator anew (stop earlier, with more images or a smaller model).",
         "report_with_rate": "Report this finding with its false-alarm rate: other images of the "
