@@ -19,7 +19,7 @@ from vestige.controls.unlike import find_unlike, unlike_problems
 from vestige.controls.unread import unread_by_role
 from vestige.copies.naming import Copies, find_copies
 from vestige.copies.pictures import draw_pairs
-from vestige.decision.decide import TARGET_ROLES, is_found, vetoing
+from vestige.decision.decide import SPARING, TARGET_ROLES, is_found, vetoing
 from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
@@ -250,7 +250,7 @@ def audit(
             clock.timed("evidence", partial(array_of, kept, "evidence", find)),
         )
     problems += [] if controls else [CONTROLS_OFF]
-    spoilt = any(c.state == "failed" and c.name != "planted" for c in outcomes)
+    spoilt = any(c.state == "failed" and c.name not in SPARING for c in outcomes)
 
     # how often was this asked before? By the cache, which notes this run
     weights |= {model.column.name: model.sha256 for model in trained}

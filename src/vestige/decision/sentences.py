@@ -46,6 +46,7 @@ GATES: dict[str, str] = {
 }
 BY_ROLES: tuple[Code, ...] = ("copies_of_unused", "copies_of_reference")
 ALTHOUGH_NOTHING: tuple[Code, ...] = (
+    "calibration_used",
     "checks_off",
     "planted_missed",
     "planted_not_possible",
@@ -55,6 +56,7 @@ ALTHOUGH_NOTHING: tuple[Code, ...] = (
 QUERIES_STAND: tuple[Code, ...] = (
     "copies",
     "set_test",
+    "distribution",
     "repeated_runs",
     "nothing_found",
     *ALTHOUGH_NOTHING,
@@ -156,6 +158,8 @@ def _cause(code: Code, decision: Decision) -> str:
         "and chance alone can make chosen images stand out",
         "set_test": f"the generated images are closer to the {whom} than to unused images of the "
         f"same source ({_area(facts)}, {_p(facts)})",
+        "distribution": "a smooth set with the distribution of the generated images separates them "
+        "as well, so this may be a difference of distribution, not of single images",
         "repeated_runs": f"these images were audited {plural(facts.runs, 'time')}, and the answers "
         f"do not agree: one run alone found something, and all runs together do not ({_p(facts)})",
         "patients_named": f"{_named(facts)} (at most 10 % of the names are expected to be false)",
@@ -163,6 +167,9 @@ def _cause(code: Code, decision: Decision) -> str:
         f"{_most(facts)}",
         "nothing_to_test": "the status of every image is known already, so nothing is left to test",
         "uncalibrated": "there are no unused real images to compare with",
+        "calibration_used": "the unused images are closer to the generated images than the "
+        "reference images are, so some of them may have been used for training, which can hide a "
+        "leak",
         "checks_off": "the validity checks were switched off",
         "planted_missed": "copies of unused images, put into the generated set as a check, were "
         "not found again",
@@ -250,6 +257,8 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "one source, scanner and period, and audit again.",
         "give_unused": f"Give unused images (--unused) of {enough} patients of the same source, "
         "and audit again.",
+        "clean_unused": "Give unused images that the generator never saw, and reference images of "
+        "the same source, and audit again.",
         "give_open_queries": "Give queries whose status is not known, and audit again.",
         "run_checks": "Audit again without --no-controls.",
         "all_detectors": "Audit again with all detectors: leave out --detector, or give --effort "
@@ -264,6 +273,8 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "report_with_rate": "Report this finding with its false-alarm rate: other images of the "
         "same patient may explain it.",
         "report_no_conclusion": "Report no conclusion from this audit.",
+        "clean_assumed": "It is assumed that no unused image was used for training: only a larger "
+        "reference (--reference) could show it.",
         "board_decides": "This does not prove that the set is private: whether it is released "
         "stays the decision of the board."
         if release

@@ -36,6 +36,10 @@ CONTROL_MEANING = {
     "to this generator.",
     "planted": "Are exact copies hidden in the generated set found again? If not, the audit is "
     "blind and a negative means nothing.",
+    "smooth": "Does a smooth set with the distribution of the generated one show as much? If so, "
+    "the finding may be about kinds of images, not about single ones.",
+    "clean_calibration": "Are the unused images closer to the generated set than the reference is? "
+    "If so, some may have been used, and a leak stays hidden.",
 }
 
 CONTROL_FIGURES = (
@@ -69,6 +73,10 @@ CAUTIONS: dict[Code, str] = {
     "the smallest visible AUC below does not hold.",
     "planted_not_possible": "No copy could be planted: the audit could have missed a leak, so the "
     "smallest visible AUC below may not hold.",
+    "calibration_used": "Unused images may have been used: the AUC and the p-values below can only "
+    "be too weak.",
+    "distribution": "The AUC below may come from kinds of images that the suspects have more "
+    "of, and not from single images.",
     "repeated_runs": "The same images were audited several times and the runs do not agree, or the "
     "best of them is within the luck of so many.",
     "selected_part": "These images may have been chosen by the answer of an earlier audit: none of "
