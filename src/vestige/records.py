@@ -259,13 +259,18 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Tried:
-    """How often the same question (generated and judged images) was asked, by the cache.
+    """How often these judged images, or some of them, were asked about beside this generated set.
 
-    runs_before : other runs, with other options or another seed; None: unknown, as no cache was
-        given
+    By the cache.
+
+    runs_before : other runs, with other options, another seed, or further images; None: unknown, as
+        no cache was given
     option_sets, columns : different ones over all runs, this one included
     p_adjusted : p of the set test, corrected for all runs: 1 - (1 - p)^runs; None: unknown
-    smallest_before : the smallest p of the other runs in which no control failed
+    smallest_before : the smallest p of the other runs in which no control failed and that were no
+        selection themselves
+    part_of : judged images of the largest earlier run that also asked about images missing here, so
+        that these may have been chosen by its answer; 0: there is none
     """
 
     runs_before: int | None
@@ -273,6 +278,7 @@ class Tried:
     columns: int
     p_adjusted: float | None
     smallest_before: float | None
+    part_of: int = 0
 
 
 @dataclass(frozen=True)

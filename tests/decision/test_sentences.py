@@ -61,6 +61,26 @@ GOLDEN = {
         "4 runs). Do not release this set: withhold the images that `vestige scrub` lists, or "
         "train the generator anew (stop earlier, with more images or a smaller model)."
     ),
+    "distribution, release": (
+        "Leak found: the generated images are closer to the training images than to unused images "
+        "of the same source (AUC 0.52, 95 % interval 0.45 to 0.59, p = 0.001); a smooth set with "
+        "the distribution of the generated images separates them as well, so this may be a "
+        "difference of distribution, not of single images. Do not release this set: withhold the "
+        "images that `vestige scrub` lists, or train the generator anew (stop earlier, with more "
+        "images or a smaller model)."
+    ),
+    "calibration used, release": (
+        "Undecided: nothing was found, but the unused images are closer to the generated images "
+        "than the reference images are, so some of them may have been used for training, which can "
+        "hide a leak. Give unused images that the generator never saw, and reference images of the "
+        "same source, and audit again."
+    ),
+    "selected part, release": (
+        "Undecided: an earlier audit asked about some of these images together with others (100 "
+        "images in all), so they may have been chosen by its answer, and chance alone can make "
+        "chosen images stand out. Audit all images of both questions together: only that answer "
+        "counts."
+    ),
     "leak, forensic": (
         "Leak found: 2 of 40 query patients can be named as used for training, and 7 stand out "
         "where chance explains at most 4; the generated images are closer to the queried images "
@@ -147,7 +167,7 @@ def test_every_code_of_a_decision_is_told() -> None:
     assert everything.text.count(";") == 3
     assert "12 of 240 generated files" in everything.text and "inverted" in everything.text
     said = {code: decide(one).text for one in CASES.values() for code in decide(one).codes[:1]}
-    assert set(said) == set(get_args(Code))
+    assert set(said) == set(get_args(Code)) - {"distribution"}  # which qualifies another one
     assert len(set(said.values())) == len(said)
 
 

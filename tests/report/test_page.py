@@ -171,8 +171,9 @@ def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
         "about 5 would be called “used” even if none had been",
         "A random part of 75 images of 600 synthetic images stays below an AUC of 0.60",
         "150 0.58 0.52 to 0.64 0.030 not shown to be below",
-        "2 other runs on the same images with other options or seeds (3 sets of options and "
-        "14 columns in all): the p-value corrected for all of them is 0.0003",
+        "2 other runs on these images, or some of them, with other options, seeds or further "
+        "images (3 sets of options and 14 columns in all): the p-value corrected for all of them "
+        "is 0.0003",
         "an AUC of 0.55: 411 groups; an AUC of 0.60: 102 groups",
         "at least 52 of the 100",  # two images a patient: 1/101 * 100/52 * (1 + 1/2 ...) <= .1
     ):

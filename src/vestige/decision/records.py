@@ -21,12 +21,15 @@ Code = Literal[
     "prepared_unlike",
     "check_failed",
     "finding_not_specific",
+    "selected_part",
     "set_test",
+    "distribution",
     "repeated_runs",
     "patients_named",
     "beyond_chance",
     "nothing_to_test",
     "uncalibrated",
+    "calibration_used",
     "checks_off",
     "planted_missed",
     "planted_not_possible",
@@ -43,14 +46,17 @@ Remedy = Literal[
     "harmonize",
     "mend_split",
     "give_unused",
+    "clean_unused",
     "give_open_queries",
     "run_checks",
     "all_detectors",
     "more_unused",
     "more_patients",
     "fix_the_run",
+    "audit_all_asked",
     "scrub_or_retrain",
     "report_with_rate",
+    "clean_assumed",
     "board_decides",
     "report_no_conclusion",
 ]
@@ -265,6 +271,7 @@ class Facts:
     auc: Estimate | None = None
     p_value: float | None = None
     runs: int = 1
+    part_of: int = 0
     named_patients: int = 0
     stand_out: int = 0
     chance: int = 0

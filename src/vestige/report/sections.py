@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vestige.decision.decide import SPARING
 from vestige.records import CurvePoint, Finding, ReleaseCurve, Role
 from vestige.report import charts, words
 from vestige.report.blocks import (
@@ -190,7 +191,7 @@ def release(result: AuditResult) -> Section | None:
     if curve is None or not curve.points:
         return None
     blocks: list[Block] = [Text(words.curve_meaning(curve), "box")]
-    if any(c.state == "failed" and c.name != "planted" for c in result.controls):
+    if any(c.state == "failed" and c.name not in SPARING for c in result.controls):
         blocks.append(Text("A control failed: this curve does not speak about training.", "box"))
     label = "; ".join(f"{p.n:,} images: AUC {p.auc.value:.2f}" for p in curve.points)
     caption = (
@@ -272,7 +273,7 @@ def measures(result: AuditResult) -> Section | None:
         "choices of as many groups would show."
     )
     blocks: list[Block] = [Text(note)]
-    if any(c.state == "failed" and c.name != "planted" for c in result.controls):
+    if any(c.state == "failed" and c.name not in SPARING for c in result.controls):
         blocks.append(Text("A control failed: these p-values do not speak about training.", "box"))
     head = ("Measure", "Value", "Copying shows as", "p", "In words")
     table = Table(head, rows, numeric=(1, 3), short=(0, 2), whole=(4,))
