@@ -332,7 +332,7 @@ def test_a_group_on_both_sides_is_said(make_result: Any) -> None:
     result = make_result("leak found", n=20)
     groups = (result.findings[0].group, *result.calibration.groups[1:])
     html = render_html(replace(result, calibration=replace(result.calibration, groups=groups)))
-    assert "1 group on both sides: no ROC curve can be drawn." in html
+    assert "Without the 1 group that both sides share." in html
 
 
 def test_sections_are_distinct(make_result: Any) -> None:
