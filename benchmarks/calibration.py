@@ -22,6 +22,7 @@ import numpy as np
 from calibration_bias import bias, bias_page
 from calibration_copied import copied_patients, copied_patients_page
 from calibration_coverage import coverage, coverage_page
+from calibration_edges import whole_edges, whole_edges_page
 from calibration_errors import errors, errors_page, gate, gate_page
 from calibration_patients import copied, copied_page, edges, edges_page
 from calibration_scrub import scrub, scrub_page
@@ -198,6 +199,7 @@ PARTS: dict[str, tuple[Callable[[int], Rows], Callable[[Rows], str]]] = {
     "set": (set_errors, set_errors_page),
     "gate": (gate, gate_page),
     "edges": (edges, edges_page),
+    "whole": (whole_edges, whole_edges_page),
     "copied": (copied, copied_page),
     "patients": (copied_patients, copied_patients_page),
     "coverage": (coverage, coverage_page),
