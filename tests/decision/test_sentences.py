@@ -67,8 +67,8 @@ GOLDEN = {
         "of the same source: all are closer (AUC 0.52, 95 % interval 0.45 to 0.59, p = 0.001); a "
         "smooth set with the distribution of the generated images separates them as well, so this "
         "may be a difference of distribution, not of single images. Do not release this set: "
-        "withhold the images that `vestige scrub` lists, or train the generator anew (stop earlier, "
-        "with more images or a smaller model)."
+        "withhold the images that `vestige scrub` lists, or train the generator anew (stop "
+        "earlier, with more images or a smaller model)."
     ),
     "calibration used, release": (
         "Undecided: nothing was found, but the unused images are closer to the generated images "
