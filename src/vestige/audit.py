@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from vestige.bag import Bag, check_roles, fill_bag, find_mode
+from vestige.bag import Bag, check_roles, fill_bag, find_mode, own_reference, with_reference
 from vestige.choices import InputError
 from vestige.combination import combine
 from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
@@ -31,7 +31,7 @@ from vestige.detectors.columns import (
     weights_digests,
 )
 from vestige.detectors.kept import KeptScores, array_of, rows_of
-from vestige.detectors.models import Model, check_models, open_models
+from vestige.detectors.models import Model, check_models, check_patients, open_models
 from vestige.engine import open_executor, side_by_side
 from vestige.findings import draw_gallery, find_evidence, make_findings, name_evidence
 from vestige.images.groups import assign_groups
@@ -178,8 +178,12 @@ def audit(
         check_curve(mode, unused is not None)
     trained = open_models(models)
     named = bool(detectors) or not trained  # models alone, when nothing else is named
-    plan = plan_columns(detectors, reference is not None, options, effort, views) if named else ()
-    plan += tuple(model.column for model in trained)
+
+    def planned(has_reference: bool) -> tuple[Column, ...]:
+        known = plan_columns(detectors, has_reference, options, effort, views) if named else ()
+        return known + tuple(model.column for model in trained)
+
+    plan = planned(reference is not None)
     if assigned_by_lot:
         check_lot(mode, unused is not None, plan)
 
@@ -203,6 +207,12 @@ def audit(
     with clock.stage("group"):
         reals = {role: images for role, images in sets.items() if role != "generated"}
         grouping = assign_groups(reals, csv=groups, regex=group_regex)
+        problems += [*grouping.problems, *check_patients(trained, grouping)]
+        labels, own, notes = own_reference(grouping.labels)
+        problems += notes
+        if own is not None:
+            sets = with_reference(sets, own)
+            plan = planned("reference" in sets)
         bag, notes = fill_bag(sets, grouping.labels, mode)
         problems += notes
         check_rate(bag, false_alarm_rate)
@@ -229,13 +239,11 @@ def audit(
     # 6. experiments with a known answer, which can veto; beside them, a core each, published
     # measures of the whole set (no verdict rests on them) and the pictures behind what is said
     with clock.stage("likeness"):
-        likeness = compare_sets(sets, grouping.labels, bag, suspects, mode, conform, seed)
+        likeness = compare_sets(sets, labels, bag, suspects, mode, conform, seed)
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
         learned = [model.column.name for model in trained]
-        asked = open_pipeline(
-            plan, columns, bag, suspects, sets, grouping.labels, learned, kept, fitted
-        )
+        asked = open_pipeline(plan, columns, bag, suspects, sets, labels, learned, kept, fitted)
         said = answers_kept(
             kept, asked, test, alike, false_alarm_rate, controls, seed, copies.search
         )
@@ -311,7 +319,7 @@ def audit(
         "conform": asdict(preparation) if preparation else None,
         "engine": engine,
     }
-    hashes = {role: images.inputs_sha256 for role, images in sets.items()}
+    hashes = {role: images.inputs_sha256 for role, images in as_read.items()}
     return AuditResult(
         question=Question(
             mode=mode,

@@ -208,6 +208,41 @@ def fill_bag(
     return bag, problems
 
 
+def own_reference(
+    labels: Mapping[str, tuple[str, ...]],
+) -> tuple[Mapping[str, tuple[str, ...]], Bools | None, list[Problem]]:
+    """Leave out reference images of patients in another role.
+
+    A detector that learned from other images of unused patients knows them better than those it
+    judges, which makes the latter look used.
+
+    Returns
+    -------
+    labels : role -> group of each image that stays
+    own : which reference images [n] stay; None if all do
+    problems : a row that tells how many do not
+    """
+    theirs = {label for role in ("query", "used", "unused") for label in labels.get(role, ())}
+    own = np.array([label not in theirs for label in labels.get("reference", ())], np.bool_)
+    lost = int((~own).sum())
+    if not lost:
+        return labels, None, []
+    left = "the others stay" if own.any() else "none remain, so there is no reference"
+    what = (
+        f"{lost} of {len(own)} reference image(s) belong to a group (patient or near-duplicate "
+        f"cluster) that is also in query, used or unused, and are left out: {left}"
+    )
+    stays = tuple(g for g, mine in zip(labels["reference"], own, strict=True) if mine)
+    return {**labels, "reference": stays}, own, [Problem("reference", what, "warning")]
+
+
+def with_reference(sets: Mapping[str, ImageSet], own: Bools) -> dict[str, ImageSet]:
+    """The sets with these reference images only; without the role where none is left."""
+    found = dict(sets)
+    reference = found.pop("reference")
+    return found | ({"reference": reference.subset(own)} if own.any() else {})
+
+
 def _shared(first: ImageSet, second: ImageSet) -> list[tuple[str, str]]:
     """Pairs of ids with equal pixels."""
     where = dict(zip(second.sha256, second.ids, strict=True))

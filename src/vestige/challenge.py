@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from vestige.choices import InputError, build
-from vestige.images.groups import compile_groups, find_group, read_group_table
 from vestige.images.listing import natural_key
+from vestige.images.told_groups import compile_groups, find_group, read_group_table
 from vestige.records import Estimate
 from vestige.result import AuditResult
 from vestige.runfile import (
