@@ -1,7 +1,7 @@
 """CT slices as ImageCLEFmedical GANs gives them: no patient ids, queries of which half were used.
 
     python benchmarks/imageclef_case.py [--seeds N] [--patients apart|shared]
-        [--copied queries|random|none] [--export verdicts|half] [--data DIR]
+        [--copied queries|random|none] [--by "stands out"|"top half"|named] [--data DIR]
 
 130 used, 126 unused and 125 unknown slices (62 used, 63 unused) of the CT set, 600 generated ones:
 a quarter near copies of used slices, the others mixes of two slices of patients in no role. A
@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -25,13 +25,13 @@ from PIL import Image
 
 import vestige
 from decision import COPIES, Levels, mixes
-from vestige.challenge import export_run, score_run
+from vestige.challenge import By, export_run, score_run
 
 SIDE = 128
 COUNTS = {"used": 130, "unused": 126}
 QUERIES = {"used": 62, "unused": 63}
 GENERATED, SHARE_COPIED = 600, 0.25
-EXPORTS: dict[str, dict[str, Any]] = {"verdicts": {}, "half": {"balanced": True}}
+EXPORTS = get_args(By)
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,10 @@ def joins(case: Case, result: vestige.AuditResult) -> str:
     return f"{right.sum()} of {together.sum()} pairs that stand together are of one patient"
 
 
-def kappa_of(case: Case, result: vestige.AuditResult, export: str) -> str:
+def kappa_of(case: Case, result: vestige.AuditResult, by: By) -> str:
     """Kappa of what `vestige export` writes, or why it refuses."""
     try:
-        text = export_run(result, "imageclef2025", **EXPORTS[export])
+        text = export_run(result, "imageclef2025", by=by)
     except vestige.InputError as error:
         return f"no run: {error}"
     rows = [line.split(",") for line in text.splitlines()]
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--patients", choices=("apart", "shared"), default="apart")
     parser.add_argument("--copied", choices=("queries", "random", "none"), default="queries")
-    parser.add_argument("--export", choices=tuple(EXPORTS), default="verdicts")
+    parser.add_argument("--by", choices=EXPORTS, default="top half")
     parser.add_argument("--no-controls", action="store_true")
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=shared)
@@ -187,7 +187,7 @@ def main() -> None:
         spoken = [t for t in told if "JPEG" in t or "window" in t]
         print(f"seed {seed}: {result.decision.state}; gate {result.decision.gate}")
         print(f"  {result.decision.text}")
-        print(f"  {kappa_of(case, result, asked.export)}")
+        print(f"  {kappa_of(case, result, asked.by)}")
         print(f"  {len(spoken)} row(s) speak of JPEG or windows", *spoken, sep="\n    ")
         print(f"  {result.question.groups_from}; {joins(case, result)}")
         failed = [c.name for c in result.controls if c.state == "failed"]

@@ -19,7 +19,7 @@ from vestige.controls.unlike import find_unlike, unlike_problems
 from vestige.controls.unread import unread_by_role
 from vestige.copies.naming import Copies, find_copies
 from vestige.copies.pictures import draw_pairs
-from vestige.decision.decide import TARGET_ROLES, is_found, vetoing
+from vestige.decision.decide import SPARING, TARGET_ROLES, is_found, vetoing
 from vestige.detectors import Effort
 from vestige.detectors.columns import (
     Column,
@@ -44,7 +44,7 @@ from vestige.manifest import Clock, write_manifest
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
 from vestige.negative import bound_epsilon, bound_negative, by_chance, check_lot
 from vestige.patients import judge_patients, relate
-from vestige.questions import answers_kept, noted_run, scores_kept
+from vestige.questions import answers_kept, noted_run, open_images, scores_kept
 from vestige.records import (
     Calibration,
     Control,
@@ -232,7 +232,8 @@ def audit(
     with clock.stage("judge"):
         settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
         suspects = bag.judged & ~settled & ~bag.mixed
-        judgement = judge(columns, plan, bag, suspects, seed)
+        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
+        judgement = judge(columns, plan, bag, suspects, seed, copied)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
     # 6. experiments with a known answer, which can veto; beside them, a core each, published
@@ -258,12 +259,12 @@ def audit(
             clock.timed("evidence", partial(array_of, kept, "evidence", find)),
         )
     problems += [] if controls else [CONTROLS_OFF]
-    spoilt = any(c.state == "failed" and c.name != "planted" for c in outcomes)
+    spoilt = any(c.state == "failed" and c.name not in SPARING for c in outcomes)
 
     # how often was this asked before? By the cache, which notes this run
     weights |= {model.column.name: model.sha256 for model in trained}
     run = noted_run(plan, weights, sets, bag, mode, test, spoilt, conform, seed)
-    tried, notes = record_run(run, test.p_value if test else None, cache)
+    tried, notes = record_run(run, open_images(sets, bag, mode, suspects), cache)
     problems += notes
 
     if cache is not None:
@@ -271,7 +272,8 @@ def audit(
 
     # 7. what is said of each image
     with clock.stage("findings"):
-        vetoed = bool(vetoing(outcomes, is_found(test, tried, false_alarm_rate)))
+        found = is_found(test, tried, false_alarm_rate)
+        vetoed = bool(vetoing(outcomes, found)) or tried.part_of > 0
         near = name_evidence(nearest, sets["generated"])
         findings = make_findings(
             columns, plan, bag, judgement, near, false_alarm_rate, vetoed, copies.copies
@@ -282,7 +284,6 @@ def audit(
     patients: tuple[PatientFinding, ...] = ()
     if grouping.patients:
         findings = relate(findings, bag, mode)
-        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
         patients = judge_patients(bag, judgement, findings, false_alarm_rate, vetoed, copied)
 
     # 9. what a negative may say, from all that was seen
@@ -335,8 +336,8 @@ def audit(
         problems=tuple(problems),
         manifest=write_manifest(clock, seed, told, hashes, weights),
         calibration=Calibration(
-            tuple(id_ for id_, c in zip(bag.ids, bag.control, strict=True) if c),
-            tuple(str(g) for g in bag.groups[bag.control]),
+            tuple(id_ for id_, c in zip(bag.ids, bag.unused, strict=True) if c),
+            tuple(str(g) for g in bag.groups[bag.unused]),
             tuple(float(s) for s in judgement.control_scores),
         ),
         set_measures=measures,

@@ -22,6 +22,11 @@ Mode = Literal["release", "forensic"]
 FOLDS = 5
 EXACT_COPY = "have exactly the pixels of a"
 """What problems say of generated images that are real ones, byte for byte."""
+MIXED_SHARE = 0.1
+MANY_MIXED = (
+    ". That is more than a tenth of all groups: draw the two sides by patient, or the set test "
+    "speaks of a part of them only"
+)
 JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
 
 
@@ -48,6 +53,15 @@ class Bag:
         rank = np.empty(len(first), dtype=np.int64)
         rank[np.argsort(first)] = np.arange(len(first))
         return rank[codes]
+
+    @property
+    def unused(self) -> Bools:
+        """Images [n] that single images and patients are compared with, but for their own group.
+
+        Those of mixed groups as well: left out, they would take away the images of unused patients
+        that look most like those of the judged, and leave the judged ones (docs/statistics.md).
+        """
+        return np.asarray(self.roles == "unused")
 
     @cached_property
     def mixed(self) -> Bools:
@@ -165,13 +179,15 @@ def fill_bag(
     control = (role == "unused") & ~np.isin(groups, suspects)
     problems = []
     lost = int(((role == "unused") & ~control).sum())
+    mixed, n_groups = np.intersect1d(suspects, groups[role == "unused"]), len(np.unique(groups))
     if lost:
         problems.append(
             Problem(
                 "unused",
                 f"{lost} unused image(s) belong to a group (patient or near-duplicate cluster) "
-                f"that is also in {JUDGED[mode]}: they were scored but do not calibrate, and "
-                "such groups take no part in the test of the set",
+                f"that is also in {JUDGED[mode]}: {len(mixed)} such group(s) take no part in the "
+                f"test of the set, and their unused images calibrate only the images of others"
+                f"{MANY_MIXED if len(mixed) > MIXED_SHARE * n_groups else ''}",
                 "warning",
             )
         )

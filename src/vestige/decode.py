@@ -11,6 +11,9 @@ from vestige.choices import InputError
 MAX_DEPTH = 32
 """Free-form values (options) may not nest deeper; hostile files would exhaust the stack."""
 
+MAX_SHOWN = 12
+"""Words of a list of allowed ones that a message shows."""
+
 
 def decode(kind: Any, value: Any, where: str) -> Any:
     """Turn a parsed JSON value into `kind`, or say which place holds something else.
@@ -97,7 +100,9 @@ def _shallow(value: Any, where: str, depth: int) -> Any:
 
 
 def _either(words: tuple[Any, ...]) -> str:
-    return "one of " + ", ".join(repr(w) for w in words)
+    shown = ", ".join(repr(word) for word in words[:MAX_SHOWN])
+    more = len(words) - MAX_SHOWN
+    return f"one of {shown}" + (f" and {more} more words" if more > 0 else "")
 
 
 def _demand(condition: bool, where: str, value: Any, wanted: str) -> None:

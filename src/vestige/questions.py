@@ -7,6 +7,7 @@ import numpy as np
 
 from vestige.bag import JUDGED, Bag, Mode
 from vestige.controls.pipeline import Pipeline
+from vestige.controls.planted import PLAIN
 from vestige.decision.records import CopySearch
 from vestige.detectors.columns import Column
 from vestige.detectors.kept import KeptScores, open_kept_scores
@@ -15,6 +16,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.preparation import Preparation
 from vestige.records import Likeness, SetTest
 from vestige.tried import Run, contents, digest
+from vestige.types import Bools
 from vestige.version import __version__
 
 
@@ -31,7 +33,8 @@ def noted_run(
 ) -> Run:
     """What the cache notes: the question, and whatever else can move its p-value."""
     pixels = contents({role: images.sha256 for role, images in sets.items()})
-    asked = [mode, pixels.pop("generated"), pixels.pop(JUDGED[mode])]
+    beside = [mode, pixels.pop("generated")]
+    asked = [*beside, pixels.pop(JUDGED[mode])]
     columns = [[c.name, c.detector, dict(c.options), c.weight] for c in plan]
     moved = [
         __version__,
@@ -42,9 +45,19 @@ def noted_run(
         bag.images.shape[1],
         conform,
     ]
-    p_value = None if test is None or vetoed else test.p_value
+    p_value = None if test is None else test.p_value
     names = tuple(column.name for column in plan)
-    return Run(digest(asked), digest(moved), seed, names, p_value)
+    return Run(digest(asked), digest(moved), seed, names, p_value, digest(beside), vetoed)
+
+
+def open_images(sets: Mapping[str, ImageSet], bag: Bag, mode: Mode, suspects: Bools) -> list[str]:
+    """Digests of the pixels of the suspects [n], but for plain ones.
+
+    One blank slice is like another: it would make two questions about different images one.
+    """
+    rows = np.flatnonzero(suspects)
+    told = rows[bag.images[rows].std(axis=(1, 2)) >= PLAIN]
+    return [sets[JUDGED[mode]].sha256[k] for k in bag.index[told]]
 
 
 def scores_kept(

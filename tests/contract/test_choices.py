@@ -76,7 +76,7 @@ def test_a_generator_is_determined_by_its_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_gives_its_row(name: str) -> None:
-    row = CONTROLS[name].build(small_world("copy"))
+    row = CONTROLS[name].build(small_world("copy", reference=True))
     assert isinstance(row, Control)
     assert row.name == name
     assert row.vetoes

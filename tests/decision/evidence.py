@@ -30,7 +30,9 @@ def checks(states: str, *names: str) -> tuple[Control, ...]:
 
 
 def set_test(p_value: float = 0.4) -> SetTest:
-    return SetTest("used", Estimate(0.52, 0.45, 0.59, 80), p_value, 0.6)
+    return SetTest(
+        "used", Estimate(0.52, 0.45, 0.59, 80), p_value, 0.6, minimum_detectable_share=0.15
+    )
 
 
 def copy(k: int = 0, role: RealRole = "used", same: bool = False) -> Copy:
@@ -73,6 +75,7 @@ def evidence(**changed: Any) -> Evidence:
 FEW = Chance(3, 4)
 MANY = Chance(7, 4)
 AGAIN = Tried(3, 4, 2, 0.87, 0.01)
+PART = Tried(1, 1, 2, 0.0002, None, part_of=100)
 ROLES = get_args(RealRole)
 CASES: dict[str, Evidence] = {
     "copies": evidence(copies=(copy(0, same=True), copy(1), copy(2))),
@@ -92,8 +95,13 @@ CASES: dict[str, Evidence] = {
     "not specific": evidence(checks=checks("ok ok ok no ok"), test=set_test(0.001)),
     "leak": evidence(checks=checks("ok ok ok ok ok"), test=set_test(0.00005), chance=MANY,
                      named_patients=2),
+    "distribution": evidence(checks=checks("ok ok ok ok ok no", *CHECKS, "smooth"),
+                             test=set_test(0.001)),
     "leak of runs": evidence(checks=checks("ok ok ok ok ok"), test=set_test(0.0012),
                              tried=Tried(3, 4, 2, 0.0048, 0.4), chance=FEW),
+    "selected part": evidence(test=set_test(0.0001), tried=PART, chance=MANY, named_patients=2,
+                              checks=checks("ok no ok ok ok")),
+    "selected part without a finding": evidence(tried=PART),
     "named": evidence(named_patients=1, chance=FEW),
     "named and beyond chance": evidence(named_patients=2, chance=MANY),
     "beyond chance": evidence(chance=Chance(1, 0)),
@@ -103,6 +111,9 @@ CASES: dict[str, Evidence] = {
     "checks off": evidence(checks=checks("ok ok", "conformity", "blind")),
     "planted missed": evidence(checks=checks("ok ok .. .. no"), bounds=HIGH),
     "planted not possible": evidence(checks=checks("ok ok .. .. --")),
+    "calibration used": evidence(checks=checks("ok ok .. .. ok no", *CHECKS, "clean_calibration")),
+    "clean assumed": evidence(checks=checks("ok ok .. .. ok --", *CHECKS, "clean_calibration"),
+                              chance=FEW),
     "bound above limit": evidence(bounds=HIGH, chance=FEW),
     "bound that no number mends": evidence(bounds=replace(HIGH, patients_needed=None)),
     "not found": evidence(chance=FEW),

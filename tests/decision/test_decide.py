@@ -64,7 +64,11 @@ TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {
     "halves differ": ("undecided", "undecided", ["check_failed"], ["mend_split"]),
     "not specific": ("undecided", "undecided", ["finding_not_specific"], ["mend_split"]),
     "leak": ("leak found", "closed", ["set_test"], ["scrub_or_retrain"]),
+    "distribution": ("leak found", "closed", ["set_test", "distribution"], ["scrub_or_retrain"]),
     "leak of runs": ("leak found", "closed", ["set_test"], ["scrub_or_retrain"]),
+    "selected part": ("undecided", "undecided", ["selected_part"], ["audit_all_asked"]),
+    "selected part without a finding": ("undecided", "undecided", ["selected_part"],
+                                        ["audit_all_asked"]),
     "named": ("individuals stand out", "closed", ["patients_named"], ["scrub_or_retrain"]),
     "named and beyond chance": ("individuals stand out", "closed",
                                 ["patients_named", "beyond_chance"], ["scrub_or_retrain"]),
@@ -76,6 +80,8 @@ TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {
     "planted missed": ("undecided", "undecided", ["planted_missed", "bound_above_limit"],
                        ["all_detectors", "more_patients"]),
     "planted not possible": ("undecided", "undecided", ["planted_not_possible"], ["more_unused"]),
+    "calibration used": ("undecided", "undecided", ["calibration_used"], ["clean_unused"]),
+    "clean assumed": ("not found", "open", ["nothing_found"], ["clean_assumed", "board_decides"]),
     "bound above limit": ("undecided", "undecided", ["bound_above_limit"], ["more_patients"]),
     "bound that no number mends": ("undecided", "undecided", ["bound_above_limit"],
                                    ["more_patients"]),
@@ -225,6 +231,31 @@ def test_failed_checks_are_named_and_conformity_comes_first() -> None:
     )
 
 
+def test_a_hold_out_that_was_used_takes_back_only_that_nothing_was_found() -> None:
+    failed = checks("ok ok ok ok ok no", *CHECKS, "clean_calibration")
+    for found, code in (
+        ({"copies": (copy(0),)}, "copies"),
+        ({"test": set_test(0.01)}, "set_test"),
+        ({"named_patients": 1}, "patients_named"),
+        ({"chance": MANY}, "beyond_chance"),
+    ):
+        made = decide(evidence(checks=failed, **found))
+        assert (made.gate, made.codes[0]) == ("closed", code)
+    assert decide(evidence(checks=failed)).gate == "undecided"
+
+
+def test_a_difference_of_distribution_is_told_unless_single_images_speak_against_it() -> None:
+    told = CASES["distribution"]
+    assert told.test is not None
+    assert decide(replace(told, named_patients=1)).codes == ("set_test",)
+    few = replace(told, test=replace(told.test, carried_by="tail"))
+    assert decide(few).codes == ("set_test",)
+    # and it opens nothing: it qualifies a finding
+    for p in (0.001, 0.4):
+        one = replace(told, test=set_test(p))
+        assert decide(one).gate == decide(replace(one, checks=one.checks[:-1])).gate
+
+
 # --- the set test and earlier runs
 @pytest.mark.parametrize(
     ("p", "tried", "code"),
@@ -299,7 +330,15 @@ anyones = st.builds(copy, count, st.sampled_from(get_args(RealRole)), st.boolean
 runs = st.one_of(
     st.none(),
     st.just(Tried(None, 1, 2, None, None)),
-    st.builds(Tried, st.integers(1, 5), count, count, p_values, st.none() | p_values),
+    st.builds(
+        Tried,
+        st.integers(1, 5),
+        count,
+        count,
+        p_values,
+        st.none() | p_values,
+        st.sampled_from([0, 0, 1, 100]),
+    ),
 )
 evidences = st.builds(
     Evidence,
@@ -348,7 +387,7 @@ def test_the_decision_is_a_function_with_a_remedy(one: Evidence) -> None:
     assert (made.state == "undecided") == (made.gate == "undecided")
 
 
-@given(evidences, st.sampled_from(CHECKS))
+@given(evidences, st.sampled_from([*CHECKS, "clean_calibration", "smooth"]))
 def test_a_failed_check_never_opens(one: Evidence, name: str) -> None:
     failed = Control(name, None, 0.004, False, "all", "failed")
     worse = replace(one, checks=(*(c for c in one.checks if c.name != name), failed))

@@ -84,12 +84,28 @@ def _planted(comparison: Comparison) -> Control:
     return planted_control(comparison)
 
 
+def _clean_calibration(comparison: Comparison) -> Control:
+    from vestige.controls.clean_calibration import clean_calibration_control
+
+    return clean_calibration_control(comparison)
+
+
+def _smooth(comparison: Comparison) -> Control:
+    from vestige.controls.smooth import smooth_control
+
+    return smooth_control(comparison)
+
+
 CONTROLS: dict[str, Choice[Control]] = {
     "blind": Choice("must not separate suspects from controls without the generated set", _blind),
     "conformity": Choice("suspects and controls must be prepared alike", _conformity),
     "member_only": Choice("must not separate two parts of the suspects as well", _member_only),
     "swapped": Choice("must not find as much beside a set that cannot know them", _swapped),
     "planted": Choice("must find copies that were put into the generated set", _planted),
+    "smooth": Choice("should find less beside a smooth set of the same distribution", _smooth),
+    "clean_calibration": Choice(
+        "controls must be no closer to the generated set than the reference", _clean_calibration
+    ),
 }
 ALWAYS = ("blind", "conformity")
 """Controls that run even when the others are switched off: they cost no second audit."""

@@ -4,7 +4,7 @@ If it does, the signal is not specific to this generator: suspects lie nearer to
 kind than controls do.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ FEWEST_IMAGES = 10
 """Images the swapped set is learned from."""
 FEWEST_GROUPS = 20
 """Groups of controls that can give one half to the swapped set."""
+GIVEN = "the given set, by the same columns"
 MOST = 5_000
 """Swapped images made, and 1,000 images at most learned from."""
 
@@ -54,27 +55,49 @@ def swapped_control(comparison: "Comparison") -> Control:
 
 def _row(pipeline: Pipeline, swapped: Images, kept: Bools, seed: int) -> Control:
     """Ask the audit beside the swapped set, with the images [n] that are kept."""
-    bag = replace(pipeline.bag, control=pipeline.bag.control & kept)
-    # the half that was learned from leaves the bag: it would draw the swapped images to itself
-    asked = part(bag, kept)
-    plan, suspects = pipeline.cheap_plan, pipeline.suspects
-    columns = pipeline.score(swapped, asked, pipeline.reference, swapped)
-    there = combine_again(columns, plan, asked, suspects[kept], seed)
-    auc, p_value = there.auc(seed), there.p_value(seed)
-    here = combine_again(pipeline.columns[:, pipeline.cheap], plan, bag, suspects, seed, 0)
-    gap, low, high = auc_difference(
-        _compared(here), _compared(there), here.is_suspect, here.groups, seed=seed
-    )
-    passed = p_value >= LIMIT or low > 0
-    against = f"the given set has an AUC higher by {gap:.2f} [{low:.2f}, {high:.2f}]"
+    found = ask_beside(pipeline, swapped, kept, seed)
+    auc, p_value = found.there.auc(seed), found.there.p_value(seed)
+    passed = p_value >= LIMIT or found.low > 0
+    against = f"the given set has an AUC higher by {found.told}"
     vetoes = (
         f"none: beside a set that cannot know the suspects {against}"
         if passed
         else f"a finding: it is not specific to this generator, since a set that cannot know the "
         f"suspects gives an AUC of {auc.value:.2f}, and {against}"
     )
-    details = {"the given set, by the same columns": here.auc(seed)}
-    return Control("swapped", auc, p_value, passed, vetoes, details=details)
+    return Control("swapped", auc, p_value, passed, vetoes, details={GIVEN: found.here.auc(seed)})
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the audit says beside the given set (`here`) and beside another one (`there`).
+
+    gap, low, high : AUC here less AUC there, of the same images, with its 95 % interval
+    """
+
+    here: Combined
+    there: Combined
+    gap: float
+    low: float
+    high: float
+
+    @property
+    def told(self) -> str:
+        """The gap and its interval."""
+        return f"{self.gap:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def ask_beside(pipeline: Pipeline, made: Images, kept: Bools, seed: int) -> Beside:
+    """Ask the audit beside another generated set, by the cheap columns, of the images [n] kept."""
+    bag = replace(pipeline.bag, control=pipeline.bag.control & kept)
+    # images that the other set was learned from leave the bag: they would draw it to themselves
+    asked = part(bag, kept)
+    plan, suspects = pipeline.cheap_plan, pipeline.suspects
+    columns = pipeline.score(made, asked, pipeline.reference, made)
+    there = combine_again(columns, plan, asked, suspects[kept], seed)
+    here = combine_again(pipeline.columns[:, pipeline.cheap], plan, bag, suspects, seed, 0)
+    gap = auc_difference(_compared(here), _compared(there), here.is_suspect, here.groups, seed=seed)
+    return Beside(here, there, *gap)
 
 
 def _compared(combined: Combined) -> tuple[Floats, Ints]:

@@ -5,12 +5,14 @@ evidence                                               state                 gat
 =====================================================  ====================  =========
 copies of training images or queries                   copies found          closed
 copies of unused images, unread files, unlike greys    undecided             undecided
+the images are a part of those of an earlier run       undecided             undecided
 a validity check failed                                undecided             undecided
 the set test is significant                            leak found            closed
 patients named, or more stand out than chance allows   individuals stand out closed
 earlier runs disagree                                  undecided             undecided
-nothing calibrates, checks off, planted copies missed,
-upper bound of the AUC not below the limit             undecided             undecided
+nothing calibrates, or what does was used; checks off,
+planted copies missed, upper bound of the AUC not
+below the limit                                        undecided             undecided
 none of these                                          not found             open
 =====================================================  ====================  =========
 """
@@ -31,13 +33,15 @@ from vestige.decision.records import (
     Unread,
 )
 from vestige.decision.sentences import decision_text
-from vestige.records import Control, LevelCode, PlantedLevel, SetTest, Tried
+from vestige.records import Control, ControlState, LevelCode, PlantedLevel, SetTest, Tried
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
 FINDING_ONLY = ("member_only", "swapped")
-"""Checks that can take back a finding and nothing else; "planted" can take back only that there is
-none; every other check takes back both (METHODS 5)."""
+"""Checks that can take back a finding and nothing else (METHODS 5)."""
+SPARING = ("planted", "clean_calibration", "smooth")
+"""Checks that take no finding back: the first two only that there is none, "smooth" neither. Every
+other check takes back both."""
 UNREAD_SHARE, UNREAD_LEVEL = 0.01, 0.01
 """The share of generated files that may go unread, and the p-value below which the shares of unread
 files of two roles differ."""
@@ -64,10 +68,15 @@ def decide(evidence: Evidence) -> Decision:
         The first row of the table above that applies. Every "undecided" has a remedy; missing
         patient ids come first in it.
     """
-    rows = (_copies, _contradicted, _failed, _set_found, _individuals, _repeated, _insensitive)
+    rows = (
+        _copies, _contradicted, _selected, _failed, _set_found, _individuals, _repeated,
+        _insensitive,
+    )  # fmt: skip
     row = next((found for rule in rows if (found := rule(evidence)) is not None), None)
     if row is None:
         row = _Row("not found", "open", ("nothing_found",), ("board_decides",))
+        if _state(evidence, "clean_calibration") == "not possible":
+            row = replace(row, remedy=("clean_assumed", *row.remedy))
     remedy = row.remedy
     if row.gate == "undecided" and not evidence.patient_ids:
         remedy = ("give_patient_ids", *remedy)
@@ -112,7 +121,7 @@ def vetoing(checks: Sequence[Control], found: bool) -> tuple[Control, ...]:
         check
         for check in checks
         if check.state == "failed"
-        and check.name != "planted"
+        and check.name not in SPARING
         and (found or check.name not in FINDING_ONLY)
     ]
     return tuple(sorted(failed, key=lambda check: check.name != "conformity"))
@@ -156,6 +165,13 @@ def _contradicted(evidence: Evidence) -> _Row | None:
     return _Row("undecided", "undecided", tuple(codes), tuple(remedy)) if codes else None
 
 
+def _selected(evidence: Evidence) -> _Row | None:
+    """Images that may have been chosen by an earlier answer: none of their p-values holds."""
+    if evidence.tried is None or not evidence.tried.part_of:
+        return None
+    return _Row("undecided", "undecided", ("selected_part",), ("audit_all_asked",))
+
+
 def _failed(evidence: Evidence) -> _Row | None:
     vetoes = vetoing(evidence.checks, _found(evidence))
     if not vetoes:
@@ -170,7 +186,16 @@ def _set_found(evidence: Evidence) -> _Row | None:
     if not _found(evidence):
         return None
     remedy: Remedy = "scrub_or_retrain" if evidence.mode == "release" else "report_with_rate"
-    return _Row("leak found", "closed", ("set_test",), (remedy,))
+    codes: tuple[Code, ...] = ("set_test",)
+    if _by_distribution(evidence):
+        codes = ("set_test", "distribution")
+    return _Row("leak found", "closed", codes, (remedy,))
+
+
+def _by_distribution(evidence: Evidence) -> bool:
+    """Whether a smooth set shows as much, and no single image or patient speaks against it."""
+    single = evidence.named_patients or (evidence.test and evidence.test.carried_by == "tail")
+    return not single and _state(evidence, "smooth") == "failed"
 
 
 def _individuals(evidence: Evidence) -> _Row | None:
@@ -205,20 +230,28 @@ def _insensitive(evidence: Evidence) -> _Row | None:
         return _Row("undecided", "undecided", (code,), (remedies[code],))
     codes: list[Code] = []
     remedy: list[Remedy] = []
-    planted = next((check for check in evidence.checks if check.name == "planted"), None)
+    if _state(evidence, "clean_calibration") == "failed":
+        codes.append("calibration_used")
+        remedy.append("clean_unused")
+    planted = _state(evidence, "planted")
     if planted is None:
         codes.append("checks_off")
         remedy.append("run_checks")
-    elif planted.state == "failed":
+    elif planted == "failed":
         codes.append("planted_missed")
         remedy.append("all_detectors")
     if evidence.bounds is not None and evidence.bounds.auc_upper >= evidence.max_auc:
         codes.append("bound_above_limit")
         remedy.append("more_patients")
-    if planted is not None and planted.state not in ("passed", "failed"):
+    if planted not in (None, "passed", "failed"):
         codes.append("planted_not_possible")
         remedy.append("more_unused")
     return _Row("undecided", "undecided", tuple(codes), tuple(remedy)) if codes else None
+
+
+def _state(evidence: Evidence, name: str) -> ControlState | None:
+    """How a check ended; None if it did not run."""
+    return next((check.state for check in evidence.checks if check.name == name), None)
 
 
 def _of_targets(copies: Sequence[Copy]) -> list[Copy]:
@@ -235,6 +268,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         [one.share for one in bounds.copied_shares if one.level == "verbatim"] if bounds else []
     )
     tried = evidence.tried
+    runs, part_of = (1 + (tried.runs_before or 0), tried.part_of) if tried else (1, 0)
     return Facts(
         mode=evidence.mode,
         targets=evidence.targets,
@@ -251,7 +285,8 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         unlike=evidence.unlike.code if evidence.unlike else "",
         auc=evidence.test.auc if evidence.test else None,
         p_value=corrected_p(evidence.test, evidence.tried),
-        runs=1 + (tried.runs_before or 0) if tried else 1,
+        runs=runs,
+        part_of=part_of,
         named_patients=evidence.named_patients,
         stand_out=math.ceil(max(0, min(chance.patients, MOST_PATIENTS))) if chance else 0,
         chance=chance.most if chance else 0,
@@ -261,6 +296,9 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         max_auc=evidence.max_auc,
         copied_share=verbatim[0] if verbatim else None,
         exposed_share=bounds.exposed_share if bounds else None,
+        carried_by=evidence.test.carried_by if evidence.test else "",
+        seen_auc=evidence.test.minimum_detectable_auc if evidence.test else None,
+        seen_share=evidence.test.minimum_detectable_share if evidence.test else None,
     )
 
 

@@ -21,12 +21,15 @@ Code = Literal[
     "prepared_unlike",
     "check_failed",
     "finding_not_specific",
+    "selected_part",
     "set_test",
+    "distribution",
     "repeated_runs",
     "patients_named",
     "beyond_chance",
     "nothing_to_test",
     "uncalibrated",
+    "calibration_used",
     "checks_off",
     "planted_missed",
     "planted_not_possible",
@@ -43,14 +46,17 @@ Remedy = Literal[
     "harmonize",
     "mend_split",
     "give_unused",
+    "clean_unused",
     "give_open_queries",
     "run_checks",
     "all_detectors",
     "more_unused",
     "more_patients",
     "fix_the_run",
+    "audit_all_asked",
     "scrub_or_retrain",
     "report_with_rate",
+    "clean_assumed",
     "board_decides",
     "report_no_conclusion",
 ]
@@ -247,6 +253,9 @@ class Facts:
     """The numbers of the sentence; 0 or None where a decision needs none.
 
     patient_ids : whether patients are known; else every group of near-duplicates counts as one
+    carried_by : the statistic that the set test rests on; "" without a test
+    seen_auc, seen_share : the smallest AUC and share of copied patients that the set test sees with
+        80 % power
     """
 
     mode: Mode
@@ -265,6 +274,7 @@ class Facts:
     auc: Estimate | None = None
     p_value: float | None = None
     runs: int = 1
+    part_of: int = 0
     named_patients: int = 0
     stand_out: int = 0
     chance: int = 0
@@ -274,6 +284,9 @@ class Facts:
     max_auc: float = 0.65
     copied_share: float | None = None
     exposed_share: float | None = None
+    carried_by: Literal["mean", "tail", "stack", ""] = ""
+    seen_auc: float | None = None
+    seen_share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,16 @@ GATES: dict[str, str] = {
     "closed": "Gate closed (exit 3)",
     "undecided": "Gate undecided (exit 4)",
 }
+CARRIERS: dict[str, str] = {
+    "mean": ": all are closer",
+    "tail": ": a few stand out",
+    "stack": ": a learned combination of the detectors tells them apart",
+    "": "",
+}
+"""What the statistic that carries the set test says, as the end of a clause."""
 BY_ROLES: tuple[Code, ...] = ("copies_of_unused", "copies_of_reference")
 ALTHOUGH_NOTHING: tuple[Code, ...] = (
+    "calibration_used",
     "checks_off",
     "planted_missed",
     "planted_not_possible",
@@ -55,6 +63,7 @@ ALTHOUGH_NOTHING: tuple[Code, ...] = (
 QUERIES_STAND: tuple[Code, ...] = (
     "copies",
     "set_test",
+    "distribution",
     "repeated_runs",
     "nothing_found",
     *ALTHOUGH_NOTHING,
@@ -95,6 +104,8 @@ def missed_text(decision: Decision) -> str:
 
 def _limits(decision: Decision) -> list[str]:
     facts, told = decision.facts, []
+    if seen := _seen(facts):
+        told.append(seen)
     if missed := missed_text(decision):
         told.append(missed)
     if facts.copied_share is not None:
@@ -108,6 +119,16 @@ def _limits(decision: Decision) -> list[str]:
             "another way, and this audit would not have seen it."
         )
     return told
+
+
+def _seen(facts: Facts) -> str:
+    """What the set test would have seen; "" without one."""
+    if facts.seen_auc is None:
+        return ""
+    seen = f"an AUC of {rounded_up(facts.seen_auc)}"
+    if facts.seen_share is not None and facts.seen_share < 1:
+        seen += f", and copies of {percent(facts.seen_share)} of the {_unit(facts)}s"
+    return f"The set test would have seen {seen} in four of five such audits."
 
 
 def _causes(decision: Decision) -> list[str]:
@@ -129,7 +150,7 @@ def _causes(decision: Decision) -> list[str]:
 
 def _queries(facts: Facts) -> str:
     """What is said of the single queries."""
-    named = _named(facts)
+    named = f"{'by statistics ' if facts.copies else ''}{_named(facts)}"
     if not facts.stand_out and not facts.chance:
         return named
     return f"{named}, and {_stand_out(facts, '')} where chance explains {_most(facts)}"
@@ -151,8 +172,13 @@ def _cause(code: Code, decision: Decision) -> str:
         else "the generated images have another grey range than the real ones",
         "check_failed": "; ".join(_failed(name, whom) for name in facts.checks),
         "finding_not_specific": _failed("swapped", whom),
+        "selected_part": "an earlier audit asked about some of these images together with others "
+        f"({plural(facts.part_of, 'image')} in all), so they may have been chosen by its answer, "
+        "and chance alone can make chosen images stand out",
         "set_test": f"the generated images are closer to the {whom} than to unused images of the "
-        f"same source ({_area(facts)}, {_p(facts)})",
+        f"same source{CARRIERS[facts.carried_by]} ({_area(facts)}, {_p(facts)})",
+        "distribution": "a smooth set with the distribution of the generated images separates them "
+        "as well, so this may be a difference of distribution, not of single images",
         "repeated_runs": f"these images were audited {plural(facts.runs, 'time')}, and the answers "
         f"do not agree: one run alone found something, and all runs together do not ({_p(facts)})",
         "patients_named": f"{_named(facts)} (at most 10 % of the names are expected to be false)",
@@ -160,6 +186,9 @@ def _cause(code: Code, decision: Decision) -> str:
         f"{_most(facts)}",
         "nothing_to_test": "the status of every image is known already, so nothing is left to test",
         "uncalibrated": "there are no unused real images to compare with",
+        "calibration_used": "the unused images are closer to the generated images than the "
+        "reference images are, so some of them may have been used for training, which can hide a "
+        "leak",
         "checks_off": "the validity checks were switched off",
         "planted_missed": "copies of unused images, put into the generated set as a check, were "
         "not found again",
@@ -247,6 +276,8 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "one source, scanner and period, and audit again.",
         "give_unused": f"Give unused images (--unused) of {enough} patients of the same source, "
         "and audit again.",
+        "clean_unused": "Give unused images that the generator never saw, and reference images of "
+        "the same source, and audit again.",
         "give_open_queries": "Give queries whose status is not known, and audit again.",
         "run_checks": "Audit again without --no-controls.",
         "all_detectors": "Audit again with all detectors: leave out --detector, or give --effort "
@@ -255,11 +286,14 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "more_patients": f"Give {enough} patients on each side, or state a higher limit "
         "(--max-auc) before you see the answer, and audit again.",
         "fix_the_run": "Decide beforehand which run counts, and report that one.",
+        "audit_all_asked": "Audit all images of both questions together: only that answer counts.",
         "scrub_or_retrain": "Do not release this set: withhold the images that `vestige scrub` "
         "lists, or train the generator anew (stop earlier, with more images or a smaller model).",
         "report_with_rate": "Report this finding with its false-alarm rate: other images of the "
         "same patient may explain it.",
         "report_no_conclusion": "Report no conclusion from this audit.",
+        "clean_assumed": "It is assumed that no unused image was used for training: only a larger "
+        "reference (--reference) could show it.",
         "board_decides": "This does not prove that the set is private: whether it is released "
         "stays the decision of the board."
         if release

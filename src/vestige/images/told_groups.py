@@ -13,7 +13,7 @@ GROUP_COLUMNS = ("group", "person", "patient")
 
 def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, ...]]:
     """Group of each image, from a table of ids and groups; see `vestige.images.assign_groups`."""
-    groups = _read_groups(table)
+    groups = read_group_table(table)
     counts: dict[str, int] = {}
     for images in real.values():
         for identifier in set(images.ids):
@@ -51,7 +51,8 @@ def _keys(role: str, images: ImageSet, identifier: str) -> Iterator[str]:
         yield name
 
 
-def _read_groups(table: Path) -> dict[str, str]:
+def read_group_table(table: Path) -> dict[str, str]:
+    """Group of each id in a CSV file, or an InputError that says what is wrong with it."""
     rows = read_rows(table)
     header = [cell.strip().lower() for cell in rows[0][:2]] if rows else []
     if len(header) < 2 or header[0] not in LIST_COLUMNS or header[1] not in GROUP_COLUMNS:
@@ -74,21 +75,28 @@ def _read_groups(table: Path) -> dict[str, str]:
 
 def from_regex(real: Mapping[str, ImageSet], regex: str) -> dict[str, tuple[str, ...]]:
     """Group of each image: the first capture group of an expression found in its id."""
+    pattern = compile_groups(regex)
+    return {
+        role: tuple(find_group(pattern, name, f"{role}/{name}") for name in images.ids)
+        for role, images in real.items()
+    }
+
+
+def compile_groups(regex: str) -> re.Pattern[str]:
+    """The expression that finds a group in an id, or an InputError."""
     try:
-        pattern = re.compile(regex)
+        return re.compile(regex)
     except re.error as error:
         raise InputError(f"the group expression {regex!r} is not valid: {error}") from error
-    labels: dict[str, tuple[str, ...]] = {}
-    for role, images in real.items():
-        found: list[str] = []
-        for identifier in images.ids:
-            match = pattern.search(identifier)
-            group = match and (match[1] if pattern.groups else match[0])
-            if not group:
-                raise InputError(
-                    f"the group expression {regex!r} finds no group in {role}/{identifier}; "
-                    "change it so that it fits every id"
-                )
-            found.append(group)
-        labels[role] = tuple(found)
-    return labels
+
+
+def find_group(pattern: re.Pattern[str], identifier: str, shown: str) -> str:
+    """The first capture group, or the whole match; an InputError names `shown` without any."""
+    match = pattern.search(identifier)
+    group = match and (match[1] if pattern.groups else match[0])
+    if not group:
+        raise InputError(
+            f"the group expression {pattern.pattern!r} finds no group in {shown}; "
+            "change it so that it fits every id"
+        )
+    return group

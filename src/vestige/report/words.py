@@ -36,6 +36,10 @@ CONTROL_MEANING = {
     "to this generator.",
     "planted": "Are exact copies hidden in the generated set found again? If not, the audit is "
     "blind and a negative means nothing.",
+    "smooth": "Does a smooth set with the distribution of the generated one show as much? If so, "
+    "the finding may be about kinds of images, not about single ones.",
+    "clean_calibration": "Are the unused images closer to the generated set than the reference is? "
+    "If so, some may have been used, and a leak stays hidden.",
 }
 
 CONTROL_FIGURES = (
@@ -69,8 +73,14 @@ CAUTIONS: dict[Code, str] = {
     "the smallest visible AUC below does not hold.",
     "planted_not_possible": "No copy could be planted: the audit could have missed a leak, so the "
     "smallest visible AUC below may not hold.",
+    "calibration_used": "Unused images may have been used: the AUC and the p-values below can only "
+    "be too weak.",
+    "distribution": "The AUC below may come from kinds of images that the suspects have more "
+    "of, and not from single images.",
     "repeated_runs": "The same images were audited several times and the runs do not agree, or the "
     "best of them is within the luck of so many.",
+    "selected_part": "These images may have been chosen by the answer of an earlier audit: none of "
+    "the p-values below holds.",
     "bound_above_limit": "There are too few patients for a negative answer to mean anything.",
 }
 
@@ -115,14 +125,25 @@ def p_meaning(p: float) -> str:
     )
 
 
-def power_meaning(smallest: float) -> str:
-    """One sentence on the minimum detectable AUC."""
-    if smallest >= 0.995:
+def power_meaning(smallest: float, share: float) -> str:
+    """One sentence on the minimum detectable AUC and share of copied patients."""
+    copied = "" if share >= 1 else f", and so would copies of {percent(share)} of the patients"
+    if smallest >= 0.995 and not copied:
         return "With so few images hardly any leak would have been noticed."
     return (
         f"A leak with an AUC of {smallest:.2f} or more would have been noticed in four of five "
-        "such audits; a weaker one may go unseen."
+        f"such audits{copied}; a weaker one may go unseen."
     )
+
+
+def carrier_meaning(test: SetTest) -> str:
+    """Which of its three statistics the set test rests on."""
+    told = {
+        "mean": "the mean rank, which sees many patients that are a little closer",
+        "tail": "the tail, which sees a few patients that stand out",
+        "stack": "the learned combination of the detectors",
+    }[test.carried_by]
+    return f"The test is made of three statistics; the one that stood out most is {told}."
 
 
 def needed_meaning(test: SetTest) -> str:
@@ -147,8 +168,14 @@ def tried_meaning(tried: Tried) -> str:
     if tried.runs_before == 0:
         return "No other run on the same images is known to the cache folder."
     p = p_text(tried.p_adjusted)
+    if tried.part_of:
+        return (
+            f"One of {plural(tried.runs_before, 'other run')} also asked about images that are "
+            f"missing here ({plural(tried.part_of, 'image')} in all): no p-value of a part holds."
+        )
     return (
-        f"{plural(tried.runs_before, 'other run')} on the same images with other options or seeds "
+        f"{plural(tried.runs_before, 'other run')} on these images, or some of them, with other "
+        "options, seeds or further images "
         f"({plural(tried.option_sets, 'set of options', 'sets of options')} and "
         f"{plural(tried.columns, 'column')} in all): the p-value corrected for all of them is {p}. "
         "The decision goes by it."
