@@ -1,7 +1,7 @@
 """CT slices as ImageCLEFmedical GANs gives them: no patient ids, queries of which half were used.
 
     python benchmarks/imageclef_case.py [--seeds N] [--patients apart|shared]
-        [--copied queries|random|none] [--by "stands out"|"top half"|named] [--data DIR]
+        [--copied queries|random|none] [--by "stands out"|"top half"|named] [--rate R] [--data DIR]
 
 130 used, 126 unused and 125 unknown slices (62 used, 63 unused) of the CT set, 600 generated ones:
 a quarter near copies of used slices, the others mixes of two slices of patients in no role. A
@@ -175,6 +175,7 @@ def main() -> None:
     parser.add_argument("--patients", choices=("apart", "shared"), default="apart")
     parser.add_argument("--copied", choices=("queries", "random", "none"), default="queries")
     parser.add_argument("--by", choices=EXPORTS, default="top half")
+    parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--no-controls", action="store_true")
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=shared)
@@ -182,7 +183,12 @@ def main() -> None:
     for seed in range(asked.first, asked.first + asked.seeds):
         case = draw_case(asked.data, seed, asked.patients, asked.copied)
         with TemporaryDirectory() as folder:
-            result = audit_case(case, Path(folder), seed=seed, controls=not asked.no_controls)
+            options = {"controls": not asked.no_controls, "false_alarm_rate": asked.rate}
+            try:
+                result = audit_case(case, Path(folder), seed=seed, **options)
+            except vestige.InputError as error:
+                print(f"seed {seed}: refused: {error}")
+                continue
         told = [str(p.what) for p in result.problems] + [c.vetoes for c in result.controls]
         spoken = [t for t in told if "JPEG" in t or "window" in t]
         print(f"seed {seed}: {result.decision.state}; gate {result.decision.gate}")

@@ -13,7 +13,12 @@ from vestige.bag import Bag, check_roles, fill_bag, find_mode, own_reference, wi
 from vestige.choices import InputError
 from vestige.combination import combine
 from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
-from vestige.controls.conformity import compare_sets, mismatch_problems, suspects_and_controls
+from vestige.controls.conformity import (
+    compare_sets,
+    mismatch_problems,
+    suspects_and_controls,
+    without_patients,
+)
 from vestige.controls.pipeline import Pipeline, open_pipeline
 from vestige.controls.unlike import find_unlike, unlike_problems
 from vestige.controls.unread import unread_by_role
@@ -240,6 +245,8 @@ def audit(
     # measures of the whole set (no verdict rests on them) and the pictures behind what is said
     with clock.stage("likeness"):
         likeness = compare_sets(sets, labels, bag, suspects, mode, conform, seed)
+        if not grouping.patients:
+            likeness = without_patients(likeness, as_read)
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
         learned = [model.column.name for model in trained]

@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 import vestige
 from vestige.controls import CONTROLS, Comparison
-from vestige.controls.conformity import mismatch_problems
+from vestige.controls.conformity import FEW_PATIENTS, mismatch_problems, without_patients
 from vestige.controls.likeness import (
     CAUSES,
     Facts,
@@ -214,3 +214,21 @@ def test_forensic_mode_compares_queries_and_the_known_with_controls() -> None:
     assert "blockiness" in row.vetoes
     bare = audited(generated=pictures[150:], query=pictures[:30])
     assert [(one.first, one.second) for one in bare.conformity] == [("generated", "query")]
+
+
+def test_without_patients_nobody_is_sent_to_look_for_windows() -> None:
+    box = resized(PHANTOMS[:60], Image.Resampling.BOX)
+    found = (likeness(box, np.uint8(0.8 * box)),)
+    sets = {role: read_images(box, role=role, size=64) for role in ("used", "unused")}
+    [row] = mismatch_problems(found, "forensic")
+    assert FEW_PATIENTS not in row.what
+    assert "Prepare all sets by the same steps" in row.what
+    [row] = mismatch_problems(without_patients(found, sets), "forensic")
+    assert "window" not in row.what
+    assert "JPEG" not in row.what
+    assert "used and unused differ: " in row.what
+    assert FEW_PATIENTS in row.what
+    assert row.what.endswith("Give --groups or --group-regex")
+    records = tuple(replace(r, coding="JPEG abc") for r in sets["used"].records)
+    sets["used"] = replace(sets["used"], records=records)
+    assert without_patients(found, sets) == found

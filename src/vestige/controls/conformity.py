@@ -28,6 +28,12 @@ from vestige.types import Bools
 if TYPE_CHECKING:
     from vestige.controls import Comparison
 
+FEW_PATIENTS = (
+    "all files were saved in one way and no patients were given, and slices of few patients differ "
+    "like this too"
+)
+"""In place of the usual cause of a difference."""
+
 
 def compare_sets(
     sets: Mapping[str, ImageSet],
@@ -107,19 +113,47 @@ def suspects_and_controls(found: Sequence[Likeness], mode: Mode) -> Likeness | N
     return next((one for one in found if (one.first, one.second) == asked), None)
 
 
+def without_patients(
+    found: Sequence[Likeness], sets: Mapping[str, ImageSet]
+) -> tuple[Likeness, ...]:
+    """The same with another cause of each difference between reals, where no patient is known.
+
+    If all files were saved in one way, slices of few patients, which count as many, explain a
+    difference as well as another preparation does.
+    """
+    ways = {(r.shape, r.bits, r.mode, r.coding) for images in sets.values() for r in images.records}
+    if len(ways) > 1:
+        return tuple(found)
+
+    def told(one: Likeness) -> Likeness:
+        others = tuple(replace(d, cause=FEW_PATIENTS) for d in one.differences)
+        return one if one.p_value is None else replace(one, differences=others)
+
+    return tuple(told(one) for one in found)
+
+
 def mismatch_problems(found: Sequence[Likeness], mode: Mode) -> list[Problem]:
     """A warning for each other two sets that should be alike and are not."""
     last = found[0].stage if found else AS_STORED
     return [
         Problem(
             one.first,
-            f"{one.first} and {one.second} were not prepared alike: {what_differs(one)}. "
-            "Prepare all sets by the same steps",
+            f"{one.first} and {one.second} {_unlike(one)}: {what_differs(one)}. {_remedy(one)}",
             "warning",
         )
         for one in found
         if one.first != JUDGED[mode] and one.stage == last and not one.passed
     ]
+
+
+def _unlike(found: Likeness) -> str:
+    few = found.differences[0].cause == FEW_PATIENTS
+    return "differ" if few else "were not prepared alike"
+
+
+def _remedy(found: Likeness) -> str:
+    few = found.differences[0].cause == FEW_PATIENTS
+    return "Give --groups or --group-regex" if few else "Prepare all sets by the same steps"
 
 
 def conformity_control(comparison: "Comparison") -> Control:
@@ -133,7 +167,7 @@ def conformity_control(comparison: "Comparison") -> Control:
     vetoes = (
         f"none: what differs most ({found.differences[0].statistic}) is within chance"
         if found.passed
-        else f"any verdict: {found.first} and {found.second} were not prepared alike; "
+        else f"any verdict: {found.first} and {found.second} {_unlike(found)}; "
         f"{what_differs(found)}"
     )
     return Control("conformity", None, found.p_value, found.passed, vetoes)
