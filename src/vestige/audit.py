@@ -245,7 +245,7 @@ def audit(
     # measures of the whole set (no verdict rests on them) and the pictures behind what is said
     with clock.stage("likeness"):
         likeness = compare_sets(sets, labels, bag, suspects, mode, conform, seed)
-        if not grouping.patients:
+        if grouping.guessed:
             likeness = without_patients(likeness, as_read)
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)

@@ -116,7 +116,7 @@ def suspects_and_controls(found: Sequence[Likeness], mode: Mode) -> Likeness | N
 def without_patients(
     found: Sequence[Likeness], sets: Mapping[str, ImageSet]
 ) -> tuple[Likeness, ...]:
-    """The same with another cause of each difference between reals, where no patient is known.
+    """The same with another cause of each difference between reals, where patients were guessed.
 
     If all files were saved in one way, slices of few patients, which count as many, explain a
     difference as well as another preparation does.

@@ -47,6 +47,12 @@ class Grouping:
     problems: tuple[Problem, ...] = ()
     names: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
+    @property
+    def guessed(self) -> bool:
+        """Whether nobody told the patients, and some images were seen to be of one."""
+        labels = [label for found in self.labels.values() for label in found]
+        return not self.patients and len(set(labels)) < len(labels)
+
     def names_in(self, *roles: str) -> frozenset[str]:
         """Digests of all patients and studies with an image in these roles."""
         labels = {label for role in roles for label in self.labels.get(role, ())}
