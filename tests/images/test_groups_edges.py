@@ -9,6 +9,7 @@ from PIL import Image
 
 from image_sets import as_read, with_tags
 from vestige.choices import InputError
+from vestige.images.frame import NOBODY
 from vestige.images.groups import Grouping, assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
@@ -177,8 +178,11 @@ class TestLostIds:
         ):
             dicom(tmp_path / f"{k}.dcm", picture, PatientID=name)
         images = read_images(tmp_path, role="used", size=64)
-        assert [bool(p) for p in images.patients] == [True, True, False, False]
+        assert [p == NOBODY for p in images.patients] == [False, False, True, True]
         assert rows(assign_groups({"used": images}))[0].startswith("used/2.dcm 2 of 4 images")
+        grouping = assign_groups({"used": images.subset([2, 3])})
+        assert not grouping.patients
+        assert rows(grouping)[0].startswith("used/2.dcm 2 images have the same DICOM patient id")
 
 
 def test_names_are_the_same_in_another_audit() -> None:

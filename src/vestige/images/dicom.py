@@ -13,6 +13,7 @@ from vestige.choices import InputError
 from vestige.images.frame import (
     BAD_WINDOW,
     LUT_NOT_USED,
+    NOBODY,
     PADDED,
     Frame,
     NotAnImage,
@@ -266,7 +267,6 @@ def _colour(dataset: Any, photometric: str) -> list[Frame]:
 def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
     """Add patient, series and place along the slice normal; ids leave only as digests."""
     patient = str(dataset.get("PatientID") or "").strip()
-    patient = "" if patient.upper() in PLACEHOLDERS else patient
     study = str(dataset.get("StudyInstanceUID") or dataset.get("SeriesInstanceUID") or "")
     series = str(dataset.get("SeriesInstanceUID") or "")
     place = _lookup(dataset, k, "PlanePositionSequence", "ImagePositionPatient")
@@ -281,7 +281,7 @@ def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
     syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
     return replace(
         frame,
-        patient=_digest(patient),
+        patient=NOBODY if patient.upper() in PLACEHOLDERS else _digest(patient),
         series=_digest(series),
         study=_digest(study),
         position=position,

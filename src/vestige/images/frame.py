@@ -1,5 +1,6 @@
 """One decoded image, and the few rules by which stored levels become grey in 0..1."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,9 @@ MAX_PAGES = 50_000
 """Of a TIFF or an animation, each of which has a header of its own."""
 SMALLEST_SHARE = 1024
 """Pixels that an image counts as at least, so that a file holds at most 262,144 images."""
+
+NOBODY = hashlib.sha256(b"").hexdigest()
+"""Patient of a DICOM file whose id is a placeholder."""
 
 # A flag that the user should see has a sentence here; the others are only recorded.
 COLOUR = "colour"
@@ -75,7 +79,7 @@ class Frame:
     flags : tuple of str
         What was done or noticed on the way; see `FLAG_WARNINGS`.
     patient : str
-        sha256 (hex) of the DICOM patient id, "" if there is none.
+        sha256 (hex) of the DICOM patient id, "" if there is none, `NOBODY` for a placeholder.
     series : str
         sha256 (hex) of the DICOM series, "" if there is none.
     study : str

@@ -19,6 +19,7 @@ from vestige.images import spool
 from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import are_blank
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
+from vestige.images.frame import NOBODY
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
 from vestige.images.readers import format_of_name
@@ -147,17 +148,19 @@ def _told(
 
 def _by_tags(real: Mapping[str, ImageSet]) -> _Told:
     """By DICOM patient ids, as far as they say anything."""
-    keys = tuple(key for images in real.values() for key in images.patients)
+    given = [key for images in real.values() for key in images.patients]
     ids = _ids(real)
-    with_id = [k for k, key in enumerate(keys) if key]
     problems = []
-    if len(with_id) > 1 and len({keys[k] for k in with_id}) == 1:
+    several = [k for k, key in enumerate(given) if key]
+    if len(several) > 1 and len({given[k] for k in several}) == 1:
         what = (
-            f"{len(with_id)} images have the same DICOM patient id, which says nothing of patients "
+            f"{len(several)} images have the same DICOM patient id, which says nothing of patients "
             "(a placeholder?): the ids are not used. Give --groups or --group-regex"
         )
-        problems.append(Problem(ids[with_id[0]], what, "warning"))
-        keys, with_id = ("",) * len(keys), []
+        problems.append(Problem(ids[several[0]], what, "warning"))
+        given = [""] * len(given)
+    keys = tuple("" if key == NOBODY else key for key in given)
+    with_id = [k for k, key in enumerate(keys) if key]
     missing = len(keys) - len(with_id)
     if with_id and missing:
         first = ids[keys.index("")]

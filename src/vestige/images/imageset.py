@@ -113,7 +113,7 @@ class ImageSet:
 
     @cached_property
     def patients(self) -> tuple[str, ...]:
-        """sha256 of the DICOM patient id, "" where there is none."""
+        """sha256 of the DICOM patient id, "" where there is none, `NOBODY` for a placeholder."""
         return tuple(r.patient for r in self.records)
 
     @cached_property
