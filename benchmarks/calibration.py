@@ -20,7 +20,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from calibration_bias import bias, bias_page
+from calibration_copied import copied_patients, copied_patients_page
 from calibration_coverage import coverage, coverage_page
+from calibration_edges import whole_edges, whole_edges_page
 from calibration_errors import errors, errors_page, gate, gate_page
 from calibration_patients import copied, copied_page, edges, edges_page
 from calibration_scrub import scrub, scrub_page
@@ -95,15 +97,15 @@ def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
     from vestige.stats.folds import auc_in_folds
     from vestige.stats.intervals import auc
     from vestige.stats.permutation import set_test
+    from vestige.stats.scale import log_scores
     from vestige.stats.sensitivity import sensitivity
-    from vestige.stats.stack import normal_scores
     from vestige.stats.stack_test import stack_test
 
     rng = np.random.default_rng([11, seed])
     columns, suspect, control, known, groups = draw(design, shift, rng)
     null = None
     if design.test == "stack":
-        z = normal_scores(columns)
+        z = log_scores(columns, groups, suspect | control | known)
         stack = stack_test(z, suspect, control, known, groups, WEIGHTS, relabellings, seed)
         score, null, p_value = stack.scores, stack.null, stack.p_value
         sides = (score[suspect], score[control], stack.folds[suspect], stack.folds[control])
@@ -197,7 +199,9 @@ PARTS: dict[str, tuple[Callable[[int], Rows], Callable[[Rows], str]]] = {
     "set": (set_errors, set_errors_page),
     "gate": (gate, gate_page),
     "edges": (edges, edges_page),
+    "whole": (whole_edges, whole_edges_page),
     "copied": (copied, copied_page),
+    "patients": (copied_patients, copied_patients_page),
     "coverage": (coverage, coverage_page),
     "bias": (bias, bias_page),
     "power": (power, power_page),

@@ -101,7 +101,7 @@ def asked(case: Case, labels: bool, seed: int) -> tuple[float, float, list[float
     plan = tuple(Column(str(k), str(k), {}, weights[k], pool=False) for k in range(COLUMNS))
     columns, bag = drawn(case, labels, seed)
     open_ = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
-    said = judge_images(columns, plan, bag)
+    said = judge_images(columns, plan, bag, bag.unused)
     lot = np.flatnonzero(bag.groups[bag.judged] == case.used)[0]
     scored = scored_groups(said.z, said.models, open_, bag.control, bag.units)
     tests = test_patients(scored, bag.units)
@@ -169,9 +169,10 @@ FDR); and a name needs several patients above all controls (FDR: at .01 all 12, 
 
 def copied(worlds: int = 1000) -> list[dict[str, Any]]:
     """Patients of 1 to 8 images, of whom some have one or two that were copied: who is named?"""
-    from vestige.stats.full_conformal import group_models, log_scores, scored_groups
+    from vestige.stats.full_conformal import group_models, scored_groups
     from vestige.stats.naming import conformal_q_values
     from vestige.stats.patients import patient_scores, test_patients
+    from vestige.stats.scale import log_scores
 
     rows = []
     judged = COPIED + INNOCENT

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -70,8 +70,11 @@ class Cell:
     unused_groups: list[str]
 
 
-def draw_cell(data: Path, source: Source, seed: int) -> Cell:
-    """Patients dealt at random into used, unused and strangers, who are in no role."""
+def draw_cell(data: Path, source: Source, seed: int, only: Collection[str] = ()) -> Cell:
+    """Patients dealt at random into used, unused and strangers, who are in no role.
+
+    `only` : the patients to be dealt to the first two; all, if it is empty.
+    """
     rng = np.random.default_rng(seed)
     folder = data / source.folder
     with (folder / "index.csv").open(encoding="utf-8") as file:
@@ -80,6 +83,8 @@ def draw_cell(data: Path, source: Source, seed: int) -> Cell:
     for row in rows:
         by_group.setdefault(row[source.group], []).append(row[source.file])
     names = rng.permutation(sorted(by_group))
+    if only:
+        names = np.array(sorted(names, key=lambda name: name not in only))
     parts: list[tuple[list[Levels], list[str]]] = []
     cuts = (0, source.patients, 2 * source.patients, min(len(names), 2 * source.patients + 400))
     for start, stop in pairwise(cuts):

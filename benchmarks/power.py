@@ -16,6 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from power_images import image_rows
+
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "benchmarks/results/power.json"
 PAGE = ROOT / "docs/power.md"
@@ -175,6 +177,13 @@ what chance makes of it.
 
 {table(kept["shared"]) if "shared" in kept else "Not measured."}
 
+## Images of the same queries
+
+Shares of the used queries that stand out at a rate, and AUC of used against other queries: by the
+fixed weights, and by the models that also learn from the other queries (what an audit does).
+
+{table(kept["images"]) if "images" in kept else "Not measured."}
+
 ## Smallest effects, 80 % power at 5 %
 
 The share of copied patients by `minimum_detectable_share` (a seeded simulation of the tail), the
@@ -196,6 +205,7 @@ def main() -> None:
         kept["simulated"], kept["detectable"] = simulated(asked.worlds), detectable()
         if asked.shared:
             kept["shared"] = shared(asked.shared)
+            kept["images"] = image_rows(asked.shared / "cxr_diffusion_200")
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(kept), encoding="utf-8")
 

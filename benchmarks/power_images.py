@@ -1,18 +1,11 @@
 """How many used queries are found, without labels, when few or many of them were used?
 
-    python benchmarks/power_images.py WORLD [--worlds N]
-
-WORLD holds used, unused, reference and generated. Of 200 queries 10, 30, 100 or 200 are used, the
-rest are of the reference; `unused` calibrates. Prints a table: shares of the used queries at
-p <= .05 and .01, and the AUC of used against other queries, by the fixed weights and by the models.
+A part of benchmarks/power.py. Of 200 queries 10, 30, 100 or 200 are used, the rest are reference
+images of the world; its unused images calibrate.
 """
 
-import argparse
-import os
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
@@ -30,8 +23,9 @@ def read(folder: Path) -> Any:
 def found(world: dict[str, Any], used: int, seed: int) -> list[float]:
     """The six figures of one draw of queries."""
     from vestige.detectors.columns import plan_columns, score_columns
-    from vestige.stats.full_conformal import group_models, image_p_values, log_scores
+    from vestige.stats.full_conformal import group_models, image_p_values
     from vestige.stats.intervals import auc
+    from vestige.stats.scale import log_scores
 
     rng = np.random.default_rng([5, used, seed])
     chosen = rng.permutation(len(world["used"]))[:used]
@@ -55,20 +49,17 @@ def found(world: dict[str, Any], used: int, seed: int) -> list[float]:
     return figures
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("world", type=Path)
-    parser.add_argument("--worlds", type=int, default=5, help="draws of queries a row")
-    asked = parser.parse_args()
-    world = {r: read(asked.world / r) for r in ("used", "unused", "reference", "generated")}
-    print("| used of 200 | fixed .05 | .01 | AUC | models .05 | .01 | AUC | draws |")
-    print("|---|---|---|---|---|---|---|---|")
+def image_rows(folder: Path, draws: int = 5) -> list[dict[str, Any]]:
+    """Shares of the used queries at p <= .05 and .01, and AUC, by fixed weights and by models."""
+    world = {role: read(folder / role) for role in ("used", "unused", "reference", "generated")}
+    rows = []
     for used in (10, 30, 100, 200):
-        draws = 1 if used == QUERIES else asked.worlds
-        means = np.mean([found(world, used, seed) for seed in range(draws)], axis=0)
-        print(f"| {used} | " + " | ".join(f"{m:.3f}" for m in means) + f" | {draws} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        repeats = 1 if used == QUERIES else draws
+        means = np.mean([found(world, used, seed) for seed in range(repeats)], axis=0)
+        row: dict[str, Any] = {f"used of {QUERIES}": used}
+        for k, how in enumerate(("fixed", "models")):
+            for what, value in zip(("p <= .05", "p <= .01", "AUC"), means[3 * k :], strict=False):
+                row[f"{how}: {what}"] = "" if np.isnan(value) else f"{value:.3f}"
+        rows.append(row | {"draws": repeats})
+        print(rows[-1], flush=True)
+    return rows

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, roc_auc_
 from vestige.challenge import (
     FORMATS,
     export_run,
+    group_truth,
     natural_key,
     read_run,
     score_run,
@@ -26,12 +28,24 @@ from vestige.runfile import bare_name
 CHECK = settings(deadline=None, derandomize=True)
 
 
+def finding(name: str, score: float, word: str) -> Finding:
+    """A query of which this is said."""
+    fields: dict[str, Any] = {
+        "copy": {"copied": True, "verdict": "used", "q_value": 0.9},
+        "known used": {"verdict": "used", "q_value": None},
+        "named": {"verdict": "used", "q_value": 0.1, "p_value": 0.06},
+        "stands out": {"stands_out": True, "p_value": 0.05},
+        "uncalibrated": {"verdict": "uncalibrated"},
+    }.get(word, {})
+    told = {"p_value": 0.5, "q_value": 0.5, "verdict": "no evidence", **fields}
+    made = Finding(id=name, group=name, role="query", score=score, columns={}, **told)
+    assert made.word == word
+    return made
+
+
 def audit_of(*rows: tuple[str, float, str]) -> AuditResult:
-    """An audit whose queries have these ids, scores and verdicts, and one used image."""
-    findings = [
-        Finding(i, i, "query", score, None, None, verdict, {})  # type: ignore[arg-type]
-        for i, score, verdict in rows
-    ]
+    """An audit whose queries have these ids, scores and words, and one used image."""
+    findings = [finding(*row) for row in rows]
     known = Finding("train/known.png", "k", "used", 9.0, 0.01, 0.01, "used", {})
     return AuditResult(
         question=Question("forensic", {"query": len(rows)}, len(rows), "each image", 0.05),
@@ -44,9 +58,9 @@ def audit_of(*rows: tuple[str, float, str]) -> AuditResult:
 
 
 RESULT = audit_of(
-    ("real_unknown/img_10.png", 0.1, "used"),
+    ("real_unknown/img_10.png", 0.1, "stands out"),
     ("real_unknown/img_9.png", 0.3, "no evidence"),
-    ("real_unknown/img_1.png", 0.2, "used"),
+    ("real_unknown/img_1.png", 0.2, "stands out"),
 )
 
 
@@ -60,33 +74,51 @@ def test_formats_are_written_from_the_verdicts_in_natural_order() -> None:
         export_run(RESULT, "imageclef2024")
 
 
-def test_balanced_takes_the_upper_half_of_the_scores() -> None:
-    assert export_run(RESULT, balanced=True) == "img_1.png,0\nimg_9.png,1\nimg_10.png,0\n"
+def test_top_half_takes_the_upper_half_of_the_scores() -> None:
+    assert export_run(RESULT, by="top half") == "img_1.png,0\nimg_9.png,1\nimg_10.png,0\n"
     rows = [(f"d/{i}.png", 0.5, "uncalibrated") for i in (10, 2, 1, 3)]
-    assert export_run(audit_of(*rows), balanced=True) == "1.png,1\n2.png,1\n3.png,0\n10.png,0\n"
+    assert export_run(audit_of(*rows), by="top half") == "1.png,1\n2.png,1\n3.png,0\n10.png,0\n"
     assert top_half({"a": 1.0}) == set()
 
 
+def test_what_counts_as_used_in_each_kind_of_run() -> None:
+    words = ("copy", "known used", "named", "stands out", "no evidence", "no evidence")
+    result = audit_of(*((f"{k}.png", float(k), word) for k, word in enumerate(words)))
+
+    def used(by: Any) -> list[str]:
+        rows = (line.split(",") for line in export_run(result, by=by).split())
+        return [words[int(name[0])] for name, label in rows if label == "1"]
+
+    assert used("stands out") == ["copy", "known used", "stands out"]
+    assert used("named") == ["copy", "known used", "named"]
+    # facts first, although their scores are the lowest; then by score
+    assert used("top half") == ["copy", "known used", "no evidence"]
+    assert export_run(result, by="top half").endswith("5.png,1\n")
+    copies = audit_of(*((f"{k}.png", 0.0, "copy") for k in range(3)), ("3.png", 9.0, "no evidence"))
+    assert export_run(copies, by="top half") == "0.png,1\n1.png,1\n2.png,1\n3.png,0\n"
+
+
 def test_uncalibrated_verdicts_are_not_handed_in_as_zeros() -> None:
-    result = audit_of(("a.png", 1.0, "used"), ("b.png", 0.0, "uncalibrated"))
-    with pytest.raises(InputError, match="1 of 2 query images .*--unused.*--balanced"):
+    result = audit_of(("a.png", 1.0, "copy"), ("b.png", 0.0, "uncalibrated"))
+    with pytest.raises(InputError, match="1 of 2 query images .*--unused.*--named.*--top-half"):
         export_run(result)
-    assert export_run(result, balanced=True) == "a.png,1\nb.png,0\n"
+    assert export_run(result, by="named") == "a.png,1\nb.png,0\n"
+    assert export_run(result, by="top half") == "a.png,1\nb.png,0\n"
 
 
 def test_nothing_to_export_and_names_that_cannot_be_written() -> None:
     with pytest.raises(InputError, match="no query images"):
         export_run(replace(RESULT, findings=()))
-    twice = audit_of(("a/x.png", 1.0, "used"), ("b/x.png", 0.0, "used"))
+    twice = audit_of(("a/x.png", 1.0, "copy"), ("b/x.png", 0.0, "copy"))
     for name in FORMATS:
         with pytest.raises(InputError, match=r"x.*\(a/x.png, b/x.png\)"):
             export_run(twice, name)
-    stems = audit_of(("x.png", 1.0, "used"), ("x.jpg", 0.0, "used"))
+    stems = audit_of(("x.png", 1.0, "copy"), ("x.jpg", 0.0, "copy"))
     assert export_run(stems).count("x.") == 2
     with pytest.raises(InputError, match=r"x \(x.jpg, x.png\)"):
         export_run(stems, "imageclef2023")
     with pytest.raises(InputError, match="3 fields"):
-        export_run(audit_of(("a,b.png", 1.0, "used")))
+        export_run(audit_of(("a,b.png", 1.0, "copy")))
 
 
 IDS = ["q/a_1.png", "q/a_2.png", "q/a_10.png"]
@@ -247,6 +279,70 @@ def test_score_of_scores() -> None:
     assert (card.auc_from, card.decided_by) == ("scores", "top half")
     decisions = [i in top_half(run) for i in truth]
     assert card.accuracy.value == np.mean(np.array(decisions) == np.array(list(truth.values())))
+
+
+def clustered(patients: int, images: int, seed: int) -> tuple[dict[str, float], ...]:
+    """A run that follows the patient and knows nothing of the truth, and that truth."""
+    rng = np.random.default_rng(seed)
+    used = rng.permutation(np.arange(patients) % 2)
+    guess = rng.integers(0, 2, patients)
+    names = [(f"q/p{k}_{j}.png", k) for k in range(patients) for j in range(images)]
+    return {i: float(guess[k]) for i, k in names}, {i: float(used[k]) for i, k in names}
+
+
+def test_intervals_are_of_patients(tmp_path: Path) -> None:
+    run, truth = clustered(24, 10, 0)
+    flat = score_run(run, truth)
+    by_regex = group_truth(truth, regex=r"(p\d+)_")
+    card = score_run(run, truth, groups=by_regex)
+    assert (flat.patients, card.patients) == (None, 24)
+    for name in ("kappa", "accuracy", "recall", "specificity", "auc"):
+        one, other = getattr(flat, name), getattr(card, name)
+        assert one.value == other.value
+        # ten images a patient that agree: the interval is about sqrt(10) times as wide
+        assert 2 < (other.high - other.low) / (one.high - one.low) < 5, name
+    table = tmp_path / "patients.csv"
+    rows = [f"{i.removeprefix('q/').removesuffix('.png')},{i.split('_')[0]}" for i in truth]
+    table.write_text("\n".join(["id,patient", *reversed(rows)]) + "\n")
+    assert score_run(run, truth, groups=group_truth(truth, table)) == card
+    bare = {i.removeprefix("q/").removesuffix(".png"): value for i, value in run.items()}
+    assert score_run(bare, truth, groups=by_regex) == card
+    alone = {i: i for i in truth}  # one image each: as if nothing was given
+    assert score_run(run, truth, groups=alone).kappa == flat.kappa
+
+
+def test_the_p_value_of_a_run_counts_patients() -> None:
+    """Runs that guess by patient: p <= .05 in at most 5 %; by image it is most of them.
+
+    200 runs: more than 25 at .05 happen with P = 1e-5 at most (the p-value is exact).
+    """
+    called = np.zeros(2, int)
+    for seed in range(200):
+        run, truth = clustered(20, 10, seed)
+        groups = group_truth(truth, regex=r"(p\d+)_")
+        called += [score_run(run, truth, groups=g).p_value <= 0.05 for g in (groups, None)]
+    assert called[0] <= 25
+    assert called[1] > 40
+
+
+def test_patients_that_cannot_be_told(tmp_path: Path) -> None:
+    run, truth = clustered(4, 2, 0)
+    table = tmp_path / "t.csv"
+    with pytest.raises(InputError, match="given twice"):
+        group_truth(truth, table, "p")
+    with pytest.raises(InputError, match=r"finds no group in q/p0_0.png"):
+        group_truth(truth, regex="x")
+    with pytest.raises(InputError, match="not valid"):
+        group_truth(truth, regex="(")
+    table.write_text("id,patient\np0_0,a\nx/p0_1.png,a\ny/p0_1.png,b\n")
+    with pytest.raises(InputError, match=r"t.csv has several patients for 1 ids .*q/p0_1.png"):
+        group_truth(truth, table)
+    table.write_text("id,patient\np0_0,a\n")
+    with pytest.raises(InputError, match=r"7 of 8 images have no patient: q/p0_1.png"):
+        score_run(run, truth, groups=group_truth(truth, table))
+    with pytest.raises(InputError, match=r"1 groups have images both used and unused \(a\)"):
+        score_run(run, truth, groups=dict.fromkeys(truth, "a"))
+    assert group_truth(truth) is None
 
 
 def test_ids_that_do_not_match_are_listed() -> None:

@@ -87,3 +87,51 @@ def test_scores_order_images_whose_p_values_tie(labels: bool) -> None:
     assert (np.diff(found.scores[:4]) > 0).all()
     assert abs(np.median(found.control_scores)) < 0.1  # N(0, 1)
     assert found.control_scores.std() == pytest.approx(1, abs=0.1)
+
+
+def clustered(seed: int) -> tuple[Floats, Bag]:
+    """Nothing was used. Images like many others score high, and stand in groups on both sides."""
+    rng = np.random.default_rng([44, seed])
+    alone = np.arange(100)
+    common = np.repeat(100 + np.arange(25), 4)
+    groups = np.concatenate([alone, common])
+    columns = rng.normal(size=(200, 2)) + np.where(groups >= 100, 1.5, 0.0)[:, None]
+    return columns, bag_of(rng.choice(["query", "unused"], 200), groups)
+
+
+def test_groups_on_both_sides_calibrate_each_other() -> None:
+    """p <= .05 of a random judged group: 20 of 400 expected, 4.1 sd above is 38 (P < 1e-4).
+
+    Without the unused images of mixed groups, 71 of these 400.
+    """
+    called = []
+    for seed in range(400):
+        columns, bag = clustered(seed)
+        found = judge(columns, PLAN, bag, bag.judged & ~bag.mixed)
+        assert found.p_values is not None
+        own = bag.groups[bag.judged]
+        lot = np.random.default_rng([45, seed]).choice(np.unique(own))
+        at = np.random.default_rng([46, seed]).choice(np.flatnonzero(own == lot))
+        called.append(found.p_values[at] <= 0.05)
+        assert found.q_values is not None
+        np.testing.assert_array_equal(np.isnan(found.q_values), bag.mixed[bag.judged])
+    assert sum(called) <= 38
+
+
+def test_patients_who_are_copied_are_not_named_a_second_time() -> None:
+    """They would let tenths of their number be named falsely beside them."""
+    worlds, wrong = 0, 0
+    for seed in range(60):
+        rng = np.random.default_rng([47, seed])
+        roles = ["query"] * 130 + ["unused"] * 150
+        columns = rng.normal(size=(280, 2))
+        columns[:23] += 6
+        bag = bag_of(roles, np.char.mod("p%d", np.arange(280)))
+        copied = [str(name) for name in bag.groups[:23]]
+        found = judge(columns, PLAN, bag, bag.judged, copied=copied)
+        assert found.q_values is not None and np.isnan(found.q_values[:23]).all()
+        wrong += int((found.q_values[23:] <= 0.1).sum())
+        worlds += bool((found.q_values[23:] <= 0.1).any())
+    # 6 worlds of 60 expected at most; with the copies among them 2.5 a world
+    assert worlds <= 15
+    assert wrong <= 60

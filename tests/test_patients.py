@@ -51,8 +51,13 @@ def test_release_mode_names_patients(tmp_path: Path) -> None:
         assert patient.images == len(own)
         assert patient.called_used == sum(f.verdict == "used" for f in own)
         assert patient.relation == ""
-        assert patient.p_value is not None and patient.q_value is not None
-        assert (patient.verdict == "used") == (patient.p_value <= 0.05)
+        assert patient.p_value is not None
+        assert patient.stands_out == (patient.p_value <= 0.05)
+        assert patient.copied == any(f.copied for f in own)
+        assert (patient.q_value is None) == patient.copied  # a copy names its patient by itself
+        assert (patient.verdict == "used") == (
+            patient.copied or (patient.q_value is not None and patient.q_value <= 0.1)
+        )
         assert {f.q_value for f in own} == {patient.q_value}
         assert patient.carried_by in ("best image", "mean")
     # every patient was copied; a slice tells by far
@@ -80,7 +85,8 @@ def test_queries_of_used_patients_are_told_apart(tmp_path: Path) -> None:
     # other slices of used patients look used: that is what the field is there to say
     assert sum(by_name[n].verdict == "used" for n in set(names)) >= len(set(names)) - 4
     # eight innocent patients at 5 %: P(more than 5) < 1e-5
-    assert sum(by_name[n].verdict == "used" for n in set(fresh[1])) <= 5
+    assert sum(by_name[n].stands_out for n in set(fresh[1])) <= 5
+    assert not any(by_name[n].copied for n in set(fresh[1]))
     assert "same patient used" in result.to_csv() and "unrelated" in result.to_csv()
     page = render_html(result)
     assert "Patient by patient" in page and "(same patient used)" in page

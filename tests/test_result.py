@@ -86,6 +86,8 @@ findings = st.builds(
     columns=st.dictionaries(names, number, max_size=3),
     evidence=few(st.builds(Evidence, names, st.floats(-1, 1))),
     relation=relations,
+    stands_out=st.booleans(),
+    copied=st.booleans(),
 )
 results = st.builds(
     AuditResult,
@@ -160,6 +162,9 @@ results = st.builds(
             st.none() | share,
             st.sampled_from(["used", "no evidence", "uncalibrated"]),
             relations,
+            st.sampled_from(["best image", "mean", ""]),
+            st.booleans(),
+            st.booleans(),
         ),
     ),
     conformity=few(
@@ -513,27 +518,49 @@ def test_a_result_never_holds_nan() -> None:
 def test_csv_is_free_of_formulas_and_gives_every_name_back(result: AuditResult) -> None:
     rows = list(csv.reader(io.StringIO(result.to_csv(), newline="")))
     columns = sorted({c for f in result.findings for c in f.columns})
-    assert [len(row) for row in rows] == [11 + len(columns)] * (1 + len(result.findings))
+    assert [len(row) for row in rows] == [13 + len(columns)] * (1 + len(result.findings))
     for cell in (cell for row in rows for cell in row):
         is_number = cell.startswith("-") and cell[1:2].isdigit()
         assert is_number or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
     back = [[cell.removeprefix("'") for cell in row] for row in rows]
-    assert back[0][7:-4] == columns
+    assert back[0][7:-6] == columns
+    assert back[0][-2:] == ["stands_out", "word"]
     for row, finding in zip(back[1:], result.findings, strict=True):
         assert row[:4] == [finding.id, finding.group, finding.role, finding.verdict]
         assert float(row[4]) == finding.score
         assert row[5] == ("" if finding.p_value is None else repr(float(finding.p_value)))
-        assert row[-4] == (finding.evidence[0].generated if finding.evidence else "")
-        assert row[-1] == finding.relation
-        assert row[-2].count(";") >= len(finding.carried_by) - 1
+        assert row[-6] == (finding.evidence[0].generated if finding.evidence else "")
+        assert row[-3] == finding.relation
+        assert row[-2:] == [str(finding.stands_out).lower(), finding.word]
+        assert row[-5] == ("" if finding.similarity is None else repr(float(finding.similarity)))
+        assert row[-4].count(";") >= len(finding.carried_by) - 1
 
 
 def test_strongest_first() -> None:
     base = EXAMPLE.findings[0]
-    weak = replace(base, id="w", verdict="no evidence", p_value=0.001)
-    none = replace(base, id="n", verdict="no evidence", p_value=None, score=99.0)
-    later = replace(base, id="b", score=1.0)
-    assert strongest_first([none, weak, later, base]) == (base, later, weak, none)
+    copied = replace(base, id="c", copied=True, p_value=0.9, q_value=1.0, score=-3.0)
+    known = replace(base, id="k", p_value=None, q_value=None, score=-9.0)
+    later = replace(base, id="b", score=1.0)  # equal p and q: the rank decides
+    second = replace(base, id="q", q_value=0.05, p_value=0.001)
+    out = replace(base, id="o", verdict="no evidence", stands_out=True, q_value=0.6)
+    weak = replace(base, id="w", verdict="no evidence", p_value=0.07, q_value=0.5)
+    none = replace(base, id="n", verdict="no evidence", p_value=None, q_value=None, score=99.0)
+    order = (copied, known, base, later, second, out, weak, none)
+    assert strongest_first(order[::-1]) == order
+    assert [f.word for f in order] == ["copy", "known used", *["named"] * 3, "stands out"] + [
+        "no evidence"
+    ] * 2  # fmt: skip
+    assert [f.called for f in order] == [True, True, False, False, False, True, False, False]
+
+
+def test_every_word_and_its_order() -> None:
+    base = replace(EXAMPLE.findings[0], q_value=0.11, verdict="no evidence", stands_out=True)
+    vetoed = replace(base, verdict="uncalibrated", stands_out=False)
+    assert (base.word, vetoed.word) == ("stands out", "uncalibrated")
+    assert replace(vetoed, verdict="used", copied=True).word == "copy"  # whatever the checks say
+    assert replace(base, verdict="used", q_value=0.1).word == "named"
+    patient = replace(EXAMPLE.patients[0], copied=True)
+    assert (EXAMPLE.patients[0].word, patient.word) == ("named", "copy")
 
 
 # --- files

@@ -9,7 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from vestige.bag import Bag, check_roles, fill_bag, find_mode
+from vestige.bag import Bag, check_roles, fill_bag, find_mode, own_reference, with_reference
+from vestige.before_reading import refuse_early
 from vestige.choices import InputError
 from vestige.combination import combine
 from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
@@ -31,7 +32,7 @@ from vestige.detectors.columns import (
     weights_digests,
 )
 from vestige.detectors.kept import KeptScores, array_of, rows_of
-from vestige.detectors.models import Model, check_models, open_models
+from vestige.detectors.models import Model, check_models, check_patients, open_models
 from vestige.engine import open_executor, side_by_side
 from vestige.findings import draw_gallery, find_evidence, make_findings, name_evidence
 from vestige.images.groups import assign_groups
@@ -178,14 +179,19 @@ def audit(
         check_curve(mode, unused is not None)
     trained = open_models(models)
     named = bool(detectors) or not trained  # models alone, when nothing else is named
-    plan = plan_columns(detectors, reference is not None, options, effort, views) if named else ()
-    plan += tuple(model.column for model in trained)
+
+    def planned(has_reference: bool) -> tuple[Column, ...]:
+        known = plan_columns(detectors, has_reference, options, effort, views) if named else ()
+        return known + tuple(model.column for model in trained)
+
+    plan = planned(reference is not None)
     if assigned_by_lot:
         check_lot(mode, unused is not None, plan)
 
     # 1. folders -> images of one working size
     given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
-    sources = {role: source for role, source in given.items() if source is not None}
+    sources = {role: listed(source) for role, source in given.items() if source is not None}
+    refuse_early(sources, mode, false_alarm_rate, groups, group_regex)
     seen = max(column.seen for column in plan)
     with clock.stage("read"), open_executor(engine) as executor:
         sets = _read(sources, seen, window, executor, cache, progress)
@@ -203,6 +209,12 @@ def audit(
     with clock.stage("group"):
         reals = {role: images for role, images in sets.items() if role != "generated"}
         grouping = assign_groups(reals, csv=groups, regex=group_regex)
+        problems += [*grouping.problems, *check_patients(trained, grouping)]
+        labels, own, notes = own_reference(grouping.labels)
+        problems += notes
+        if own is not None:
+            sets = with_reference(sets, own)
+            plan = planned("reference" in sets)
         bag, notes = fill_bag(sets, grouping.labels, mode)
         problems += notes
         check_rate(bag, false_alarm_rate)
@@ -222,19 +234,18 @@ def audit(
     with clock.stage("judge"):
         settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
         suspects = bag.judged & ~settled & ~bag.mixed
-        judgement = judge(columns, plan, bag, suspects, seed)
+        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
+        judgement = judge(columns, plan, bag, suspects, seed, copied)
         test = test_set(columns, plan, bag, suspects, judgement, mode, false_alarm_rate, seed)
 
     # 6. experiments with a known answer, which can veto; beside them, a core each, published
     # measures of the whole set (no verdict rests on them) and the pictures behind what is said
     with clock.stage("likeness"):
-        likeness = compare_sets(sets, grouping.labels, bag, suspects, mode, conform, seed)
+        likeness = compare_sets(sets, labels, bag, suspects, mode, conform, seed)
         problems += mismatch_problems(likeness, mode)
         alike = suspects_and_controls(likeness, mode)
         learned = [model.column.name for model in trained]
-        asked = open_pipeline(
-            plan, columns, bag, suspects, sets, grouping.labels, learned, kept, fitted
-        )
+        asked = open_pipeline(plan, columns, bag, suspects, sets, labels, learned, kept, fitted)
         said = answers_kept(
             kept, asked, test, alike, false_alarm_rate, controls, seed, copies.search
         )
@@ -275,7 +286,6 @@ def audit(
     patients: tuple[PatientFinding, ...] = ()
     if grouping.patients:
         findings = relate(findings, bag, mode)
-        copied = {copy.group for copy in copies.copies if copy.role in TARGET_ROLES}
         patients = judge_patients(bag, judgement, findings, false_alarm_rate, vetoed, copied)
 
     # 9. what a negative may say, from all that was seen
@@ -311,7 +321,7 @@ def audit(
         "conform": asdict(preparation) if preparation else None,
         "engine": engine,
     }
-    hashes = {role: images.inputs_sha256 for role, images in sets.items()}
+    hashes = {role: images.inputs_sha256 for role, images in as_read.items()}
     return AuditResult(
         question=Question(
             mode=mode,
@@ -328,8 +338,8 @@ def audit(
         problems=tuple(problems),
         manifest=write_manifest(clock, seed, told, hashes, weights),
         calibration=Calibration(
-            tuple(id_ for id_, c in zip(bag.ids, bag.control, strict=True) if c),
-            tuple(str(g) for g in bag.groups[bag.control]),
+            tuple(id_ for id_, c in zip(bag.ids, bag.unused, strict=True) if c),
+            tuple(str(g) for g in bag.groups[bag.unused]),
             tuple(float(s) for s in judgement.control_scores),
         ),
         set_measures=measures,
@@ -356,7 +366,6 @@ def _read(
     cache: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> dict[str, ImageSet]:
-    sources = {role: listed(source) for role, source in sources.items()}
     size = peek_size(sources.values(), seen)
     return {
         role: read_images(

@@ -22,6 +22,18 @@ Mode = Literal["release", "forensic"]
 FOLDS = 5
 EXACT_COPY = "have exactly the pixels of a"
 """What problems say of generated images that are real ones, byte for byte."""
+MIXED_SHARE = 0.1
+MANY_MIXED = (
+    ". That is more than a tenth of all groups: draw the two sides by patient, or the set test "
+    "speaks of a part of them only"
+)
+CONTRADICTING = (
+    ("used", "unused"),
+    ("reference", "unused"),
+    ("reference", "used"),
+    ("reference", "query"),
+)
+"""Roles that no image can have both."""
 JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
 
 
@@ -48,6 +60,15 @@ class Bag:
         rank = np.empty(len(first), dtype=np.int64)
         rank[np.argsort(first)] = np.arange(len(first))
         return rank[codes]
+
+    @property
+    def unused(self) -> Bools:
+        """Images [n] that single images and patients are compared with, but for their own group.
+
+        Those of mixed groups as well: left out, they would take away the images of unused patients
+        that look most like those of the judged, and leave the judged ones (docs/statistics.md).
+        """
+        return np.asarray(self.roles == "unused")
 
     @cached_property
     def mixed(self) -> Bools:
@@ -91,12 +112,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
     for role, images in sets.items():
         if role == "generated" and len(images) < 2:
             raise InputError(f"{len(images)} generated image was read; an audit needs 2 or more.")
-    for first, second in (
-        ("used", "unused"),
-        ("reference", "unused"),
-        ("reference", "used"),
-        ("reference", "query"),
-    ):
+    for first, second in CONTRADICTING:
         if first in sets and second in sets:
             pairs = _shared(sets[first], sets[second])
             if pairs:
@@ -133,6 +149,14 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
     return problems
 
 
+def no_calibration(mode: Mode) -> InputError:
+    """No patient is unused alone."""
+    return InputError(
+        f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
+        "of other patients (a false-alarm rate of 0.05 needs 19 such patients)."
+    )
+
+
 def fill_bag(
     sets: Mapping[str, ImageSet], labels: Mapping[str, tuple[str, ...]], mode: Mode
 ) -> tuple[Bag, list[Problem]]:
@@ -165,21 +189,20 @@ def fill_bag(
     control = (role == "unused") & ~np.isin(groups, suspects)
     problems = []
     lost = int(((role == "unused") & ~control).sum())
+    mixed, n_groups = np.intersect1d(suspects, groups[role == "unused"]), len(np.unique(groups))
     if lost:
         problems.append(
             Problem(
                 "unused",
                 f"{lost} unused image(s) belong to a group (patient or near-duplicate cluster) "
-                f"that is also in {JUDGED[mode]}: they were scored but do not calibrate, and "
-                "such groups take no part in the test of the set",
+                f"that is also in {JUDGED[mode]}: {len(mixed)} such group(s) take no part in the "
+                f"test of the set, and their unused images calibrate only the images of others"
+                f"{MANY_MIXED if len(mixed) > MIXED_SHARE * n_groups else ''}",
                 "warning",
             )
         )
     if "unused" in roles and not control.any():
-        raise InputError(
-            f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
-            "of other patients (a false-alarm rate of 0.05 needs 19 such patients)."
-        )
+        raise no_calibration(mode)
     bag = Bag(
         images, tuple(x[1] for x in order), index, role, groups, judged, control,
         role == "used", settled,
@@ -190,6 +213,41 @@ def fill_bag(
             "two groups (patients)."
         )
     return bag, problems
+
+
+def own_reference(
+    labels: Mapping[str, tuple[str, ...]],
+) -> tuple[Mapping[str, tuple[str, ...]], Bools | None, list[Problem]]:
+    """Leave out reference images of patients in another role.
+
+    A detector that learned from other images of unused patients knows them better than those it
+    judges, which makes the latter look used.
+
+    Returns
+    -------
+    labels : role -> group of each image that stays
+    own : which reference images [n] stay; None if all do
+    problems : a row that tells how many do not
+    """
+    theirs = {label for role in ("query", "used", "unused") for label in labels.get(role, ())}
+    own = np.array([label not in theirs for label in labels.get("reference", ())], np.bool_)
+    lost = int((~own).sum())
+    if not lost:
+        return labels, None, []
+    left = "the others stay" if own.any() else "none remain, so there is no reference"
+    what = (
+        f"{lost} of {len(own)} reference image(s) belong to a group (patient or near-duplicate "
+        f"cluster) that is also in query, used or unused, and are left out: {left}"
+    )
+    stays = tuple(g for g, mine in zip(labels["reference"], own, strict=True) if mine)
+    return {**labels, "reference": stays}, own, [Problem("reference", what, "warning")]
+
+
+def with_reference(sets: Mapping[str, ImageSet], own: Bools) -> dict[str, ImageSet]:
+    """The sets with these reference images only; without the role where none is left."""
+    found = dict(sets)
+    reference = found.pop("reference")
+    return found | ({"reference": reference.subset(own)} if own.any() else {})
 
 
 def _shared(first: ImageSet, second: ImageSet) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ def train(
         where = f"goes on from {folder}" if folder.exists() else "starts again"
         print(f"vestige: interrupted; the same command {where}.", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    training = {k: v for k, v in found.training.items() if k != "learned_from"}
+    training = {k: v for k, v in found.training.items() if not k.endswith("learned_from")}
     if as_json:
         answer = {"model": str(out), "detector": detector, "figures": dict(found.figures)}
         problems = [asdict(problem) for problem in found.problems]

@@ -17,12 +17,11 @@ from vestige.stats.full_conformal import (
     GroupModels,
     group_models,
     image_p_values,
-    log_scores,
 )
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
+from vestige.stats.scale import log_scores
 from vestige.stats.set_test import SetAnswer, answer_set
-from vestige.stats.stack import normal_scores
 from vestige.stats.stack_test import StackTest, stack_test
 from vestige.types import Bools, Floats, Ints
 
@@ -38,14 +37,18 @@ def fit_stack_test(
     seed: int,
     n_permutations: int = 999,
 ) -> StackTest | None:
-    """The stack with its test, where there are labels enough; None: the rank average combines."""
+    """The stack with its test, where groups are enough; None: the rank average combines.
+
+    It learns the known used images where there are enough, else the suspects.
+    """
     counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
-    if not _stacks(plan, bag) or not suspects.any():
+    learned = learned_rows(plan, bag, suspects)
+    if learned is None:
         return None
+    z = log_scores(columns[:, counted], bag.units, suspects | bag.control | learned)
     return stack_test(
-        normal_scores(columns)[:, counted], suspects, bag.control, bag.known_used, bag.units,
-        weights[counted], n_permutations, seed,
-    )  # fmt: skip
+        z, suspects, bag.control, learned, bag.units, weights[counted], n_permutations, seed
+    )
 
 
 def answer_question(
@@ -62,13 +65,10 @@ def answer_question(
     and the stack learns suspects against controls, if there are enough of both.
     """
     counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
-    labels = _stacks(plan, bag)
-    learned = bag.known_used if labels else suspects
-    sides = (np.unique(bag.units[mask]).size for mask in (suspects, bag.control))
-    stacks = labels or (counted.sum() > 1 and min(sides) >= STACK_GROUPS)
     return answer_set(
         columns[:, counted], suspects, bag.control, bag.units, weights[counted],
-        learned if stacks else None, "stack" if labels else "mean", n_permutations, seed,
+        learned_rows(plan, bag, suspects), "stack" if _enough_labels(bag) else "mean",
+        n_permutations, seed,
     )  # fmt: skip
 
 
@@ -92,13 +92,18 @@ class JudgedImages:
 
 
 def judge_images(
-    columns: Floats, plan: Sequence[Column], bag: Bag, judged_teach: bool = True
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    calibration: Bools,
+    judged_teach: bool = True,
 ) -> JudgedImages:
-    """Full-conformal p-values of the judged rows.
+    """Full-conformal p-values of the judged rows, against the `calibration` rows [n].
 
-    What may have been used is learned from the known used images where there are enough, else from
-    the judged ones (if `judged_teach`). Rows whose answer is known already teach nothing; their own
-    p-value, which nobody is told, leaves the others as they are.
+    Of an image's own patient no row calibrates. What may have been used is learned from the known
+    used images where there are enough, else from the judged ones (if `judged_teach`). Rows whose
+    answer is known already teach nothing; their own p-value, which nobody is told, leaves the
+    others as they are.
     """
     weights = np.array([column.weight for column in plan])
     settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
@@ -107,22 +112,27 @@ def judge_images(
     taught = known
     if len(np.unique(bag.units[known])) < STACK_GROUPS:
         taught = open_ & judged_teach
-    z = log_scores(columns, bag.units, open_ | bag.control | taught)
+    z = log_scores(columns, bag.units, open_ | calibration | taught)
     p_values, standing = np.ones(len(z)), np.zeros(len(z))
     counted = np.tile(weights / weights.sum(), (len(z), 1))
     models = GroupModels(np.empty(0, np.int64), np.empty((0, len(plan))))
     for rows in (bag.judged & settled, open_):
         if rows.any():
-            models = group_models(z, rows, bag.control, taught, bag.units, weights)
-            p_values[rows], standing[rows] = image_p_values(z, models, rows, bag.control, bag.units)
+            models = group_models(z, rows, calibration, taught, bag.units, weights)
+            p_values[rows], standing[rows] = image_p_values(z, models, rows, calibration, bag.units)
             counted[rows] = models.weights[np.searchsorted(models.names, bag.units[rows])]
     judged = bag.judged
     return JudgedImages(z, taught, models, p_values[judged], standing[judged], counted[judged])
 
 
-def _stacks(plan: Sequence[Column], bag: Bag) -> bool:
-    # one column: any weight gives the same order
-    return bool(counted_columns(plan).sum() > 1) and _enough_labels(bag)
+def learned_rows(plan: Sequence[Column], bag: Bag, suspects: Bools) -> Bools | None:
+    """What the stack learns as used [n]: known used images, else the suspects; None: no stack."""
+    if counted_columns(plan).sum() < 2 or not suspects.any():
+        return None  # one column: any weight gives the same order
+    if _enough_labels(bag):
+        return bag.known_used
+    sides = (np.unique(bag.units[mask]).size for mask in (suspects, bag.control))
+    return suspects if min(sides) >= STACK_GROUPS else None
 
 
 def counted_columns(plan: Sequence[Column]) -> Bools:

@@ -1,7 +1,6 @@
 """What is said of each judged image, and the pictures behind it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
 from vestige.images.thumbnails import thumbnail
 from vestige.judge import Judgement
-from vestige.records import Evidence, Finding, Share
+from vestige.records import Q_LEVEL, Evidence, Finding, FindingVerdict, Share
 from vestige.result import strongest_first
 from vestige.types import Detector, Floats
 
@@ -58,20 +57,25 @@ def make_findings(
 ) -> tuple[Finding, ...]:
     """One finding per judged image, in natural order of the ids.
 
-    An image of which there is a copy is called used, whatever its p-value and the checks say.
+    The verdict is "used" where there is a copy, whatever p-value and checks say, where the answer
+    is known, and where the image's patient is named (q at most `Q_LEVEL`). That p is small alone
+    is a flag of its own, `stands_out`.
     """
-    copied = {(copy.role, copy.real) for copy in copies}
+    copied: dict[tuple[str, str], list[Copy]] = {}
+    for copy in copies:
+        copied.setdefault((copy.role, copy.real), []).append(copy)
     findings = []
     for i, row in enumerate(np.flatnonzero(bag.judged)):
         known = bag.settled.get(int(row))
         p = None if judgement.p_values is None or known else float(judgement.p_values[i])
-        q = None if judgement.q_values is None or known else float(judgement.q_values[i])
-        verdict: Any = "used" if known == "used" else "no evidence"
+        q = np.nan if judgement.q_values is None else float(judgement.q_values[i])
+        verdict: FindingVerdict = "used" if known == "used" else "no evidence"
         if not known and (p is None or vetoed):
             verdict = "uncalibrated"
-        elif not known and p is not None and p <= false_alarm_rate:
+        elif q <= Q_LEVEL:
             verdict = "used"
-        if (str(bag.roles[row]), bag.ids[row]) in copied:
+        own = copied.get((str(bag.roles[row]), bag.ids[row]), [])
+        if own:
             verdict = "used"
         values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
         findings.append(
@@ -81,14 +85,24 @@ def make_findings(
                 role="used" if bag.roles[row] == "used" else "query",
                 score=float(judgement.scores[i]),
                 p_value=p,
-                q_value=q,
+                q_value=None if np.isnan(q) else q,
                 verdict=verdict,
                 columns=values,
-                evidence=evidence[int(row)],
+                evidence=_copies_first(own, evidence[int(row)]),
                 carried_by=_carried(judgement.parts[i], plan),
+                stands_out=p is not None and p <= false_alarm_rate and not vetoed,
+                copied=bool(own),
             )
         )
     return tuple(sorted(findings, key=lambda finding: natural_key(finding.id)))
+
+
+def _copies_first(copies: Sequence[Copy], near: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """The nearest generated images, its copies before the others."""
+    nearest = sorted(copies, key=lambda copy: (-copy.value, natural_key(copy.generated)))
+    first = [Evidence(copy.generated, float(np.clip(copy.value, -1, 1))) for copy in nearest]
+    shown = {one.generated for one in first}
+    return (*first, *(one for one in near if one.generated not in shown))[:EVIDENCE]
 
 
 def _carried(parts: Floats, plan: Sequence[Column]) -> tuple[Share, ...]:

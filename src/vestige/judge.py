@@ -1,6 +1,6 @@
 """The one place that judges: columns of evidence -> p-values, the set test, the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ class Judgement:
 
     scores, control_scores : normal-scale ranks among the controls, where there are any
     p_values : [judged], full-conformal
-    q_values : [judged], those of the image's patient
+    q_values : [judged], those of the image's patient; nan where nothing is left to ask
     parts : [judged, D], what each column adds to a score, in the same unit for all columns
     shares : [D], what each column counts in the set test, of sum 1
     stack : the stack of the whole bag, not tested yet
@@ -67,11 +67,17 @@ def check_rate(bag: Bag, false_alarm_rate: float) -> None:
 
 
 def judge(
-    columns: Floats, plan: Sequence[Column], bag: Bag, suspects: Bools, seed: int = 0
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    suspects: Bools,
+    seed: int = 0,
+    copied: Collection[str] = (),
 ) -> Judgement:
     """One score per judged image and, when there are controls, a valid p-value.
 
-    `suspects` [n] are the judged rows whose answer is not known already.
+    `suspects` [n] are the judged rows whose answer is not known already. Patients who are `copied`
+    are named by that; the rate of false names is that of the others.
     """
     weights = np.array([column.weight for column in plan])
     shares = weights / weights.sum()
@@ -89,13 +95,13 @@ def judge(
         how = "stack"
         shares = np.zeros(len(plan))
         shares[counted_columns(plan)] = stack.weights
-    said = judge_images(columns, plan, bag)
-    usual = np.round(said.z[control] @ said.weights.mean(axis=0), DIGITS)
+    said = judge_images(columns, plan, bag, bag.unused)
+    usual = np.round(said.z[bag.unused] @ said.weights.mean(axis=0), DIGITS)
     return Judgement(
         scores=said.standing,
-        control_scores=normal_standing(usual, usual, bag.units[control]),
+        control_scores=normal_standing(usual, usual, bag.units[bag.unused]),
         p_values=said.p_values,
-        q_values=name_patients(said, bag, suspects, weights),
+        q_values=name_patients(said, bag, suspects & ~np.isin(bag.groups, list(copied)), weights),
         parts=said.z[judged] * said.weights,
         shares=shares,
         stack=stack,

@@ -12,19 +12,20 @@ from vestige.types import Bools, Floats
 
 
 def name_patients(said: JudgedImages, bag: Bag, suspects: Bools, weights: Floats) -> Floats:
-    """q-value of each judged row [judged]: that of its patient; 1 where the answer is known.
+    """q-value of each judged row [judged]: that of its patient; nan where nothing is asked.
 
     Patients are compared by one combination that treats judged and unused ones alike: the fixed
     one, or what known used images of other patients teach. Where their numbers of images are
     unlike, they are compared by their p-values, for which equally many images are taken. Rows whose
-    answer is known take no part.
+    answer is known take no part, nor do patients on both sides: the score must not tell judged and
+    unused ones apart.
 
     Parameters
     ----------
-    suspects : [n], judged rows whose answer is not known already
+    suspects : [n], judged rows to name: of open answer, of patients on one side only, no copies
     weights : [D], fixed beforehand
     """
-    q = np.ones(len(bag.units))
+    q = np.full(len(bag.units), np.nan)
     if suspects.any():
         rows = suspects | bag.control
         names, judged = np.unique(bag.units[rows]), np.unique(bag.units[suspects])
@@ -37,7 +38,7 @@ def name_patients(said: JudgedImages, bag: Bag, suspects: Bools, weights: Floats
             asked = np.isin(names, judged)
             named = conformal_q_values(score[asked], score[~asked])
         else:
-            scored = scored_groups(said.z, said.models, suspects, bag.control, bag.units)
+            scored = scored_groups(said.z, said.models.of(judged), suspects, bag.control, bag.units)
             named = storey_q_values(test_patients(scored, bag.units).p_values)
         q[suspects] = named[np.searchsorted(judged, bag.units[suspects])]
     return q[bag.judged]

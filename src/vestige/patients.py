@@ -8,7 +8,7 @@ import numpy as np
 
 from vestige.bag import Bag, Mode
 from vestige.judge import Judgement
-from vestige.records import Finding, FindingVerdict, PatientFinding, Relation
+from vestige.records import Q_LEVEL, Finding, FindingVerdict, PatientFinding, Relation
 from vestige.result import strongest_first
 from vestige.stats.full_conformal import scored_groups
 from vestige.stats.patients import Carrier, test_patients
@@ -40,31 +40,43 @@ def judge_patients(
     """One row per judged patient, the worst image first; none where nobody has several images.
 
     p-values are of `vestige.stats.patients`, q-values those of the images (one per patient). Images
-    whose answer is known already take no part in either. Patients of whom there is a copy are
-    called used, whatever their p-value and the checks say.
+    whose answer is known already take no part in either. The verdict is "used" for patients of whom
+    there is a copy, whatever p-value and checks say, of whom a used image is known, or whose q is
+    at most `Q_LEVEL`.
     """
     if len(np.unique(bag.groups)) == len(bag.groups):
         return ()
     tests = _tests(bag, judgement)
     known = {str(bag.groups[row]) for row, status in bag.settled.items() if status == "used"}
-    known |= set(copied)
     told = []
     for own in _by_patient(findings).values():
         name = own[0].group
         p, carried = tests.get(name, UNTESTED)
         verdict: FindingVerdict = "used" if name in known else "no evidence"
-        if name not in known and any(f.verdict == "uncalibrated" for f in own):
-            verdict = "uncalibrated"
-        elif p is not None and p <= false_alarm_rate and not vetoed:
-            verdict = "used"
-        called = sum(f.verdict == "used" for f in own)
         q = next((f.q_value for f in own if f.q_value is not None), None)
-        told.append(PatientFinding(name, len(own), called, p, q, verdict, own[0].relation, carried))
+        if name in copied or (q is not None and q <= Q_LEVEL and not vetoed):
+            verdict = "used"
+        elif name not in known and any(f.verdict == "uncalibrated" for f in own):
+            verdict = "uncalibrated"
+        told.append(
+            PatientFinding(
+                patient=name,
+                images=len(own),
+                called_used=sum(f.verdict == "used" for f in own),
+                p_value=p,
+                q_value=q,
+                verdict=verdict,
+                relation=own[0].relation,
+                carried_by=carried,
+                stands_out=p is not None and p <= false_alarm_rate and not vetoed,
+                copied=name in copied,
+            )
+        )
     return tuple(told)
 
 
 def _by_patient(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    """Patient -> his findings, in the order of the strongest image of each."""
+    """Patient -> their findings, in the order of the strongest image of each."""
     patients: dict[str, list[Finding]] = {}
     for finding in strongest_first(findings):
         patients.setdefault(finding.group, []).append(finding)
@@ -77,7 +89,7 @@ def _tests(bag: Bag, judgement: Judgement) -> dict[str, tuple[float, Carrier]]:
     open_ = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
     if said is None or not open_.any():
         return {}
-    scored = scored_groups(said.z, said.models, open_, bag.control, bag.units)
+    scored = scored_groups(said.z, said.models, open_, bag.unused, bag.units)
     tests = test_patients(scored, bag.units)
     names = {int(unit): str(name) for unit, name in zip(bag.units, bag.groups, strict=True)}
     rows = zip(tests.names, tests.p_values, tests.carried_by, strict=True)

@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Role = Literal["query", "used"]
-FindingVerdict = Literal["used", "no evidence", "uncalibrated"]
-Relation = Literal["same patient used", "unrelated", ""]
+from vestige.finding_records import Q_LEVEL as Q_LEVEL
+from vestige.finding_records import WORDS as WORDS
+from vestige.finding_records import Evidence as Evidence
+from vestige.finding_records import Finding as Finding
+from vestige.finding_records import FindingVerdict as FindingVerdict
+from vestige.finding_records import PatientFinding as PatientFinding
+from vestige.finding_records import Relation as Relation
+from vestige.finding_records import Role as Role
+from vestige.finding_records import Share as Share
+from vestige.finding_records import Word as Word
+
 ControlState = Literal["passed", "failed", "not possible", "not needed"]
 LevelCode = Literal[
     "verbatim",
@@ -39,60 +47,6 @@ class Rate(Estimate):
     """True positive rate at a false positive rate `fpr`."""
 
     fpr: float
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A generated image near a real one; similarity is a cosine, -1..1."""
-
-    generated: str
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Share:
-    """A column of evidence and its part, 0..1."""
-
-    column: str
-    share: float
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is said of one real image. Score: higher = more likely used."""
-
-    id: str
-    group: str
-    role: Role
-    score: float
-    p_value: float | None
-    q_value: float | None
-    verdict: FindingVerdict
-    columns: dict[str, float]
-    evidence: tuple[Evidence, ...] = ()
-    carried_by: tuple[Share, ...] = ()
-    """The columns that raise the score most, with their parts of what raises it."""
-    relation: Relation = ""
-    """Whether its patient has known used images; "" where no patient or no used image is known."""
-
-
-@dataclass(frozen=True)
-class PatientFinding:
-    """What is said of one patient, from all his judged images together.
-
-    images, called_used : judged images, and those of them with the verdict "used"
-    p_value, q_value : of the patient, against unused patients
-    carried_by : what made p small, the best image or the mean over all
-    """
-
-    patient: str
-    images: int
-    called_used: int
-    p_value: float | None
-    q_value: float | None
-    verdict: FindingVerdict
-    relation: Relation = ""
-    carried_by: Literal["best image", "mean", ""] = ""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from vestige.decision.records import Evidence as DecisionEvidence
 from vestige.decode import decode
 from vestige.files import write_together
 from vestige.records import (
+    Q_LEVEL,
+    WORDS,
     Calibration,
     Control,
     Estimate,
@@ -45,9 +47,6 @@ from vestige.records import (
 from vestige.spreadsheet import cell, number
 
 SCHEMA_VERSION = 2
-FINDING_VERDICTS = ("used", "no evidence", "uncalibrated")
-Q_LEVEL = 0.10
-"""Images and patients are named up to this q-value: the share of false names (METHODS 4.2)."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ class AuditResult:
         writer = csv.writer(out)  # CRLF (RFC 4180), so that names with a CR are quoted too
         writer.writerow(
             ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(cell, columns)]
-            + ["nearest_generated", "similarity", "carried_by", "relation"]
+            + ["nearest_generated", "similarity", "carried_by", "relation", "stands_out", "word"]
         )
         for f in self.findings:
             near = f.evidence[0] if f.evidence else None
@@ -163,7 +162,7 @@ class AuditResult:
                 [cell(f.id), cell(f.group), f.role, f.verdict, *map(number, numbers)]
                 + ([cell(near.generated), number(near.similarity)] if near else ["", ""])
                 + [cell("; ".join(f"{part.column} {part.share:.2f}" for part in f.carried_by))]
-                + [f.relation]
+                + [f.relation, str(f.stands_out).lower(), f.word]
             )
         return out.getvalue()
 
@@ -175,6 +174,7 @@ class AuditResult:
             raise InputError("to_frame needs pandas: pip install 'vestige[table]'") from error
         rows = [
             {k: v for k, v in asdict(f).items() if k not in ("columns", "evidence", "carried_by")}
+            | {"similarity": f.similarity, "word": f.word}
             | f.columns
             for f in self.findings
         ]
@@ -210,10 +210,11 @@ class AuditResult:
 
 
 def strongest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Order of tables and galleries: verdict "used" first, then small p, high score, id."""
+    """Order of tables and galleries: the word (copies first), then small q, small p, high score."""
 
-    def key(f: Finding) -> tuple[bool, float, float, str]:
-        return f.verdict != "used", 2.0 if f.p_value is None else f.p_value, -f.score, f.id
+    def key(f: Finding) -> tuple[int, float, float, float, str]:
+        q, p = (2.0 if value is None else value for value in (f.q_value, f.p_value))
+        return WORDS.index(f.word), q, p, -f.score, f.id
 
     return tuple(sorted(findings, key=key))
 

@@ -194,8 +194,8 @@ def _is_better(after: AuditResult, before: AuditResult) -> bool:
 
 
 def called_used(result: AuditResult) -> int:
-    """Images called "used" by their p-value; copies are counted by themselves."""
-    return sum(f.verdict == "used" and f.p_value is not None for f in result.findings)
+    """Images that stand out at the asked rate; copies are counted by themselves."""
+    return sum(f.stands_out for f in result.findings)
 
 
 def _copies(result: AuditResult, made: ImageSet, number: int, most: int) -> dict[int, Withheld]:
@@ -218,14 +218,14 @@ def _carriers(
 ) -> dict[int, Withheld]:
     """Generated images to withhold, the strongest evidence first, at most `most` of them.
 
-    Pairs that stand out among those of images called used; of all suspects when the set as a
-    whole gives them away. When nobody's pair stands out, but more are called used than chance
-    explains: the nearest pairs of those.
+    Pairs that stand out among those of images that are named or stand out; of all suspects when
+    the set as a whole gives them away. When nobody's pair stands out, but patients are named or
+    more stand out than chance explains: the nearest pairs of those.
     """
     rate = result.question.false_alarm_rate
     left = np.flatnonzero(kept)
     spaces = nearest_pairs(bag.images, bag.units, bag.control, made.pixels[left], rate)
-    called = {f.id for f in result.findings if f.verdict == "used"}
+    called = {f.id for f in result.findings if f.called or f.verdict == "used"}
     row_called = bag.judged & np.array([id_ in called for id_ in bag.ids])
     wide = bag.judged if result.decision.state == "leak found" else row_called
     pairs: list[tuple[float, int, int, How]] = [

@@ -20,7 +20,10 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bo
     decision = result.decision
     if as_json:
         used = sum(f.verdict == "used" for f in result.findings)
-        answer: dict[str, Any] = {"decision": asdict(decision), "used": used}
+        stand_out = sum(f.stands_out for f in result.findings)
+        answer: dict[str, Any] = {
+            "decision": asdict(decision), "used": used, "stand_out": stand_out
+        }  # fmt: skip
         print(json.dumps(answer | {"report": str(report)}))
         return
     if quiet:

@@ -17,7 +17,7 @@ from vestige.bag import check_roles
 from vestige.choices import InputError, build, choose
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import Column, weights_digests, weights_missing
-from vestige.detectors.models import pool_digest
+from vestige.detectors.models import patients_learned_from, pool_digest
 from vestige.detectors.pair_network import need_torch
 from vestige.detectors.saving import model_path, need_safetensors
 from vestige.images.groups import assign_groups
@@ -121,7 +121,8 @@ def run_training(
         # 2. patients (or near-duplicate clusters): the unit of what is held out
         reals = {role: images for role, images in sets.items() if role != "generated"}
         grouping = assign_groups(reals, csv=groups, regex=group_regex)
-        problems += _on_both_sides(grouping.labels)
+        problems += [*grouping.problems, *_on_both_sides(grouping.labels)]
+        learned_from = sorted({sha for images in reals.values() for sha in images.sha256})
 
         # 3. learn
         resumable: dict[str, Any] = {}
@@ -148,7 +149,8 @@ def run_training(
             "window": list(window) if window else None,
             "weights_sha256": _weights(detector, made),
             "generated_sha256": pool_digest(sets["generated"]),
-            "learned_from": sorted({sha for images in reals.values() for sha in images.sha256}),
+            "learned_from": learned_from,
+            "patients_learned_from": patients_learned_from(grouping, learned_from),
         }
         if out is not None:
             made.save(out, training)

@@ -80,7 +80,7 @@ def test_a_cell_asks_the_forensic_question_that_a_user_would_ask(
         detectors=["nearest_distance"],
     )
     assert result.question.groups_from.startswith("the CSV file")
-    run = {finding.id: float(finding.verdict == "used") for finding in result.findings}
+    run = {finding.id: float(finding.called) for finding in result.findings}
     known = {row.id.removeprefix("query/"): row.used for row in truth if row.role == "query"}
     card = score_run(run, {name: float(used) for name, used in known.items()})
     forensic = leaking.forensic

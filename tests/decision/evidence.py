@@ -30,7 +30,9 @@ def checks(states: str, *names: str) -> tuple[Control, ...]:
 
 
 def set_test(p_value: float = 0.4) -> SetTest:
-    return SetTest("used", Estimate(0.52, 0.45, 0.59, 80), p_value, 0.6)
+    return SetTest(
+        "used", Estimate(0.52, 0.45, 0.59, 80), p_value, 0.6, minimum_detectable_share=0.15
+    )
 
 
 def copy(k: int = 0, role: RealRole = "used", same: bool = False) -> Copy:

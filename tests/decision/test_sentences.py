@@ -39,9 +39,9 @@ GOLDEN = {
         "the rest."
     ),
     "one copy, forensic, no ids": (
-        "Copies found: 1 generated image is a copy of 1 real image; 0 of 40 query images can be "
-        "named as used for training. Report every pair: the real image was used for training, or a "
-        "near copy of it was."
+        "Copies found: 1 generated image is a copy of 1 real image; by statistics 0 of 40 query "
+        "images can be named as used for training. Report every pair: the real image was used for "
+        "training, or a near copy of it was."
     ),
     "copies of reference, release": (
         "Undecided: 1 generated image is a copy of a reference image, so either the generator was "
@@ -57,17 +57,18 @@ GOLDEN = {
     ),
     "leak of runs, release": (
         "Leak found: the generated images are closer to the training images than to unused images "
-        "of the same source (AUC 0.52, 95 % interval 0.45 to 0.59, p = 0.0048 after correction for "
-        "4 runs). Do not release this set: withhold the images that `vestige scrub` lists, or "
-        "train the generator anew (stop earlier, with more images or a smaller model)."
+        "of the same source: all are closer (AUC 0.52, 95 % interval 0.45 to 0.59, p = 0.0048 "
+        "after correction for 4 runs). Do not release this set: withhold the images that `vestige "
+        "scrub` lists, or train the generator anew (stop earlier, with more images or a smaller "
+        "model)."
     ),
     "distribution, release": (
         "Leak found: the generated images are closer to the training images than to unused images "
-        "of the same source (AUC 0.52, 95 % interval 0.45 to 0.59, p = 0.001); a smooth set with "
-        "the distribution of the generated images separates them as well, so this may be a "
-        "difference of distribution, not of single images. Do not release this set: withhold the "
-        "images that `vestige scrub` lists, or train the generator anew (stop earlier, with more "
-        "images or a smaller model)."
+        "of the same source: all are closer (AUC 0.52, 95 % interval 0.45 to 0.59, p = 0.001); a "
+        "smooth set with the distribution of the generated images separates them as well, so this "
+        "may be a difference of distribution, not of single images. Do not release this set: "
+        "withhold the images that `vestige scrub` lists, or train the generator anew (stop "
+        "earlier, with more images or a smaller model)."
     ),
     "calibration used, release": (
         "Undecided: nothing was found, but the unused images are closer to the generated images "
@@ -84,9 +85,9 @@ GOLDEN = {
     "leak, forensic": (
         "Leak found: 2 of 40 query patients can be named as used for training, and 7 stand out "
         "where chance explains at most 4; the generated images are closer to the queried images "
-        "than to unused images of the same source (AUC 0.52, 95 % interval 0.45 to 0.59, p < "
-        "0.0001). Report this finding with its false-alarm rate: other images of the same patient "
-        "may explain it."
+        "than to unused images of the same source: all are closer (AUC 0.52, 95 % interval 0.45 to "
+        "0.59, p < 0.0001). Report this finding with its false-alarm rate: other images of the "
+        "same patient may explain it."
     ),
     "beyond chance, release": (
         "Individuals stand out: 1 of 40 training patients stands out, and chance explains none. Do "
@@ -105,12 +106,13 @@ GOLDEN = {
     ),
     "not found, release": (
         "Nothing found: no generated image is a copy of a training image, no patient can be named, "
-        "and the AUC is at most 0.62 (95 % confidence; 0.5 is guessing, the limit is 0.65). A "
-        "single copy could be missed if it was mirrored or cropped to 80 %. At most 3.4 % of the "
-        "patients have an unchanged copy in the generated set (95 % confidence). Up to 20 % of the "
-        "patients could be exposed in another way, and this audit would not have seen it. This "
-        "does not prove that the set is private: whether it is released stays the decision of the "
-        "board."
+        "and the AUC is at most 0.62 (95 % confidence; 0.5 is guessing, the limit is 0.65). The "
+        "set test would have seen an AUC of 0.60, and copies of 15 % of the patients in four of "
+        "five such audits. A single copy could be missed if it was mirrored or cropped to 80 %. At "
+        "most 3.4 % of the patients have an unchanged copy in the generated set (95 % confidence). "
+        "Up to 20 % of the patients could be exposed in another way, and this audit would not have "
+        "seen it. This does not prove that the set is private: whether it is released stays the "
+        "decision of the board."
     ),
 }
 
@@ -179,6 +181,30 @@ def test_words_for_every_code_that_can_be_named() -> None:
     for level in get_args(LevelCode):
         text = missed_text(decide(evidence(levels=(PlantedLevel(level, 20, 0, 0),))))
         assert re.fullmatch(r"A single copy could be missed if it was [a-z0-9 .%()A-Z]+\.", text)
+
+
+@pytest.mark.parametrize(
+    ("carried_by", "said"),
+    [
+        ("mean", "the same source: all are closer (AUC"),
+        ("tail", "the same source: a few stand out (AUC"),
+        ("stack", "a learned combination of the detectors tells them apart (AUC"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["release", "forensic"])
+def test_a_leak_says_what_it_rests_on(carried_by: Any, said: str, mode: Any) -> None:
+    found = replace(set_test(0.002), carried_by=carried_by)
+    text = decide(evidence(test=found, mode=mode)).text
+    assert said in text
+    check_english(text, mode)
+
+
+def test_an_open_gate_says_what_the_set_test_would_have_seen() -> None:
+    few = replace(set_test(), minimum_detectable_auc=0.623, minimum_detectable_share=0.05)
+    text = decide(evidence(test=few, patient_ids=False)).text
+    assert "seen an AUC of 0.63, and copies of 5 % of the images in four of five" in text
+    blind = replace(few, minimum_detectable_share=1.0)  # not even copies of all
+    assert "seen an AUC of 0.63 in four of five such audits." in decide(evidence(test=blind)).text
 
 
 @pytest.mark.parametrize(

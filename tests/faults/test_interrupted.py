@@ -82,7 +82,7 @@ def test_a_full_disk_while_exporting(
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(Path, "replace", full)
-    more = ["--format", "imageclef2025", "--balanced"] if command == "export" else []
+    more = ["--format", "imageclef2025", "--top-half"] if command == "export" else []
     said = call(capsys, command, tmp_path / "o" / "result.json", *more, "--out", target)
     assert said.code == 2
     assert said.err == f"vestige: cannot write {target}: No space left on device\n"

@@ -224,7 +224,7 @@ def test_output_files_that_cannot_be_written(
 ) -> None:
     asked = ["--generated", leaking / "generated", "--query", leaking / "used"]
     assert call(capsys, "audit", *asked, "--quiet", "--out", tmp_path / "o").code == 0
-    more = ["--format", "imageclef2025", "--balanced"] if command == "export" else []
+    more = ["--format", "imageclef2025", "--top-half"] if command == "export" else []
     result = tmp_path / "o" / "result.json"
     (tmp_path / "folder").mkdir()
     for out in (tmp_path / "folder", tmp_path / "missing" / "x", result / "x"):
@@ -251,8 +251,8 @@ def test_exports_that_are_refused(leaking: Path, tmp_path: Path, capsys: Any) ->
     assert call(capsys, "audit", *asked, "--quiet", "--out", out).code == 0
     export = ["export", out / "result.json", "--out", run, "--format"]
     refused(call(capsys, *export, "imageclef2024"), "unknown format", "Did you mean")
-    refused(call(capsys, *export, "imageclef2025"), "40 of 40", "--balanced")
-    refused(call(capsys, *export, "imageclef2023", "--balanced", "--header"), "takes no header")
+    refused(call(capsys, *export, "imageclef2025"), "40 of 40", "--top-half")
+    refused(call(capsys, *export, "imageclef2023", "--top-half", "--header"), "takes no header")
     assert call(capsys, "audit", *release(leaking), "--quiet", "--out", out).code == 0
     refused(call(capsys, *export, "imageclef2025"), "holds no query images", "--query")
     assert not run.exists()

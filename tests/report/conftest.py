@@ -73,6 +73,9 @@ def make_result(
     scores = rng.normal(0, 1, n) + shift
     unused = rng.normal(0, 1, n) if calibrated else np.zeros(0)
     p = (1 + (unused[None] >= scores[:, None]).sum(1)) / (1 + n)
+    q = np.minimum(1, p * (4 if names else 30))
+    vetoed = not calibrated or state == "undecided"
+    copied = range(4 if state == "copies found" else 0)
     ids = [f"ward_07/patient_{i // 2:03d}/slice_{i:04d}.png" for i in range(n)]
     if hostile:
         ids[: len(HOSTILE)] = HOSTILE
@@ -83,9 +86,11 @@ def make_result(
             role=role,
             score=float(scores[i]),
             p_value=float(p[i]) if calibrated else None,
-            q_value=float(min(1, p[i] * (2 if names else 30))) if calibrated else None,
-            verdict="uncalibrated" if not calibrated or state == "undecided"
-            else "used" if p[i] <= 0.05 else "no evidence",
+            q_value=float(q[i]) if calibrated else None,
+            verdict="used" if i in copied else "uncalibrated" if vetoed
+            else "used" if q[i] <= 0.1 else "no evidence",
+            stands_out=bool(p[i] <= 0.05) and not vetoed,
+            copied=i in copied,
             columns={d: float(scores[i] + rng.normal(0, 0.7)) for d in DETECTORS},
             evidence=tuple(Evidence(f"fakes/gen_{i}_{k}.png", 0.97 - 0.1 * k) for k in range(2)),
         )
@@ -202,6 +207,9 @@ def _patients(findings: tuple[Finding, ...]) -> tuple[PatientFinding, ...]:
         PatientFinding(
             name, 2, min(2, k % 3), findings[k].p_value, findings[k].q_value, findings[k].verdict,
             "same patient used" if k % 7 == 1 else "unrelated",
+            "best image" if k % 2 else "mean",
+            findings[k].stands_out,
+            findings[k].copied,
         )
         for k, name in enumerate(names)
     )  # fmt: skip

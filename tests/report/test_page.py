@@ -10,7 +10,7 @@ from PIL import Image
 
 from report.conftest import STATES
 from vestige.decision.sentences import GATES, HEADINGS
-from vestige.records import Rate, Share
+from vestige.records import WORDS, Rate, Share
 from vestige.report import SECTIONS, render_html
 from vestige.report.images import (
     MOST_PAIRS,
@@ -18,7 +18,7 @@ from vestige.report.images import (
     PICTURE_BUDGET,
 )
 from vestige.report.words import visible
-from vestige.result import AuditResult
+from vestige.result import AuditResult, strongest_first
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -155,11 +155,15 @@ def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
         result,
         set_test=replace(
             result.set_test, p_value=0.0123, minimum_detectable_auc=0.678,
+            minimum_detectable_share=0.15, carried_by="tail",
             tpr_at=(Rate(0.37, 0.31, 0.43, 100, 0.05),),
         ),
     )  # fmt: skip
     text = Page(render_html(result)).text.replace("\N{NO-BREAK SPACE}", " ")
     auc = result.set_test.auc
+    stand_out = sum(f.stands_out for f in result.findings)
+    named, more = (sum(f.word == w for f in result.findings) for w in ("named", "stands out"))
+    assert named > 9 and more > 1
     for expected in (
         f"{auc.value:.2f} 95 % interval {auc.low:.2f} to {auc.high:.2f}",
         "0.012 whole set; 0.0003 corrected for 3 runs",
@@ -167,20 +171,31 @@ def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
         "AUC of 0.68 or more",
         "5 % 37 % 31 % to 43 %",
         "at most 5 % of the unused images pass, 37 % of the suspects",
-        f"{sum(f.verdict == 'used' for f in result.findings)} of 100",
-        "about 5 would be called “used” even if none had been",
+        f"{stand_out} of 100; copies: 0, named: {named}",
+        "about 5 would stand out even if none had been used",
+        "copies of 15 % of the patients; a weaker one may go unseen",
+        "three statistics; the one that stood out most is the tail",
+        f"100 images – named: {named}, stands out: {more}, no evidence:",
         "A random part of 75 images of 600 synthetic images stays below an AUC of 0.60",
         "150 0.58 0.52 to 0.64 0.030 not shown to be below",
         "2 other runs on these images, or some of them, with other options, seeds or further "
         "images (3 sets of options and 14 columns in all): the p-value corrected for all of them "
         "is 0.0003",
         "an AUC of 0.55: 411 groups; an AUC of 0.60: 102 groups",
-        "at least 52 of the 100",  # two images a patient: 1/101 * 100/52 * (1 + 1/2 ...) <= .1
+        # two images a patient, 45 of 50 spread evenly: pi 50 / 5 <= .1 * 101, pi = 24 / 25
+        "So patients can reach q ≤ 0.10 only if at least 5 of the 50 stand above all unused ones",
+        "They are those of patients, and images share that of their patient",
     ):
         assert expected in text, expected
     alone = replace(result, findings=tuple(replace(f, group=f.id) for f in result.findings))
     text = Page(render_html(alone)).text
-    assert "at least 10 of the 100" in text  # METHODS 4.2, table: 100 controls, 100 queries
+    unknown = replace(result, question=replace(result.question, patient_ids=False))
+    assert "So groups can reach q ≤ 0.10 only if at least 5 of the 50" in Page(
+        render_html(unknown)
+    ).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert (
+        "So images can reach q ≤ 0.10 only if at least 10 of the 100" in text
+    )  # METHODS 4.2, table: 100 controls, 100 queries
 
 
 def test_uncalibrated_says_why_and_draws_no_roc(make_result: Any) -> None:
@@ -231,8 +246,36 @@ def test_table_has_a_limit_and_used_come_first(make_result: Any) -> None:
     verdicts = re.findall(r'data-head="Verdict"><bdi>(.*?)</bdi>', table)
     assert len(shown) == MOST_ROWS == len(set(shown))
     assert f"The {MOST_ROWS} strongest of {MOST_ROWS + 30}; all are in findings.csv." in html
-    assert verdicts == sorted(verdicts, key=lambda v: v != "used")
-    assert verdicts.count("used") == sum(f.verdict == "used" for f in result.findings)
+    assert verdicts == sorted(verdicts, key=WORDS.index)
+    for word in ("named", "stands out"):
+        assert verdicts.count(word) == sum(f.word == word for f in result.findings)
+    similar = re.findall(r'data-head="Similarity"><bdi>(.*?)</bdi>', table)
+    assert similar == ["0.97"] * MOST_ROWS
+
+
+def test_copies_come_first_whatever_their_p_value(make_result: Any) -> None:
+    result = make_result("copies found", hostile=False, thumbnails=False)
+    table = render_html(result).split('id="findings"')[1]
+    words = re.findall(r'data-head="Verdict"><bdi>(.*?)</bdi>', table)
+    assert words[:4] == ["copy"] * 4 and "copy" not in words[4:]
+    patients = Page(render_html(result).split('id="patients"')[1].split("</table>")[0] + "</table>")
+    assert "Of 50 patients" in patients.text
+
+
+def test_patients_are_told_by_what_carries_them(make_result: Any) -> None:
+    result = make_result("leak found", hostile=False, thumbnails=False)
+    page = render_html(result)
+    section = page[page.index('id="patients"') : page.index('id="findings"')]
+    heads = ("Patient", "Verdict", "of them stand out", "Carried by", "Strongest image")
+    shown = [re.findall(rf'data-head="{head}"><bdi>(.*?)</bdi>', section) for head in heads]
+    assert set(shown[3]) == {"best image", "mean"}
+    patients = {p.patient: p for p in result.patients}
+    for name, word, out, carried, image in zip(*shown, strict=True):
+        own = [f for f in result.findings if f.group == name]
+        assert (word, carried) == (patients[name].word, patients[name].carried_by)
+        assert int(out) == sum(f.stands_out for f in own)
+        assert image == strongest_first(own)[0].id
+    assert "statement about the patient: an image of this patient, or a near copy" in section
 
 
 def test_gallery_shows_the_right_pictures(make_result: Any) -> None:
@@ -289,7 +332,7 @@ def test_a_group_on_both_sides_is_said(make_result: Any) -> None:
     result = make_result("leak found", n=20)
     groups = (result.findings[0].group, *result.calibration.groups[1:])
     html = render_html(replace(result, calibration=replace(result.calibration, groups=groups)))
-    assert "1 group on both sides: no ROC curve can be drawn." in html
+    assert "Without the 1 group that both sides share." in html
 
 
 def test_sections_are_distinct(make_result: Any) -> None:

@@ -48,8 +48,9 @@ def test_percent(share: float, shown: str) -> None:
 
 
 def test_power() -> None:
-    assert "0.60 or more" in words.power_meaning(0.6)
-    assert "hardly any" in words.power_meaning(1.0)
+    assert "0.60 or more" in words.power_meaning(0.6, 1.0)
+    assert "hardly any" in words.power_meaning(1.0, 1.0)
+    assert "copies of 20\N{NO-BREAK SPACE}% of the patients" in words.power_meaning(1.0, 0.2)
 
 
 def test_the_banner_says_the_decision_and_nothing_else(make_result: Any) -> None:

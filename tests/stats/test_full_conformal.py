@@ -14,10 +14,10 @@ from vestige.choices import InputError
 from vestige.stats.full_conformal import (
     group_models,
     image_p_values,
-    log_scores,
     normal_standing,
     pooled_model,
 )
+from vestige.stats.scale import log_scores
 from vestige.types import Bools, Floats, Ints
 
 PRIOR = np.array([8.0, 1.0, 1.0])

@@ -19,7 +19,8 @@ from vestige.stats.patients import patient_scores
 def test_storey_takes_off_what_was_used() -> None:
     p = np.array([0.01] * 50 + list(np.linspace(0.02, 1, 50)))
     assert share_of_nulls(p) == pytest.approx((1 + (p > 0.5).sum()) / 50)
-    np.testing.assert_allclose(storey_q_values(p), benjamini_hochberg(p) * share_of_nulls(p))
+    wanted = np.maximum(benjamini_hochberg(p) * share_of_nulls(p), p)
+    np.testing.assert_allclose(storey_q_values(p), wanted)
     assert share_of_nulls(np.ones(3)) == 1
     assert storey_q_values(np.empty(0)).shape == (0,)
 
@@ -52,7 +53,7 @@ def test_few_of_the_names_are_false(used: int, patients: int) -> None:
 
 @pytest.mark.parametrize(
     ("controls", "judged", "k"),
-    [(99, 100, 10), (1000, 100, 1), (5000, 500, 1), (8, 5, 5), (8, 20, 12), (1, 3, 4)],
+    [(99, 100, 10), (1000, 100, 1), (5000, 500, 1), (9, 5, 4), (9, 20, 12), (8, 5, 6), (1, 3, 4)],
 )
 def test_fewest_named(controls: int, judged: int, k: int) -> None:
     assert fewest_named(controls, judged) == k
@@ -66,7 +67,7 @@ def test_so_many_must_stand_out(controls: int, judged: int, level: float) -> Non
     if k <= judged:
         others = np.arange(1, judged - k + 1) / max(judged - k, 1)  # spread evenly
         assert storey_q_values(np.r_[np.full(k, smallest), others])[0] <= level + 1e-9
-    if k > 1:
+    if k > 1 and smallest <= level:
         fewer = k - 1
         nulls = min(1.0, (1 + np.ceil((judged - fewer) / 2)) / (judged / 2))
         assert smallest * judged / fewer * nulls > level

@@ -8,13 +8,14 @@ from scipy.stats import binom, combine_pvalues
 
 from vestige.stats import patients
 from vestige.stats.calibration import conformal_p_values
-from vestige.stats.full_conformal import group_models, log_scores, scored_groups
+from vestige.stats.full_conformal import group_models, scored_groups
 from vestige.stats.patients import (
     best_and_mean,
     compare_equal_numbers,
     like_sizes,
     patient_scores,
 )
+from vestige.stats.scale import log_scores
 from vestige.types import Floats, Ints
 
 WEIGHTS = np.array([4.0, 1.0, 1.0])

@@ -12,7 +12,7 @@ from vestige.choices import InputError
 from vestige.stats.folds import auc_in_folds
 from vestige.stats.stack import (
     SHRINKAGE,
-    fit_stack,
+    fit_moments,
     normal_scores,
 )
 from vestige.stats.stack_test import stack_test
@@ -26,6 +26,12 @@ def examples(seed: int, shift: tuple[float, ...], n: int = 60) -> tuple[Floats, 
     rng = np.random.default_rng(seed)
     used = np.arange(2 * n) >= n
     return rng.normal(size=(2 * n, len(shift))) + used[:, None] * np.array(shift), used
+
+
+def fit_stack(z: Floats, used: Floats, unused: Floats, weights: Floats) -> Floats:
+    """Weights [B, D] from masses [B, n] of the two classes, each row of sum 1."""
+    second = np.einsum("bn,nd,ne->bde", (used + unused) / 2, z, z)
+    return fit_moments(used @ z, unused @ z, second, weights)
 
 
 def even(members: Bools) -> Floats:

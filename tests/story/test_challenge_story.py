@@ -42,14 +42,16 @@ def test_from_a_challenge_folder_to_a_score(challenge: Path, tmp_path: Path, cap
     result = load(out)
     assert result.question.mode == "forensic"
     assert len(result.findings) == QUERIES
-    used = {f.id for f in result.findings if f.verdict == "used"}
+    used = {f.id for f in result.findings if f.called}
+    named = {f.id for f in result.findings if f.word in ("copy", "named")}
     kappas = []
     for name, options, first, columns in (
         ("2025", ["--format", "imageclef2025"], None, (".png",)),
         ("2025h", ["--format", "imageclef2025", "--header"], "original_image,label", (".png",)),
-        ("2025b", ["--format", "imageclef2025", "--balanced"], None, (".png",)),
+        ("2025b", ["--format", "imageclef2025", "--top-half"], None, (".png",)),
+        ("2025n", ["--format", "imageclef2025", "--named"], None, (".png",)),
         ("2023", ["--format", "imageclef2023"], None, ("",)),
-        ("2023b", ["--format", "imageclef2023", "--balanced"], None, ("",)),
+        ("2023b", ["--format", "imageclef2023", "--top-half"], None, ("",)),
     ):
         run = tmp_path / f"run{name}.csv"
         done = call(capsys, "export", out / "result.json", *options, "--out", run)
@@ -60,8 +62,10 @@ def test_from_a_challenge_folder_to_a_score(challenge: Path, tmp_path: Path, cap
         rows = dict(line.split(",") for line in lines)
         assert list(rows) == [f"{k}{columns[0]}" for k in range(QUERIES)]
         chosen = {f"{row.removesuffix('.png')}.png" for row, label in rows.items() if label == "1"}
-        if "balanced" in options[-1]:
+        if "--top-half" in options:
             assert len(chosen) == QUERIES // 2
+        elif "--named" in options:
+            assert chosen == named
         else:
             assert chosen == used
         scored = call(capsys, "score", run, truth, "--json")
@@ -70,11 +74,29 @@ def test_from_a_challenge_folder_to_a_score(challenge: Path, tmp_path: Path, cap
         assert (card["n"], card["decided_by"], card["auc_from"]) == (QUERIES, "run", "decisions")
         kappas.append(card["kappa"]["value"])
         assert card["p_value"] < 1e-4
-    assert kappas[0] == kappas[1] == kappas[3]
+    assert kappas[0] == kappas[1] == kappas[4]
     assert min(kappas) > 0.7
+    both = ["--top-half", "--named", "--out", tmp_path / "no.csv", "--format", "imageclef2025"]
+    refused = call(capsys, "export", out / "result.json", *both)
+    assert (refused.code, refused.err.count("\n")) == (2, 1) and "give one of them" in refused.err
+    old = call(capsys, "export", out / "result.json", "--balanced", *both[2:])
+    assert old.code == 0 and "--balanced is now --top-half" in old.err
+    assert (tmp_path / "no.csv").read_bytes() == (tmp_path / "run2025b.csv").read_bytes()
     shown = call(capsys, "score", tmp_path / "run2023.csv", truth)
     assert "kappa" in shown.out
     assert "all used: F1 0.667" in shown.out
+    # two images a patient, both used or both unused
+    rows = [line.split(",") for line in truth.read_text().split()]
+    place = {
+        name: k // 2 for used in "01" for k, name in enumerate(n for n, u in rows if u == used)
+    }
+    table = tmp_path / "patients.csv"
+    table.write_text("id,patient\n" + "".join(f"{n},{u}-{place[n]}\n" for n, u in rows))
+    shown = call(capsys, "score", tmp_path / "run2023.csv", truth, "--groups", table)
+    assert shown.out.startswith(f"{QUERIES} images of 16 patients; ")
+    assert "p (patients)" in shown.out
+    refused = call(capsys, "score", tmp_path / "run2023.csv", truth, "--group-regex", "x(.)")
+    assert (refused.code, refused.err.count("\n")) == (2, 1) and "finds no group" in refused.err
     assert names(tmp_path)[0] == "data"
     assert not [n for n in names(tmp_path) if n.endswith(".tmp")]
 

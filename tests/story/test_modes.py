@@ -17,7 +17,7 @@ HALF = 16  # of the 40 used images are queries when the others are known
 
 def named(result: vestige.AuditResult, ids: set[str]) -> int:
     """How many of these images are judged used."""
-    return sum(f.verdict == "used" for f in result.findings if f.id in ids)
+    return sum(f.called for f in result.findings if f.id in ids)
 
 
 # --- the three ways to ask
@@ -52,7 +52,7 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         assert {"verbatim", "jpeg_75", "mirrored"} <= seen
         assert (result.copies != ()) == (gate == "closed")
         assert not result.problems
-        calls = sum(f.verdict == "used" for f in result.findings)
+        calls = sum(f.called for f in result.findings)
         # clean: 40 images at 5 %, P(more than 12) < 1e-6 were they independent
         assert calls >= 36 if gate == "closed" else calls <= 12
 
@@ -309,6 +309,7 @@ def test_json_quiet_and_plain_output(leaking: Path, tmp_path: Path, capsys: Any)
     assert answer == {
         "decision": json.loads(result.to_json())["decision"],
         "used": sum(f.verdict == "used" for f in result.findings),
+        "stand_out": sum(f.stands_out for f in result.findings),
         "report": str(tmp_path / "a" / "report.html"),
     }
     quiet = call(capsys, "audit", *release(leaking), "--quiet", "--out", tmp_path / "b")

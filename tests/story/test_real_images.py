@@ -73,7 +73,7 @@ def answer(kind: str, seed: int, clean: bool, folder: Path, capsys: Any) -> Answ
 
 
 def called(result: AuditResult, ids: frozenset[str]) -> int:
-    return sum(f.verdict == "used" for f in result.findings if f.id in ids)
+    return sum(f.called for f in result.findings if f.id in ids)
 
 
 def bound(n: int) -> int:
@@ -86,7 +86,7 @@ def guilty_groups(answered: Answered) -> tuple[int, int]:
     flags = defaultdict(list)
     for f in answered.result.findings:
         if f.id in answered.innocent:
-            flags[f.group].append(f.verdict == "used")
+            flags[f.group].append(f.called)
     return sum(float(np.mean(group)) > 0.5 for group in flags.values()), len(flags)
 
 

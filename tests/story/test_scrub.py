@@ -206,7 +206,7 @@ def test_the_files_and_a_fresh_audit_of_what_may_stay(
     assert (told.code, answer["decision"]["gate"]) == (0, "open")
     assert answer["decision"] == fresh["decision"]
     assert last == f"The rest: Gate open (exit 0): {fresh['decision']['text']}"
-    assert answer["called_used"]["after"] == fresh["used"]
+    assert answer["called_used"]["after"] == fresh["stand_out"]
     assert answer["keep"] == kept
     assert [image["generated"] for image in answer["withheld"]] == gone
     quiet = scrub(capsys, result, release(leaking), out, "--quiet")

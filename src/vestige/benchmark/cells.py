@@ -65,8 +65,9 @@ class Release:
 class Forensic:
     """Which of the queries were used? Asked with the labels of used/ and unused/.
 
-    auc : of the scores; kappa, false_alarms : of the verdicts "used" at `false_alarm_rate`, None
-    when a failed control vetoed them; false_alarms : share of the unused queries called used
+    auc : of the scores; kappa, false_alarms : of the images that stand out at `false_alarm_rate`
+    (copies among them), None when a failed control vetoed them; false_alarms : share of the unused
+    queries that stand out
     """
 
     queries: int
@@ -204,13 +205,13 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
         )
     if result.set_test is None:
         raise InputError(f"the audit gave no test. {result.decision.text}")
-    verdicts = np.array([finding.verdict for finding in result.findings])
+    calibrated = all(finding.verdict != "uncalibrated" for finding in result.findings)
     return Answer(
         result.set_test,
         *_of_the_set(result.set_test, result.controls, rate),
         rate,
         np.array([finding.score for finding in result.findings]),
-        None if (verdicts == "uncalibrated").any() else verdicts == "used",
+        np.array([finding.called for finding in result.findings]) if calibrated else None,
         next((control for control in result.controls if control.name == "blind"), None),
         result.manifest.peak_rss_bytes,
     )

@@ -96,7 +96,9 @@ def plant(
         planted = np.stack([copies[code][k] for k, code in enumerate(at)])
         columns = score(np.concatenate([planted] * each))[asked]
         # sources do not teach each other: in the audit, copies are few among its queries
-        said = judge_images(columns, pipeline.cheap_plan, judged, judged_teach=False)
+        said = judge_images(
+            columns, pipeline.cheap_plan, judged, judged.control, judged_teach=False
+        )
         found = said.p_values <= LEVEL
         known = np.zeros(len(at), np.bool_) if named is None else named(planted, rows)
         for code in LEVELS:

@@ -253,6 +253,9 @@ class Facts:
     """The numbers of the sentence; 0 or None where a decision needs none.
 
     patient_ids : whether patients are known; else every group of near-duplicates counts as one
+    carried_by : the statistic that the set test rests on; "" without a test
+    seen_auc, seen_share : the smallest AUC and share of copied patients that the set test sees with
+        80 % power
     """
 
     mode: Mode
@@ -281,6 +284,9 @@ class Facts:
     max_auc: float = 0.65
     copied_share: float | None = None
     exposed_share: float | None = None
+    carried_by: Literal["mean", "tail", "stack", ""] = ""
+    seen_auc: float | None = None
+    seen_share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,13 @@ GATES: dict[str, str] = {
     "closed": "Gate closed (exit 3)",
     "undecided": "Gate undecided (exit 4)",
 }
+CARRIERS: dict[str, str] = {
+    "mean": ": all are closer",
+    "tail": ": a few stand out",
+    "stack": ": a learned combination of the detectors tells them apart",
+    "": "",
+}
+"""What the statistic that carries the set test says, as the end of a clause."""
 BY_ROLES: tuple[Code, ...] = ("copies_of_unused", "copies_of_reference")
 ALTHOUGH_NOTHING: tuple[Code, ...] = (
     "calibration_used",
@@ -97,6 +104,8 @@ def missed_text(decision: Decision) -> str:
 
 def _limits(decision: Decision) -> list[str]:
     facts, told = decision.facts, []
+    if seen := _seen(facts):
+        told.append(seen)
     if missed := missed_text(decision):
         told.append(missed)
     if facts.copied_share is not None:
@@ -110,6 +119,16 @@ def _limits(decision: Decision) -> list[str]:
             "another way, and this audit would not have seen it."
         )
     return told
+
+
+def _seen(facts: Facts) -> str:
+    """What the set test would have seen; "" without one."""
+    if facts.seen_auc is None:
+        return ""
+    seen = f"an AUC of {rounded_up(facts.seen_auc)}"
+    if facts.seen_share is not None and facts.seen_share < 1:
+        seen += f", and copies of {percent(facts.seen_share)} of the {_unit(facts)}s"
+    return f"The set test would have seen {seen} in four of five such audits."
 
 
 def _causes(decision: Decision) -> list[str]:
@@ -131,7 +150,7 @@ def _causes(decision: Decision) -> list[str]:
 
 def _queries(facts: Facts) -> str:
     """What is said of the single queries."""
-    named = _named(facts)
+    named = f"{'by statistics ' if facts.copies else ''}{_named(facts)}"
     if not facts.stand_out and not facts.chance:
         return named
     return f"{named}, and {_stand_out(facts, '')} where chance explains {_most(facts)}"
@@ -157,7 +176,7 @@ def _cause(code: Code, decision: Decision) -> str:
         f"({plural(facts.part_of, 'image')} in all), so they may have been chosen by its answer, "
         "and chance alone can make chosen images stand out",
         "set_test": f"the generated images are closer to the {whom} than to unused images of the "
-        f"same source ({_area(facts)}, {_p(facts)})",
+        f"same source{CARRIERS[facts.carried_by]} ({_area(facts)}, {_p(facts)})",
         "distribution": "a smooth set with the distribution of the generated images separates them "
         "as well, so this may be a difference of distribution, not of single images",
         "repeated_runs": f"these images were audited {plural(facts.runs, 'time')}, and the answers "

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,13 @@ from vestige.choices import InputError, build
 from vestige.detectors import DETECTORS
 from vestige.detectors.columns import Column
 from vestige.detectors.saving import Card, read_card
+from vestige.images.groups import Grouping
 from vestige.images.imageset import ImageSet
+from vestige.records import Problem
 from vestige.types import LearningDetector
+
+ASKED = ("query", "used", "unused")
+_SALT_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,78 @@ def check_models(models: Sequence[Model], sets: Mapping[str, ImageSet]) -> None:
                 "with those: train it with the ones to be audited."
             )
         learned = set(model.training["learned_from"])
-        for role in ("query", "used", "unused"):
+        for role in ASKED:
             known = sum(sha in learned for sha in sets[role].sha256) if role in sets else 0
             if known:
                 raise InputError(
                     f"{model.path} learned from {known} of the {role} images, so that its scores "
                     f"say nothing of them: give {role} images of other patients."
                 )
+
+
+def check_patients(models: Sequence[Model], grouping: Grouping) -> list[Problem]:
+    """Refuse a model that learned from other images of judged or unused patients.
+
+    Returns
+    -------
+    list of Problem
+        A warning for each model of which that cannot be known.
+
+    Raises
+    ------
+    InputError
+    """
+    problems = []
+    for model in models:
+        salt, learned = _patients_of(model)
+        if learned and all(grouping.names_in(role) for role in ASKED if role in grouping.labels):
+            for role in ASKED:
+                known = len(learned & digest_patients(grouping.names_in(role), salt))
+                if known:
+                    raise InputError(
+                        f"{model.path} learned from other images of {known} of the {role} patients "
+                        f"(or DICOM studies): give {role} images of other patients."
+                    )
+            continue
+        why = "nothing names the patients of this audit" if learned else "its card names no patient"
+        what = (
+            f"whether the model {model.column.name} learned from other images of these patients "
+            f"cannot be checked: {why}. If it did, its scores say nothing of them"
+        )
+        problems.append(Problem("model", what, "warning"))
+    return problems
+
+
+def patients_learned_from(grouping: Grouping, learned_from: Iterable[str]) -> dict[str, Any]:
+    """What a card keeps of patients: salted digests, because names can be guessed.
+
+    The salt is of the images it learned from: another for every set, the same for the same.
+    """
+    salt = hashlib.sha256("\n".join(learned_from).encode()).digest()[:_SALT_BYTES]
+    names = grouping.names_in(*grouping.labels)
+    return {"salt": salt.hex(), "digests": sorted(digest_patients(names, salt))}
+
+
+def digest_patients(names: Iterable[str], salt: bytes) -> set[str]:
+    """Keyed digests of patients, which cannot be looked up in a list made beforehand."""
+    return {
+        hashlib.blake2b(name.encode(), key=salt, digest_size=_SALT_BYTES).hexdigest()
+        for name in names
+    }
+
+
+def _patients_of(model: Model) -> tuple[bytes, set[str]]:
+    """Salt and digests of the card; none of a model that was trained by an older version."""
+    told = model.training.get("patients_learned_from")
+    if told is None:
+        return b"", set()
+    try:
+        salt, digests = bytes.fromhex(told["salt"]), {str(one) for one in told["digests"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the card of {model.path} is damaged: train it again.") from error
+    if not 0 < len(salt) <= hashlib.blake2b.MAX_KEY_SIZE:
+        raise InputError(f"the card of {model.path} is damaged: train it again.")
+    return salt, digests
 
 
 def pool_digest(images: ImageSet) -> str:

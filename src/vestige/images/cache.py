@@ -22,8 +22,8 @@ from vestige.images.shards import Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
 from vestige.store import Entry, Shelf, last_change, open_shelf
 
-FORMAT = 3
-"""Of what is kept; raised when a record gains a field (3: keyed by content)."""
+FORMAT = 4
+"""Of what is kept; raised when a record gains a field (4: the DICOM study)."""
 STRETCH = 32
 """Shards that are looked up together."""
 MOST_BYTES = 2**20

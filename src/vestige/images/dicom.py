@@ -25,6 +25,29 @@ from vestige.images.packed import check_deflated, check_unfolds, stream_shape
 from vestige.images.window import LUNG, apply_window, usable
 from vestige.types import Bools, Float32s
 
+PLACEHOLDERS = frozenset(
+    [
+        "ANON",
+        "ANONYM",
+        "ANONYMISED",
+        "ANONYMIZED",
+        "ANONYMOUS",
+        "DE-IDENTIFIED",
+        "DEIDENTIFIED",
+        "N/A",
+        "NA",
+        "NO ID",
+        "NOID",
+        "NONE",
+        "NULL",
+        "PATIENT",
+        "PATIENTID",
+        "REMOVED",
+        "UNDEFINED",
+        "UNKNOWN",
+    ]
+)
+"""Patient ids that name nobody."""
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -243,6 +266,8 @@ def _colour(dataset: Any, photometric: str) -> list[Frame]:
 def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
     """Add patient, series and place along the slice normal; ids leave only as digests."""
     patient = str(dataset.get("PatientID") or "").strip()
+    patient = "" if patient.upper() in PLACEHOLDERS else patient
+    study = str(dataset.get("StudyInstanceUID") or dataset.get("SeriesInstanceUID") or "")
     series = str(dataset.get("SeriesInstanceUID") or "")
     place = _lookup(dataset, k, "PlanePositionSequence", "ImagePositionPatient")
     axes = _lookup(dataset, k, "PlaneOrientationSequence", "ImageOrientationPatient")
@@ -258,6 +283,7 @@ def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
         frame,
         patient=_digest(patient),
         series=_digest(series),
+        study=_digest(study),
         position=position,
         coding=f"DICOM {getattr(syntax, 'name', 'unknown')}",
     )

@@ -1,5 +1,6 @@
 """Exact copies by digest, near copies by correlation and structural similarity."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -56,7 +57,7 @@ def near_duplicate_groups(
     """
     if pixels.ndim != 3 or pixels.shape[1] != pixels.shape[2]:
         raise InputError(f"near duplicates need images [n, s, s], found shape {pixels.shape}")
-    firsts, copies = _distinct(pixels)
+    firsts, copies = content_order(pixels)
     rows = _normalised(pixels[firsts])
     at_confirm_size = _confirm_images(pixels, originals, firsts)
     parent = np.arange(len(firsts))
@@ -68,11 +69,10 @@ def near_duplicate_groups(
     return content_clusters([str(_root(parent, c)) for c in copies])
 
 
-def _distinct(pixels: Images) -> tuple[Ints, Ints]:
+def content_order(pixels: Images) -> tuple[Ints, Ints]:
     """One index per distinct image, in an order set by content alone, and each image's place."""
-    flat = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
-    keys = flat.view(np.dtype((np.void, flat.itemsize * flat.shape[1]))).ravel()
-    _, firsts, places = np.unique(keys, return_index=True, return_inverse=True)
+    digests = [hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in pixels]
+    _, firsts, places = np.unique(digests, return_index=True, return_inverse=True)
     return firsts.astype(np.int64), places.ravel().astype(np.int64)
 
 

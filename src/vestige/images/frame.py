@@ -78,6 +78,8 @@ class Frame:
         sha256 (hex) of the DICOM patient id, "" if there is none.
     series : str
         sha256 (hex) of the DICOM series, "" if there is none.
+    study : str
+        sha256 (hex) of the DICOM study, else of the series, "" if there is neither.
     position : float or None
         Millimetres along the slice normal.
     coding : str
@@ -91,6 +93,7 @@ class Frame:
     flags: tuple[str, ...] = ()
     patient: str = ""
     series: str = ""
+    study: str = ""
     position: float | None = None
     coding: str = ""
 

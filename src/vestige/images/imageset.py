@@ -39,6 +39,7 @@ class Record:
     flags: tuple[str, ...] = ()
     patient: str = ""
     series: str = ""
+    study: str = ""
     position: float | None = None
     coding: str = ""
     bytes_per_pixel: float = 0.0

@@ -140,6 +140,7 @@ def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> R
         flags=frame.flags,
         patient=frame.patient,
         series=frame.series,
+        study=frame.study,
         position=frame.position,
         coding=frame.coding,
         bytes_per_pixel=size / (count * height * width),

@@ -1,15 +1,34 @@
 """The parts of the page that explain it: how to read it, its limits, how to repeat the audit."""
 
+from vestige.records import Q_LEVEL
 from vestige.report import words
 from vestige.report.blocks import Points, Row, Section, Table, Text
-from vestige.result import Q_LEVEL, AuditResult
+from vestige.result import AuditResult
 
 
 def reading(result: AuditResult) -> Section | None:
     """How to read the page, and what it does not show."""
     asked = result.question
     points = [
-        ("Score", "Higher = more likely used, always. It has no unit; only p-values compare."),
+        (
+            "Rank",
+            (
+                "The place of an image among the unused images, as a score on the normal scale: "
+                "higher = more likely used, always. It orders images whose p-values are equal."
+            ),
+        ),
+        (
+            "Copy, named, stands out",
+            (
+                "Copy: the pixels say so. Named: among the names at most one in ten is expected "
+                f"to be false (q ≤ {Q_LEVEL:.2f}). Stands out: p is at most the false-alarm rate, "
+                "which happens to that share of unused images too."
+            ),
+        ),
+        (
+            "A finding is about a patient.",
+            "It says that an image of this patient, or a near copy of it, was used.",
+        ),
         (
             "p-value of an image",
             (
@@ -33,7 +52,7 @@ def reading(result: AuditResult) -> Section | None:
     ]
     feasible = _naming_needs(result)
     if feasible:
-        points.append(("Naming images", feasible))
+        points.append(("Naming", feasible))
     limits = [
         (
             "“Not found” never means private.",
@@ -71,18 +90,19 @@ def reading(result: AuditResult) -> Section | None:
     )
 
 
-def _several(result: AuditResult) -> bool:
-    """Whether some patient has several images."""
+def _unit(result: AuditResult) -> str:
+    """What q-values are of: images, or what several of them belong to."""
     groups = [*(f.group for f in result.findings), *result.calibration.groups]
-    return len(set(groups)) < len(groups)
+    if len(set(groups)) == len(groups):
+        return "image"
+    return "patient" if result.question.patient_ids else "group"
 
 
 def _q_rule(result: AuditResult) -> str:
-    several = "They are those of patients, and images share that of their patient. "
-    return (
-        f"The q-values are Benjamini and Hochberg's with Storey's factor. "
-        f"{several if _several(result) else ''}"
-    ).strip()
+    rule, unit = "The q-values are Benjamini and Hochberg's with Storey's factor.", _unit(result)
+    if unit == "image":
+        return rule
+    return f"{rule} They are those of {unit}s, and images share that of their {unit}."
 
 
 def _naming_needs(result: AuditResult) -> str:
@@ -94,16 +114,16 @@ def _naming_needs(result: AuditResult) -> str:
     if not judged or not units:
         return ""
     needed = fewest_named(units, judged, Q_LEVEL)
+    what = _unit(result)
     smallest = (
-        f"With {words.plural(units, 'control group')} the smallest possible p-value is "
+        f"With {words.plural(units, f'unused {what}')} the smallest possible p-value is "
         f"{words.p_text(1 / (units + 1))}. "
     )
-    what = "patient" if _several(result) else "image"
     if needed > judged:
         return f"{smallest}So no {what} can reach q ≤ {Q_LEVEL:.2f}: more unused ones are needed."
     return (
         f"{smallest}So {what}s can reach q ≤ {Q_LEVEL:.2f} only if at least {needed:,} of the "
-        f"{judged:,} score above (nearly) all controls."
+        f"{judged:,} stand above all unused ones."
     )
 
 

@@ -1,8 +1,10 @@
 """The parts of the page about single images: the table of findings and the nearest pairs."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
-from vestige.records import Finding
+from vestige.records import Q_LEVEL, WORDS, Finding
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
 from vestige.report.uris import data_uri
@@ -16,7 +18,7 @@ MOST_CARRIED = 2
 
 
 def findings(result: AuditResult) -> Section | None:
-    """What is said of each real image: those called "used" first, then by strength."""
+    """What is said of each real image: copies first, then names, then by strength."""
     if not result.findings:
         return None
     order = strongest_first(result.findings)
@@ -33,18 +35,19 @@ def findings(result: AuditResult) -> Section | None:
         "Verdict (role)" if mixed else "Verdict",
         "p",
         "q",
-        "Score",
+        "Rank",
+        "Similarity",
         "Nearest generated",
         "Carried by",
     )
     # short names (hashes above all) stay on one line
-    short = tuple(k for k in (0, 1, 2, 6) if k in (1, 2) or _longest(rows, k) <= 24)
+    short = tuple(k for k in (0, 1, 2, 7) if k in (1, 2) or _longest(rows, k) <= 24)
 
     def folded(rest: Sequence[Row]) -> str:
-        named = sum(row.mark == "alarm" for row in rest)
-        return f"{words.plural(len(rest), 'more image')}, {named:,} of them called “used”"
+        found = sum(row.mark != "" for row in rest)
+        return f"{words.plural(len(rest), 'more image')}, {found:,} of them named or standing out"
 
-    blocks += long_table(head, rows, folded, (3, 4, 5), short, (7,))
+    blocks += long_table(head, rows, folded, (3, 4, 5, 6), short, (8,))
     return Section("findings", "Image by image", tuple(blocks))
 
 
@@ -59,8 +62,8 @@ def pairs(result: AuditResult) -> Section | None:
     drawn = tuple(_pair(f, pictures) for f in chosen)
     text = "Left the real image, right the generated image nearest to it. Look at them yourself: "
     text += "near-copies are evident, and nearness alone proves nothing."
-    if not any(f.verdict == "used" for f in chosen):
-        text += " None of these images is called “used”."
+    if not any(f.verdict == "used" or f.stands_out for f in chosen):
+        text += " None of these images is named or stands out."
     blocks: list[Block] = [Text(text)]
     if not result.thumbnails:
         blocks.append(
@@ -83,18 +86,24 @@ def _carried(finding: Finding) -> str:
 
 
 def _introduction(result: AuditResult) -> str:
-    named = sum(f.verdict == "used" for f in result.findings)
     total = words.plural(len(result.findings), "image")
     if all(f.verdict == "uncalibrated" for f in result.findings):
         return (
-            f"{total}, by score. None can be called “used” or not: there are too few controls, or "
-            "a control failed. p-values, where shown, are flagged by that."
+            f"{total}, by score. Nothing can be said of any of them: there are too few controls, "
+            "or a control failed. p-values, where shown, are flagged by that."
         )
     rate = words.percent(result.question.false_alarm_rate)
+    counts = Counter(f.word for f in result.findings)
+    count = ", ".join(f"{word}: {counts[word]:,}" for word in WORDS if counts[word])
     return (
-        f"{named:,} of {total} called “used” at a false-alarm rate of {rate}. “Carried by” names "
-        "the columns that raise the image's score most, with their parts of it. A dash for p: not "
-        "tested, as the image is a copy of one whose status is known, or no control was given."
+        f"{total} – {count}. “Copy”: a generated image is a copy of it. “Named”: its patient has "
+        f"q ≤ {Q_LEVEL:.2f}, so an image of this patient, or a near copy of it, was used. “Stands "
+        f"out”: p ≤ {rate}, as {rate} of unused images would. “Rank” is the place among the unused "
+        "images on the normal scale (0: their middle, 2: above about 98 % of them), which orders "
+        "images of equal p. “Similarity” is that of the nearest generated image, or of the copy "
+        "(1: equal). “Carried by” names the columns that raise the image's score most, with their "
+        "parts of it. A dash for p: not tested, as the image is a copy of one whose status is "
+        "known, or no control was given."
     )
 
 
@@ -104,15 +113,22 @@ def _finding_row(finding: Finding, mixed: bool) -> Row:
         (
             words.name(finding.id),
             _group(finding),
-            f"{finding.verdict} ({finding.role})" if mixed else finding.verdict,
+            f"{finding.word} ({finding.role})" if mixed else finding.word,
             words.p_text(finding.p_value),
             words.p_text(finding.q_value),
             words.score_text(finding.score),
-            f"{words.name(near.generated)} ({near.similarity:.2f})" if near else "–",
+            f"{near.similarity:.2f}" if near else "–",
+            words.name(near.generated) if near else "–",
             _carried(finding),
         ),
-        "alarm" if finding.verdict == "used" else "",
+        _mark(finding),
     )
+
+
+def _mark(finding: Finding) -> Literal["alarm", "caution", ""]:
+    if finding.verdict == "used":
+        return "alarm"
+    return "caution" if finding.stands_out else ""
 
 
 def _group(finding: Finding) -> str:
@@ -143,12 +159,12 @@ class _Pictures:
 
 def _pair(finding: Finding, pictures: _Pictures) -> Pair:
     near = finding.evidence[0]
-    numbers = f"{finding.verdict} · p {words.p_text(finding.p_value)}"
+    numbers = f"{finding.word} · p {words.p_text(finding.p_value)}"
     return Pair(
         real=words.name(finding.id, 80),
         generated=words.name(near.generated, 80),
         real_uri=pictures.uri(f"real:{finding.id}"),
         generated_uri=pictures.uri(f"generated:{near.generated}"),
         caption=f"{numbers} · q {words.p_text(finding.q_value)} · similarity {near.similarity:.2f}",
-        mark="alarm" if finding.verdict == "used" else "",
+        mark=_mark(finding),
     )

@@ -9,6 +9,9 @@ from vestige.result import AuditResult
 def negative(result: AuditResult) -> Section | None:
     """Bounds, degradation levels, and lower bounds of epsilon where they can be had."""
     blocks: list[Block] = []
+    if (test := result.set_test) is not None:
+        auc, share = test.minimum_detectable_auc, test.minimum_detectable_share
+        blocks.append(Text(words.power_meaning(auc, share)))
     if (bounds := result.bounds) is not None:
         limit = result.question.max_auc
         below = "below" if bounds.auc_upper < limit else "not below"

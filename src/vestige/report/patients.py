@@ -1,9 +1,11 @@
 """The part of the page about patients."""
 
-from vestige.records import PatientFinding
+from collections.abc import Mapping
+
+from vestige.records import Q_LEVEL, Finding, PatientFinding
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Text, long_table
-from vestige.result import Q_LEVEL, AuditResult, strongest_first
+from vestige.result import AuditResult, strongest_first
 
 MOST_ROWS = 200
 
@@ -12,18 +14,21 @@ def patients(result: AuditResult) -> Section | None:
     """One row per patient, in the order of the strongest image of each."""
     if not result.patients:
         return None
-    place: dict[str, int] = {}
+    own: dict[str, list[Finding]] = {}
     for finding in strongest_first(result.findings):
-        place.setdefault(finding.group, len(place))
+        own.setdefault(finding.group, []).append(finding)
+    place = {name: k for k, name in enumerate(own)}
     order = sorted(result.patients, key=lambda p: (place.get(p.patient, len(place)), p.patient))
-    named = sum(p.verdict == "used" for p in order)
-    sure = sum(p.q_value is not None and p.q_value <= Q_LEVEL for p in order)
+    told = [p.word for p in order]
     text = (
-        f"{named:,} of {words.plural(len(order), 'patient')} called “used”, {sure:,} with q ≤ "
-        f"{Q_LEVEL:.2f}. A patient is tested twice, by his best image and by the mean over all, "
-        "against unused patients treated the same way; p pays for both. Many slices are not many "
-        "witnesses: “images” of a patient may be called “used” while he is not, and the reverse. "
-        "The patient with the strongest image comes first."
+        f"Of {words.plural(len(order), 'patient')} {told.count('copy'):,} with a copy, "
+        f"{told.count('named'):,} named (q ≤ {Q_LEVEL:.2f}), {told.count('stands out'):,} more "
+        f"that {'stands' if told.count('stands out') == 1 else 'stand'} out. A finding is a "
+        "statement about the patient: an image of this patient, or a near copy of it, was used. "
+        "Each patient is tested by the best image and by the mean over all images, against unused "
+        "patients treated the same way; p allows for both, and “carried by” names the stronger "
+        "one. Many slices are not many witnesses: images may stand out while their patient does "
+        "not, and the reverse. The patient with the strongest image comes first."
     )
     blocks: list[Block] = [Text(text)]
     if any(p.relation == "same patient used" for p in order):
@@ -37,23 +42,27 @@ def patients(result: AuditResult) -> Section | None:
         text = f"The {MOST_ROWS} strongest of {len(order):,}; all are in result.json."
         blocks.append(Text(text, "box"))
     related = any(p.relation for p in order)
-    head: tuple[str, ...] = ("Patient", "Verdict", "p", "q", "Images", "of them “used”")
+    head: tuple[str, ...] = ("Patient", "Verdict", "p", "q", "Images", "of them stand out")
+    head += ("Carried by", "Strongest image")
     head += ("Known used images",) if related else ()
-    rows = [_row(p, related) for p in order[:MOST_ROWS]]
+    rows = [_row(p, own, related) for p in order[:MOST_ROWS]]
     blocks += long_table(
-        head, rows, lambda rest: words.plural(len(rest), "more patient"), (2, 3, 4, 5), (1,)
+        head, rows, lambda rest: words.plural(len(rest), "more patient"), (2, 3, 4, 5), (1, 6)
     )
     return Section("patients", "Patient by patient", tuple(blocks))
 
 
-def _row(patient: PatientFinding, related: bool) -> Row:
+def _row(patient: PatientFinding, own: Mapping[str, list[Finding]], related: bool) -> Row:
+    images = own.get(patient.patient, [])
     cells = (
         words.name(patient.patient),
-        patient.verdict,
+        patient.word,
         words.p_text(patient.p_value),
         words.p_text(patient.q_value),
         f"{patient.images:,}",
-        f"{patient.called_used:,}",
+        f"{sum(f.stands_out for f in images):,}",
+        patient.carried_by or "–",
+        words.name(images[0].id) if images else "–",
     )
     return Row(
         cells + ((patient.relation,) if related else ()),

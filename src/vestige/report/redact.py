@@ -32,10 +32,20 @@ _SPECIFIC = re.compile(r"""[:;]\s|\s\(|e\.g\.|['"“‘`/\\]""")
 _GROUPS_FROM = (
     (re.compile(r"the CSV file .*", re.DOTALL), "a CSV file"),
     (re.compile(r"the regular expression .*", re.DOTALL), "a regular expression on the ids"),
-    (re.compile(r"DICOM patient ids"), "DICOM patient ids"),
-    (re.compile(r"near-duplicate clustering \(no patient ids were given\)"), ""),
+    (re.compile(r"DICOM patient ids(?: \(missing in \d+ of \d+ images\))?"), ""),
+    (
+        re.compile(
+            r"(?:files, DICOM studies and )?near-duplicate clustering "
+            r"\(no patient ids were given\)"
+        ),
+        "",
+    ),
 )
-_COUNTS = re.compile(r"(.*): (\d+ images in \d+ groups)", re.DOTALL)
+_COUNTS = re.compile(
+    r"(.*): (\d+ images in \d+ groups(?:; near copies joined them to \d+|"
+    r"; slices of one patient that look unlike count as several)?)",
+    re.DOTALL,
+)
 
 
 def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:

@@ -47,7 +47,10 @@ def summary(result: AuditResult) -> Section | None:
             Fact("AUC", f"{test.auc.value:.2f}", interval, words.auc_meaning(test)),
             Fact("p-value", words.p_text(test.p_value), whole, words.p_meaning(test.p_value)),
             Fact(
-                "Smallest visible AUC", f"{unseen:.2f}", "80 % power", words.power_meaning(unseen)
+                "Smallest visible AUC",
+                f"{unseen:.2f}",
+                "80 % power",
+                words.power_meaning(unseen, test.minimum_detectable_share),
             ),
         ]
         blocks += [
@@ -57,18 +60,20 @@ def summary(result: AuditResult) -> Section | None:
         ]
     judged = [f for f in result.findings if f.verdict != "uncalibrated"]
     if judged:
-        named = sum(f.verdict == "used" for f in judged)
+        stand_out = sum(f.stands_out for f in judged)
         tested = sum(f.p_value is not None for f in judged)
         chance = result.question.false_alarm_rate * tested
         shown = f"{chance:.0f}" if chance >= 1 else "fewer than 1"
         meaning = (
             f"At a false-alarm rate of {words.percent(result.question.false_alarm_rate)} about "
-            f"{shown} would be called “used” even if none had been."
+            f"{shown} would stand out even if none had been used."
         )
-        detail = f"of {len(judged):,}"
+        told = [f.word for f in judged]
+        detail = f"of {len(judged):,}; copies: {told.count('copy'):,}, "
+        detail += f"named: {told.count('named'):,}"
         if tested < len(judged):
             detail += f" ({len(judged) - tested:,} known without a test)"
-        facts.append(Fact("Images called “used”", f"{named:,}", detail, meaning))
+        facts.append(Fact("Images that stand out", f"{stand_out:,}", detail, meaning))
     if not facts:
         return None
     return Section("summary", "In numbers", (*blocks, Facts(tuple(facts))))
@@ -88,7 +93,7 @@ def question(result: AuditResult) -> Section | None:
             count = words.plural(asked.counts[role], "image")
             rows.append(Row((role.capitalize(), f"{count}: {words.ROLE_MEANING.get(role, role)}")))
     rows.append(Row(("Groups", f"{asked.groups:,} (patients or clusters) – {asked.groups_from}")))
-    rate = f"{words.percent(asked.false_alarm_rate)} of unused images may be called “used”"
+    rate = f"{words.percent(asked.false_alarm_rate)} of unused images may stand out"
     rows.append(Row(("False-alarm rate", rate)))
     return Section("question", "What was asked", (Table(("", ""), tuple(rows)),))
 
@@ -110,6 +115,7 @@ def whole_set(result: AuditResult) -> Section | None:
         blocks.append(Charts((Chart(charts.auc_line(test), label, caption, wide=True),)))
         if result.tried is not None:
             blocks.append(Text(words.tried_meaning(result.tried)))
+        blocks.append(Text(words.carrier_meaning(test)))
         if needed := words.needed_meaning(test):
             blocks.append(Text(needed))
     if not result.calibration.scores:
@@ -117,7 +123,7 @@ def whole_set(result: AuditResult) -> Section | None:
             Text(
                 "Uncalibrated: no unused control images were given. The scores put the images in "
                 "order, but nobody can say how high an unused image would score. So there are no "
-                "p-values, no ROC curve and no “used” verdicts. Give unused images of the same "
+                "p-values, no ROC curve, and nobody is named. Give unused images of the same "
                 "source (--unused).",
                 "box",
             )
@@ -154,18 +160,17 @@ def _score_charts(result: AuditResult, role: Role, suspects: list[Finding]) -> l
     histogram = charts.histogram(scores, controls, suspects_label)
     drawn = [Chart(histogram, f"Histogram of scores: {suspects_label} and controls.", caption)]
     shared = {f.group for f in suspects} & set(result.calibration.groups)
-    if controls.size and shared:
-        note = f"{words.plural(len(shared), 'group')} on both sides: no ROC curve can be drawn."
-        return [Charts(tuple(drawn)), Text(note, "box")]
-    if controls.size:
+    groups = np.array([f.group for f in suspects])
+    control_groups = np.array(result.calibration.groups)
+    mine, theirs = (~np.isin(g, list(shared)) for g in (groups, control_groups))
+    if mine.any() and theirs.any():
         roc = charts.roc(
-            scores,
-            controls,
-            np.array([f.group for f in suspects]),
-            np.array(result.calibration.groups),
+            scores[mine], controls[theirs], groups[mine], control_groups[theirs],
             result.manifest.seed,
-        )
+        )  # fmt: skip
         caption = "Every threshold at once. A curve along the dashed diagonal is guessing."
+        if shared:
+            caption += f" Without the {words.plural(len(shared), 'group')} that both sides share."
         drawn.append(Chart(roc, "ROC step curve with its 95 % band.", caption))
     return [Charts(tuple(drawn))]
 

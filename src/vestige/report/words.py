@@ -125,14 +125,25 @@ def p_meaning(p: float) -> str:
     )
 
 
-def power_meaning(smallest: float) -> str:
-    """One sentence on the minimum detectable AUC."""
-    if smallest >= 0.995:
+def power_meaning(smallest: float, share: float) -> str:
+    """One sentence on the minimum detectable AUC and share of copied patients."""
+    copied = "" if share >= 1 else f", and so would copies of {percent(share)} of the patients"
+    if smallest >= 0.995 and not copied:
         return "With so few images hardly any leak would have been noticed."
     return (
         f"A leak with an AUC of {smallest:.2f} or more would have been noticed in four of five "
-        "such audits; a weaker one may go unseen."
+        f"such audits{copied}; a weaker one may go unseen."
     )
+
+
+def carrier_meaning(test: SetTest) -> str:
+    """Which of its three statistics the set test rests on."""
+    told = {
+        "mean": "the mean rank, which sees many patients that are a little closer",
+        "tail": "the tail, which sees a few patients that stand out",
+        "stack": "the learned combination of the detectors",
+    }[test.carried_by]
+    return f"The test is made of three statistics; the one that stood out most is {told}."
 
 
 def needed_meaning(test: SetTest) -> str:

@@ -17,38 +17,11 @@ import scipy
 from vestige.choices import InputError
 from vestige.stats.calibration import conformal_p_value_rows
 from vestige.stats.groups import Labels, group_index
-from vestige.stats.stack import DIGITS, fit_moments
+from vestige.stats.scale import one_voice, spread, weighted_median
+from vestige.stats.stack import DIGITS, fit_moments, mixed_classes, moments
 from vestige.types import Bools, Floats, Ints
 
 _TOGETHER = 4_000_000  # scores of controls at once
-NORMAL_MAD = 1.4826
-"""Standard deviation of a normal law in units of its median absolute deviation."""
-
-
-def log_scores(columns: Floats, groups: Labels, rows: Bools) -> Floats:
-    """Columns [n, D] -> sign(z) log(1 + |z|), divided by the standard deviation, [n, D].
-
-    z is the distance from the median in units of the median absolute deviation. Unlike a rank it
-    still tells a copy from an image that merely stands above all others, and unlike z it lets no
-    image outweigh all columns. A column that never varies becomes 0.
-
-    Parameters
-    ----------
-    columns : [n, D]
-    groups : [n]
-        Each has one voice in what is usual.
-    rows : [n]
-        Those that say what is usual: judged and unused images alike, or the scale knows who is who.
-    """
-    voices = one_voice(rows, group_index(groups, len(columns))[0])
-    centred = columns - _weighted_median(columns, voices)
-    width = NORMAL_MAD * _weighted_median(np.abs(centred), voices)
-    # more than half of the images tie: their usual distance is 0
-    width = np.where(width > 0, width, _spread(columns, voices))
-    z = centred / np.where(width > 0, width, 1.0)
-    features = np.sign(z) * np.log1p(np.abs(z))
-    spread = _spread(features, voices)
-    return np.asarray(features / np.where(spread > 0, spread, 1.0))
 
 
 @dataclass(frozen=True)
@@ -61,6 +34,11 @@ class GroupModels:
 
     names: Ints
     weights: Floats
+
+    def of(self, names: Ints) -> "GroupModels":
+        """Those of the named groups."""
+        keep = np.isin(self.names, names)
+        return GroupModels(self.names[keep], self.weights[keep])
 
 
 @dataclass(frozen=True)
@@ -110,10 +88,10 @@ def group_models(
     index, n_groups = group_index(groups, len(z))
     fixed = z @ (weights / weights.sum())
     everyone = one_voice(judged | controls | positives, index)
-    usual = _weighted_median(fixed[:, np.newaxis], everyone)[0]
+    usual = weighted_median(fixed[:, np.newaxis], everyone)[0]
     alike, unused, own = (one_voice(side, index) for side in (positives, controls, judged))
     high = alike * np.maximum(fixed - usual, 0.0)
-    totals = [_moments(z, mass) for mass in (alike, high, unused)]
+    totals = [moments(z, mass) for mass in (alike, high, unused)]
     names = np.unique(index[judged])
     order = np.argsort(index, kind="stable")
     first = np.searchsorted(index[order], np.arange(n_groups + 1))
@@ -122,37 +100,13 @@ def group_models(
     for g, name in enumerate(names):
         rows = order[first[name] : first[name + 1]]
         here = z[rows]
-        sides[0][g] = totals[0] - _moments(here, alike[rows])
-        sides[1][g] = totals[1] - _moments(here, high[rows])
-        sides[2][g] = totals[2] + _moments(here, own[rows] - unused[rows])
+        sides[0][g] = totals[0] - moments(here, alike[rows])
+        sides[1][g] = totals[1] - moments(here, high[rows])
+        sides[2][g] = totals[2] + moments(here, own[rows] - unused[rows])
     if len(names) and sides[2][:, 0].min() < 1.5:  # himself, and nobody
         raise InputError("an image shares its group with every unused image.")
-    models = fit_moments(*_mixed(*sides), weights)
+    models = fit_moments(*mixed_classes(*sides), weights)
     return GroupModels(names, models / models.sum(axis=1, keepdims=True))
-
-
-def _mixed(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, Floats, Floats]:
-    """Means [g, D] of positives and unused, and mean products [g, D, D] of both together.
-
-    Moments are [g, 1 + D + D^2], from `_moments`.
-    Where nobody is left among the positives both classes are the unused one.
-    """
-    voices = alike[:, 0]
-    alone = voices < 0.5
-    alike = np.where(alone[:, np.newaxis], unused, alike)
-    high = np.where(high[:, :1] <= 1e-9 * np.maximum(voices, 1.0)[:, np.newaxis], alike, high)
-    (all_mean, all_square), (high_mean, high_square), (low_mean, low_square) = map(
-        _means, (alike, high, unused)
-    )
-    d = low_mean.shape[1]
-    noise = (all_square - _outer(all_mean)) / np.maximum(voices, 1.0)[:, None, None]
-    noise += (low_square - _outer(low_mean)) / unused[:, 0, None, None] + 1e-9 * np.eye(d)
-    gap = all_mean - low_mean
-    hotelling = np.einsum("gd,gd->g", gap, np.linalg.solve(noise, gap[:, :, np.newaxis])[:, :, 0])
-    share = np.maximum(0.0, 1.0 - d / np.maximum(hotelling, 1e-9))[:, np.newaxis]
-    mean = share * all_mean + (1 - share) * high_mean
-    square = share[:, :, None] * all_square + (1 - share)[:, :, None] * high_square
-    return mean, low_mean, (square + low_square) / 2
 
 
 def pooled_model(
@@ -172,8 +126,8 @@ def pooled_model(
     """
     index, _ = group_index(groups, len(z))
     taught = positives & ~np.isin(index, index[pool])
-    sides = [_moments(z, one_voice(side, index))[np.newaxis] for side in (taught, pool)]
-    model = fit_moments(*_mixed(sides[0], sides[0], sides[1]), weights)[0]
+    sides = [moments(z, one_voice(side, index))[np.newaxis] for side in (taught, pool)]
+    model = fit_moments(*mixed_classes(sides[0], sides[0], sides[1]), weights)[0]
     return np.asarray(model / model.sum())
 
 
@@ -237,44 +191,6 @@ def normal_standing(scores: Floats, control_scores: Floats, control_groups: Labe
     values, codes = np.unique(control_scores, return_inverse=True)
     at = np.bincount(codes, voices)
     level = scipy.special.ndtri((np.cumsum(at) - 0.5 * at) / n_groups)
-    width = float(_spread(control_scores[:, np.newaxis], voices)[0]) or 1.0
+    width = float(spread(control_scores[:, np.newaxis], voices)[0]) or 1.0
     outside = np.maximum(scores - values[-1], 0.0) - np.maximum(values[0] - scores, 0.0)
     return np.asarray(np.interp(scores, values, level) + outside / width)
-
-
-def one_voice(members: Bools, index: Ints) -> Floats:
-    """1 / (members of the own group) for members [n], 0 for others."""
-    sizes = np.bincount(index[members], minlength=int(index.max()) + 1)[index]
-    return np.where(members, 1.0 / np.maximum(sizes, 1), 0.0)
-
-
-def _moments(z: Floats, mass: Floats) -> Floats:
-    """Sums of mass, mass z and mass z z', in one row [1 + D + D^2]."""
-    weighed = z * mass[:, np.newaxis]
-    return np.concatenate([[mass.sum()], weighed.sum(axis=0), (z.T @ weighed).ravel()])
-
-
-def _means(moments: Floats) -> tuple[Floats, Floats]:
-    """Mean z [g, D] and mean z z' [g, D, D]."""
-    d = round(np.sqrt(moments.shape[1] - 0.75) - 0.5)
-    mean = moments[:, 1:] / moments[:, :1]
-    return mean[:, :d], mean[:, d:].reshape(-1, d, d)
-
-
-def _outer(rows: Floats) -> Floats:
-    return np.asarray(rows[:, :, np.newaxis] * rows[:, np.newaxis, :])
-
-
-def _spread(columns: Floats, voices: Floats) -> Floats:
-    share = voices / voices.sum()
-    return np.asarray(np.sqrt(share @ (columns - share @ columns) ** 2))
-
-
-def _weighted_median(columns: Floats, voices: Floats) -> Floats:
-    """Smallest value of each column [n, D] that half of the voices [n] do not exceed."""
-    rows = voices > 0
-    columns, voices = columns[rows], voices[rows]
-    order = np.argsort(columns, axis=0, kind="stable")
-    reached = np.cumsum(voices[order], axis=0) >= 0.5 * voices.sum() - 1e-9
-    at = np.argmax(reached, axis=0)[np.newaxis]
-    return np.asarray(np.take_along_axis(np.take_along_axis(columns, order, 0), at, 0)[0])

@@ -36,8 +36,12 @@ def conformal_q_values(scores: Floats, control_scores: Floats) -> Floats:
 
 
 def storey_q_values(p: Floats) -> Floats:
-    """q-values [m] of Benjamini and Hochberg times Storey's share of nulls."""
-    return np.asarray(benjamini_hochberg(p) * share_of_nulls(p)) if len(p) else p
+    """q-values [m] of Benjamini and Hochberg times Storey's share of nulls, never below p.
+
+    Where most patients were used, their number alone would name innocent ones with p up to .35: few
+    are left to be named falsely, and the share of false names holds all the same.
+    """
+    return np.asarray(np.maximum(benjamini_hochberg(p) * share_of_nulls(p), p)) if len(p) else p
 
 
 def fewest_named(n_controls: int, n_judged: int, level: float = 0.10) -> int:
@@ -63,7 +67,8 @@ def fewest_named(n_controls: int, n_judged: int, level: float = 0.10) -> int:
             "naming patients needs at least one control, one judged patient and a level between 0 "
             f"and 1, found {n_controls}, {n_judged}, {level:g}."
         )
-    for k in range(1, n_judged + 1):
+    # no q is below its p
+    for k in range(1, n_judged + 1) if level * (n_controls + 1) >= 1 - 1e-9 else ():
         nulls = min(1.0, (1.0 + math.ceil((n_judged - k) * HALF)) / (n_judged * HALF))
         if nulls * n_judged / k <= level * (n_controls + 1) + 1e-9:
             return k

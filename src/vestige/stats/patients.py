@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from vestige.stats.full_conformal import NORMAL_MAD, Scored
+from vestige.stats.full_conformal import Scored
 from vestige.stats.groups import Labels, group_index, group_means
+from vestige.stats.scale import NORMAL_MAD
 from vestige.types import Floats, Ints
 
 UNLIKE = 1.22

@@ -15,6 +15,7 @@ from vestige.stats.combine import pooled_rank_score
 from vestige.stats.groups import Labels, group_index, group_means, group_status
 from vestige.stats.permutation import permutation_p
 from vestige.stats.ranks import mid_ranks
+from vestige.stats.scale import log_scores
 from vestige.stats.size_classes import (
     DRAWS,
     LAW,
@@ -24,7 +25,6 @@ from vestige.stats.size_classes import (
     relabel_within,
     size_classes,
 )
-from vestige.stats.stack import normal_scores
 from vestige.stats.stack_test import open_refit, stack_folds
 from vestige.types import Bools, Floats, Ints
 
@@ -122,9 +122,9 @@ def answer_set(
     if learned is not None:
         known = np.flatnonzero(learned)
         known = known[:0] if is_suspect[known].any() else known
-        stack = _Stack(
-            normal_scores(columns), stack_folds(codes, len(codes)), codes, known, weights
-        )
+        seen = np.isin(np.arange(len(columns)), np.concatenate([labelled, known]))
+        z = log_scores(columns, codes, seen)
+        stack = _Stack(z, stack_folds(codes, len(codes)), codes, known, weights)
 
     # rows in an order of their own, so that a draw does not depend on how they came
     order = np.lexsort((*columns[labelled].T, score))

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from vestige.stats.ranks import mid_ranks
-from vestige.types import Bools, Floats, Ints
+from vestige.types import Floats
 
 SHRINKAGE = 0.3
 """Pull to the fixed weights, in units of a column's variance; chosen on the development worlds."""
@@ -27,7 +27,7 @@ def normal_scores(columns: Floats) -> Floats:
     return np.asarray(z / np.where(spread > 0, spread, 1.0))
 
 
-def fit_stack(z: Floats, used: Floats, unused: Floats, weights: Floats) -> Floats:
+def fit_moments(used: Floats, unused: Floats, second: Floats, weights: Floats) -> Floats:
     """Non-negative weights of the columns, for each of B labellings at once.
 
     Minimises ``sum_i m_i (y_i - a - z_i w)^2 + SHRINKAGE |w - s w0|^2`` over w >= 0 and a, with
@@ -36,32 +36,15 @@ def fit_stack(z: Floats, used: Floats, unused: Floats, weights: Floats) -> Float
 
     Parameters
     ----------
-    z : [n, D]
-    used, unused : [B, n]
-        Masses; 0 for images outside the class. Each row sums to 1.
-    weights : [D], w0
-
-    Returns
-    -------
-    [B, D]
-    """
-    d = z.shape[1]
-    # second moments of all labellings in one product: [B, n] @ [n, D * D]
-    outer = (z[:, :, None] * z[:, None, :]).reshape(len(z), d * d)
-    second = ((used + unused) / 2 @ outer).reshape(-1, d, d)
-    return fit_moments(used @ z, unused @ z, second, weights)
-
-
-def fit_moments(used: Floats, unused: Floats, second: Floats, weights: Floats) -> Floats:
-    """The weights of `fit_stack` [B, D] from moments of the columns.
-
-    Parameters
-    ----------
     used, unused : [B, D]
         Means of the two classes.
     second : [B, D, D]
         Mean products of two columns, both classes weighing the same.
     weights : [D], w0
+
+    Returns
+    -------
+    [B, D]
     """
     prior = weights / np.linalg.norm(weights)
     mean = (used + unused) / 2
@@ -83,12 +66,54 @@ def fit_moments(used: Floats, unused: Floats, second: Floats, weights: Floats) -
     return fitted
 
 
-def _voices(members: Bools, index: Ints) -> Floats:
-    """1 / (members of the own group) for members [n], 0 for others: a large group has one voice."""
-    sizes = np.bincount(index[members], minlength=int(index.max()) + 1)[index]
-    return np.where(members, 1.0 / np.maximum(sizes, 1), 0.0)
+def mixed_classes(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, Floats, Floats]:
+    """Two ways to look at the positives, mixed: what `fit_moments` takes.
+
+    All alike: right where most were used. Each by how far the fixed combination puts it above the
+    median: a few used images are not outvoted by the others. The more the positives differ from
+    the unused images beyond chance, the more the first one counts (James and Stein's share
+    1 - D / T^2, T^2 of Hotelling). Where nobody is left among the positives both classes are the
+    unused one.
+
+    Parameters
+    ----------
+    alike, high, unused : [g, 1 + D + D^2], from `moments`
+
+    Returns
+    -------
+    Means [g, D] of positives and unused, and mean products [g, D, D] of both together.
+    """
+    voices = alike[:, 0]
+    alone = voices < 0.5
+    alike = np.where(alone[:, np.newaxis], unused, alike)
+    high = np.where(high[:, :1] <= 1e-9 * np.maximum(voices, 1.0)[:, np.newaxis], alike, high)
+    (all_mean, all_square), (high_mean, high_square), (low_mean, low_square) = map(
+        class_means, (alike, high, unused)
+    )
+    d = low_mean.shape[1]
+    noise = (all_square - _outer(all_mean)) / np.maximum(voices, 1.0)[:, None, None]
+    noise += (low_square - _outer(low_mean)) / np.maximum(unused[:, 0, None, None], 1.0)
+    noise += 1e-9 * np.eye(d)
+    gap = all_mean - low_mean
+    hotelling = np.einsum("gd,gd->g", gap, np.linalg.solve(noise, gap[:, :, np.newaxis])[:, :, 0])
+    share = np.maximum(0.0, 1.0 - d / np.maximum(hotelling, 1e-9))[:, np.newaxis]
+    mean = share * all_mean + (1 - share) * high_mean
+    square = share[:, :, None] * all_square + (1 - share)[:, :, None] * high_square
+    return mean, low_mean, (square + low_square) / 2
 
 
-def _shares(voices: Floats) -> Floats:
-    """Rows of sum 1, or of zeros where nobody is left."""
-    return np.asarray(voices / np.maximum(voices.sum(axis=1, keepdims=True), 1e-9))
+def moments(z: Floats, mass: Floats) -> Floats:
+    """Sums of mass, mass z and mass z z', in one row [1 + D + D^2]."""
+    weighed = z * mass[:, np.newaxis]
+    return np.concatenate([[mass.sum()], weighed.sum(axis=0), (z.T @ weighed).ravel()])
+
+
+def class_means(sums: Floats) -> tuple[Floats, Floats]:
+    """Mean z [g, D] and mean z z' [g, D, D]."""
+    d = round(np.sqrt(sums.shape[1] - 0.75) - 0.5)
+    mean = sums[:, 1:] / np.maximum(sums[:, :1], 1e-9)
+    return mean[:, :d], mean[:, d:].reshape(-1, d, d)
+
+
+def _outer(rows: Floats) -> Floats:
+    return np.asarray(rows[:, :, np.newaxis] * rows[:, np.newaxis, :])

@@ -12,8 +12,9 @@ from vestige.choices import InputError
 from vestige.stats.groups import Labels, group_index, group_means, group_status
 from vestige.stats.permutation import permutation_p, relabel
 from vestige.stats.ranks import mid_ranks
+from vestige.stats.scale import one_voice, weighted_median
 from vestige.stats.splits import group_folds
-from vestige.stats.stack import DIGITS, fit_moments
+from vestige.stats.stack import DIGITS, class_means, fit_moments, mixed_classes
 from vestige.types import Bools, Floats, Ints
 
 FOLDS = 5
@@ -27,9 +28,10 @@ class Refit:
     z : [n, D]
     folds : [n]
     index : [n], the group of each labelled image (suspect or control), -1 for other images
-    members : [G, D * D + D + 1], of each labelled group: mean product, mean row, and 1
+    members : [G, 2 (1 + D + D * D)], of each labelled group: the moments of its images
+        (`vestige.stats.stack.moments`), and those by how far each stands above the median
     fold_of : [G], fold of each labelled group
-    known : [folds, D * D + D + 1], sums over known used groups; None: suspects are the known used
+    known : [folds, as members], sums over known used groups; None: suspects are the known used
     weights : [D], fixed beforehand
     """
 
@@ -49,14 +51,17 @@ class Refit:
         everyone = np.stack([self.members[i].sum(axis=0) for i in inside])[:, np.newaxis]
         used = suspects if self.known is None else self.known[:, np.newaxis] + 0 * suspects
         # what the model of a fold learns from lies in the other folds
-        used, unused = (_means(x.sum(axis=0) - x) for x in (used, everyone - suspects))
-        second = (used[..., : d * d] + unused[..., : d * d]) / 2
+        used, unused = (
+            (x.sum(axis=0) - x).reshape(k * len(labels), -1) for x in (used, everyone - suspects)
+        )
+        half = unused.shape[1] // 2
+        unused = unused[:, :half]
         fitted = fit_moments(
-            used[..., d * d :].reshape(-1, d), unused[..., d * d :].reshape(-1, d),
-            second.reshape(-1, d, d), self.weights,
-        ).reshape(k, len(labels), d)  # fmt: skip
-        centre = np.einsum("fbd,fbd->fb", fitted, unused[..., d * d :])
-        products = unused[..., : d * d].reshape(k, -1, d, d)
+            *mixed_classes(used[:, :half], used[:, half:], unused), self.weights
+        ).reshape(k, len(labels), d)
+        mean, product = class_means(unused)
+        centre = np.einsum("fbd,fbd->fb", fitted, mean.reshape(fitted.shape))
+        products = product.reshape(k, len(labels), d, d)
         square = np.einsum("fbd,fbde,fbe->fb", fitted, products, fitted) - centre**2
         return fitted, centre, np.maximum(np.sqrt(np.maximum(square, 0)), 1e-9)
 
@@ -111,7 +116,7 @@ def open_refit(
 
     Parameters
     ----------
-    z : [n, D], from `normal_scores`
+    z : [n, D], columns on one scale (`vestige.stats.scale.log_scores`)
     index : [n], the labelled group of each image, -1 for others
     known_used : [n], what the stack learns as used; None: the suspects
     groups : [n]
@@ -119,8 +124,12 @@ def open_refit(
     weights : [D]
     """
     labelled = index >= 0
+    fixed = z @ (weights / weights.sum())
+    voices = one_voice(labelled if known_used is None else labelled | known_used, groups)
+    above = np.maximum(fixed - weighted_median(fixed[:, np.newaxis], voices)[0], 0.0)
     products = np.einsum("nd,ne->nde", z, z).reshape(len(z), -1)
-    moments = np.column_stack([products, z, np.ones(len(z))])
+    moments = np.column_stack([np.ones(len(z)), z, products])
+    moments = np.hstack([moments, moments * above[:, np.newaxis]])
     n_groups = int(index.max()) + 1
     fold_of = np.zeros(n_groups, np.int64)
     fold_of[index[labelled]] = folds[labelled]
@@ -180,7 +189,7 @@ def stack_test(
 
     Parameters
     ----------
-    z : [n, D], from `normal_scores`
+    z : [n, D], columns on one scale (`vestige.stats.scale.log_scores`)
     is_suspect, is_control, known_used : [n]
         The known used are the suspects (release) or other images (forensic).
     groups : [n]
@@ -212,11 +221,6 @@ def stack_test(
     (observed,) = refit.statistics(status[np.newaxis])
     p_value = permutation_p(int((again >= observed - 1e-9).sum()), len(again), exact=False)
     return StackTest(scores, folds, share, p_value, again / refit.auc_unit(status))
-
-
-def _means(sums: Floats) -> Floats:
-    """Sums whose last entry counts groups -> means, or zeros where nobody is left."""
-    return np.asarray(sums[..., :-1] / np.maximum(sums[..., -1:], 1e-9))
 
 
 def _chunks(labels: Bools) -> list[Bools]:

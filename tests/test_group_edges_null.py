@@ -1,0 +1,81 @@
+"""Nothing was used, and the set test says so, where groups are what users leave out (A4, A7).
+
+A world in which nothing leaks has p <= .01 with a probability of .01 or less. A test fails where
+more than 4 of 20 do: by chance once in 800,000 runs (binomial), and the seed is fixed.
+"""
+
+import numpy as np
+
+import vestige
+from image_sets import as_read
+from reference_worlds import population
+from vestige.types import Images
+
+WORLDS, LEVEL, MOST = 20, 0.01, 4
+
+
+def small(n: int, rng: np.random.Generator) -> Images:
+    images = population(n, rng)[0]
+    return images.reshape(n, 16, 2, 16, 2).mean(axis=(2, 4), dtype=np.float32)
+
+
+def slices(faces: Images, each: int, rng: np.random.Generator) -> Images:
+    """`each` images of every face: alike, but no near copies for the noise."""
+    noise = rng.normal(0, 0.08, (len(faces) * each, 16, 16))
+    return np.asarray(np.repeat(faces, each, axis=0) + noise, np.float32)
+
+
+def p_value(result: vestige.AuditResult) -> float:
+    assert result.set_test is not None and result.set_test.p_value is not None
+    return result.set_test.p_value
+
+
+def volumes_without_ids(seed: int) -> float:
+    """A7: 8 volumes of 20 slices on each side, and nobody told the patients."""
+    rng = np.random.default_rng([3, seed])
+    sets = {}
+    for role in ("used", "unused"):
+        ids = [f"{role}{k // 20}.nii#{k % 20}" for k in range(160)]
+        images = slices(small(8, rng), 20, rng)
+        sets[role] = as_read(images, ids, [i.partition("#")[0] for i in ids])
+    made = as_read(slices(small(40, rng), 1, rng), [f"{k}.png" for k in range(40)])
+    return p_value(
+        vestige.audit(
+            made, sets["used"], sets["unused"], detectors=["nearest_distance_contrast"],
+            controls=False, seed=seed, false_alarm_rate=0.2,
+        )
+    )  # fmt: skip
+
+
+def reference_of_unused_patients(seed: int) -> tuple[float, list[str]]:
+    """A4: reference images are other images of the unused patients, and of 40 others."""
+    rng = np.random.default_rng([4, seed])
+    used, unused, others = small(40, rng), small(40, rng), small(40, rng)
+    noise = rng.normal(0, 0.02, (3, 40, 16, 16)).astype(np.float32)
+    sets = {
+        "used": as_read(used + noise[0], [f"u{k}-0" for k in range(40)]),
+        "unused": as_read(unused + noise[1], [f"n{k}-0" for k in range(40)]),
+    }
+    names = [f"n{k}-1" for k in range(40)] + [f"r{k}-0" for k in range(40)]
+    reference = as_read(np.concatenate([unused + noise[2], others]), names)
+    result = vestige.audit(
+        as_read(small(80, rng), [f"{k}.png" for k in range(80)]), sets["used"], sets["unused"],
+        reference=reference, group_regex=r"^(\w+)-", detectors=["calibrated_distance"],
+        controls=False, seed=seed,
+    )  # fmt: skip
+    return p_value(result), [problem.what for problem in result.problems]
+
+
+def test_volumes_without_ids_are_no_crowd_of_patients() -> None:
+    p_values = np.array([volumes_without_ids(seed) for seed in range(WORLDS)])
+    assert (p_values <= LEVEL).sum() <= MOST, np.sort(p_values)
+
+
+def test_a_reference_of_unused_patients_makes_nobody_look_used() -> None:
+    found = [reference_of_unused_patients(seed) for seed in range(WORLDS)]
+    p_values = np.array([p for p, _ in found])
+    assert (p_values <= LEVEL).sum() <= MOST, np.sort(p_values)
+    for _, told in found:
+        [row] = [what for what in told if "reference" in what]
+        assert row.startswith("40 of 80 reference image(s) belong to a group")
+        assert row.endswith("left out: the others stay")
