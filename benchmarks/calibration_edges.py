@@ -120,11 +120,11 @@ def shared_reference(seed: int) -> Said:
 
 
 def twins(seed: int) -> Said:
-    """A6: a third of the images stand under a second patient's name, on either side."""
+    """A6: eight images stand under a second patient's name, half of these on the other side."""
     given, groups, rng = queries(seed, 6)
     for role, other in (("query", "unused"), ("unused", "query")):
         n = len(given[role])
-        copied = rng.choice(n, n // 6, replace=False)
+        copied = rng.choice(n, 4, replace=False)
         for place in (role, other):
             given[place] = np.concatenate([given[place], given[role][copied]])
             names = np.array([f"twin {role} {place} {k}" for k in copied])

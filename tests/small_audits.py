@@ -76,4 +76,5 @@ def small_world(name: str, seed: int = 0, reference: bool = False, **options: An
 
 def claimed(comparison: Comparison, auc: float = 0.8) -> Comparison:
     """The same audit, had its set test been positive with this AUC."""
-    return replace(comparison, pipeline=replace(comparison.audited, auc=auc, positive=True))
+    said = replace(comparison.audited, auc=auc, positive=True, carried_by="mean")
+    return replace(comparison, pipeline=said)

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from vestige.bag import Bag, check_roles, fill_bag, find_mode, own_reference, with_reference
+from vestige.before_reading import refuse_early
 from vestige.choices import InputError
 from vestige.combination import combine
 from vestige.controls import ALWAYS, CONTROLS, CONTROLS_OFF, compare, run_controls
@@ -194,7 +195,8 @@ def audit(
 
     # 1. folders -> images of one working size
     given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
-    sources = {role: source for role, source in given.items() if source is not None}
+    sources = {role: listed(source) for role, source in given.items() if source is not None}
+    refuse_early(sources, mode, false_alarm_rate, groups, group_regex)
     seen = max(column.seen for column in plan)
     with clock.stage("read"), open_executor(engine) as executor:
         sets = _read(sources, seen, window, executor, cache, progress)
@@ -371,7 +373,6 @@ def _read(
     cache: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> dict[str, ImageSet]:
-    sources = {role: listed(source) for role, source in sources.items()}
     size = peek_size(sources.values(), seen)
     return {
         role: read_images(

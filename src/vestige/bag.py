@@ -27,6 +27,13 @@ MANY_MIXED = (
     ". That is more than a tenth of all groups: draw the two sides by patient, or the set test "
     "speaks of a part of them only"
 )
+CONTRADICTING = (
+    ("used", "unused"),
+    ("reference", "unused"),
+    ("reference", "used"),
+    ("reference", "query"),
+)
+"""Roles that no image can have both."""
 JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
 
 
@@ -105,12 +112,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
     for role, images in sets.items():
         if role == "generated" and len(images) < 2:
             raise InputError(f"{len(images)} generated image was read; an audit needs 2 or more.")
-    for first, second in (
-        ("used", "unused"),
-        ("reference", "unused"),
-        ("reference", "used"),
-        ("reference", "query"),
-    ):
+    for first, second in CONTRADICTING:
         if first in sets and second in sets:
             pairs = _shared(sets[first], sets[second])
             if pairs:
@@ -145,6 +147,14 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
             )
         )
     return problems
+
+
+def no_calibration(mode: Mode) -> InputError:
+    """No patient is unused alone."""
+    return InputError(
+        f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
+        "of other patients (a false-alarm rate of 0.05 needs 19 such patients)."
+    )
 
 
 def fill_bag(
@@ -192,10 +202,7 @@ def fill_bag(
             )
         )
     if "unused" in roles and not control.any():
-        raise InputError(
-            f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
-            "of other patients (a false-alarm rate of 0.05 needs 19 such patients)."
-        )
+        raise no_calibration(mode)
     bag = Bag(
         images, tuple(x[1] for x in order), index, role, groups, judged, control,
         role == "used", settled,

@@ -14,7 +14,7 @@ import numpy as np
 from vestige.choices import InputError, build
 from vestige.images.listing import natural_key
 from vestige.images.told_groups import compile_groups, find_group, read_group_table
-from vestige.records import Estimate
+from vestige.records import Estimate, Finding
 from vestige.result import AuditResult
 from vestige.runfile import (
     FORMATS,
@@ -102,7 +102,8 @@ def export_run(
         Write the header; default no. imageclef2023 has none.
     by : "stands out", "top half" or "named"
         Which images count as used, copies and images that are known to be used always among them.
-        "stands out": p at most the asked false-alarm rate. "named": the patient has q <= .10.
+        "stands out": p at most the asked false-alarm rate. "named": the patient has q <= .10;
+        images without a calibrated verdict (`without_verdict`) count as not used.
         "top half": the upper half of the scores (the smaller half of an odd number), for a test
         that is known to hold as many used as unused images; equal scores at the line are taken in
         natural order of the ids: arbitrary, but the same on every machine.
@@ -110,7 +111,7 @@ def export_run(
     Raises
     ------
     InputError
-        Without queries, with uncalibrated findings unless `by` is "top half", with names that
+        Without queries, with uncalibrated findings if `by` is "stands out", with names that
         collide once folder or extension are gone, or names that the format cannot hold.
     """
     rules = build(FORMATS, format, "format")
@@ -124,11 +125,12 @@ def export_run(
         rest = {f.id: f.score for f in findings if f.id not in facts}
         chosen = facts | top_half(rest, len(findings) // 2 - len(facts))
     else:
-        uncalibrated = [f.id for f in findings if f.verdict == "uncalibrated"]
-        if uncalibrated:
+        uncalibrated = without_verdict(findings)
+        if uncalibrated and by == "stands out":
             raise InputError(
-                f"{len(uncalibrated)} of {len(findings)} query images have no calibrated verdict. "
-                "Audit with more --unused images, or use --top-half if half of them were used."
+                f"{uncalibrated} of {len(findings)} query images have no calibrated verdict: there "
+                "are no --unused images, or a validity check failed. Use --named to call only "
+                "copies used, or --top-half if half of them were used."
             )
         chosen = {
             f.id for f in findings if (f.called if by == "stands out" else f.verdict == "used")
@@ -144,6 +146,11 @@ def export_run(
             f"{rules.name} cannot hold this run: {some_names(faults, 10)}. Rename the files."
         )
     return text
+
+
+def without_verdict(findings: Sequence[Finding]) -> int:
+    """Queries of which no p-value may be told: nothing calibrates them, or a check failed."""
+    return sum(f.role == "query" and f.verdict == "uncalibrated" for f in findings)
 
 
 def top_half(scores: Mapping[str, float], n: int | None = None) -> set[str]:

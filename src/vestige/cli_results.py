@@ -35,7 +35,7 @@ def export(
 
     Images that stand out (p at most the false-alarm rate) and copies count as used.
     """
-    from vestige.challenge import By, export_run
+    from vestige.challenge import By, export_run, without_verdict
 
     if balanced:
         print("vestige: --balanced is now --top-half and will go in 0.3.", file=sys.stderr)
@@ -43,7 +43,11 @@ def export(
     if half and named:
         raise InputError("--top-half and --named exclude each other: give one of them.")
     by: By = "top half" if half else "named" if named else "stands out"
-    write_together({out: export_run(AuditResult.load(result), format_, header, by)})
+    audited = AuditResult.load(result)
+    write_together({out: export_run(audited, format_, header, by)})
+    if by == "named" and (unsaid := without_verdict(audited.findings)):
+        told = f"{unsaid} query images have no calibrated verdict and are written as not used."
+        print(f"vestige: {told}", file=sys.stderr)
 
 
 def score(

@@ -178,6 +178,11 @@ class Combined:
         """The AUC alone."""
         return auc(*self.sides) if self.folds is None else self.auc(0, repeats=1).value
 
+    def few_p_value(self, seed: int) -> float:
+        """Of a few suspects, or all, above controls: the set test of this one score."""
+        one = self.scores[:, np.newaxis], self.is_suspect, ~self.is_suspect, self.groups
+        return answer_set(*one, np.ones(1), seed=seed).p_value
+
     def p_value(self, seed: int) -> float:
         """Of suspects above controls, by permutation of groups."""
         if self.stack_p is not None:

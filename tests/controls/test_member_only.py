@@ -9,6 +9,7 @@ from small_audits import claimed, small_audit, small_world, strangers
 from vestige.choices import InputError
 from vestige.controls import Comparison
 from vestige.controls.member_only import SPLITS, _random_halves, member_only_control
+from vestige.controls.swapped import swapped_control
 
 
 def test_copies_are_no_split_of_the_suspects() -> None:
@@ -31,6 +32,31 @@ def test_a_finding_no_larger_than_that_of_random_parts_is_vetoed() -> None:
         row = member_only_control(claimed(null, auc))
         assert row.passed == passed
         assert row.vetoes.startswith("none: " if passed else "a finding: ")
+
+
+def few_copied(seed: int) -> Comparison:
+    """100 used against 100 unused images, 10 of the used ones copied."""
+    images = strangers(200, 3 + 10 * seed)
+    generated = strangers(150, 4 + 10 * seed)
+    rng = np.random.default_rng(seed)
+    copied = rng.permutation(100)[:10]
+    generated[:10] = np.clip(images[copied] + rng.normal(0, 0.02, images[:10].shape), 0, 1)
+    return small_audit(images[:100], images[100:], generated)
+
+
+def test_a_few_copies_are_no_split_of_the_suspects_though_the_auc_is_small() -> None:
+    for seed in range(3):
+        comparison = few_copied(seed)
+        pipeline = comparison.audited
+        assert pipeline.carried_by == "tail"
+        assert pipeline.positive
+        for control in (member_only_control, swapped_control):
+            assert control(comparison).state == "passed"
+        # by the AUC alone it would be vetoed: random halves reach as much
+        as_mean = replace(comparison, pipeline=replace(pipeline, carried_by="mean"))
+        assert pipeline.auc < 0.65
+        assert "p = " in member_only_control(comparison).vetoes
+        assert "an AUC of" in member_only_control(as_mean).vetoes
 
 
 def drifting(used: np.ndarray) -> Comparison:

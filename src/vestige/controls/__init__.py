@@ -129,7 +129,8 @@ def compare(
     found = test.p_value <= false_alarm_rate
     return Comparison(
         bag.images[rows], suspects[rows], bag.units[rows], seed, pipeline.reference,
-        replace(pipeline, auc=test.auc.value, positive=found), likeness, named, required,
+        replace(pipeline, auc=test.auc.value, positive=found, carried_by=test.carried_by),
+        likeness, named, required,
     )  # fmt: skip
 
 

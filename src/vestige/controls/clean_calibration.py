@@ -13,8 +13,9 @@ from vestige.bag import Bag
 from vestige.choices import InputError
 from vestige.combination import answer_question, combine_again
 from vestige.controls.pipeline import Pipeline
+from vestige.features.store import array_sha256
 from vestige.records import Control
-from vestige.types import Bools
+from vestige.types import Bools, Images
 
 if TYPE_CHECKING:
     from vestige.controls import Comparison
@@ -59,7 +60,7 @@ def clean_calibration_control(comparison: "Comparison") -> Control:
     return Control("clean_calibration", auc, p_value, passed, vetoes)
 
 
-def _halves(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Any, Bools, Bools]:
+def _halves(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Images, Bools, Bools]:
     """The reference [r], the part of it that is compared with, and the other one, by groups."""
     reference, theirs = pipeline.reference, pipeline.reference_groups
     if reference is None:
@@ -73,21 +74,26 @@ def _halves(pipeline: Pipeline, rng: np.random.Generator) -> tuple[Any, Bools, B
     return reference, compared, ~compared
 
 
-def calibration_against(bag: Bag, reference: Any, theirs: npt.NDArray[Any]) -> Bag:
-    """The calibration images of a bag as those that are judged, reference images as controls."""
-    rows = np.flatnonzero(bag.control)
-    n, r = len(rows), len(reference)
-    judged = np.arange(n + r) < n
-    codes = np.unique(theirs, return_inverse=True)[1]
+def calibration_against(bag: Bag, reference: Images, theirs: npt.NDArray[Any]) -> Bag:
+    """The calibration images of a bag as those that are judged, reference images as controls.
+
+    In an order of pixels alone, as in the bag of an audit: folds go by it, and must not know sides.
+    """
+    mine = np.flatnonzero(bag.control)
+    images = np.concatenate([bag.images[mine], reference])
+    order = np.array(sorted(range(len(images)), key=lambda i: array_sha256(images[i])))
+    # numbers: the names of groups may be anything
+    codes = bag.units.max() + 1 + np.unique(theirs, return_inverse=True)[1]
+    groups = np.concatenate([bag.units[mine], codes])[order]
+    judged = order < len(mine)
     return Bag(
-        np.concatenate([bag.images[rows], reference]),
-        tuple(f"{i}" for i in range(n + r)),
-        np.arange(n + r),
+        images[order],
+        tuple(map(str, order)),
+        order,
         np.where(judged, "query", "unused"),
-        # numbers: the names of groups may be anything
-        np.concatenate([bag.units[rows], bag.units.max() + 1 + codes]),
+        groups,
         judged,
         ~judged,
-        np.zeros(n + r, np.bool_),
+        np.zeros(len(order), np.bool_),
         {},
     )

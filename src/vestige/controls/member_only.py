@@ -4,11 +4,13 @@ If they do, so can any two parts of one source, and the difference says nothing 
 """
 
 from collections.abc import Iterator
+from math import log10
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vestige.choices import InputError
+from vestige.combination import Combined
 from vestige.controls.blind import image_statistics
 from vestige.controls.pipeline import Pipeline, not_needed
 from vestige.images.listing import natural_key
@@ -31,10 +33,13 @@ SEPARATES = 0.05
 def member_only_control(comparison: "Comparison") -> Control:
     """Split the suspects, and the controls, in two by group, at random and by what orders them.
 
-    Passes if the AUC of the audit exceeds the 95th percentile of that of random splits, and that
+    Passes if the audit's figure exceeds the 95th percentile of that of random splits, and that
     of every split by a property (the order of the files, the first principal component of the image
-    statistics) which separates suspects from controls as well. AUC: of the random splits, with the
-    range that holds 95 % of them; p-value: their share that reaches the audit's.
+    statistics) which separates suspects from controls as well. The figure is the AUC or, where a
+    few stand out (the tail carries the set test), the p-value of the set test of the combined
+    score: a handful of copied patients moves no AUC, and one half of the suspects may hold them
+    all, so that properties split the controls alone. AUC: of the random splits, with the range that
+    holds 95 % of them; p-value: the share of random splits that reach the audit's figure.
     """
     pipeline, seed = comparison.audited, comparison.seed
     if not pipeline.positive:
@@ -44,15 +49,22 @@ def member_only_control(comparison: "Comparison") -> Control:
     if not sides:
         raise InputError(f"neither suspects nor controls are of {FEWEST} groups or more.")
     rng = np.random.default_rng([seed, 11])
-    drawn = np.array(
-        [
-            pipeline.split(half, side & ~half, seed).area()
-            for side in sides.values()
-            for half in _random_halves(pipeline, side, rng)
-        ]
-    )
-    low, middle, line, high = np.quantile(drawn, [0.025, 0.5, 0.95, 0.975])
-    details, rivals = {}, {"random parts": float(line)}
+    drawn = [
+        pipeline.split(half, side & ~half, seed)
+        for side in sides.values()
+        for half in _random_halves(pipeline, side, rng)
+    ]
+    few = pipeline.carried_by == "tail"
+
+    def figure(parts: Combined) -> float:
+        return -log10(parts.few_p_value(seed)) if few else parts.area()
+
+    own = pipeline.auc
+    if few:
+        own = figure(pipeline.split(masks["suspects"], masks["controls"], seed))
+    figures = np.array([figure(parts) for parts in drawn])
+    low, middle, high = np.quantile([parts.area() for parts in drawn], [0.025, 0.5, 0.975])
+    details, rivals = {}, {"random parts": float(np.quantile(figures, 0.95))}
     for what, values in _orders(pipeline).items():
         also = _separates(pipeline, values, seed)
         for name, side in sides.items():
@@ -60,23 +72,27 @@ def member_only_control(comparison: "Comparison") -> Control:
             if not half.any() or (side & ~half).sum() == 0:
                 continue
             parts = [(half, side & ~half), (side & ~half, half)]
-            found = max((pipeline.split(*p, seed) for p in parts), key=lambda c: c.area())
+            found = max((pipeline.split(*p, seed) for p in parts), key=figure)
             details[f"{name}, halves by {what}"] = found.auc(seed)
-            if also:
-                rivals[f"halves of the {name} by {what}"] = found.area()
+            if also and not (few and name == "suspects" and "controls" in sides):
+                rivals[f"halves of the {name} by {what}"] = figure(found)
     strongest = max(rivals, key=rivals.__getitem__)
-    passed = pipeline.auc > rivals[strongest]
+    passed = own > rivals[strongest]
+    theirs = f"{strongest} reach {_told(rivals[strongest], few)}"
     vetoes = (
-        f"none: {strongest} reach an AUC of {rivals[strongest]:.2f}, suspects and controls "
-        f"{pipeline.auc:.2f}"
+        f"none: {theirs}, suspects and controls {_told(own, few)}"
         if passed
-        else f"a finding: {strongest} reach an AUC of {rivals[strongest]:.2f}, which is not below "
-        f"the {pipeline.auc:.2f} of suspects and controls"
+        else f"a finding: {theirs}, which is not weaker than the {_told(own, few)} of suspects and "
+        "controls"
     )
     n = sum(int(side.sum()) for side in sides.values())
-    reached = (1 + int((drawn >= pipeline.auc).sum())) / (1 + len(drawn))
+    reached = (1 + int((figures >= own).sum())) / (1 + len(figures))
     auc = Estimate(float(middle), float(low), float(high), n)
     return Control("member_only", auc, reached, passed, vetoes, details=details)
+
+
+def _told(figure: float, few: bool) -> str:
+    return f"p = {10**-figure:.2g}" if few else f"an AUC of {figure:.2f}"
 
 
 def _count(pipeline: Pipeline, side: Bools) -> int:

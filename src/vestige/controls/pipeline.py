@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ class Pipeline:
     trained : names of the columns whose detector had learned before
     kept : scores in the cache, of this generated set
     fitted : the detectors of the audit, by column, but for those whose scores were kept
-    auc : of the set test; positive : whether it found something
+    auc, carried_by : of the set test; positive : whether it found something
     """
 
     plan: tuple[Column, ...]
@@ -54,6 +54,7 @@ class Pipeline:
     fitted: Mapping[str, Detector] = field(default_factory=dict)
     auc: float = 0.5
     positive: bool = False
+    carried_by: Literal["mean", "tail", "stack"] = "mean"
 
     @cached_property
     def cheap(self) -> Ints:

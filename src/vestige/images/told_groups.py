@@ -23,7 +23,7 @@ def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, 
     for role, images in real.items():
         found: list[str] = []
         for identifier in images.ids:
-            key = next((k for k in _keys(role, images, identifier) if k in groups), None)
+            key = next((k for k in keys_of(role, images.root, identifier) if k in groups), None)
             if key is None:
                 missing.append(f"{role}/{identifier}")
                 continue
@@ -42,12 +42,12 @@ def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, 
     return labels
 
 
-def _keys(role: str, images: ImageSet, identifier: str) -> Iterator[str]:
+def keys_of(role: str, root: Path | None, identifier: str) -> Iterator[str]:
     """Ways in which a CSV may name an image, the most specific first."""
     for name in dict.fromkeys((identifier, identifier.rpartition("#")[0] or identifier)):
         yield f"{role}/{name}"
-        if images.root is not None:
-            yield f"{images.root.resolve().name}/{name}"
+        if root is not None:
+            yield f"{root.resolve().name}/{name}"
         yield name
 
 

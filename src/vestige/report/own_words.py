@@ -15,10 +15,11 @@ clusters colour columns comb comes compare compared compares components compress
 contrast control controls copies copy corrected cost
 could count counts cropped cropping damaged darkened dcr
 decide degrees depth detector detectors dicom differ difference different differently differs
-distance distinct does duplicate each earlier effort encoder error even every exactly explains
+distance distinct distribution does duplicate each earlier effort encoder error even every exactly
+explains
 expression factor facts failed fails false fellow few field file files fill find finding findings
 finds fine first fits for format found frequency
-from gamma generated generator give given gives grey
+from further gamma generated generator give given gives grey
 group groups had half halves has have high higher highest histogram hold horizontal how ids image
 images in inference interval into inverted is it its
 jpeg judge keep kernel kind know known knows lacks
@@ -34,7 +35,8 @@ random rank rate reach read real reals reconstruction record reference regressio
 repeated reported resize resizing roles rounding row rows
 run runs same saved says scale scanner score
 scored scores second see seeds seen sees separate separates set sets settings several share shares
-shifted show shows side simple since size sizes slope smoothing so source sources specific
+shifted show shows side simple since single size sizes slope smooth smoothing so some source sources
+specific
 spectral split splits spread starts statement statistic statistics status steps stored stretched
 such suspect suspects swapped switched synthetic table take takes tells test than that the their
 them themselves then there these they this three to told too traces train trained training turned
