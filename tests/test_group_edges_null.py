@@ -76,6 +76,6 @@ def test_a_reference_of_unused_patients_makes_nobody_look_used() -> None:
     p_values = np.array([p for p, _ in found])
     assert (p_values <= LEVEL).sum() <= MOST, np.sort(p_values)
     for _, told in found:
-        [row] = [what for what in told if "reference" in what]
+        [row] = [what for what in told if "reference image(s) belong" in what]
         assert row.startswith("40 of 80 reference image(s) belong to a group")
         assert row.endswith("left out: the others stay")

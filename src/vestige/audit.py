@@ -115,7 +115,7 @@ def audit(
         `unused` calibrates; `reference` are further unused reals that detectors may fit on.
     groups : path, optional
         CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM
-        patient, else near-duplicate clusters.
+        patient; else files of several images, DICOM studies and images that look alike.
     detectors : names, optional
         See `vestige.detectors.DETECTORS`; default: "auto", all of the effort. Detectors that learn
         from labels are cross-fitted by group.

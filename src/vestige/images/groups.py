@@ -4,13 +4,11 @@ Whoever names the groups, images that are equal or near copies are of one group,
 image that equals a used one was used.
 """
 
-import hashlib
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 
@@ -19,16 +17,13 @@ from vestige.images import spool
 from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import are_blank
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
-from vestige.images.frame import NOBODY
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
-from vestige.images.readers import format_of_name
-from vestige.images.told_groups import from_csv, from_regex
+from vestige.images.units import Told, ids_of, units_of, who_is_told
 from vestige.records import Problem
 from vestige.types import Bools, Ints
 
 _GENERATED = "generated"
-LIKENESS = "near-duplicate clustering"
 UNLIKE_SLICES = "slices of one patient that look unlike count as several"
 
 
@@ -97,9 +92,9 @@ def assign_groups(
     real = {role: images for role, images in sets.items() if role != _GENERATED}
     if not any(map(len, real.values())):
         raise InputError("there is no real image to group; give a query, used or unused set")
-    told = _told(real, csv, regex)
+    told = who_is_told(real, csv, regex)
     blank = _blank(real)
-    units, names, problems = _units(real, told, blank)
+    units, names, problems = units_of(real, told, blank)
     joined = _joined(units, _alike(real, blank, told.patients))
     problems += _shared(real, told, joined)
     labels = _labels(real, told, joined)
@@ -116,135 +111,6 @@ def assign_groups(
         labels, source, told.patients, (*told.problems, *problems),
         {label: frozenset(some) for label, some in named.items()},
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What users or tags say of each image, all roles one after another.
-
-    patients : whether that names the patients of most images
-    keys : group of each image, "" where nothing says it
-    shown : whether keys are names that the user gave, which may be shown
-    """
-
-    keys: tuple[str, ...]
-    source: str
-    patients: bool
-    shown: bool
-    problems: tuple[Problem, ...] = ()
-
-
-def _told(
-    real: Mapping[str, ImageSet], csv: str | os.PathLike[str] | None, regex: str | None
-) -> _Told:
-    if csv is not None:
-        found, source = from_csv(real, Path(csv)), f"the CSV file {Path(csv).name}"
-    elif regex is not None:
-        found, source = from_regex(real, regex), f"the regular expression {regex!r} on the ids"
-    else:
-        return _by_tags(real)
-    return _Told(tuple(key for keys in found.values() for key in keys), source, True, True)
-
-
-def _by_tags(real: Mapping[str, ImageSet]) -> _Told:
-    """By DICOM patient ids, as far as they say anything."""
-    given = [key for images in real.values() for key in images.patients]
-    ids = _ids(real)
-    problems = []
-    several = [k for k, key in enumerate(given) if key]
-    if len(several) > 1 and len({given[k] for k in several}) == 1:
-        what = (
-            f"{len(several)} images have the same DICOM patient id, which says nothing of patients "
-            "(a placeholder?): the ids are not used. Give --groups or --group-regex"
-        )
-        problems.append(Problem(ids[several[0]], what, "warning"))
-        given = [""] * len(given)
-    keys = tuple("" if key == NOBODY else key for key in given)
-    with_id = [k for k, key in enumerate(keys) if key]
-    missing = len(keys) - len(with_id)
-    if with_id and missing:
-        first = ids[keys.index("")]
-        what = (
-            f"{missing} of {len(keys)} images have no DICOM patient id, or a placeholder: each "
-            "goes by its DICOM study, else by its file, and the others keep their ids"
-        )
-        problems.append(Problem(first, what, "warning"))
-    if with_id and len(with_id) >= missing:
-        some = f" (missing in {missing} of {len(keys)} images)" if missing else ""
-        return _Told(keys, f"DICOM patient ids{some}", True, False, tuple(problems))
-    larger = any(record.study for images in real.values() for record in images.records)
-    larger |= any(_holding_several(images) for images in real.values())
-    how = f"files, DICOM studies and {LIKENESS}" if larger else LIKENESS
-    source = f"{how} (no patient ids were given)"
-    return _Told(keys, source, False, False, tuple(problems))
-
-
-def _units(
-    real: Mapping[str, ImageSet], told: _Told, blank: Bools
-) -> tuple[Ints, list[str], list[Problem]]:
-    """Labels [n] by patient, else study, else file, else image, and a digest that names each.
-
-    A study with images of one patient is that patient's, also where a file lost the id.
-    """
-    studies = [record.study for images in real.values() for record in images.records]
-    patients: dict[str, set[str]] = defaultdict(set)
-    for key, study in zip(told.keys, studies, strict=True):
-        if key and study:
-            patients[study].add(key)
-    keys: list[str] = []
-    names: list[str] = []
-    problems: list[Problem] = []
-    for role, images in real.items():
-        several = _holding_several(images)
-        sole = _sole_array(images) if not told.shown else ""
-        if sole:
-            what = (
-                f"holds {len(images)} images of which nothing says the patients: each counts as "
-                "one of its own, but for near copies. Give --groups or --group-regex if these are "
-                "slices of volumes"
-            )
-            problems.append(Problem(f"{role}/{os.path.basename(sole)}", what, "warning"))
-        for record in images.records:
-            at = len(keys)
-            key, study = told.keys[at], record.study
-            owners = patients.get(study, set())
-            if not key and len(owners) == 1:
-                [key] = owners
-            names.append(_name(key, told.shown) or study)
-            if key:
-                keys.append(f"patient {key}")
-            elif study:
-                keys.append(f"study {study}")
-            elif record.path in several and record.path != sole:
-                keys.append(f"file {record.path}")
-            else:
-                keys.append("blank" if blank[at] else f"image {at}")
-    if len(keys) > 1 and len(set(keys)) == 1 and keys[0].startswith("study "):
-        raise InputError(
-            f"all {len(keys)} real images are of one DICOM study, and so of one patient; an audit "
-            "needs reals of two and more. If they are not, give --groups or --group-regex."
-        )
-    return content_clusters(keys), names, problems
-
-
-def _holding_several(images: ImageSet) -> set[str]:
-    """Files with more than one image, whose images are of one patient."""
-    counts = Counter(record.path for record in images.records if record.path)
-    return {path for path, count in counts.items() if count > 1}
-
-
-def _sole_array(images: ImageSet) -> str:
-    """The NumPy file that holds all images of a role: a set in one file, not a volume; else ""."""
-    paths = {record.path for record in images.records}
-    sole = next(iter(paths)) if len(paths) == 1 and len(images) > 1 else ""
-    return sole if format_of_name(sole) in ("npy", "npz") else ""
-
-
-def _name(key: str, shown: bool) -> str:
-    """Digest of a patient: of the name that the user gave, as DICOM ids come digested already."""
-    if not shown:
-        return key
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest() if key else ""
 
 
 def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
@@ -288,7 +154,7 @@ def _joined(one: Ints, other: Ints) -> Ints:
     return np.asarray(labels[one], np.int64)
 
 
-def _shared(real: Mapping[str, ImageSet], told: _Told, joined: Ints) -> list[Problem]:
+def _shared(real: Mapping[str, ImageSet], told: Told, joined: Ints) -> list[Problem]:
     """A row if several patients have become one."""
     keys: dict[int, set[str]] = defaultdict(set)
     for key, label in zip(told.keys, joined.tolist(), strict=True):
@@ -301,10 +167,10 @@ def _shared(real: Mapping[str, ImageSet], told: _Told, joined: Ints) -> list[Pro
         f"{sum(merged.values())} patients share images with others (equal or near copies): they "
         f"count as {len(merged)}"
     )
-    return [Problem(_ids(real)[first], what, "warning")]
+    return [Problem(ids_of(real)[first], what, "warning")]
 
 
-def _labels(real: Mapping[str, ImageSet], told: _Told, joined: Ints) -> dict[str, tuple[str, ...]]:
+def _labels(real: Mapping[str, ImageSet], told: Told, joined: Ints) -> dict[str, tuple[str, ...]]:
     """Names of the groups: the user's own, the first of several; else numbers.
 
     Numbers follow the first id of each group, so that no order and no digest shows.
@@ -334,7 +200,3 @@ def _by_role(real: Mapping[str, ImageSet], flat: Sequence[str]) -> dict[str, tup
         labels[role] = tuple(flat[start : start + len(images)])
         start += len(images)
     return labels
-
-
-def _ids(real: Mapping[str, ImageSet]) -> list[str]:
-    return [f"{role}/{identifier}" for role, images in real.items() for identifier in images.ids]
