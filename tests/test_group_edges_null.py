@@ -5,6 +5,7 @@ more than 4 of 20 do: by chance once in 800,000 runs (binomial), and the seed is
 """
 
 import numpy as np
+import pytest
 
 import vestige
 from image_sets import as_read
@@ -79,3 +80,15 @@ def test_a_reference_of_unused_patients_makes_nobody_look_used() -> None:
         [row] = [what for what in told if "reference image(s) belong" in what]
         assert row.startswith("40 of 80 reference image(s) belong to a group")
         assert row.endswith("left out: the others stay")
+
+
+def test_a_detector_without_its_reference_is_one_line() -> None:
+    images = small(80, np.random.default_rng(5))
+    names = [f"{k}-0" for k in range(40)]
+    sets = {"used": as_read(images[:20], names[:20]), "unused": as_read(images[20:40], names[20:])}
+    reference = as_read(images[40:60], [f"{k}-1" for k in range(20, 40)])
+    with pytest.raises(vestige.InputError, match="none remain.*matched_filter needs a reference"):
+        vestige.audit(
+            as_read(images[60:], names[:20]), sets["used"], sets["unused"], reference=reference,
+            group_regex=r"^(\d+)-", detectors=["matched_filter"],
+        )  # fmt: skip

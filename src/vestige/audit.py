@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import partial
@@ -56,6 +56,7 @@ from vestige.records import (
     Control,
     Likeness,
     PatientFinding,
+    Problem,
     Question,
     SetMeasure,
     SetTest,
@@ -219,7 +220,7 @@ def audit(
         problems += notes
         if own is not None:
             sets = with_reference(sets, own)
-            plan = planned("reference" in sets)
+            plan = _replanned(planned, "reference" in sets, notes)
         bag, notes = fill_bag(sets, grouping.labels, mode)
         problems += notes
         check_rate(bag, false_alarm_rate)
@@ -363,6 +364,16 @@ def audit(
         epsilon=epsilon,
         thumbnails=thumbnails,
     )
+
+
+def _replanned(
+    planned: Callable[[bool], tuple[Column, ...]], has_reference: bool, notes: Sequence[Problem]
+) -> tuple[Column, ...]:
+    """The plan once reference images were left out; a detector that needs them says why."""
+    try:
+        return planned(has_reference)
+    except InputError as error:
+        raise InputError(f"{notes[-1].what}. {error}") from error
 
 
 def _read(
