@@ -223,7 +223,7 @@ def audit(
             plan = _replanned(planned, "reference" in sets, notes)
         bag, notes = fill_bag(sets, grouping.labels, mode)
         problems += notes
-        check_rate(bag, false_alarm_rate)
+        problems += check_rate(bag, false_alarm_rate, grouping.guessed)
 
     # 3. images -> columns of evidence, one score per image and detector
     with clock.stage("detect"):

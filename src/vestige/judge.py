@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.bag import Bag, Mode
+from vestige.choices import InputError
 from vestige.combination import (
     Combined,
     JudgedImages,
@@ -17,7 +18,7 @@ from vestige.combination import (
 )
 from vestige.detectors.columns import Column
 from vestige.naming import name_patients
-from vestige.records import DetectorTest, SetTest
+from vestige.records import DetectorTest, Problem, SetTest
 from vestige.stats.calibration import require_resolution
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.full_conformal import normal_standing
@@ -56,14 +57,24 @@ class Judgement:
     images: JudgedImages | None = None
 
 
-def check_rate(bag: Bag, false_alarm_rate: float) -> None:
-    """Refuse a rate that so few controls cannot show; without controls nothing is asked of it."""
+def check_rate(bag: Bag, false_alarm_rate: float, guessed: bool) -> list[Problem]:
+    """Refuse a rate that so few controls cannot show; without controls nothing is asked of it.
+
+    Where patients were `guessed` from pixels it is only told: copies are named all the same.
+    """
     controls = int(bag.control.sum())
-    if controls:
-        n_groups = len(np.unique(bag.units[bag.control]))
+    if not controls:
+        return []
+    n_groups = len(np.unique(bag.units[bag.control]))
+    try:
         require_resolution(
             false_alarm_rate, n_groups, "images" if n_groups == controls else "groups"
         )
+    except InputError as error:
+        if not guessed:
+            raise
+        return [Problem("unused", f"no image can stand out: {error}", "warning")]
+    return []
 
 
 def judge(

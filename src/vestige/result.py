@@ -107,6 +107,7 @@ class AuditResult:
             named_patients=len(named_groups(self.findings, self.patients)),
             levels=self.levels,
             bounds=self.bounds,
+            joined=0.0 if asked.patient_ids else _joined(asked),
         )
 
     def to_json(self) -> str:
@@ -256,6 +257,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a result must not hold NaN or infinity")
     return value
+
+
+def _joined(asked: Question) -> float:
+    """Share of the real images that are not the first of their group."""
+    images = sum(asked.counts.get(role, 0) for role in ("query", "used", "unused"))
+    return 1 - asked.groups / images if images > asked.groups else 0.0
 
 
 def _check(result: AuditResult) -> None:

@@ -93,6 +93,8 @@ CASES: dict[str, Evidence] = {
     "differ": evidence(checks=checks("ok no .. .. ok")),
     "halves differ": evidence(checks=checks("ok ok no ok ok"), test=set_test(0.001)),
     "not specific": evidence(checks=checks("ok ok ok no ok"), test=set_test(0.001)),
+    "guessed": evidence(patient_ids=False, joined=0.4, checks=checks("ok ok ok ok ok"),
+                        test=set_test(0.001)),
     "leak": evidence(checks=checks("ok ok ok ok ok"), test=set_test(0.00005), chance=MANY,
                      named_patients=2),
     "distribution": evidence(checks=checks("ok ok ok ok ok no", *CHECKS, "smooth"),

@@ -63,6 +63,7 @@ TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {
     "differ": ("undecided", "undecided", ["check_failed"], ["mend_split"]),
     "halves differ": ("undecided", "undecided", ["check_failed"], ["mend_split"]),
     "not specific": ("undecided", "undecided", ["finding_not_specific"], ["mend_split"]),
+    "guessed": ("undecided", "undecided", ["patients_guessed"], ["give_patient_ids"]),
     "leak": ("leak found", "closed", ["set_test"], ["scrub_or_retrain"]),
     "distribution": ("leak found", "closed", ["set_test", "distribution"], ["scrub_or_retrain"]),
     "leak of runs": ("leak found", "closed", ["set_test"], ["scrub_or_retrain"]),

@@ -96,8 +96,9 @@ GOLDEN = {
     ),
     "uncalibrated, release, no ids": (
         "Undecided: there are no unused real images to compare with. No patient ids were given, so "
-        "every image counts as a patient of its own: give --groups or --group-regex. Give unused "
-        "images (--unused) of 19 or more patients of the same source, and audit again."
+        "images that do not look alike count as patients of their own: give --groups or "
+        "--group-regex. Give unused images (--unused) of 19 or more patients of the same source, "
+        "and audit again."
     ),
     "bound above limit, release": (
         "Undecided: nothing was found, but the AUC may be as high as 0.71 (95 % confidence; 0.5 is "

@@ -116,7 +116,7 @@ def make_result(
         question=Question(
             mode=mode,
             counts={"generated": 600, role: n, "unused": len(unused)},
-            groups=n,
+            groups=n if patient_ids else n + len(unused),
             groups_from="near-duplicate clustering (no patient ids were given): "
             f"{2 * n} images in {n} groups",
             false_alarm_rate=0.05,

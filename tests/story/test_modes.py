@@ -68,12 +68,11 @@ def test_forensic_without_labels(leaking: Path) -> None:
     assert named(result, set(ids[:20])) >= 18
     # 15 innocents, 25 controls: P(more than 6 of 15 at 5 %) < 1e-5
     assert named(result, set(ids[20:])) <= 6
-    assert result.manifest.options["combination"] == "rank average"
+    # 20 and more patients a side: queries against unused images are learned
+    assert result.manifest.options["combination"] == "stack"
     assert result.set_test is not None
     weights = {test.name: test.weight for test in result.set_test.detectors}
     assert sum(weights.values()) == pytest.approx(1)
-    fixed = [weights[f"matched_filter_pool_{size}"] for size in (8, 16, 32)]
-    assert len(set(fixed)) == 1  # beforehand, by no score
 
 
 def test_forensic_with_labels_stacks() -> None:
@@ -118,12 +117,16 @@ def test_auto_takes_other_detectors_beside_it(leaking: Path, tmp_path: Path, cap
     assert "matched_filter_pool_16" in names
 
 
-def test_few_labels_do_not_stack() -> None:
+def test_few_patients_do_not_stack() -> None:
     world = worlds()[0]
     result = vestige.audit(
-        world.generated, used=world.used[-8:], query=world.used[:-8], unused=world.unused
+        world.generated, used=world.used[-8:], query=world.used[:18], unused=world.unused
     )
     assert result.manifest.options["combination"] == "rank average"
+    assert result.set_test is not None
+    weights = {test.name: test.weight for test in result.set_test.detectors}
+    fixed = [weights[f"matched_filter_pool_{size}"] for size in (8, 16, 32)]
+    assert len(set(fixed)) == 1  # beforehand, by no score
     assert result.decision.gate == "closed"
 
 
@@ -256,7 +259,7 @@ def test_groups_come_from_a_csv_a_regex_or_clusters(
     assert same[0] == same[1]
 
 
-def test_an_unused_image_of_a_suspect_does_not_calibrate(
+def test_an_unused_image_of_a_suspect_calibrates_others_only(
     leaking: Path, tmp_path: Path, capsys: Any
 ) -> None:
     rows = (leaking / "groups.csv").read_text(encoding="utf-8")
@@ -266,8 +269,12 @@ def test_an_unused_image_of_a_suspect_does_not_calibrate(
     asked = [*release(leaking)[:-1], table]
     assert call(capsys, "audit", *asked, "--out", tmp_path / "o").code == 0
     result = load(tmp_path / "o")
-    assert "patient0040.png" not in result.calibration.ids
-    assert len(result.calibration.ids) == 39
+    assert "patient0040.png" in result.calibration.ids
+    assert len(result.calibration.ids) == 40
+    by_patient = {f.group: f for f in result.findings}
+    smallest = {g: 1 / (40 if g == "patient0003" else 41) for g in by_patient}
+    assert all(f.p_value >= smallest[g] - 1e-9 for g, f in by_patient.items() if f.p_value)
+    assert by_patient["patient0003"].p_value == pytest.approx(1 / 40)
     [problem] = result.problems
     assert problem.path == "unused"
     assert problem.what.startswith("1 unused image(s) belong to a group")
@@ -293,7 +300,8 @@ def test_a_query_that_is_a_known_image_is_answered_from_its_label(
     assert (innocent.verdict, innocent.p_value) == ("no evidence", None)
     assert [p.path for p in result.problems[:2]] == ["query/002.png", "query/012.png"]
     assert "status is known to be used" in result.problems[0].what
-    assert "000.png" not in result.calibration.ids  # the unused twin has the group of a query
+    # the unused twin has the group of a query, and calibrates the other queries
+    assert "000.png" in result.calibration.ids
     assert result.set_test is not None
     assert result.set_test.suspects == "query"
     rest = [f for f in result.findings if f.id not in ("002.png", "012.png")]

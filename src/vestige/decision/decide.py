@@ -7,6 +7,7 @@ copies of training images or queries                   copies found          clo
 copies of unused images, unread files, unlike greys    undecided             undecided
 the images are a part of those of an earlier run       undecided             undecided
 a validity check failed                                undecided             undecided
+no patient ids, and images are slices by their looks   undecided             undecided
 the set test is significant                            leak found            closed
 patients named, or more stand out than chance allows   individuals stand out closed
 earlier runs disagree                                  undecided             undecided
@@ -47,6 +48,8 @@ UNREAD_SHARE, UNREAD_LEVEL = 0.01, 0.01
 files of two roles differ."""
 MOST_PATIENTS = 10**9
 """Beyond this a count in a file is no count; whole numbers stay exact below it."""
+MOST_JOINED = 0.1
+"""The share of images that may stand with others by their looks before these count as slices."""
 LEAST_SEEN = 0.8
 """A degradation level is missed if fewer than this share of its planted copies are named."""
 
@@ -69,7 +72,7 @@ def decide(evidence: Evidence) -> Decision:
         patient ids come first in it.
     """
     rows = (
-        _copies, _contradicted, _selected, _failed, _set_found, _individuals, _repeated,
+        _copies, _contradicted, _selected, _failed, _guessed, _set_found, _individuals, _repeated,
         _insensitive,
     )  # fmt: skip
     row = next((found for rule in rows if (found := rule(evidence)) is not None), None)
@@ -180,6 +183,13 @@ def _failed(evidence: Evidence) -> _Row | None:
         return _Row("undecided", "undecided", ("finding_not_specific",), ("mend_split",))
     remedy: Remedy = "harmonize" if vetoes[0].name == "conformity" else "mend_split"
     return _Row("undecided", "undecided", ("check_failed",), (remedy,))
+
+
+def _guessed(evidence: Evidence) -> _Row | None:
+    """Slices that look unlike would count as patients, and every p-value would be too small."""
+    if evidence.patient_ids or evidence.joined <= MOST_JOINED or evidence.test is None:
+        return None
+    return _Row("undecided", "undecided", ("patients_guessed",), ("give_patient_ids",))
 
 
 def _set_found(evidence: Evidence) -> _Row | None:

@@ -21,6 +21,7 @@ Code = Literal[
     "prepared_unlike",
     "check_failed",
     "finding_not_specific",
+    "patients_guessed",
     "selected_part",
     "set_test",
     "distribution",
@@ -227,7 +228,11 @@ class Chance:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that `decide` looks at."""
+    """All that `decide` looks at.
+
+    joined : share of the real images that count as one patient with others because they look alike,
+        where nobody told the patients
+    """
 
     mode: Mode
     false_alarm_rate: float
@@ -246,6 +251,7 @@ class Evidence:
     named_patients: int = 0
     levels: tuple[PlantedLevel, ...] = ()
     bounds: Bounds | None = None
+    joined: float = 0.0
 
 
 @dataclass(frozen=True)

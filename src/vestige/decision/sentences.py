@@ -172,6 +172,8 @@ def _cause(code: Code, decision: Decision) -> str:
         else "the generated images have another grey range than the real ones",
         "check_failed": "; ".join(_failed(name, whom) for name in facts.checks),
         "finding_not_specific": _failed("swapped", whom),
+        "patients_guessed": "many images look like slices of the same patients, whose other slices "
+        "may count as further patients, and p-values are then too small",
         "selected_part": "an earlier audit asked about some of these images together with others "
         f"({plural(facts.part_of, 'image')} in all), so they may have been chosen by its answer, "
         "and chance alone can make chosen images stand out",
@@ -259,8 +261,8 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
     needed, release = facts.groups_needed, facts.mode == "release"
     enough = f"{needed:,} or more" if needed else "more"
     remedies: dict[Remedy, str] = {
-        "give_patient_ids": "No patient ids were given, so every image counts as a patient of its "
-        "own: give --groups or --group-regex.",
+        "give_patient_ids": "No patient ids were given, so images that do not look alike count as "
+        "patients of their own: give --groups or --group-regex.",
         "withhold_copies": "Withhold every copy: `vestige scrub` lists them and audits the rest."
         if release
         else "Report every pair: the real image was used for training, or a near copy of it was.",

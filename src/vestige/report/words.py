@@ -67,6 +67,8 @@ CONFORMITY = (
 CAUTIONS: dict[Code, str] = {
     "check_failed": "A validity check failed: the sets differ by themselves, so neither the AUC "
     "nor the p-values below speak about training.",
+    "patients_guessed": "Patients were guessed from the pixels: the intervals below are too narrow "
+    "and the p-values too small if slices of one patient count as several.",
     "finding_not_specific": "Another generated set gives the same signal: neither the AUC nor the "
     "p-values below speak about this generator.",
     "planted_missed": "Planted copies were not found again: the audit could have missed a leak, so "
