@@ -68,7 +68,7 @@ def make_findings(
     for i, row in enumerate(np.flatnonzero(bag.judged)):
         known = bag.settled.get(int(row))
         p = None if judgement.p_values is None or known else float(judgement.p_values[i])
-        q = np.nan if judgement.q_values is None else float(judgement.q_values[i])
+        q = np.nan if judgement.q_values is None or known else float(judgement.q_values[i])
         verdict: FindingVerdict = "used" if known == "used" else "no evidence"
         if not known and (p is None or vetoed):
             verdict = "uncalibrated"

@@ -117,6 +117,6 @@ def test_images_are_read_as_large_as_a_detector_looks_at_them(
         raise InputError(f"read at {size} px")
 
     monkeypatch.setattr(sys.modules["vestige.audit"], "read_images", stop)
-    images = np.zeros((4, 300, 300), np.uint8)
+    images = np.zeros((19, 300, 300), np.uint8)
     with pytest.raises(InputError, match=f"read at {size} px"):
         vestige.audit(images, images, images, detectors=list(options), options=options)

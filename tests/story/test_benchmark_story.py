@@ -45,8 +45,8 @@ def test_killed_and_started_again_the_leak_is_found_and_only_the_leak(
     assert sorted(p.name for p in out.iterdir()) == FILES
     found = load_benchmark(out / "benchmark.json")
     p = {(c.world, c.row): c.release.p_value for c in found.cells if c.release and not c.null}
-    assert p["leaking", "auto"] == 0.001  # 999 relabellings, each fitted again
-    assert p["leaking", "auto_unlabelled"] == p["leaking", "nearest_distance"] == 0.0001
+    leaking = [p["leaking", row] for row in ("auto", "auto_unlabelled", "nearest_distance")]
+    assert leaking == [0.001] * 3  # 999 relabellings
     assert min(p["clean", "auto"], p["clean", "nearest_distance"], p["leaking", "random"]) > 0.01
     assert all(cell.forensic for cell in found.cells if not cell.null)
     assert all(cell.seconds > 0 for cell in found.cells)
