@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import pytest
 from hypothesis import given
 
-from decision.evidence import CASES, LOW, cases, checks, copy, evidence, set_test
+from decision.evidence import CASES, FEW, LOW, cases, checks, copy, evidence, set_test
 from decision.test_decide import evidences
 from report.conftest import STATES, make_result
 from report.test_page import Page
@@ -182,6 +182,11 @@ def test_words_for_every_code_that_can_be_named() -> None:
     for level in get_args(LevelCode):
         text = missed_text(decide(evidence(levels=(PlantedLevel(level, 20, 0, 0),))))
         assert re.fullmatch(r"A single copy could be missed if it was [a-z0-9 .%()A-Z]+\.", text)
+
+
+def test_guessed_patients_are_called_so() -> None:
+    told = evidence(patient_ids=False, joined=0.4, named_patients=0, chance=FEW, mode="forensic")
+    assert "guessed query patients can be named" in decide(replace(told, copies=(copy(0),))).text
 
 
 @pytest.mark.parametrize(

@@ -306,6 +306,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         max_auc=evidence.max_auc,
         copied_share=verbatim[0] if verbatim else None,
         exposed_share=bounds.exposed_share if bounds else None,
+        guessed=not evidence.patient_ids and evidence.joined > 0,
         carried_by=evidence.test.carried_by if evidence.test else "",
         seen_auc=evidence.test.minimum_detectable_auc if evidence.test else None,
         seen_share=evidence.test.minimum_detectable_share if evidence.test else None,

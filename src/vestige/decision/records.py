@@ -259,6 +259,7 @@ class Facts:
     """The numbers of the sentence; 0 or None where a decision needs none.
 
     patient_ids : whether patients are known; else every group of near-duplicates counts as one
+    guessed : whether images that look alike count as one patient, as nobody told the patients
     carried_by : the statistic that the set test rests on; "" without a test
     seen_auc, seen_share : the smallest AUC and share of copied patients that the set test sees with
         80 % power
@@ -290,6 +291,7 @@ class Facts:
     max_auc: float = 0.65
     copied_share: float | None = None
     exposed_share: float | None = None
+    guessed: bool = False
     carried_by: Literal["mean", "tail", "stack", ""] = ""
     seen_auc: float | None = None
     seen_share: float | None = None

@@ -321,14 +321,14 @@ def _whom(facts: Facts) -> str:
     return "training images" if facts.mode == "release" else "queried images"
 
 
-def _unit(facts: Facts) -> str:
+def _unit(facts: Facts, side: str = "") -> str:
     """What counts as one: a patient, or an image where patients are not known."""
-    return "patient" if facts.patient_ids else "image"
+    guessed = "guessed " if facts.guessed else ""
+    return f"{guessed}{side}{'patient' if facts.patient_ids or facts.guessed else 'image'}"
 
 
 def _targets(facts: Facts) -> str:
-    side = "training" if facts.mode == "release" else "query"
-    return plural(facts.targets, f"{side} {_unit(facts)}")
+    return plural(facts.targets, _unit(facts, "training " if facts.mode == "release" else "query "))
 
 
 def _stand_out(facts: Facts, of: str) -> str:
