@@ -92,7 +92,7 @@ def draw(design: Design, shift: float, rng: np.random.Generator) -> tuple[Any, .
 
 
 def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
-    """Test one world as `vestige.judge.test_set` does."""
+    """Test one world as `vestige.judging.judge.test_set` does."""
     from vestige.stats.combine import pooled_rank_score
     from vestige.stats.folds import auc_in_folds
     from vestige.stats.intervals import auc

@@ -30,7 +30,7 @@ def faces(n: int, rng: np.random.Generator) -> Any:
 
 def null_world(seed: int, labels: bool, slices: int) -> tuple[Any, Any]:
     """A bag of queries, controls and (with labels) known used images, none of them used."""
-    from vestige.bag import Bag
+    from vestige.judging.cohort import Bag
 
     rng = np.random.default_rng([17, seed, labels, slices])
     roles = ["unused"] * CONTROLS + ["query"] * QUERIES + ["used"] * (KNOWN if labels else 0)
@@ -56,15 +56,15 @@ def null_world(seed: int, labels: bool, slices: int) -> tuple[Any, Any]:
 
 def set_p(columns: Any, plan: Any, bag: Any, seed: int) -> float:
     """The p-value of the set test, as in `judge.test_set`, from 199 relabellings."""
-    from vestige.combination import answer_question
+    from vestige.judging.combination import answer_question
 
     return answer_question(columns, plan, bag, bag.judged, seed, 199).p_value
 
 
 def errors(worlds: int = 1000) -> list[dict[str, Any]]:
     """Rejections per detector choice, labels and slices, at each rate."""
-    from vestige.detectors.columns import plan_columns, score_columns
-    from vestige.judge import judge
+    from vestige.judging.judge import judge
+    from vestige.scoring.columns import plan_columns, score_columns
 
     names = [name for choice in CHOICES if choice for name in choice]
     plan = plan_columns(["auto", *names], has_reference=False)
@@ -145,9 +145,9 @@ p-values of tied scores, and few relabellings.
 
 def gate(worlds: int = 1000) -> list[dict[str, Any]]:
     """How often the gate closes, by the set test or by too many images called used; auto."""
-    from vestige.detectors.columns import plan_columns, score_columns
-    from vestige.judge import judge
-    from vestige.negative import by_chance
+    from vestige.judging.judge import judge
+    from vestige.judging.negative import by_chance
+    from vestige.scoring.columns import plan_columns, score_columns
 
     plan = plan_columns(None, has_reference=False)
     rows = []

@@ -53,7 +53,7 @@ CASES = (
 
 def drawn(case: Case, labels: bool, seed: int) -> tuple[Any, Any]:
     """Columns [n, D] and the bag; patients come in the order used, unused queries, others."""
-    from vestige.bag import Bag
+    from vestige.judging.cohort import Bag
 
     rng = np.random.default_rng([19, seed, labels])
     known = KNOWN if labels else 0
@@ -91,9 +91,9 @@ def drawn(case: Case, labels: bool, seed: int) -> tuple[Any, Any]:
 
 def asked(case: Case, labels: bool, seed: int) -> tuple[float, float, list[float]]:
     """Tell p of an unused image and of its patient, and the share of false names at each rate."""
-    from vestige.combination import judge_images
-    from vestige.detectors.columns import Column
-    from vestige.naming import name_patients
+    from vestige.judging.combination import judge_images
+    from vestige.judging.naming import name_patients
+    from vestige.scoring.columns import Column
     from vestige.stats.full_conformal import scored_groups
     from vestige.stats.patients import test_patients
 

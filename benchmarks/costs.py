@@ -39,9 +39,9 @@ FLAT = 1.2
 
 def planned(names: list[str]) -> list[dict[str, Any]]:
     """One row per column of evidence: name, detector, options, and why not, if not."""
-    from vestige.choices import InputError
     from vestige.detectors import DETECTORS
-    from vestige.detectors.columns import weights_missing
+    from vestige.registry.choices import InputError
+    from vestige.scoring.columns import weights_missing
 
     rows = []
     for name in names or DETECTORS:

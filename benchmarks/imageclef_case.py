@@ -25,7 +25,7 @@ from PIL import Image
 
 import vestige
 from decision import COPIES, Levels, mixes
-from vestige.challenge import By, export_run, score_run
+from vestige.imageclef.challenge import By, export_run, score_run
 
 SIDE = 128
 COUNTS = {"used": 130, "unused": 126}

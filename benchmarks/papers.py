@@ -22,7 +22,7 @@ import numpy as np
 
 import vestige
 from vestige.benchmark.arrays import WorldArrays, release_rows
-from vestige.files import file_sha256
+from vestige.files.whole import file_sha256
 from vestige.stats.calibration import smallest_p_value
 
 HERE = Path(__file__).resolve().parent

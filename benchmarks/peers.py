@@ -126,7 +126,7 @@ def density_ours(x: Arrays) -> Any:
 
 
 def _sets(x: Arrays) -> Any:
-    from vestige.stats.set_measures import FeatureSets
+    from vestige.measures.set_measures import FeatureSets
 
     return FeatureSets(x["generated"], x["reals"], np.arange(REALS) < REALS // 2)
 
@@ -159,7 +159,7 @@ def data_copying_matrices(x: Arrays) -> Any:
 
 def data_copying_ours(x: Arrays) -> Any:
     """The value of vestige's C_T, with its k-means."""
-    from vestige.stats.set_measures import data_copying
+    from vestige.measures.set_measures import data_copying
 
     return np.array([data_copying(_sets(x), n_permutations=1).value])
 
@@ -179,7 +179,7 @@ def authenticity_matrices(x: Arrays) -> Any:
 
 def authenticity_ours(x: Arrays) -> Any:
     """The value of vestige's AuthPct."""
-    from vestige.stats.set_measures import authenticity
+    from vestige.measures.set_measures import authenticity
 
     return np.array([authenticity(_sets(x), n_permutations=1).value])
 
@@ -214,7 +214,7 @@ def authenticity_tested_matrices(x: Arrays) -> Any:
 
 def authenticity_tested_ours(x: Arrays) -> Any:
     """The same relabellings, by vestige."""
-    from vestige.stats.set_measures import authenticity
+    from vestige.measures.set_measures import authenticity
 
     found = authenticity(_sets(x), n_permutations=RELABELLINGS)
     return np.array([found.value, found.p_value])
@@ -267,8 +267,8 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     import scipy.stats  # noqa: F401
     import sklearn.neighbors
 
-    from vestige.stats.cells import k_means
-    from vestige.stats.set_measures import FeatureSets  # noqa: F401
+    from vestige.measures.cells import k_means
+    from vestige.measures.set_measures import FeatureSets  # noqa: F401
 
     x: Arrays = {n: np.load(folder / f"{n}.npy") for n in ("reals", "generated")}
     x["centroids"] = k_means(x["reals"].astype(np.float64), 5)

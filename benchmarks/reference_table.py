@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from reference_worlds import NAMES, reference_world  # noqa: E402
-from vestige.choices import build  # noqa: E402
 from vestige.detectors import DETECTORS  # noqa: E402
+from vestige.registry.choices import build  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.types import PoolDetector  # noqa: E402
 

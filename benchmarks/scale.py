@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 
 from costs import machine
-from vestige.choices import build
 from vestige.features.index import INDEXES
+from vestige.registry.choices import build
 from vestige.stats import top
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import nearest

@@ -47,9 +47,10 @@ as long again as bare decoding, or more. A second run still hashes every file, t
 What makes reading cheap: plain PNGs are unpacked by ISA-L (a third of the time of zlib; the pixels
 are those of Pillow, `vestige.images.png`), statistics of preparation are taken of 500 generated
 images only, matrix products use one core each. What a second run saves: decoded images and scores
-are kept by content (`vestige.store`), controls, measures and evidence as well, so that only hashing
-of the files, permutations and the report are left. Planted copies are looked for by themselves, not
-in the whole generated set again; controls, measures and evidence are made side by side.
+are kept by content (`vestige.cache.shelves`), controls, measures and evidence as well, so that
+only hashing of the files, permutations and the report are left. Planted copies are looked for by
+themselves, not in the whole generated set again; controls, measures and evidence are made side by
+side.
 """
 DECODE = """
 import sys, glob
@@ -68,7 +69,7 @@ if __name__ == "__main__":
 AUDIT = """
 import json, resource, sys
 from pathlib import Path
-from vestige.cli import main
+from vestige.cli.main import main
 folder, *more = sys.argv[1:]
 try:
     main(["audit", "--generated", folder + "/generated", "--query", folder + "/query",

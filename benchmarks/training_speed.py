@@ -15,8 +15,8 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from vestige.choices import build
 from vestige.nets.training import find_device, find_precision
+from vestige.registry.choices import build
 from vestige.worlds import GENERATORS
 
 HERE = Path(__file__).resolve().parent

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import vestige
-from vestige.choices import build
+from vestige.registry.choices import build
 from vestige.worlds import GENERATORS
 from vestige.worlds.options import parse_options
 from vestige.worlds.record import read_truth

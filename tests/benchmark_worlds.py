@@ -11,7 +11,7 @@ from PIL import Image
 
 from vestige.benchmark.arrays import WorldArrays
 from vestige.benchmark.cells import Blind, Cell, Release, Task
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.worlds.build import build_world
 from vestige.worlds.phantom import chest_phantoms
 from vestige.worlds.record import Recipe
@@ -61,7 +61,7 @@ def arrays(groups: int, per_group: int = 1, reference: bool = True) -> WorldArra
 
 def plain_cell(task: Task) -> Cell:
     """A cell that nobody had to measure."""
-    from vestige.records import Estimate
+    from vestige.schema.records import Estimate
 
     auc = Estimate(0.5 + task.seed / 100, 0.4, 0.9, 10)
     release = Release(auc, None, None, 0.3, 0.7, "not found", "nothing found", 0.05)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from reference_worlds import population, reference_world
-from vestige.bag import Bag
 from vestige.controls import Comparison, compare
 from vestige.controls.pipeline import Pipeline
-from vestige.detectors.columns import plan_columns, score_columns
-from vestige.judge import judge, test_set
+from vestige.judging.cohort import Bag
+from vestige.judging.judge import judge, test_set
+from vestige.scoring.columns import plan_columns, score_columns
 from vestige.types import Images
 
 QUICK = ("nearest_distance_contrast", "calibrated_distance_5")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from vestige.choices import build
 from vestige.detectors import DETECTORS
+from vestige.registry.choices import build
 from vestige.types import Images
 
 TRUNK: dict[str, Any] = {"backbone": "tiny", "weights": "none", "size": 32}

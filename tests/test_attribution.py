@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vestige.attribution import nearest_pairs
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.features import build_space
+from vestige.release.attribution import nearest_pairs
 from vestige.types import Floats, Images
 
 

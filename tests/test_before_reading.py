@@ -8,9 +8,9 @@ import pytest
 
 import vestige
 from vestige import audit as audit_function
-from vestige.before_reading import refuse_early
-from vestige.choices import InputError
+from vestige.auditing.before_reading import refuse_early
 from vestige.images.listing import listed
+from vestige.registry.choices import InputError
 
 RATE = 0.05
 

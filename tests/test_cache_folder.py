@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.choices import InputError
-from vestige.store import SHELVES, Entry, open_shelf, trim
+from vestige.cache.shelves import SHELVES, Entry, open_shelf, trim
+from vestige.registry.choices import InputError
 
 
 def entries(first: int, count: int, size: int = 4) -> list[Entry]:
@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
 
 WRITER = """
 import sys, numpy as np
-from vestige.store import Entry, open_shelf
+from vestige.cache.shelves import Entry, open_shelf
 for lot in range(40):
     rows = np.full((3, 50), lot, np.float32)
     open_shelf(sys.argv[1], "f").keep([Entry(f"{lot}", rows, lot)])

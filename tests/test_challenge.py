@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, roc_auc_score
 
-from vestige.challenge import (
+from vestige.imageclef.challenge import (
     FORMATS,
     export_run,
     group_truth,
@@ -20,10 +20,10 @@ from vestige.challenge import (
     top_half,
     validate_run,
 )
-from vestige.choices import InputError
-from vestige.records import Finding, Manifest, Question
+from vestige.imageclef.runfile import bare_name
+from vestige.registry.choices import InputError
 from vestige.result import AuditResult
-from vestige.runfile import bare_name
+from vestige.schema.records import Finding, Manifest, Question
 
 CHECK = settings(deadline=None, derandomize=True)
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-import vestige.cluster
+import vestige.engine.cluster
 from shard_work import slow_square, square, who
-from vestige import engine, processes
-from vestige.choices import InputError
-from vestige.engine import Workers, cores, map_shards, open_executor
+from vestige.engine import engines as engine
+from vestige.engine import processes
+from vestige.engine.engines import Workers, cores, map_shards, open_executor
+from vestige.registry.choices import InputError
 
 
 @pytest.mark.parametrize("spec", ["local", "local:2", "local:5"])
@@ -101,7 +102,7 @@ def test_a_cluster_needs_a_full_address(spec: str) -> None:
 
 def test_a_cluster_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(vestige.cluster, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(vestige.engine.cluster, "CONNECT_SECONDS", 1.0)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))  # bound but not listening: nobody can answer here
         address = f"tcp://127.0.0.1:{holder.getsockname()[1]}"

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vestige.bag import Bag
 from vestige.decision.records import Copy
-from vestige.detectors.columns import Column
-from vestige.findings import make_findings
-from vestige.judge import Judgement, judge
-from vestige.patients import judge_patients
-from vestige.records import Evidence, Finding
+from vestige.judging.cohort import Bag
+from vestige.judging.findings import make_findings
+from vestige.judging.judge import Judgement, judge
+from vestige.judging.patients import judge_patients
+from vestige.schema.records import Evidence, Finding
+from vestige.scoring.columns import Column
 
 PLAN = (Column("d", "d", {}, 1.0, pool=False),)
 NEAR = (Evidence("g1", 0.4), Evidence("g2", 0.3), Evidence("g3", 0.2))

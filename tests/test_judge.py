@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vestige.bag import Bag
-from vestige.detectors.columns import Column
-from vestige.judge import Judgement, judge
+from vestige.judging.cohort import Bag
+from vestige.judging.judge import Judgement, judge
+from vestige.scoring.columns import Column
 from vestige.types import Floats
 
 PLAN = tuple(Column(name, name, {}, weight, False) for name, weight in (("a", 2.0), ("b", 1.0)))

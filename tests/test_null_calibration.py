@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import binom
 
 from reference_worlds import population
-from vestige.bag import Bag
-from vestige.detectors.columns import plan_columns, score_columns
-from vestige.judge import judge
+from vestige.judging.cohort import Bag
+from vestige.judging.judge import judge
+from vestige.scoring.columns import plan_columns, score_columns
 from vestige.types import Images
 
 SPLITS = 320

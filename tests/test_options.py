@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 import pytest
 
-from vestige.choices import InputError
-from vestige.options import split_options, typed_options
+from vestige.registry.choices import InputError
+from vestige.registry.options import split_options, typed_options
 
 
 @dataclass

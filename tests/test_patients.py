@@ -7,8 +7,9 @@ import numpy as np
 
 import vestige
 from reference_worlds import population
+from vestige.decision.audited import strongest_first
 from vestige.report import redact, render_html
-from vestige.result import AuditResult, strongest_first
+from vestige.result import AuditResult
 from vestige.types import Images
 
 N = 24  # patients a side; 24 controls reach p = .04

@@ -9,10 +9,10 @@ from scipy.stats import binom
 import vestige
 from reference_worlds import reference_world
 from vestige.images.reading import read_images
-from vestige.records import CurvePoint, Estimate
-from vestige.release_curve import largest_below, part_sizes, random_order
+from vestige.judging.release_curve import largest_below, part_sizes, random_order
 from vestige.report import redact
 from vestige.result import AuditResult
+from vestige.schema.records import CurvePoint, Estimate
 from vestige.stats.intervals import auc_interval
 
 DETECTORS = ["nearest_distance"]

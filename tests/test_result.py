@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.choices import InputError
 from vestige.decision import decide
+from vestige.decision.audited import schema, strongest_first
 from vestige.decision.records import (
     Bounds,
     Chance,
@@ -23,7 +23,9 @@ from vestige.decision.records import (
     Unlike,
     Unread,
 )
-from vestige.records import (
+from vestige.registry.choices import InputError
+from vestige.result import AuditResult
+from vestige.schema.records import (
     Calibration,
     Control,
     CurvePoint,
@@ -47,7 +49,6 @@ from vestige.records import (
     Share,
     Tried,
 )
-from vestige.result import AuditResult, schema, strongest_first
 from vestige.symmetries import Symmetry
 
 # --- results of every shape, names of every kind (but lone surrogates, see below)

@@ -31,7 +31,7 @@ def test_peers_give_the_same_answers(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(peers, "RELABELLINGS", 19)
     peers.write_arrays(tmp_path, 900)
     x: dict[str, Any] = {n: np.load(tmp_path / f"{n}.npy") for n in ("reals", "generated")}
-    from vestige.stats.cells import k_means
+    from vestige.measures.cells import k_means
 
     x["centroids"] = k_means(x["reals"].astype(np.float64), 5)
     for ours, others, (relative, absolute) in peers.TASKS.values():

@@ -5,11 +5,11 @@ import pytest
 
 import vestige
 from reference_worlds import reference_world
-from vestige.bag import Bag
 from vestige.detectors import DETECTORS
-from vestige.detectors.columns import plan_columns
-from vestige.judge import judge
-from vestige.judge import test_set as judge_set
+from vestige.judging.cohort import Bag
+from vestige.judging.judge import judge
+from vestige.judging.judge import test_set as judge_set
+from vestige.scoring.columns import plan_columns
 from vestige.types import Floats
 
 LABEL_FREE = [

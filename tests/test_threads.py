@@ -8,7 +8,7 @@ LATE = """
 import sys
 import numpy
 from threadpoolctl import threadpool_info
-from vestige.threads import one_core
+from vestige.engine.threads import one_core
 assert "scipy.linalg" not in sys.modules
 numpy.ones((300, 300)) @ numpy.ones((300, 300))
 before = [pool["num_threads"] for pool in threadpool_info()]

@@ -19,11 +19,11 @@ torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 import vestige  # noqa: E402
 from reference_worlds import reference_world  # noqa: E402
 from small_detectors import SMALL, small_detector  # noqa: E402
-from vestige.choices import InputError  # noqa: E402
 from vestige.detectors import DETECTORS, DetectorChoice  # noqa: E402
-from vestige.detectors.models import load_model, pool_digest  # noqa: E402
 from vestige.detectors.saving import write_model  # noqa: E402
 from vestige.images.reading import read_images  # noqa: E402
+from vestige.registry.choices import InputError  # noqa: E402
+from vestige.training.models import load_model, pool_digest  # noqa: E402
 
 WORLD = reference_world("copy", 3)
 G, U, N = WORLD.generated[:30], WORLD.used[:12], WORLD.unused[:10]

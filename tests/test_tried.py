@@ -13,9 +13,9 @@ from scipy.stats import binom
 import vestige
 from decision.evidence import evidence, set_test
 from reference_worlds import reference_world
+from vestige.cache.run_history import Run, contents, corrected, digest, marks, record_run
 from vestige.decision import decide
-from vestige.records import Tried
-from vestige.tried import Run, contents, corrected, digest, marks, record_run
+from vestige.schema.records import Tried
 
 RUN = Run(digest("question"), digest("options"), 0, ("a", "b"), 0.03, digest("beside"))
 OTHERS = (

@@ -11,7 +11,7 @@ from vestige import InputError, audit
 from vestige.benchmark import cells
 from vestige.benchmark.arrays import WorldArrays, forensic_rows, null_rows, release_rows
 from vestige.benchmark.cells import Cell, Task, measure
-from vestige.challenge import score_run
+from vestige.imageclef.challenge import score_run
 from vestige.worlds.record import read_truth
 
 DIGEST = "0123456789abcdef" * 4

@@ -19,7 +19,7 @@ from vestige.benchmark.tables import (
     tables,
     worlds_table,
 )
-from vestige.records import Estimate, Rate
+from vestige.schema.records import Estimate, Rate
 from vestige.worlds.record import Recipe
 
 HOSTILE = "=cmd|' /C'!A0 <script>alert(1)</script> *b* _x_ [a](//b) \u202e"

@@ -10,14 +10,14 @@ import pytest
 from reference_worlds import reference_world
 from small_audits import small_world
 from small_generators import TINY
-from vestige.choices import Choice, InputError, build
 from vestige.controls import CONTROLS, Comparison, run_controls
 from vestige.detectors import DETECTORS
-from vestige.engine import ENGINES
+from vestige.engine.engines import ENGINES
 from vestige.features import EMBEDDERS
 from vestige.features.index import INDEXES
 from vestige.measures import SET_MEASURES, SetComparison
-from vestige.records import Control, SetMeasure
+from vestige.registry.choices import Choice, InputError, build
+from vestige.schema.records import Control, SetMeasure
 from vestige.worlds import GENERATORS
 
 TABLES: dict[str, Mapping[str, Choice[Any]]] = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reference_worlds import reference_world
-from vestige.choices import InputError
 from vestige.detectors import DETECTORS
+from vestige.registry.choices import InputError
 from vestige.types import Images
 
 EXACT: list[tuple[str, dict[str, Any]]] = [

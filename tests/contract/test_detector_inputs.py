@@ -9,10 +9,10 @@ from PIL import Image
 
 from reference_worlds import reference_world
 from small_detectors import fitted, small_detector
-from vestige.choices import InputError, build
 from vestige.detectors import DETECTORS, EFFORTS
-from vestige.detectors.columns import plan_columns
 from vestige.images.reading import read_images
+from vestige.registry.choices import InputError, build
+from vestige.scoring.columns import plan_columns
 from vestige.types import Images, PoolDetector
 
 every_detector = pytest.mark.parametrize("name", DETECTORS)

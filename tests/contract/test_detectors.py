@@ -11,10 +11,10 @@ import pytest
 import vestige.detectors
 from reference_worlds import ReferenceWorld, reference_world
 from small_detectors import SMALL, fitted, small_detector
-from vestige.choices import InputError, build
 from vestige.detectors import DETECTORS
-from vestige.detectors.columns import Column, Known, plan_columns, score_columns
 from vestige.features.pca import PCA
+from vestige.registry.choices import InputError, build
+from vestige.scoring.columns import Column, Known, plan_columns, score_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
 from vestige.types import (

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from reference_worlds import reference_world
-from vestige.choices import InputError, build
 from vestige.detectors import CalibratedDistance, MatchedFilter, MatchedFilterPool, NearestDistance
 from vestige.features import EMBEDDERS, SPACES, build_space, fit_space
+from vestige.registry.choices import InputError, build
 from vestige.stats.intervals import auc
 from vestige.types import Images, PairEmbedder
 

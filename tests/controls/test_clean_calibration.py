@@ -10,8 +10,8 @@ from scipy.stats import binom
 import vestige
 from reference_worlds import reference_world
 from small_audits import small, small_audit, small_world, strangers
-from vestige.choices import InputError
 from vestige.controls.clean_calibration import FEWEST, clean_calibration_control
+from vestige.registry.choices import InputError
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -23,8 +23,8 @@ from vestige.controls.likeness import (
 )
 from vestige.images.conformity import STATISTICS
 from vestige.images.reading import read_images
-from vestige.records import Likeness
 from vestige.result import AuditResult
+from vestige.schema.records import Likeness
 from vestige.types import Images
 from vestige.worlds.phantom import chest_phantoms
 

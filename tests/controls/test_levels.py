@@ -10,7 +10,7 @@ from scipy.ndimage import map_coordinates, rotate
 
 from small_audits import strangers
 from vestige.controls.levels import LEVELS
-from vestige.records import LevelCode
+from vestige.schema.records import LevelCode
 from vestige.types import Floats, Images
 
 N, SIDE = 6, 16

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from small_audits import claimed, small_audit, small_world, strangers
-from vestige.choices import InputError
 from vestige.controls import Comparison
 from vestige.controls.member_only import SPLITS, _random_halves, member_only_control
 from vestige.controls.swapped import swapped_control
+from vestige.registry.choices import InputError
 
 
 def test_copies_are_no_split_of_the_suspects() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from small_audits import QUICK, small_audit, small_world, strangers
-from vestige.choices import InputError, build
 from vestige.controls.levels import LEVELS
 from vestige.controls.pipeline import Pipeline
 from vestige.controls.planted import (
@@ -19,9 +18,10 @@ from vestige.controls.planted import (
     with_sources,
 )
 from vestige.detectors import DETECTORS
-from vestige.detectors.columns import plan_columns
-from vestige.detectors.kept import open_kept_scores
-from vestige.records import LevelCode, PlantedLevel
+from vestige.registry.choices import InputError, build
+from vestige.schema.records import LevelCode, PlantedLevel
+from vestige.scoring.columns import plan_columns
+from vestige.scoring.score_cache import open_kept_scores
 from vestige.types import Bools, Detector, Images, Ints, PoolDetector
 
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from small_audits import claimed, small_audit, small_world, strangers
-from vestige.choices import InputError
 from vestige.controls.swapped import _strangers, gaussian_set, like, swapped_control
+from vestige.registry.choices import InputError
 
 
 @pytest.mark.parametrize("reference", [True, False])

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from vestige.bag import Mode
 from vestige.controls.unread import unread_by_role, unread_p_value
 from vestige.decision.records import Unread
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
 from vestige.images.unread import FilesRead
+from vestige.judging.cohort import Mode
 
 
 def role(files: int, unread: int) -> ImageSet:

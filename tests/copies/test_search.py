@@ -7,11 +7,11 @@ import numpy.typing as npt
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from vestige.choices import InputError
 from vestige.copies.moved import window_average, windows
 from vestige.copies.pairs import compare, rival_means
 from vestige.copies.search import CopySearch, NearCopies, search_copies
 from vestige.features.pixels import Pixels
+from vestige.registry.choices import InputError
 from vestige.stats.copy_line import FLOOR
 from vestige.symmetries import SYMMETRIES, VIEWS, Views, seen_as
 from vestige.types import Bools, Floats, Images, Ints

@@ -13,7 +13,7 @@ from vestige.decision.records import (
     Unlike,
     Unread,
 )
-from vestige.records import Control, ControlState, Estimate, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Control, ControlState, Estimate, PlantedLevel, SetTest, Tried
 
 STATES: dict[str, ControlState] = {
     "ok": "passed", "no": "failed", "--": "not possible", "..": "not needed"

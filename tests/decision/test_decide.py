@@ -40,7 +40,7 @@ from vestige.decision.records import (
     Remedy,
     Unread,
 )
-from vestige.records import Control, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Control, PlantedLevel, SetTest, Tried
 
 EXITS = {"open": 0, "closed": 3, "undecided": 4}
 TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {

@@ -14,8 +14,9 @@ from decision.evidence import CASES, FEW, LOW, cases, checks, copy, evidence, se
 from decision.test_decide import evidences
 from report.conftest import STATES, make_result
 from report.test_page import Page
-from vestige import cli
-from vestige.cli import main
+from vestige.cli import main as cli
+from vestige.cli.main import main
+from vestige.cli.terminal import tell
 from vestige.decision import Evidence, decide
 from vestige.decision.records import Code, Remedy, State
 from vestige.decision.sentences import (
@@ -27,10 +28,9 @@ from vestige.decision.sentences import (
     plural,
     remedy_text,
 )
-from vestige.records import LevelCode, PlantedLevel, Tried
 from vestige.report import redact, render_html
 from vestige.result import AuditResult
-from vestige.terminal import tell
+from vestige.schema.records import LevelCode, PlantedLevel, Tried
 
 GOLDEN = {
     "copies, release": (

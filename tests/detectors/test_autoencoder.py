@@ -9,13 +9,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from reference_worlds import population, reference_world  # noqa: E402
-from vestige.choices import InputError  # noqa: E402
 from vestige.detectors.autoencoder import (  # noqa: E402
     AutoencoderOutlier,
     ReconstructionAutoencoder,
 )
 from vestige.nets.autoencoder import AutoEncoder, errors  # noqa: E402
 from vestige.nets.pairs import content_order  # noqa: E402
+from vestige.registry.choices import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.types import Floats, Images  # noqa: E402
 

@@ -10,9 +10,9 @@ import pytest
 
 import vestige
 from reference_worlds import reference_world
-from vestige.choices import InputError
 from vestige.detectors import DETECTORS
-from vestige.detectors.columns import parse_options, plan_columns, weights_digests
+from vestige.registry.choices import InputError
+from vestige.scoring.columns import parse_options, plan_columns, weights_digests
 
 WORLD = reference_world("copy", 0)
 SETS: dict[str, Any] = {

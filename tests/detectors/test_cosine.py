@@ -13,7 +13,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reference_worlds import reference_world  # noqa: E402
-from vestige.choices import InputError  # noqa: E402
 from vestige.detectors import cosine  # noqa: E402
 from vestige.detectors.cosine import (  # noqa: E402
     CosineLogistic,
@@ -32,6 +31,7 @@ from vestige.detectors.cosine_rules import (  # noqa: E402
     threshold,
 )
 from vestige.detectors.cosine_streams import DualStream, Resnet50Retrieval  # noqa: E402
+from vestige.registry.choices import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.stats.splits import group_folds  # noqa: E402
 from vestige.types import Floats  # noqa: E402

@@ -10,8 +10,8 @@ from scipy.stats import binom
 import vestige
 from reference_worlds import reference_world
 from small_detectors import small_detector
-from vestige.choices import InputError
 from vestige.detectors import DETECTORS, DetectorChoice
+from vestige.registry.choices import InputError
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.splits import group_folds
 from vestige.types import Floats, Progress, quiet

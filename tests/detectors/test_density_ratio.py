@@ -9,8 +9,8 @@ from scipy.stats import gaussian_kde
 import vestige.stats.density as density
 from reference_worlds import reference_world
 from vestige import detectors
-from vestige.choices import InputError
 from vestige.features.pca import PCA
+from vestige.registry.choices import InputError
 from vestige.stats.density import GaussianKDE
 
 DensityRatio = partial(detectors.DensityRatio, views="none")

@@ -9,13 +9,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from reference_worlds import reference_world  # noqa: E402
-from vestige.choices import InputError  # noqa: E402
 from vestige.detectors.encoder_cosine import (  # noqa: E402
     ContrastiveEncoder,
     EncoderCosine,
     SsimEncoder,
 )
 from vestige.features.self_supervised import SelfSupervised  # noqa: E402
+from vestige.registry.choices import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.types import Floats, Images  # noqa: E402
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reference_worlds import patch_world, reference_world
-from vestige.choices import InputError
 from vestige.detectors import LocalFilter, MatchedFilterPool
+from vestige.registry.choices import InputError
 from vestige.stats.intervals import auc
 from vestige.types import Floats, Images
 

@@ -8,10 +8,10 @@ import pytest
 
 from image_sets import as_read
 from images.test_duplicates import textures
-from vestige.choices import InputError
-from vestige.detectors.columns import Column
-from vestige.detectors.models import Model, check_patients, patients_learned_from
 from vestige.images.groups import Grouping, assign_groups
+from vestige.registry.choices import InputError
+from vestige.scoring.columns import Column
+from vestige.training.models import Model, check_patients, patients_learned_from
 
 REGEX = r"^(\w+)-"
 

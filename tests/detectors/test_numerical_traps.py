@@ -14,7 +14,6 @@ from scipy.stats import gaussian_kde
 from sklearn.metrics import roc_curve
 
 from reference_worlds import reference_world
-from vestige.choices import InputError
 from vestige.detectors import (
     CalibratedDistance,
     DensityRatio,
@@ -24,6 +23,7 @@ from vestige.detectors import (
     TwoSampleClassifier,
 )
 from vestige.detectors.density_ratio import shared_components
+from vestige.registry.choices import InputError
 from vestige.stats.density import GaussianKDE
 from vestige.stats.roc import tpr_at_fpr
 from vestige.types import Floats, Images

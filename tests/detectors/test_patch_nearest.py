@@ -7,8 +7,8 @@ import pytest
 
 import vestige.detectors.patch_nearest as patch_nearest
 from reference_worlds import ReferenceWorld, patch_world, reference_world
-from vestige.choices import InputError
 from vestige.detectors import MatchedFilterPool, NearestDistance, PatchNearest
+from vestige.registry.choices import InputError
 from vestige.stats.intervals import auc
 from vestige.types import Floats, Images
 

@@ -13,10 +13,10 @@ import pytest
 from scipy.special import logsumexp
 
 from reference_worlds import reference_world
-from vestige.choices import build
 from vestige.detectors import DETECTORS, TwoSampleClassifier
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels
+from vestige.registry.choices import build
 from vestige.types import Floats, Images
 
 WORLD, OTHER = reference_world("copy", 5), reference_world("null", 5)

@@ -8,8 +8,8 @@ import pytest
 from skimage.metrics import structural_similarity
 
 from reference_worlds import population, reference_world
-from vestige.choices import InputError
 from vestige.detectors import SsimRerank
+from vestige.registry.choices import InputError
 from vestige.types import Floats, Images
 
 WORLD = reference_world("copy", 4)

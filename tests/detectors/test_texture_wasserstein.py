@@ -7,13 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from reference_worlds import ReferenceWorld, reference_world
-from vestige.choices import InputError
 from vestige.detectors.texture_wasserstein import (
     CalibratedTexture,
     TexturePairs,
     TextureWasserstein,
 )
 from vestige.features.texture import STARTS, Texture
+from vestige.registry.choices import InputError
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
 from vestige.stats.wasserstein import l1_parts

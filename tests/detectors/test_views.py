@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from reference_worlds import reference_world
-from vestige.choices import InputError, build
 from vestige.detectors import (
     DETECTORS,
     CalibratedDistance,
@@ -17,11 +16,12 @@ from vestige.detectors import (
     cosine_search,
     matched_filter,
 )
-from vestige.detectors.columns import plan_columns
 from vestige.detectors.matched_filter import DAMPED
 from vestige.features import build_space, fit_space
 from vestige.features.folding import CHANNELS
 from vestige.features.whitening import Whitening, whitening
+from vestige.registry.choices import InputError, build
+from vestige.scoring.columns import plan_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
 from vestige.symmetries import VIEWS, Views, seen_as

@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from reference_worlds import reference_world  # noqa: E402
-from vestige.choices import InputError  # noqa: E402
 from vestige.detectors.vit_canet import VitCanet  # noqa: E402
+from vestige.registry.choices import InputError  # noqa: E402
 
 WORLD = reference_world("copy", 3)
 G, U, N = WORLD.generated[:14], WORLD.used[:8], WORLD.unused[:7]

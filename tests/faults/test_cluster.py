@@ -13,12 +13,13 @@ from typing import Any
 import psutil
 import pytest
 
-import vestige.cluster
+import vestige.engine.cluster
 from dask_cluster import SOURCE, DaskCluster, dask_cluster
 from shard_work import big, chatter, die, die_once, fail, fail_oddly, late, leave, square
 from story.world import FILES, call, names, release
-from vestige import InputError, processes
-from vestige.engine import map_shards, open_executor
+from vestige import InputError
+from vestige.engine import processes
+from vestige.engine.engines import map_shards, open_executor
 from vestige.images import reading
 
 QUICK = ["--detector", "nearest_distance", "--no-controls", "--quiet"]
@@ -137,8 +138,8 @@ def test_killed_workers_change_no_byte_of_an_audit(
 
 
 SCRIPT = """
-import vestige.processes, vestige.images.reading, sys
-vestige.processes.START_SECONDS = 0.0
+import vestige.engine.processes, vestige.images.reading, sys
+vestige.engine.processes.START_SECONDS = 0.0
 vestige.images.reading.SHARD_FILES = 1
 print("once")
 {then}
@@ -153,7 +154,7 @@ def script(folder: Path, then: str) -> list[str]:
 
 def test_a_script_needs_no_guarded_main_module(leaking: Path, tmp_path: Path) -> None:
     then = (
-        "from vestige.engine import open_executor\n"
+        "from vestige.engine.engines import open_executor\n"
         "with open_executor('local:2') as executor:\n"
         f"    images = vestige.images.reading.read_images({str(leaking / 'used')!r}, role='used', "
         "executor=executor)\n"
@@ -176,7 +177,7 @@ def test_no_worker_outlives_an_audit(leaking: Path, tmp_path: Path, how: signal.
             (many / f"{k}-{image.name}").symlink_to(image)
     asked = ["audit", *release(leaking), "--engine", "local:2", "--out", tmp_path / "out"]
     asked[2] = many
-    then = f"from vestige.cli import main; main({list(map(str, asked))!r})"
+    then = f"from vestige.cli.main import main; main({list(map(str, asked))!r})"
     run = subprocess.Popen(
         script(tmp_path, then),
         env=os.environ | {"PYTHONPATH": str(SOURCE)},
@@ -252,8 +253,8 @@ def test_a_scheduler_that_does_not_come_back(
     capsys: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vestige.cluster, "RETURN_SECONDS", 3.0)
-    monkeypatch.setattr(vestige.cluster, "CONNECT_SECONDS", 3.0)
+    monkeypatch.setattr(vestige.engine.cluster, "RETURN_SECONDS", 3.0)
+    monkeypatch.setattr(vestige.engine.cluster, "CONNECT_SECONDS", 3.0)
     meanwhile(monkeypatch, lambda: cluster.kill(cluster.scheduler))
     start = monotonic()
     said = refused(capsys, leaking, tmp_path / "out", cluster.engine)
@@ -266,8 +267,8 @@ def test_a_cluster_without_workers(
     leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(vestige.cluster, "WORKER_SECONDS", 2.0)
-    monkeypatch.setattr(vestige.cluster, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(vestige.engine.cluster, "WORKER_SECONDS", 2.0)
+    monkeypatch.setattr(vestige.engine.cluster, "ASK_SECONDS", 0.5)
     with dask_cluster(workers=0) as cluster:
         said = refused(capsys, leaking, tmp_path / "out", cluster.engine)
         assert "has had no worker for" in said

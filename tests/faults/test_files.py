@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from story.world import FILES, Called, call, load, names, release
-from vestige.result import schema
+from vestige.decision.audited import schema
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ import pytest
 
 import hostile
 from story.world import call, load, release
-from vestige.choices import InputError
 from vestige.images import shards
 from vestige.images.listing import list_files
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
 from vestige.images.thumbnails import thumbnail
+from vestige.registry.choices import InputError
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and bytes of Unix")
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 import hostile
 from story.world import call, load, release
-from vestige.choices import InputError
-from vestige.decode import decode
 from vestige.images.frame import Unreadable
 from vestige.images.readers import read_file
-from vestige.records import Finding, Problem
+from vestige.registry.choices import InputError
 from vestige.report import render_html
 from vestige.result import AuditResult
+from vestige.schema.decode import decode
+from vestige.schema.records import Finding, Problem
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file names")
 NAMES = (

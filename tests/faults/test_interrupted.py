@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import vestige.cli  # noqa: F401  # loads vestige.audit, which the function of that name hides
+import vestige.cli.main  # noqa: F401  # loads vestige.audit, which the function of that name hides
 from story.world import FILES, call, names, release
 
 AUDIT = sys.modules["vestige.audit"]

@@ -19,8 +19,8 @@ audits = import_module("vestige.audit")  # the module: the package's `audit` is 
 
 KILLED_AFTER = """
 import os, signal, sys
-from vestige.store import Shelf
-from vestige.cli import main
+from vestige.cache.shelves import Shelf
+from vestige.cli.main import main
 keep, left = Shelf.keep, int(sys.argv[1])
 def counted(self, entries):
     global left
@@ -31,7 +31,7 @@ def counted(self, entries):
 Shelf.keep = counted
 main(sys.argv[2:])
 """
-CALL = "import sys; from vestige.cli import main; main(sys.argv[1:])"
+CALL = "import sys; from vestige.cli.main import main; main(sys.argv[1:])"
 
 
 def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -52,12 +52,14 @@ def test_killed_anywhere_it_goes_on_and_ends_the_same(leaking: Path, tmp_path: P
         assert now >= kept + after
         kept = now
     assert (
-        run("import sys; from vestige.cli import main; main(sys.argv[1:])", *asked).returncode == 0
+        run("import sys; from vestige.cli.main import main; main(sys.argv[1:])", *asked).returncode
+        == 0
     )
     resumed = (out / "findings.csv").read_bytes()
     plain = ["audit", *release(leaking), "--quiet", "--out", tmp_path / "plain"]
     assert (
-        run("import sys; from vestige.cli import main; main(sys.argv[1:])", *plain).returncode == 0
+        run("import sys; from vestige.cli.main import main; main(sys.argv[1:])", *plain).returncode
+        == 0
     )
     assert (tmp_path / "plain" / "findings.csv").read_bytes() == resumed
 
@@ -170,7 +172,7 @@ def test_a_full_disk(leaking: Path, tmp_path: Path, full: str) -> None:
     roomy.mkdir()
     cache = small if full == "cache" else roomy / "cache"
     out = (small if full == "out" else roomy) / "out"
-    code = "import sys; from vestige.cli import main; "
+    code = "import sys; from vestige.cli.main import main; "
     if full == "tmp":
         code += "import vestige.images.spool as s; s.HELD_BYTES = 1000; "
     asked = [sys.executable, "-c", code + "main(sys.argv[1:])", "audit", *release(leaking)]

@@ -15,10 +15,10 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from vestige.choices import InputError, build  # noqa: E402
 from vestige.features import BACKBONES, build_backbone  # noqa: E402
 from vestige.features.backbones import Backbone, network, tapped, trunk, width  # noqa: E402
 from vestige.images.reading import read_images  # noqa: E402
+from vestige.registry.choices import InputError, build  # noqa: E402
 
 SQUEEZENET = (
     Path(__file__).resolve().parents[3] / "shared/weights/squeezenet1_1_imagenet.safetensors"

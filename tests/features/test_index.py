@@ -11,11 +11,11 @@ import pytest
 
 import vestige
 from reference_worlds import reference_world
-from vestige.choices import InputError, build
 from vestige.detectors import NearestDistance, RetrievalCount
-from vestige.detectors.columns import notes_of
 from vestige.features import index
 from vestige.features.index import INDEXES
+from vestige.registry.choices import InputError, build
+from vestige.scoring.columns import notes_of
 from vestige.stats import neighbours
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s

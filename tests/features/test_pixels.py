@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_worlds import reference_world
-from vestige.choices import InputError, build
 from vestige.features import EMBEDDERS
 from vestige.features.pixels import Pixels, as_images, local_contrast, shrink
+from vestige.registry.choices import InputError, build
 
 CHECK = settings(deadline=None, derandomize=True, max_examples=60)
 IMAGES = reference_world("null", 0).unused[:30]

@@ -8,13 +8,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from reference_worlds import population  # noqa: E402
-from vestige.choices import InputError  # noqa: E402
 from vestige.features.self_supervised import (  # noqa: E402
     ContrastiveFeatures,
     SelfSupervised,
     SsimFeatures,
 )
 from vestige.nets.ssim import ssim  # noqa: E402
+from vestige.registry.choices import InputError  # noqa: E402
 
 IMAGES = population(40, np.random.default_rng(0))[0]
 SMALL = {"steps": 3, "batch": 8, "width": 4}

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vestige.choices import InputError
+from vestige.cache.feature_rows import stored_rows
 from vestige.features import store
-from vestige.features.store import stored_rows
+from vestige.registry.choices import InputError
 from vestige.types import Float32s, Images
 
 IMAGES = np.random.default_rng(0).random((7, 4, 4), dtype=np.float32)

@@ -9,7 +9,6 @@ from skimage.feature import graycomatrix, graycoprops
 from skimage.filters.rank import entropy
 from skimage.morphology import disk
 
-from vestige.choices import InputError
 from vestige.features import texture, texture_maps
 from vestige.features.texture import STARTS, Texture
 from vestige.features.texture_maps import (
@@ -27,6 +26,7 @@ from vestige.features.texture_maps import (
     sobel,
     to_levels,
 )
+from vestige.registry.choices import InputError
 from vestige.stats.wasserstein import l1_parts
 from vestige.types import Images
 

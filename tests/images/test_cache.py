@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.choices import InputError
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
+from vestige.registry.choices import InputError
 
 from .picture import dicom
 

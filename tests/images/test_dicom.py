@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vestige.choices import InputError
 from vestige.images.dicom import dicom_values
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
@@ -15,6 +14,7 @@ from vestige.images.preprocess import to_working
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
 from vestige.images.window import apply_window
+from vestige.registry.choices import InputError
 
 from .picture import dicom, grey
 

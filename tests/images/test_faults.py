@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vestige.choices import InputError
 from vestige.images.frame import MAX_PIXELS, NotAnImage, Unreadable
 from vestige.images.readers import READERS, read_file
 from vestige.images.reading import read_images, read_shard
+from vestige.registry.choices import InputError
 
 from .picture import dicom, grey, save
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.choices import InputError
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet, Record
+from vestige.registry.choices import InputError
 
 from .test_duplicates import family
 

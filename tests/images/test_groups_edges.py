@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from image_sets import as_read, with_tags
-from vestige.choices import InputError
 from vestige.images.frame import NOBODY
 from vestige.images.groups import Grouping, assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
+from vestige.registry.choices import InputError
 from vestige.types import Images
 
 from .picture import dicom

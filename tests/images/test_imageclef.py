@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vestige.choices import InputError
 from vestige.images.imageclef import open_imageclef
+from vestige.registry.choices import InputError
 
 TRAINING = "ImageCLEF25_GAN_Detect_Training_Data_Usage_training-dataset"
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vestige import engine
-from vestige.choices import InputError
+from vestige.engine import engines as engine
 from vestige.images import reading
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import list_files, natural_key, peek_size
 from vestige.images.reading import read_images
+from vestige.registry.choices import InputError
 
 from .picture import dicom, grey, save
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vestige.choices import InputError
 from vestige.images.preprocess import area_average, to_working
+from vestige.registry.choices import InputError
 
 from .picture import grey
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.choices import InputError
 from vestige.features import SPACES, build_space
 from vestige.features.rows import LazyRows, rows_of
 from vestige.images import spool
 from vestige.images.reading import read_images
 from vestige.images.spool import blocks, joined, spooled, take
+from vestige.registry.choices import InputError
 from vestige.types import PairEmbedder
 
 IMAGES = np.random.default_rng(0).random((70, 16, 16), dtype=np.float32)

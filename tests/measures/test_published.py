@@ -11,10 +11,10 @@ import pytest
 import vestige
 import vestige.measures
 from reference_worlds import reference_world
-from vestige.choices import Choice, InputError
 from vestige.measures import SET_MEASURES, SetComparison, measure_sets
-from vestige.records import SetMeasure
+from vestige.registry.choices import Choice, InputError
 from vestige.result import AuditResult
+from vestige.schema.records import SetMeasure
 from vestige.types import Images
 
 AUDIT = sys.modules["vestige.audit"]

@@ -4,8 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
-from vestige.choices import InputError  # noqa: E402
 from vestige.nets.attention import Attention, CrossAttention, position_code  # noqa: E402
+from vestige.registry.choices import InputError  # noqa: E402
 
 
 def tokens(n: int, t: int, dim: int = 16, seed: int = 0) -> "torch.Tensor":

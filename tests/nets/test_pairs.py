@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vestige.choices import InputError
 from vestige.nets import pairs
+from vestige.registry.choices import InputError
 
 
 def images(n: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from paper_trials import copy_arrays, null_arrays, trial
-from vestige.challenge import validate_run
 from vestige.detectors.cosine_rules import (
     ALPHAS,
     GeneratedMaxima,
@@ -22,6 +21,7 @@ from vestige.detectors.cosine_rules import (
     rule_unknown,
 )
 from vestige.detectors.siamese import Siamese
+from vestige.imageclef.challenge import validate_run
 from vestige.nets.pair_library import with_generated
 from vestige.nets.pairs import content_order
 from vestige.protocols import PROTOCOLS, siamese_pairs, zhou_ding

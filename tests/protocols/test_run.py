@@ -15,13 +15,13 @@ from benchmark_worlds import plain_cell
 from paper_trials import write_null_world
 from story.world import call
 from vestige.benchmark.cells import Cell, Forensic, Task
-from vestige.choices import InputError
 from vestige.protocols import PROTOCOLS, forms, parts, zhou_ding_cosine
 from vestige.protocols.result import Protocols, load_protocols
 from vestige.protocols.run import run_protocols
 from vestige.protocols.tables import tables, to_csv, to_html, to_markdown
 from vestige.protocols.trial import Trial
-from vestige.records import Estimate
+from vestige.registry.choices import InputError
+from vestige.schema.records import Estimate
 
 ROUTE = "zhou_ding_resnet50"
 TINY: dict[str, dict[str, Any]] = {

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from paper_trials import null_arrays, trial
-from vestige.choices import InputError
 from vestige.protocols.trial import (
     Reals,
     best_threshold,
@@ -15,6 +14,7 @@ from vestige.protocols.trial import (
     split_by_image,
     split_rows,
 )
+from vestige.registry.choices import InputError
 from vestige.stats.agreement import agreement
 from vestige.types import Bools, Floats
 

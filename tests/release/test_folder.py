@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vestige.choices import InputError
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
+from vestige.registry.choices import InputError
 from vestige.release.folder import check_folder, copy_kept
 
 

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from vestige.decision.records import Bounds, Chance, CopiedShare, Copy, CopySearch, State, Unread
-from vestige.records import (
+from vestige.result import AuditResult
+from vestige.schema.records import (
     Calibration,
     Control,
     CurvePoint,
@@ -31,7 +32,6 @@ from vestige.records import (
     SetTest,
     Tried,
 )
-from vestige.result import AuditResult
 
 HOSTILE = (
     "<script>alert(1)</script>.png",

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from report.conftest import STATES
+from vestige.decision.audited import strongest_first
 from vestige.decision.sentences import GATES, HEADINGS
-from vestige.records import WORDS, Rate, Share
 from vestige.report import SECTIONS, render_html
 from vestige.report.images import (
     MOST_PAIRS,
@@ -18,7 +18,8 @@ from vestige.report.images import (
     PICTURE_BUDGET,
 )
 from vestige.report.words import visible
-from vestige.result import AuditResult, strongest_first
+from vestige.result import AuditResult
+from vestige.schema.records import WORDS, Rate, Share
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from report.conftest import STATES
-from vestige.records import Calibration, Evidence, Finding, Problem
+from vestige.decision.audited import schema
 from vestige.report import redact, render_html
-from vestige.result import AuditResult, schema
+from vestige.result import AuditResult
+from vestige.schema.records import Calibration, Evidence, Finding, Problem
 
 
 def secrets_of(result: AuditResult) -> set[str]:

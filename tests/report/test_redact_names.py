@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from report.conftest import STATES
 from vestige.images.frame import FLAG_WARNINGS
-from vestige.records import Calibration, Evidence, Problem, Share
 from vestige.report import charts, redact, render_html
 from vestige.report.own_words import OWN_WORDS
 from vestige.result import AuditResult
+from vestige.schema.records import Calibration, Evidence, Problem, Share
 
 N = 6
 KEY = b"fixed"

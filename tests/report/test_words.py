@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from report.conftest import STATES
-from vestige.records import Estimate, SetTest
 from vestige.report import words
+from vestige.schema.records import Estimate, SetTest
 
 
 @pytest.mark.parametrize(

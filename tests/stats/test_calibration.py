@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, false_discovery_control
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.calibration import (
     benjamini_hochberg,
     conformal_p_value_rows,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.calibration import conformal_p_values
 from vestige.stats.chance import explained_by_chance, patients_called
 from vestige.types import Floats, Ints

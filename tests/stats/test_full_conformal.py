@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binom, norm, rankdata
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.full_conformal import (
     group_models,
     image_p_values,

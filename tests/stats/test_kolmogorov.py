@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ks_2samp
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.kolmogorov import kolmogorov_distances, kolmogorov_tests
 
 N = 60

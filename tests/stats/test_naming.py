@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.calibration import benjamini_hochberg
 from vestige.stats.naming import (
     conformal_q_values,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, mannwhitneyu, rankdata
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.permutation import permutation_test_refit, set_test, set_tests
 from vestige.types import Bools, Floats
 

@@ -8,12 +8,10 @@ import pytest
 from scipy.stats import binom, norm
 
 from reference_worlds import reference_world
-from vestige.choices import InputError
 from vestige.features.pixels import Pixels
-from vestige.stats import group_neighbours
-from vestige.stats.cells import cell_of, k_means
-from vestige.stats.group_neighbours import nearest_groups
-from vestige.stats.set_measures import (
+from vestige.measures.cells import cell_of, k_means
+from vestige.measures.group_neighbours import nearest_groups
+from vestige.measures.set_measures import (
     FeatureSets,
     authenticity,
     c_t,
@@ -22,6 +20,8 @@ from vestige.stats.set_measures import (
     rank_sum,
     share_of_draws,
 )
+from vestige.registry.choices import InputError
+from vestige.stats import group_neighbours
 from vestige.types import Bools, Floats, Ints
 
 MEASURES = (data_copying, authenticity, closest_share)

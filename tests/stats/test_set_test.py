@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.permutation import set_test
 from vestige.stats.set_test import answer_set, minimum_detectable_share
 from vestige.types import Bools, Floats, Ints

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
 from scipy.stats import binom, norm, rankdata
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.folds import auc_in_folds
 from vestige.stats.stack import (
     SHRINKAGE,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from story.world import call, load, names, worlds, write
-from vestige.cli import Kind, _table
+from vestige.cli.main import Kind, _table
 
 QUERIES = 30  # half of them used
 LAYOUTS = {

@@ -16,8 +16,9 @@ import vestige
 import vestige.images.remote
 from dask_cluster import SOURCE, DaskCluster, dask_cluster
 from story.world import FILES, call, names, release
-from vestige import InputError, processes
-from vestige.engine import open_executor
+from vestige import InputError
+from vestige.engine import processes
+from vestige.engine.engines import open_executor
 from vestige.images import reading
 from vestige.images.fetching import read_fetched
 from vestige.images.listing import list_files

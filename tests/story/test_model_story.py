@@ -14,7 +14,7 @@ import vestige
 from reference_worlds import reference_world
 from small_detectors import SMALL
 from story.world import call
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 
 WORLD = reference_world("copy", 5)
 

@@ -15,7 +15,7 @@ import pytest
 
 import vestige
 from story.world import FILES, call, load, names, release, told, worlds
-from vestige.result import schema
+from vestige.decision.audited import schema
 
 
 def in_folders(folder: Path, **options: Any) -> vestige.AuditResult:

@@ -66,7 +66,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def audit_and_redact(root: Path) -> tuple[str, str]:
-    from vestige.cli import main
+    from vestige.cli.main import main
 
     asked = ["audit", "--generated", root / "synthetisch", "--used", root / "Trainingsbilder",
              "--unused", root / "Rückhalt", "--quiet", "--out", root / "audit",

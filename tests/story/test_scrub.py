@@ -14,7 +14,7 @@ import pytest
 import vestige
 from story.world import Called, call, names, release, worlds, write
 from vestige.decision.records import Chance, Copy
-from vestige.repeat import check_result
+from vestige.release.repeat import check_result
 from vestige.report import redact
 from vestige.result import AuditResult
 from vestige.worlds.embedded import World, embedded_world

@@ -18,9 +18,9 @@ torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 import vestige  # noqa: E402
 from story.world import call, names, release, write  # noqa: E402
-from vestige.detectors.models import load_model  # noqa: E402
 from vestige.images.reading import read_images  # noqa: E402
 from vestige.nets.training import Training  # noqa: E402
+from vestige.training.models import load_model  # noqa: E402
 
 OPTIONS: dict[str, Any] = {
     "backbone": "tiny", "weights": "none", "size": 32, "epochs": 2, "draws": 32, "batch": 8,
@@ -109,7 +109,7 @@ def test_killed_in_the_middle_it_goes_on(
     slow = (
         "import time, torch\n"
         "from vestige.nets import training\n"
-        "from vestige.cli import main\n"
+        "from vestige.cli.main import main\n"
         "torch.set_num_threads(1)\n"
         "training.CHECKPOINT_SECONDS = 0.0\n"
         "note = training.Training.note\n"

@@ -211,7 +211,7 @@ def test_a_full_disk_is_one_line_and_exit_2(reals: Path, tmp_path: Path) -> None
     # files may not grow beyond 512 bytes: what a full disk looks like to a process
     limited = (
         "import resource, signal, sys\n"
-        "from vestige.cli import main\n"
+        "from vestige.cli.main import main\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (512, resource.RLIM_INFINITY))\n"
         "main(sys.argv[1:])\n"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vestige.cli import main
+from vestige.cli.main import main
 from vestige.result import AuditResult
 from vestige.worlds.embedded import World, embedded_worlds
 

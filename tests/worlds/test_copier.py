@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.choices import InputError, build
+from vestige.registry.choices import InputError, build
 from vestige.types import Float32s, Images
 from vestige.worlds import GENERATORS
 from vestige.worlds.copier import Copier

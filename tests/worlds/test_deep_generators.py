@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from small_generators import TINY  # noqa: E402
-from vestige.choices import InputError, build  # noqa: E402
 from vestige.nets import training  # noqa: E402
+from vestige.registry.choices import InputError, build  # noqa: E402
 from vestige.types import Images  # noqa: E402
 from vestige.worlds import GENERATORS, diffusion, gan, tensors, vae  # noqa: E402
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.images.readers import read_file
+from vestige.registry.choices import InputError
 from vestige.types import Bools, Ints
 from vestige.worlds.record import GENERATED, REALS, read_truth
 

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vestige.audit import audit
-from vestige.bag import JUDGED, Bag, Mode
+from vestige.auditing.audit import audit
 from vestige.benchmark.arrays import (
     Rows,
     WorldArrays,
@@ -23,12 +22,13 @@ from vestige.benchmark.arrays import (
     null_rows,
     release_rows,
 )
-from vestige.choices import InputError
 from vestige.decision.decide import is_found, vetoing
 from vestige.detectors import AUTO
-from vestige.detectors.columns import Column
-from vestige.judge import judge, test_set
-from vestige.records import Control, Estimate, Rate, SetTest
+from vestige.judging.cohort import JUDGED, Bag, Mode
+from vestige.judging.judge import judge, test_set
+from vestige.registry.choices import InputError
+from vestige.schema.records import Control, Estimate, Rate, SetTest
+from vestige.scoring.columns import Column
 from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.intervals import auc_interval

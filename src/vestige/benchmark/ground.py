@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from vestige.benchmark.result import BenchmarkWorld
-from vestige.choices import InputError
-from vestige.engine import cores
+from vestige.engine.engines import cores
+from vestige.registry.choices import InputError
 from vestige.version import __version__
 from vestige.worlds.record import RECORD, WorldRecord, verify_world
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vestige.benchmark.cells import RANDOM, RATE, Blind, Cell
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.worlds.record import Recipe, decode_file, read_json
 
 SCHEMA = 1

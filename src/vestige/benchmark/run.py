@@ -25,12 +25,12 @@ from vestige.benchmark.result import (
 )
 from vestige.benchmark.table_files import to_csv, to_html, to_markdown
 from vestige.benchmark.workers import check_engine, measured
-from vestige.choices import InputError, build, choose
-from vestige.decode import decode
 from vestige.detectors import DETECTORS
-from vestige.detectors.columns import Options, plan_columns, weights_digests, weights_missing
-from vestige.engine import cores
-from vestige.files import write_together
+from vestige.engine.engines import cores
+from vestige.files.whole import write_together
+from vestige.registry.choices import InputError, build, choose
+from vestige.schema.decode import decode
+from vestige.scoring.columns import Options, plan_columns, weights_digests, weights_missing
 from vestige.types import Progress, quiet
 from vestige.version import __version__
 

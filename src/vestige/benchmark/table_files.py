@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from vestige.benchmark.cells import Forensic, Release
 from vestige.benchmark.result import Benchmark
 from vestige.benchmark.tables import SHADES, Table, tables
-from vestige.records import Estimate
+from vestige.files.spreadsheet import cell as safe
+from vestige.files.spreadsheet import number
 from vestige.report.words import visible
-from vestige.spreadsheet import cell as safe
-from vestige.spreadsheet import number
+from vestige.schema.records import Estimate
 
 
 def to_markdown(benchmark: Benchmark) -> str:

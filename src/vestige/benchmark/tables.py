@@ -5,8 +5,8 @@ from statistics import fmean
 
 from vestige.benchmark.cells import DEFAULT, RATE, Release
 from vestige.benchmark.result import BLIND, Benchmark, BenchmarkWorld, NullRate
-from vestige.records import Estimate
 from vestige.report.words import p_text
+from vestige.schema.records import Estimate
 
 NONE = "-"
 SHADES = (0.55, 0.65, 0.75, 0.85, 0.95)

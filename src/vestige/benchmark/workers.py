@@ -17,10 +17,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from vestige.benchmark.cells import Cell, Task, measure
-from vestige.choices import InputError, choose
-from vestige.decode import decode
-from vestige.engine import ENGINES, open_executor
-from vestige.threads import one_core
+from vestige.engine.engines import ENGINES, open_executor
+from vestige.engine.threads import one_core
+from vestige.registry.choices import InputError, choose
+from vestige.schema.decode import decode
 
 Measure = Callable[[Task], Cell]
 

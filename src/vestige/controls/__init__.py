@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from vestige.choices import Choice, InputError
 from vestige.controls.levels import REQUIRED
 from vestige.controls.pipeline import Named, Pipeline
-from vestige.records import Control, LevelCode, Likeness, Problem, SetTest
-from vestige.threads import one_core
+from vestige.engine.threads import one_core
+from vestige.registry.choices import Choice, InputError
+from vestige.schema.records import Control, LevelCode, Likeness, Problem, SetTest
 from vestige.types import Bools, Images
 
 

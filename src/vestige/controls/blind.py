@@ -10,7 +10,7 @@ import numpy as np
 
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels
-from vestige.records import Control
+from vestige.schema.records import Control
 from vestige.stats.folds import auc_in_folds
 from vestige.stats.intervals import auc_interval
 from vestige.stats.learned_max_t import cross_fit, learned_max_t

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.bag import Bag
-from vestige.choices import InputError
-from vestige.combination import answer_question, combine_again
+from vestige.cache.feature_rows import array_sha256
 from vestige.controls.pipeline import Pipeline
-from vestige.features.store import array_sha256
-from vestige.records import Control
+from vestige.judging.cohort import Bag
+from vestige.judging.combination import answer_question, combine_again
+from vestige.registry.choices import InputError
+from vestige.schema.records import Control
 from vestige.types import Bools, Images
 
 if TYPE_CHECKING:

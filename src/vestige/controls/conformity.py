@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vestige.bag import JUDGED, Bag, Mode
 from vestige.controls.likeness import (
     AS_STORED,
     PREPARED,
@@ -22,7 +21,8 @@ from vestige.controls.likeness import (
     what_differs,
 )
 from vestige.images.imageset import ImageSet
-from vestige.records import Control, Likeness, Problem
+from vestige.judging.cohort import JUDGED, Bag, Mode
+from vestige.schema.records import Control, Likeness, Problem
 from vestige.types import Bools
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from io import BytesIO
 import numpy as np
 
 from vestige.decision.sentences import LEVELS as NAMES
-from vestige.records import LevelCode
+from vestige.schema.records import LevelCode
 from vestige.symmetries import Symmetry, seen_as
 from vestige.types import Float32s, Floats, Images
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vestige.images.conformity import STATISTICS, stored_statistics
 from vestige.images.imageset import ImageSet
-from vestige.records import Difference, Likeness
+from vestige.schema.records import Difference, Likeness
 from vestige.stats.kolmogorov import kolmogorov_distances, kolmogorov_tests
 from vestige.types import Floats, Images
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.choices import InputError
-from vestige.combination import Combined
 from vestige.controls.blind import image_statistics
 from vestige.controls.pipeline import Pipeline, not_needed
 from vestige.images.listing import natural_key
-from vestige.records import Control, Estimate
+from vestige.judging.combination import Combined
+from vestige.registry.choices import InputError
+from vestige.schema.records import Control, Estimate
 from vestige.stats.groups import group_means
 from vestige.stats.permutation import set_tests
 from vestige.types import Bools, Floats, Images

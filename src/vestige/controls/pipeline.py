@@ -8,17 +8,17 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vestige.bag import Bag
-from vestige.choices import InputError, build
-from vestige.combination import Combined, combine_again
+from vestige.cache.feature_rows import array_sha256
 from vestige.detectors import DETECTORS
-from vestige.detectors.columns import Column, Known, score_columns
-from vestige.detectors.kept import KeptScores, array_of, name_of
 from vestige.features.pixels import shrink
-from vestige.features.store import array_sha256
 from vestige.images.imageset import ImageSet
 from vestige.images.spool import joined
-from vestige.records import Control
+from vestige.judging.cohort import Bag
+from vestige.judging.combination import Combined, combine_again
+from vestige.registry.choices import InputError, build
+from vestige.schema.records import Control
+from vestige.scoring.columns import Column, Known, score_columns
+from vestige.scoring.score_cache import KeptScores, array_of, name_of
 from vestige.types import Bools, Detector, Floats, GrowingDetector, Images, Ints
 
 Named = Callable[[Images, Ints], Bools]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.bag import Bag
-from vestige.choices import InputError
-from vestige.combination import judge_images
 from vestige.controls.levels import LEVELS, REQUIRED
 from vestige.controls.pipeline import Named, Pipeline
 from vestige.controls.swapped import part
-from vestige.records import Control, LevelCode, PlantedLevel
+from vestige.judging.cohort import Bag
+from vestige.judging.combination import judge_images
+from vestige.registry.choices import InputError
+from vestige.schema.records import Control, LevelCode, PlantedLevel
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.rates import clopper_pearson
 from vestige.types import Images, Ints

@@ -10,7 +10,7 @@ import numpy as np
 
 from vestige.controls.pipeline import not_needed
 from vestige.controls.swapped import GIVEN, LIMIT, MOST, ask_beside, gaussian_set, like
-from vestige.records import Control
+from vestige.schema.records import Control
 
 if TYPE_CHECKING:
     from vestige.controls import Comparison

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.bag import Bag
-from vestige.choices import InputError
-from vestige.combination import Combined, combine_again
 from vestige.controls.pipeline import Pipeline, not_needed
-from vestige.records import Control
+from vestige.judging.cohort import Bag
+from vestige.judging.combination import Combined, combine_again
+from vestige.registry.choices import InputError
+from vestige.schema.records import Control
 from vestige.stats.folds import auc_difference
 from vestige.types import Bools, Float32s, Floats, Images, Ints
 

@@ -15,7 +15,7 @@ from vestige.decision.records import Unlike
 from vestige.images.imageset import ImageSet
 from vestige.images.preprocess import area_average, coverage
 from vestige.images.spool import blocks
-from vestige.records import Problem
+from vestige.schema.records import Problem
 from vestige.stats.kolmogorov import kolmogorov_distances
 from vestige.types import Bools, Float32s, Floats, Images
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from vestige.bag import JUDGED, Mode
 from vestige.decision.records import Unread
 from vestige.images.imageset import ImageSet
 from vestige.images.unread import FilesRead
+from vestige.judging.cohort import JUDGED, Mode
 
 
 def unread_by_role(sets: Mapping[str, ImageSet], mode: Mode) -> tuple[Unread, ...]:

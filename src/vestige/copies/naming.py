@@ -7,16 +7,16 @@ from typing import cast
 
 import numpy as np
 
-from vestige.bag import Bag
+from vestige.cache.run_history import digest
 from vestige.copies.equality import Equality, find_equal
 from vestige.copies.search import CopySearch as Found
 from vestige.copies.search import NearCopies, search_copies
 from vestige.decision.records import Copy, CopySearch, RealRole
-from vestige.detectors.kept import KeptScores, rows_of
-from vestige.engine import side_by_side
+from vestige.engine.engines import side_by_side
 from vestige.images.imageset import ImageSet
+from vestige.judging.cohort import Bag
+from vestige.scoring.score_cache import KeptScores, rows_of
 from vestige.symmetries import SYMMETRIES, VIEWS, Views
-from vestige.tried import digest
 from vestige.types import Bools
 
 DIGITS = 4

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.copies.pairs import Block, Comparison, compare
-from vestige.engine import in_threads
+from vestige.engine.engines import in_threads
+from vestige.registry.choices import InputError
 from vestige.stats.copy_line import FLOOR, LEVEL, CopyLine, copy_line
 from vestige.stats.groups import Labels
 from vestige.symmetries import VIEWS, Symmetry, Views

@@ -34,7 +34,7 @@ from vestige.decision.records import (
     Unread,
 )
 from vestige.decision.sentences import decision_text
-from vestige.records import Control, ControlState, LevelCode, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Control, ControlState, LevelCode, PlantedLevel, SetTest, Tried
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""

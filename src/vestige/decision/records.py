@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vestige.records import Control, Estimate, LevelCode, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Control, Estimate, LevelCode, PlantedLevel, SetTest, Tried
 from vestige.symmetries import Symmetry
 
 State = Literal[

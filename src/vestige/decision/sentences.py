@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 
 from vestige.decision.records import Code, Decision, Facts, Remedy
-from vestige.records import LevelCode
+from vestige.schema.records import LevelCode
 
 LEVELS: dict[LevelCode, str] = {
     "verbatim": "unchanged",

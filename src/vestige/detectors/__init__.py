@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from vestige.choices import Choice
+from vestige.registry.choices import Choice
 from vestige.types import Detector
 
 AUTO = "auto"

@@ -6,12 +6,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.seen import Seen, check_views, seen_in
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
+from vestige.registry.choices import InputError, choose
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images

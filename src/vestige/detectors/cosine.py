@@ -11,14 +11,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
+from vestige.cache.feature_rows import array_sha256
 from vestige.detectors.cosine_rules import GeneratedMaxima
 from vestige.detectors.inputs import fitted, groups_of
 from vestige.detectors.known import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features import build_backbone
 from vestige.features.pixels import as_images
-from vestige.features.store import array_sha256
+from vestige.registry.choices import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.neighbours import CANDIDATES, same_width, top_products
 from vestige.types import Embedder, Floats, Images, Ints, Progress, quiet

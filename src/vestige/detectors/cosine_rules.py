@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.choices import InputError
-from vestige.spreadsheet import cell
+from vestige.files.spreadsheet import cell
+from vestige.registry.choices import InputError
 from vestige.stats.intervals import auc
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Bools, Floats

@@ -7,10 +7,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.cosine import CosineThreshold
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pixels import as_images
+from vestige.registry.choices import InputError
 from vestige.types import Floats
 
 

@@ -6,12 +6,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
 from vestige.detectors.seen import Seen, check_views
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
+from vestige.registry.choices import InputError
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.cosine import most_similar
 from vestige.detectors.cosine_search import top_cosines
 from vestige.detectors.inputs import fitted, groups_of, reference_of
@@ -19,6 +18,7 @@ from vestige.features.self_supervised import (
     SsimFeatures,
 )
 from vestige.features.whitening import whitening
+from vestige.registry.choices import InputError
 from vestige.types import Float32s, Floats
 
 BLOCK = 2**23  # products held at a time

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.features.pixels import as_images
+from vestige.registry.choices import InputError
 from vestige.types import Images
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.features.pixels import as_images
+from vestige.registry.choices import InputError
 from vestige.stats.groups import Labels
 from vestige.types import Images
 

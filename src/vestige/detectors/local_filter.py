@@ -6,12 +6,12 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.cosine_search import top_cosines
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.patch_nearest import FOREGROUND, mean_of_largest
 from vestige.features.pixels import as_images, shrink
 from vestige.features.whitening import whitening
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Bools, Floats, Images
 

@@ -6,7 +6,6 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.cosine_search import (
     Nearest,
     Neighbours,
@@ -21,6 +20,7 @@ from vestige.features.folding import CHANNELS, Folded, Folding, turned
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening, whitening, whitening_of_both
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import same_width
 from vestige.symmetries import VIEWS, Views
 from vestige.types import Embedder, Float32s, Floats, Images, Ints

@@ -6,11 +6,11 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Floats, Images
 

@@ -5,13 +5,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.choices import build, choose
 from vestige.detectors.inputs import fitted
 from vestige.detectors.seen import Seen, check_views, seen_in
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
+from vestige.registry.choices import build, choose
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.detectors.inputs import fitted
 from vestige.detectors.known import groups_from, labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
+from vestige.registry.choices import InputError
 from vestige.stats.groups import Labels
 from vestige.types import Bools, Floats, Progress, quiet
 

@@ -7,10 +7,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pca import leading_components
 from vestige.features.pixels import as_images, shrink
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Bools, Floats, Images, Ints
 

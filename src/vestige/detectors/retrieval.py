@@ -7,11 +7,11 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError, build, choose
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
+from vestige.registry.choices import InputError, build, choose
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images, Ints
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
-from vestige.files import file_sha256
+from vestige.files.whole import file_sha256
+from vestige.registry.choices import InputError
 from vestige.version import __version__
 
 SCHEMA = 1

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.features.folding import CHANNELS, Folded, Folding
 from vestige.features.index import Search
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import (
     Pool,
     nearest,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from vestige.choices import InputError
 from vestige.detectors.pair_network import PairNetwork
+from vestige.registry.choices import InputError
 
 
 @dataclass

@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.inputs import fitted, groups_of
 from vestige.features.pixels import Pixels, as_images, shrink
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import nearest, same_width
 from vestige.stats.ssim import WINDOWS, Moments, best_shift, ssim
 from vestige.types import Float32s, Floats, Images, Ints

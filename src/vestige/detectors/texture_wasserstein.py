@@ -8,13 +8,13 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
+from vestige.cache.feature_rows import array_sha256
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.known import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
-from vestige.features.store import array_sha256
 from vestige.features.texture import STARTS, Texture
+from vestige.registry.choices import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.wasserstein import l1_parts, nearest_l1
 from vestige.types import Bools, Float32s, Floats, Ints, Progress, quiet

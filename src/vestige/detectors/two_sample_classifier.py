@@ -6,10 +6,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.detectors.inputs import at_least, fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
+from vestige.registry.choices import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Floats, Images
 

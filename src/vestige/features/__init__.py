@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from vestige.choices import Choice, InputError, build, choose
+from vestige.registry.choices import Choice, InputError, build, choose
 from vestige.types import Embedder, Images, PairEmbedder
 
 

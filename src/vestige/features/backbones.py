@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vestige.choices import InputError
-from vestige.features.store import stored_rows
+from vestige.cache.feature_rows import stored_rows
 from vestige.nets.networks import network, tapped, trunk, width
 from vestige.nets.saving import Arrays, put, state
 from vestige.nets.training import autocast, find_device, find_precision
 from vestige.nets.trunks import fingerprint, prepare
+from vestige.registry.choices import InputError
 from vestige.types import Float32s, Images
 
 __all__ = ["Backbone", "network", "tapped", "trunk", "width"]

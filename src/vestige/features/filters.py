@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 from scipy import ndimage
 
-from vestige.choices import InputError
 from vestige.features.pixels import shrink
+from vestige.registry.choices import InputError
 from vestige.types import Float32s, Images
 
 DIFFERENCE = (-0.5, 0.0, 0.5)

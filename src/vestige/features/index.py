@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import Choice, InputError
+from vestige.engine.threads import one_core
+from vestige.registry.choices import Choice, InputError
 from vestige.stats.neighbours import CANDIDATES, Pool, check_k, in_blocks, nearest, same_width
 from vestige.stats.top import Top, check_finite, merge, nothing, pair_distances, smallest, top_of
-from vestige.threads import one_core
 from vestige.types import Bools, Float32s, Floats, Ints
 
 IVF_FROM = 100_000

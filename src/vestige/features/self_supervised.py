@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.features.pixels import shrink
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Images
 

@@ -5,8 +5,8 @@ from typing import Self
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.features.pixels import BLOCK, shrink
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images
 

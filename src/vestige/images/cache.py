@@ -15,13 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
 from vestige.images.frame import Window
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
 from vestige.images.readers import format_of_name
 from vestige.images.shards import Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
-from vestige.store import Entry, Shelf, last_change, open_shelf
 
 FORMAT = 4
 """Of what is kept; raised when a record gains a field (4: the DICOM study, sealed)."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.images.frame import (
     BAD_WINDOW,
     LUT_NOT_USED,
@@ -24,6 +23,7 @@ from vestige.images.frame import (
 )
 from vestige.images.packed import check_deflated, check_unfolds, stream_shape
 from vestige.images.window import LUNG, apply_window, usable
+from vestige.registry.choices import InputError
 from vestige.types import Bools, Float32s
 
 PLACEHOLDERS = frozenset(

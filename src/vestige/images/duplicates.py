@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.images.preprocess import area_average, to_working
+from vestige.registry.choices import InputError
 from vestige.types import Float32s, Floats, Images, Ints
 
 _SIDE = 32

@@ -9,7 +9,7 @@ from typing import Any
 from vestige.images.frame import Unreadable
 from vestige.images.remote import fetch
 from vestige.images.shards import Shard, joined
-from vestige.records import Problem
+from vestige.schema.records import Problem
 
 TOGETHER_BYTES = 256 * 2**20
 """Copies on disk at once, of one worker; at least one file."""

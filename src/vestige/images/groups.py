@@ -12,7 +12,6 @@ from functools import reduce
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.images import spool
 from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import are_blank
@@ -20,7 +19,8 @@ from vestige.images.duplicates import content_clusters, near_duplicate_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
 from vestige.images.units import Told, ids_of, units_of, who_is_told
-from vestige.records import Problem
+from vestige.registry.choices import InputError
+from vestige.schema.records import Problem
 from vestige.types import Bools, Ints
 
 _GENERATED = "generated"

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.images.arrays import split
 from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
 from vestige.images.unread import FilesRead
-from vestige.records import Problem
+from vestige.registry.choices import InputError
+from vestige.schema.records import Problem
 from vestige.types import Bools, Float32s, Images, Ints
 
 _CHANGED = "has changed since it was read. Leave the folders alone while an audit runs; start again"

@@ -11,7 +11,7 @@ from vestige.images.other_formats import other_format
 from vestige.images.readers import first_bytes, format_of_content
 from vestige.images.remote import local_copy
 from vestige.images.unread import Kind
-from vestige.records import Problem
+from vestige.schema.records import Problem
 
 _DIRECTORY = b"1.2.840.10008.1.3.10"  # SOP class of a DICOMDIR, which lists images
 _ADVICE: dict[Kind, str] = {

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.images.arrays import as_stack
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
+from vestige.registry.choices import InputError
 
 Files: TypeAlias = Sequence[tuple[str, str | Path]]
 """(id, path or address)."""

@@ -7,7 +7,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
 from vestige.images.frame import (
     NO_ORIENTATION,
     PERCENTILES,
@@ -17,6 +16,7 @@ from vestige.images.frame import (
     check_size,
 )
 from vestige.images.window import LUNG, apply_window
+from vestige.registry.choices import InputError
 from vestige.types import Float32s
 
 _MAX_OFFSET = 16 * 2**20

@@ -5,8 +5,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from vestige.choices import InputError
 from vestige.images.frame import Levels, scaled
+from vestige.registry.choices import InputError
 from vestige.types import Float32s
 
 

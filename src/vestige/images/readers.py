@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from vestige.choices import Choice, InputError
 from vestige.images.frame import (
     MAX_BYTES,
     Frame,
@@ -24,6 +23,7 @@ from vestige.images.frame import (
     check_size,
 )
 from vestige.images.other_formats import other_format
+from vestige.registry.choices import Choice, InputError
 
 
 class Reader(Protocol):

@@ -10,8 +10,8 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
-from vestige.engine import map_shards
+from vestige.engine.engines import map_shards
+from vestige.engine.threads import one_core
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.conformity import stored_statistics
@@ -24,8 +24,8 @@ from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.images.unread import FilesRead, Kind
-from vestige.records import Problem
-from vestige.threads import one_core
+from vestige.registry.choices import InputError
+from vestige.schema.records import Problem
 from vestige.types import Images
 
 SHARD_FILES = 64
@@ -60,7 +60,7 @@ def read_images(
     executor : Executor or None
         Where to decode; the result does not depend on it.
     cache : folder or None
-        Where decoded images are kept between runs (`vestige.store`).
+        Where decoded images are kept between runs (`vestige.cache.shelves`).
     measured : int or None
         Take the statistics as stored of about so many images only, which their pixels choose.
     progress : callable or None

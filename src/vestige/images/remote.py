@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from vestige.choices import InputError
 from vestige.images.frame import Unreadable
+from vestige.registry.choices import InputError
 
 MAX_BYTES = 4 * 2**30
 """Of one file: what is larger is not fetched."""

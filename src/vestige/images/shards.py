@@ -14,7 +14,7 @@ from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
-from vestige.records import Problem
+from vestige.schema.records import Problem
 from vestige.types import Images
 
 Stored: TypeAlias = npt.NDArray[Any]

@@ -4,9 +4,9 @@ import io
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.images.imageset import ImageSet
 from vestige.images.preprocess import to_working
+from vestige.registry.choices import InputError
 from vestige.types import Float32s
 
 SIDE = 128

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vestige.choices import InputError
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import LIST_COLUMNS, read_rows
+from vestige.registry.choices import InputError
 
 GROUP_COLUMNS = ("group", "person", "patient")
 

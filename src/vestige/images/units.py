@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vestige.choices import InputError
 from vestige.images.duplicates import content_clusters
 from vestige.images.frame import NOBODY
 from vestige.images.imageset import ImageSet
 from vestige.images.readers import format_of_name
 from vestige.images.told_groups import from_csv, from_regex
-from vestige.records import Problem
+from vestige.registry.choices import InputError
+from vestige.schema.records import Problem
 from vestige.types import Bools, Ints
 
 LIKENESS = "near-duplicate clustering"

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import Choice, InputError
+from vestige.engine.threads import one_core
 from vestige.features.pca import PCA
-from vestige.records import SetMeasure
-from vestige.threads import one_core
+from vestige.registry.choices import Choice, InputError
+from vestige.schema.records import SetMeasure
 from vestige.types import Bools, Images
 
 if TYPE_CHECKING:
-    from vestige.stats.set_measures import FeatureSets
+    from vestige.measures.set_measures import FeatureSets
 
 MOST_GENERATED = 5_000
 """Generated images compared in an audit: the measures are means over them."""
@@ -44,7 +44,7 @@ class SetComparison:
     @cached_property
     def features(self) -> "FeatureSets":
         """64 principal components at 32 px of both sets, which count equally (METHODS 2.11)."""
-        from vestige.stats.set_measures import FeatureSets
+        from vestige.measures.set_measures import FeatureSets
 
         with one_core():  # matrices so small only wait for a second thread
             space = PCA(dims=DIMS, size=SIZE).fit_pair(self.generated, self.images)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.records import SetMeasure
-from vestige.stats import set_measures as stats
-from vestige.stats.set_measures import FeatureSets, Measured
+from vestige.measures import set_measures as stats
+from vestige.measures.set_measures import FeatureSets, Measured
+from vestige.schema.records import SetMeasure
 
 if TYPE_CHECKING:
     from vestige.measures import SetComparison

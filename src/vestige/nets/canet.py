@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vestige.choices import InputError
 from vestige.nets.attention import Attention
 from vestige.nets.siamese import Tokens, check_tokens
 from vestige.nets.standard import Standard
+from vestige.registry.choices import InputError
 
 PairInput = Literal["concat", "difference"]
 

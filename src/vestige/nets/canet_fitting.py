@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vestige.choices import InputError
 from vestige.nets import fingerprint, trunks
 from vestige.nets.augment import augment, patch_mask
 from vestige.nets.canet import HybridCANet
@@ -22,6 +21,7 @@ from vestige.nets.pairs import Known, aggregate, class_weights
 from vestige.nets.schedules import cosine_rate, linear_decay
 from vestige.nets.training import Training, find_device, find_precision
 from vestige.nets.vit_encoder import VitEncoder
+from vestige.registry.choices import InputError
 from vestige.types import Floats, Images, Ints, Progress, quiet
 
 EPSILON = 0.01  # of the adversarial step, on unit fingerprints

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vestige.choices import InputError
 from vestige.nets.canet import HybridCANet
 from vestige.nets.fingerprint import Library
 from vestige.nets.gallery import Gallery, Outputs, batches, half
 from vestige.nets.pairs import aggregate
 from vestige.nets.training import find_device, find_precision
 from vestige.nets.vit_encoder import VitEncoder
+from vestige.registry.choices import InputError
 from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 PAIRS = 256  # judged at a time

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vestige.choices import InputError
 from vestige.nets.chance import seeded
 from vestige.nets.losses import cosine, nt_xent
 from vestige.nets.pairs import content_order
@@ -25,6 +24,7 @@ from vestige.nets.training import (
     find_precision,
 )
 from vestige.nets.views import Changes, view
+from vestige.registry.choices import InputError
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Images, Progress, quiet
 

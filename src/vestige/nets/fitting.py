@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vestige.choices import InputError
 from vestige.nets import trunks
 from vestige.nets.chance import seeded
 from vestige.nets.early_stop import Best, judge
@@ -19,6 +18,7 @@ from vestige.nets.gallery import Gallery, batches, half
 from vestige.nets.pair_model import PAIRS, PairModel, Plan, Trainable, nearest
 from vestige.nets.pairs import Known, aggregate, class_weights, split_generated
 from vestige.nets.training import Training, find_device, find_precision
+from vestige.registry.choices import InputError
 from vestige.types import Float32s, Floats, Images, Ints, Progress, quiet
 
 CLIP = 1.0

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from vestige.choices import InputError
 from vestige.nets.attention import Attention, CrossAttention
 from vestige.nets.losses import angular, bce, cosine
 from vestige.nets.siamese import (
@@ -16,6 +15,7 @@ from vestige.nets.siamese import (
 )
 from vestige.nets.standard import Standard
 from vestige.nets.trunks import ConvTrunk, VitTrunk, tokens_of
+from vestige.registry.choices import InputError
 
 DIM = 256
 SCALES = 3

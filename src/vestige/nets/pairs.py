@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.splits import group_folds
 from vestige.types import Bools, Floats, Images, Ints

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

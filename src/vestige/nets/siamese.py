@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vestige.choices import InputError
 from vestige.nets.attention import CrossAttention, position_code
 from vestige.nets.losses import bce
 from vestige.nets.standard import Standard
+from vestige.registry.choices import InputError
 
 Features = tuple[Tensor, ...]
 """What a trunk gives per image: the first, [b, width], finds the neighbours; the others, tokens

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.types import Images, Progress, quiet
 
 CHECKPOINT_SECONDS = 120.0

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.choices import InputError
 from vestige.nets.trunks import VitTrunk
+from vestige.registry.choices import InputError
 
 DIM = 768
 PRESETS = ("relative", "even", "existing", "exact")

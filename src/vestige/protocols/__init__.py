@@ -3,7 +3,6 @@
 A new one is one file and one line in `PROTOCOLS`; `vestige.protocols.run.run_protocols` runs them.
 """
 
-from vestige.choices import Choice
 from vestige.protocols import (
     gan_isi,
     kalinathan2026,
@@ -13,6 +12,7 @@ from vestige.protocols import (
     zhou_ding_cosine,
 )
 from vestige.protocols.trial import Protocol
+from vestige.registry.choices import Choice
 
 PROTOCOLS: dict[str, Choice[Protocol]] = {
     "scope": Choice(

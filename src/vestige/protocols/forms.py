@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vestige.choices import InputError, build
 from vestige.detectors import DETECTORS
-from vestige.detectors.columns import weights_missing
-from vestige.files import file_sha256
+from vestige.files.whole import file_sha256
+from vestige.registry.choices import InputError, build
+from vestige.scoring.columns import weights_missing
 
 NETWORKS = {"backbone": "weights", "backbones": "weights", "cnn": "weights", "vit": "vit_weights"}
 """Option that names a network -> option that names its weights."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from vestige.protocols.result import Figure, Rule
 from vestige.protocols.trial import Reals
-from vestige.records import Estimate
+from vestige.schema.records import Estimate
 from vestige.stats.agreement import agreement, constant_baselines
 from vestige.types import Bools, Floats, Ints
 

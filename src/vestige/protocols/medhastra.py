@@ -21,7 +21,7 @@ from vestige.protocols.measures import figure, rule
 from vestige.protocols.medhastra_files import alphas_csv, roc_svg, run_csv, similarities_svg
 from vestige.protocols.result import Figure, PaperRun, Published
 from vestige.protocols.trial import Protocol, Trial, folds_by_group
-from vestige.records import Estimate
+from vestige.schema.records import Estimate
 from vestige.stats.intervals import auc
 from vestige.stats.rates import share_interval
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 from typing import Any
 
-from vestige.challenge import natural_key
-from vestige.choices import InputError, build
 from vestige.detectors.cosine_rules import AlphaRow, GeneratedMaxima
+from vestige.imageclef.challenge import natural_key
+from vestige.imageclef.runfile import FORMATS, refuse_collisions, validate_run
 from vestige.protocols.trial import Reals
+from vestige.registry.choices import InputError, build
 from vestige.report import charts
-from vestige.runfile import FORMATS, refuse_collisions, validate_run
 from vestige.types import Bools, Floats
 
 

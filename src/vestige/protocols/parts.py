@@ -12,13 +12,13 @@ from vestige.benchmark.arrays import WorldArrays
 from vestige.benchmark.cells import RATE, Task, measure
 from vestige.benchmark.ground import arrays_file
 from vestige.benchmark.result import BenchmarkWorld
-from vestige.choices import InputError
-from vestige.decode import decode
 from vestige.detectors import DETECTORS
-from vestige.files import write_together
+from vestige.files.whole import write_together
 from vestige.protocols.forms import changed_options, networks
 from vestige.protocols.result import Ours, PaperRun, ProtocolCell
 from vestige.protocols.trial import Protocol, Trial
+from vestige.registry.choices import InputError
+from vestige.schema.decode import decode
 from vestige.types import Progress
 from vestige.version import __version__
 from vestige.worlds.record import GENERATED, read_truth

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vestige.benchmark.ground import clear_cache, environment, open_worlds
-from vestige.choices import InputError, choose
-from vestige.detectors.columns import Options
-from vestige.files import write_together
+from vestige.files.whole import write_together
 from vestige.protocols import PROTOCOLS
 from vestige.protocols.forms import check_form, default_form, networks, published_form
 from vestige.protocols.parts import PARTS, Asked, Job, measure_system, plain
 from vestige.protocols.result import SCHEMA, ProtocolCell, Protocols, System
 from vestige.protocols.tables import to_csv, to_html, to_markdown
+from vestige.registry.choices import InputError, choose
+from vestige.scoring.columns import Options
 from vestige.types import Progress, quiet
 
 

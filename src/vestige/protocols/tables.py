@@ -5,11 +5,11 @@ import io
 
 from vestige.benchmark.table_files import made_line, markdown, page
 from vestige.benchmark.tables import NONE, Entry, Table
+from vestige.files.spreadsheet import cell as safe
+from vestige.files.spreadsheet import number
 from vestige.protocols.result import Figure, Ours, ProtocolCell, Protocols, Published, Rule, System
-from vestige.records import Estimate
 from vestige.report.words import p_text
-from vestige.spreadsheet import cell as safe
-from vestige.spreadsheet import number
+from vestige.schema.records import Estimate
 
 MEASURES = ("kappa", "accuracy", "precision", "recall", "f1")
 TITLE = "the papers' systems, evaluated as published and by our protocol"

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.benchmark.arrays import WorldArrays
-from vestige.choices import InputError
-from vestige.files import write_together
+from vestige.files.whole import write_together
 from vestige.protocols.result import PaperRun, Published
+from vestige.registry.choices import InputError
 from vestige.stats.splits import group_folds
 from vestige.types import Bools, Floats, Ints, Progress, quiet
 

@@ -1,19 +1,19 @@
 """The report: one offline HTML page that a person understands in a minute."""
 
+from vestige.decision.audited import Audited
 from vestige.report.page import render_page
 from vestige.report.redact import redact
 from vestige.report.sections import SECTIONS
-from vestige.result import AuditResult
 
 __all__ = ["SECTIONS", "redact", "render_html"]
 
 
-def render_html(result: AuditResult, redact: bool = False) -> str:
+def render_html(result: Audited, redact: bool = False) -> str:
     """Render the report: one file without scripts, links or anything loaded from elsewhere.
 
     Parameters
     ----------
-    result : AuditResult
+    result : Audited
         What the audit said. Everything in it may be hostile (file names are); all is escaped.
     redact : bool
         Leave hashes and aggregates only: no name, path, group or picture.

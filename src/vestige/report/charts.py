@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.records import ReleaseCurve, SetTest
+from vestige.schema.records import ReleaseCurve, SetTest
 from vestige.types import Floats
 
 SUSPECT = "#d55e00"

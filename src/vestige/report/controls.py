@@ -1,11 +1,11 @@
 """The controls on the page: what each asks, how it ended, what it measured."""
 
+from vestige.decision.audited import Audited
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.result import AuditResult
 
 
-def controls(result: AuditResult) -> Section | None:
+def controls(result: Audited) -> Section | None:
     """Experiments whose right answer is known."""
     if not result.controls:
         return None
@@ -36,7 +36,7 @@ def controls(result: AuditResult) -> Section | None:
     return Section("controls", "Controls", tuple(blocks))
 
 
-def _control_figures(result: AuditResult) -> Table | None:
+def _control_figures(result: Audited) -> Table | None:
     rows = tuple(
         Row(
             (

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from vestige.decision.audited import Audited
 from vestige.decision.records import Copy, CopySearch, Withheld
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
 from vestige.report.uris import data_uri
-from vestige.result import AuditResult
 
 MOST_ROWS = 500
 MOST_PAIRS = 24
@@ -15,7 +15,7 @@ PICTURE_BUDGET = 2_000_000
 """Bytes of base64 that the pictures of copies may add to the page."""
 
 
-def copies(result: AuditResult) -> Section | None:
+def copies(result: Audited) -> Section | None:
     """Every copy in a table, the nearest with pictures; and how they were searched for."""
     search = result.copy_search
     if search is None:
@@ -31,7 +31,7 @@ def copies(result: AuditResult) -> Section | None:
     return Section("copies", "Copies", tuple(blocks))
 
 
-def _found(result: AuditResult) -> str:
+def _found(result: Audited) -> str:
     if not result.copies:
         return "No generated image is a copy of a real image in the views that were searched."
     generated = len({c.generated for c in result.copies})

@@ -1,12 +1,12 @@
 """The parts of the page that explain it: how to read it, its limits, how to repeat the audit."""
 
-from vestige.records import Q_LEVEL
+from vestige.decision.audited import Audited
 from vestige.report import words
 from vestige.report.blocks import Points, Row, Section, Table, Text
-from vestige.result import AuditResult
+from vestige.schema.records import Q_LEVEL
 
 
-def reading(result: AuditResult) -> Section | None:
+def reading(result: Audited) -> Section | None:
     """How to read the page, and what it does not show."""
     asked = result.question
     points = [
@@ -90,7 +90,7 @@ def reading(result: AuditResult) -> Section | None:
     )
 
 
-def _unit(result: AuditResult) -> str:
+def _unit(result: Audited) -> str:
     """What q-values are of: images, or what several of them belong to."""
     groups = [*(f.group for f in result.findings), *result.calibration.groups]
     if len(set(groups)) == len(groups):
@@ -98,14 +98,14 @@ def _unit(result: AuditResult) -> str:
     return "patient" if result.question.patient_ids else "group"
 
 
-def _q_rule(result: AuditResult) -> str:
+def _q_rule(result: Audited) -> str:
     rule, unit = "The q-values are Benjamini and Hochberg's with Storey's factor.", _unit(result)
     if unit == "image":
         return rule
     return f"{rule} They are those of {unit}s, and images share that of their {unit}."
 
 
-def _naming_needs(result: AuditResult) -> str:
+def _naming_needs(result: Audited) -> str:
     """The rule for q can only fire if enough patients beat every control (METHODS 4.2)."""
     from vestige.stats.naming import fewest_named
 
@@ -127,7 +127,7 @@ def _naming_needs(result: AuditResult) -> str:
     )
 
 
-def manifest(result: AuditResult) -> Section | None:
+def manifest(result: Audited) -> Section | None:
     """Everything needed to repeat the audit, folded away."""
     made = result.manifest
     rows = [

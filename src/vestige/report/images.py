@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from vestige.records import Q_LEVEL, WORDS, Finding
+from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
 from vestige.report.uris import data_uri
-from vestige.result import AuditResult, strongest_first
+from vestige.schema.records import Q_LEVEL, WORDS, Finding
 
 MOST_ROWS = 200
 MOST_PAIRS = 12
@@ -17,7 +17,7 @@ PICTURE_BUDGET = 1_000_000
 MOST_CARRIED = 2
 
 
-def findings(result: AuditResult) -> Section | None:
+def findings(result: Audited) -> Section | None:
     """What is said of each real image: copies first, then names, then by strength."""
     if not result.findings:
         return None
@@ -51,7 +51,7 @@ def findings(result: AuditResult) -> Section | None:
     return Section("findings", "Image by image", tuple(blocks))
 
 
-def pairs(result: AuditResult) -> Section | None:
+def pairs(result: Audited) -> Section | None:
     """The strongest findings beside their nearest generated images."""
     if result.manifest.options.get("redacted") is True:
         return None  # hashes beside hashes show nothing
@@ -85,7 +85,7 @@ def _carried(finding: Finding) -> str:
     return ", ".join(f"{words.name(p.column, 40)} ({words.percent(p.share)})" for p in parts) or "–"
 
 
-def _introduction(result: AuditResult) -> str:
+def _introduction(result: Audited) -> str:
     total = words.plural(len(result.findings), "image")
     if all(f.verdict == "uncalibrated" for f in result.findings):
         return (

@@ -1,12 +1,12 @@
 """What a negative says: how much could be there and not be seen."""
 
+from vestige.decision.audited import Audited
 from vestige.decision.sentences import LEVELS, rounded_up
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.result import AuditResult
 
 
-def negative(result: AuditResult) -> Section | None:
+def negative(result: Audited) -> Section | None:
     """Bounds, degradation levels, and lower bounds of epsilon where they can be had."""
     blocks: list[Block] = []
     if (test := result.set_test) is not None:

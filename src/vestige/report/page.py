@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from vestige.decision.audited import Audited
 from vestige.report.blocks import Section
 from vestige.report.words import banner, visible
-from vestige.result import AuditResult
 
 
-def render_page(result: AuditResult, sections: Sequence[Section], of: str = "audit") -> str:
+def render_page(result: Audited, sections: Sequence[Section], of: str = "audit") -> str:
     """One offline HTML file: the decision, then the sections; everything is escaped."""
     import jinja2
     from markupsafe import Markup

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from vestige.records import Q_LEVEL, Finding, PatientFinding
+from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Text, long_table
-from vestige.result import AuditResult, strongest_first
+from vestige.schema.records import Q_LEVEL, Finding, PatientFinding
 
 MOST_ROWS = 200
 
 
-def patients(result: AuditResult) -> Section | None:
+def patients(result: Audited) -> Section | None:
     """One row per patient, in the order of the strongest image of each."""
     if not result.patients:
         return None

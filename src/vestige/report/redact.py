@@ -13,10 +13,10 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+from vestige.decision.audited import Audited
 from vestige.images.frame import FLAG_WARNINGS
-from vestige.records import Calibration, Evidence, Finding, Likeness, Problem
 from vestige.report.own_words import OWN_WORDS
-from vestige.result import AuditResult
+from vestige.schema.records import Calibration, Evidence, Finding, Likeness, Problem
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
 _WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones")
@@ -48,19 +48,19 @@ _COUNTS = re.compile(
 )
 
 
-def redact(result: AuditResult, key: bytes | None = None) -> AuditResult:
+def redact(result: Audited, key: bytes | None = None) -> Audited:
     """Replace every name in a result by a keyed hash and drop pictures and paths.
 
     Parameters
     ----------
-    result : AuditResult
+    result : Audited
         Left unchanged.
     key : bytes, up to 64, optional
         Secret of the hash; random and forgotten when not given. Only tests give one.
 
     Returns
     -------
-    AuditResult
+    Audited
         Same numbers and verdicts; ids, groups and problem paths hashed; texts freed of names,
         paths and (in problems) quotations; options without texts of the user; no thumbnails;
         ``manifest.options["redacted"]`` is true.
@@ -214,7 +214,7 @@ def _is_own(name: str) -> bool:
     return not any(c.isalpha() for c in name) or all(word in OWN_WORDS for word in words)
 
 
-def _names(result: AuditResult) -> set[str]:
+def _names(result: Audited) -> set[str]:
     """Every name in the result, with the folders, file names and stems it is made of."""
     whole = {p.path for p in result.problems}
     whole |= {f.id for f in result.findings} | {f.group for f in result.findings}

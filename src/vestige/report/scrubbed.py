@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from vestige.decision.audited import Audited
 from vestige.decision.records import How, Withheld
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Text, long_table
 from vestige.report.copies import gallery, seen
 from vestige.report.page import render_page
-from vestige.result import AuditResult
 
 REASONS: dict[How, str] = {
     "same pixels": "has the pixels of the real image",
@@ -19,7 +19,7 @@ REASONS: dict[How, str] = {
 
 
 def render_scrub(
-    remainder: AuditResult,
+    remainder: Audited,
     withheld: Sequence[Withheld],
     kept: int,
     pictures: Mapping[str, bytes],

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vestige.decision.audited import Audited
 from vestige.decision.decide import SPARING
-from vestige.records import CurvePoint, Finding, ReleaseCurve, Role
 from vestige.report import charts, words
 from vestige.report.blocks import (
     Block,
@@ -27,13 +27,13 @@ from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
 from vestige.report.negative import negative
 from vestige.report.patients import patients
-from vestige.result import AuditResult
+from vestige.schema.records import CurvePoint, Finding, ReleaseCurve, Role
 
 MOST_PROBLEMS = 50
 """Problems listed on the page."""
 
 
-def summary(result: AuditResult) -> Section | None:
+def summary(result: Audited) -> Section | None:
     """Four numbers that carry the verdict, each with its meaning."""
     test, facts = result.set_test, []
     blocks: list[Block] = []
@@ -79,7 +79,7 @@ def summary(result: AuditResult) -> Section | None:
     return Section("summary", "In numbers", (*blocks, Facts(tuple(facts))))
 
 
-def question(result: AuditResult) -> Section | None:
+def question(result: Audited) -> Section | None:
     """What was asked, of which images."""
     asked = result.question
     mode = {
@@ -98,7 +98,7 @@ def question(result: AuditResult) -> Section | None:
     return Section("question", "What was asked", (Table(("", ""), tuple(rows)),))
 
 
-def whole_set(result: AuditResult) -> Section | None:
+def whole_set(result: Audited) -> Section | None:
     """Set test, score histogram and ROC curve; without controls, the reason they are missing."""
     test = result.set_test
     role: Role = test.suspects if test else _default_suspects(result)
@@ -136,11 +136,11 @@ def whole_set(result: AuditResult) -> Section | None:
     return Section("set", "The whole set", tuple(blocks)) if blocks else None
 
 
-def _default_suspects(result: AuditResult) -> Role:
+def _default_suspects(result: Audited) -> Role:
     return "used" if result.question.mode == "release" else "query"
 
 
-def _score_charts(result: AuditResult, role: Role, suspects: list[Finding]) -> list[Block]:
+def _score_charts(result: Audited, role: Role, suspects: list[Finding]) -> list[Block]:
     scores = np.array([f.score for f in suspects], dtype=np.float64)
     controls = np.array(result.calibration.scores, dtype=np.float64)
     both = np.r_[scores, controls]
@@ -175,7 +175,7 @@ def _score_charts(result: AuditResult, role: Role, suspects: list[Finding]) -> l
     return [Charts(tuple(drawn))]
 
 
-def _rates(result: AuditResult) -> Table:
+def _rates(result: Audited) -> Table:
     rows = tuple(
         Row(
             (
@@ -191,7 +191,7 @@ def _rates(result: AuditResult) -> Table:
     return Table(head, rows, numeric=(0, 1, 2))
 
 
-def release(result: AuditResult) -> Section | None:
+def release(result: Audited) -> Section | None:
     """What random parts of the generated set would give away."""
     curve = result.release_curve
     if curve is None or not curve.points:
@@ -229,7 +229,7 @@ def _below(curve: ReleaseCurve, point: CurvePoint) -> str:
     return "not shown to be below" if point.auc.high >= curve.limit else "a smaller part is not"
 
 
-def detectors(result: AuditResult) -> Section | None:
+def detectors(result: Audited) -> Section | None:
     """The set test of every detector, with the price of having looked at all of them."""
     if result.set_test is None or not result.set_test.detectors:
         return None
@@ -257,7 +257,7 @@ def detectors(result: AuditResult) -> Section | None:
     return Section("detectors", "The detectors", (note, Table(head, rows, numeric=(1, 2, 3, 4))))
 
 
-def measures(result: AuditResult) -> Section | None:
+def measures(result: Audited) -> Section | None:
     """Published measures of the whole set; they inform beside the verdict."""
     if not result.set_measures:
         return None
@@ -286,7 +286,7 @@ def measures(result: AuditResult) -> Section | None:
     return Section("measures", "Published measures of the set", (*blocks, table))
 
 
-def conformity(result: AuditResult) -> Section | None:
+def conformity(result: Audited) -> Section | None:
     """Statistics of how the images were prepared, set against set."""
     if not result.conformity:
         return None
@@ -316,7 +316,7 @@ def conformity(result: AuditResult) -> Section | None:
     return Section("conformity", "Were the sets prepared alike?", (*blocks, table))
 
 
-def problems(result: AuditResult) -> Section | None:
+def problems(result: Audited) -> Section | None:
     """Everything that went wrong on the way; said even when nothing did."""
     shown = sorted(result.problems, key=lambda p: p.severity)[:MOST_PROBLEMS]
     if not shown:
@@ -338,7 +338,7 @@ def problems(result: AuditResult) -> Section | None:
     return Section("problems", "Problems", (Text(count), table))
 
 
-SECTIONS: tuple[Callable[[AuditResult], Section | None], ...] = (
+SECTIONS: tuple[Callable[[Audited], Section | None], ...] = (
     copies,
     summary,
     negative,

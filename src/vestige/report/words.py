@@ -2,12 +2,12 @@
 
 from typing import Literal
 
+from vestige.decision.audited import Audited
 from vestige.decision.records import Code, Gate
 from vestige.decision.sentences import GATES, HEADINGS, next_command
 from vestige.decision.sentences import plural as plural
-from vestige.records import ReleaseCurve, SetTest, Tried
 from vestige.report.blocks import Banner
-from vestige.result import AuditResult
+from vestige.schema.records import ReleaseCurve, SetTest, Tried
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 
@@ -87,7 +87,7 @@ CAUTIONS: dict[Code, str] = {
 }
 
 
-def banner(result: AuditResult) -> Banner:
+def banner(result: Audited) -> Banner:
     """The decision: its heading, its sentence, and what to do next."""
     decision = result.decision
     return Banner(

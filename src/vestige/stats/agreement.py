@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
-from vestige.records import Estimate
+from vestige.registry.choices import InputError
+from vestige.schema.records import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.rates import share_interval

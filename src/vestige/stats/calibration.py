@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.choices import InputError
-from vestige.records import Estimate
+from vestige.registry.choices import InputError
+from vestige.schema.records import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, finite_vector, group_index
 from vestige.stats.rates import share_interval

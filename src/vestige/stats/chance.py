@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.groups import Labels, group_index, group_means
 from vestige.types import Floats
 

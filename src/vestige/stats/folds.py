@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vestige.records import Estimate
+from vestige.schema.records import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.intervals import group_wins, score_interval

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.calibration import conformal_p_value_rows
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.scale import one_voice, spread, weighted_median

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.types import Bools, Floats, Ints
 
 Labels: TypeAlias = npt.NDArray[Any] | Sequence[Any]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vestige.records import Estimate
+from vestige.schema.records import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, bca_interval, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.power import auc_sd

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.calibration import benjamini_hochberg, conformal_p_values
 from vestige.types import Floats
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.top import nothing, top_of
 from vestige.types import Float32s, Floats, Ints
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means, group_status
 from vestige.stats.ranks import mid_ranks
 from vestige.types import Bools, Floats, Ints

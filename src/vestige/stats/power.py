@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means
 from vestige.types import Floats
 

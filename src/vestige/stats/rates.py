@@ -1,7 +1,7 @@
 """Exact intervals of shares (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404)."""
 
-from vestige.choices import InputError
-from vestige.records import Estimate
+from vestige.registry.choices import InputError
+from vestige.schema.records import Estimate
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Estimate:

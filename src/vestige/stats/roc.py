@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from vestige.choices import InputError
-from vestige.records import Rate
+from vestige.registry.choices import InputError
+from vestige.schema.records import Rate
 from vestige.stats.bootstrap import draw_groups
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.rates import share_interval

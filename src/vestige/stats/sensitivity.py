@@ -6,7 +6,7 @@ has: groups of unequal size, and scores that were learned from the labels that a
 
 import numpy as np
 
-from vestige.records import Needed
+from vestige.schema.records import Needed
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.power import (
     auc_sd,

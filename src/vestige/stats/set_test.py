@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.groups import Labels, group_index, group_means, group_status
 from vestige.stats.permutation import permutation_p

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.stats.groups import Labels, group_index, group_means, group_status
 from vestige.stats.permutation import permutation_p, relabel
 from vestige.stats.ranks import mid_ranks

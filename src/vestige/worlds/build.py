@@ -14,14 +14,14 @@ from time import perf_counter
 
 import numpy as np
 
-from vestige.choices import InputError, build, choose
-from vestige.files import write_together
+from vestige.files.spreadsheet import cell
+from vestige.files.whole import write_together
 from vestige.images.duplicates import near_duplicate_groups
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
 from vestige.packages import installed
-from vestige.spreadsheet import cell
+from vestige.registry.choices import InputError, build, choose
 from vestige.types import Images, Progress, quiet
 from vestige.version import __version__
 from vestige.worlds import GENERATORS, Generator

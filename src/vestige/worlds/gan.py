@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vestige.choices import InputError
 from vestige.nets.training import (
     SHEET,
     Training,
@@ -27,6 +26,7 @@ from vestige.nets.training import (
     follow,
     identity,
 )
+from vestige.registry.choices import InputError
 from vestige.types import Images, Progress, quiet
 from vestige.worlds.tensors import check_square, to_images, to_tensor
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from vestige.choices import InputError, build, choose
-from vestige.options import split_options, typed_options
+from vestige.registry.choices import InputError, build, choose
+from vestige.registry.options import split_options, typed_options
 from vestige.worlds import GENERATORS
 from vestige.worlds.record import Recipe
 

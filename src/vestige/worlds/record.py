@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vestige.choices import InputError
-from vestige.decode import decode
+from vestige.registry.choices import InputError
+from vestige.schema.decode import decode
 
 SCHEMA = 1
 RECORD, RECIPE, TRUTH, TRAINING = "world.json", "recipe.json", "truth.csv", "training"
@@ -164,7 +164,7 @@ def read_truth(folder: str | os.PathLike[str]) -> tuple[TruthRow, ...]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(TRUTH_COLUMNS) or row[1] not in REALS or row[3] not in ("0", "1"):
             raise InputError(f"{path}: row {number} is not id,role,group,used: {','.join(row)!r}.")
-        group = row[2].removeprefix("'")  # see `vestige.spreadsheet.cell`
+        group = row[2].removeprefix("'")  # see `vestige.files.spreadsheet.cell`
         truth.append(TruthRow(row[0], row[1], group, row[3] == "1"))
     return tuple(truth)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.choices import InputError
 from vestige.images.listing import natural_key
+from vestige.registry.choices import InputError
 
 USED, QUERY_USED = "used", "query used"
 UNUSED, QUERY_UNUSED = "unused", "query unused"

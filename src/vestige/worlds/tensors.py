@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vestige.choices import InputError
+from vestige.registry.choices import InputError
 from vestige.types import Images
 
 

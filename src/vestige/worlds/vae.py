@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.choices import InputError
 from vestige.nets.training import (
     SHEET,
     Training,
@@ -21,6 +20,7 @@ from vestige.nets.training import (
     follow,
     identity,
 )
+from vestige.registry.choices import InputError
 from vestige.types import Images, Progress, quiet
 from vestige.worlds.tensors import check_square, to_images, to_tensor
 

@@ -1,0 +1,1 @@
+"""The audit from top to bottom, and what it notes of itself."""

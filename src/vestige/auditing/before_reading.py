@@ -1,0 +1,100 @@
+"""What the lists of files tell before an image is read: contradictions, and too few patients.
+
+Whatever passes here may still be refused once the pixels are known: files may hold the same image,
+and patients may share one.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vestige.images.imageset import ImageSet
+from vestige.images.listing import Listing, Source
+from vestige.images.told_groups import compile_groups, find_group, keys_of, read_group_table
+from vestige.judging.cohort import CONTRADICTING, JUDGED, Mode, no_calibration
+from vestige.registry.choices import InputError
+from vestige.stats.calibration import require_resolution
+
+
+def refuse_early(
+    sources: Mapping[str, Source],
+    mode: Mode,
+    false_alarm_rate: float,
+    csv: str | os.PathLike[str] | None,
+    regex: str | None,
+) -> None:
+    """Refuse what the lists of files alone show to be impossible.
+
+    Parameters
+    ----------
+    sources : role -> files, or images as they are
+    csv, regex : where the groups come from, as `vestige.images.assign_groups` takes them
+
+    Raises
+    ------
+    InputError
+        One file in two roles that contradict each other; fewer unused patients than the
+        false-alarm rate needs, or none that is not judged as well.
+    """
+    _refuse_same_files(sources)
+    if "unused" not in sources:
+        return
+    groups = _groups(sources, csv, regex)
+    if groups is None:
+        require_resolution(false_alarm_rate, _most_images(sources["unused"]))
+        return
+    mine = groups["unused"] - groups.get(JUDGED[mode], frozenset())
+    if not mine:
+        raise no_calibration(mode)
+    single = len(groups["unused"]) == _most_images(sources["unused"])
+    require_resolution(false_alarm_rate, len(mine), "images" if single else "groups")
+
+
+def _refuse_same_files(sources: Mapping[str, Source]) -> None:
+    files = {
+        role: {os.path.realpath(path): id_ for id_, path in source.files if isinstance(path, Path)}
+        for role, source in sources.items()
+        if isinstance(source, Listing)
+    }
+    for first, second in CONTRADICTING:
+        both = files.get(first, {}).keys() & files.get(second, {}).keys()
+        if both:
+            name = min(files[first][path] for path in both)
+            raise InputError(
+                f"{first} and {second} name {len(both)} file(s) both, e.g. {name}. An image has "
+                "one status: give each role files of its own."
+            )
+
+
+def _most_images(source: Source) -> int:
+    """Images or, of files, groups at most: what one file holds is of one patient."""
+    if isinstance(source, Listing):
+        return len(source.files)
+    return len(source) if isinstance(source, ImageSet | np.ndarray) else 0
+
+
+def _groups(
+    sources: Mapping[str, Source], csv: str | os.PathLike[str] | None, regex: str | None
+) -> dict[str, frozenset[str]] | None:
+    """Groups of each role, where a table or an expression names those of all files."""
+    if (csv is None) == (regex is None):
+        return None
+    table = None if csv is None else read_group_table(Path(csv))
+    pattern = None if regex is None else compile_groups(regex)
+    found: dict[str, frozenset[str]] = {}
+    for role, source in sources.items():
+        if role == "generated":
+            continue
+        if not isinstance(source, Listing):
+            return None
+        ids = [identifier for identifier, _ in source.files]
+        if table is not None:
+            rows = [[k for k in keys_of(role, source.root, i) if k in table][:1] for i in ids]
+            if not all(rows):  # files of several images, named one by one, or files without a row
+                return None
+            found[role] = frozenset(table[key] for keys in rows for key in keys)
+        elif pattern is not None:
+            found[role] = frozenset(find_group(pattern, i, f"{role}/{i}") for i in ids)
+    return found

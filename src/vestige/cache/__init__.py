@@ -1,0 +1,1 @@
+"""What is kept between audits: decoded rows, feature rows, earlier runs."""

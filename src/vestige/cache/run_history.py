@@ -1,0 +1,204 @@
+"""How often was this asked before? One small file per run in the cache folder, and what it costs.
+
+Whoever audits the same images again with other detectors, options or seeds looks again, and the
+smallest of many p-values is small by luck. Whoever asks again about those images alone that scored
+high chooses by the answer, and no correction helps. The cache remembers each run by hashes of
+content and options and by salted digests of its judged images, with its columns and its p-value: no
+name of a file or a patient, no digest of a picture. Nothing is written anywhere else, so without a
+cache earlier runs are unknown.
+"""
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b, sha256
+from math import expm1, log1p
+from pathlib import Path
+from typing import Any
+
+from vestige.registry.choices import InputError
+from vestige.schema.decode import decode
+from vestige.schema.records import Problem, Tried
+
+_HEX = 24
+_SALT, _MARK = 16, 8
+"""Bytes of a record's salt, and of the salted digest of one judged image."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One audit: digests of what was asked and of the options, and what came out.
+
+    question : of mode, generated and judged images
+    beside : of mode and generated images alone; "" in records of earlier versions
+    p_value : of the set test, whatever the checks say
+    vetoed : a check took back what the test says
+    salt, judged : salted digests of the judged images whose answer was open; each record has a salt
+        of its own, so that two records cannot be compared without the images
+    part_of : judged images of the largest earlier run that this one may be a selection from
+    """
+
+    question: str
+    options: str
+    seed: int
+    columns: tuple[str, ...]
+    p_value: float | None
+    beside: str = ""
+    vetoed: bool = False
+    salt: str = ""
+    judged: tuple[str, ...] = ()
+    part_of: int = 0
+
+    @property
+    def file(self) -> str:
+        """Its name in the cache: the same for an identical run."""
+        shelf, own = self.question, [self.options, self.seed]  # as earlier versions wrote it
+        if self.beside:
+            shelf, own = self.beside, [self.question, *own]
+        return f"run-{shelf[:_HEX]}-{digest(own)[:_HEX]}.json"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of plain values (mappings in any order), in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
+    return sha256(text.encode()).hexdigest()
+
+
+def contents(digests: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """One digest per role of the pixels of its images, whatever their names and order."""
+    return {role: digest(sorted(each)) for role, each in digests.items()}
+
+
+def corrected(p_value: float, runs: int) -> float:
+    """1 - (1 - p)^runs: the p-value of the best of so many runs (Sidak; METHODS 4.5)."""
+    return 1.0 if p_value >= 1.0 else -expm1(runs * log1p(-p_value))
+
+
+def marks(pixels: Iterable[str], salt: str) -> frozenset[str]:
+    """Salted digests of images, given the digests of their pixels."""
+    key = salt.encode()[: blake2b.MAX_KEY_SIZE]
+    return frozenset(
+        blake2b(one.encode(), key=key, digest_size=_MARK).hexdigest() for one in pixels
+    )
+
+
+def record_run(
+    run: Run, judged: Iterable[str], cache: str | os.PathLike[str] | None
+) -> tuple[Tried, list[Problem]]:
+    """Note a run in the cache and say what was tried before, with other options, seed or images.
+
+    Other runs count if they asked about one of the same images, beside the same generated set and
+    in the same mode. If one of them also asked about images that are missing here, these may have
+    been chosen by its answer (`Tried.part_of`); the same run again is what it was the first time.
+
+    The run is written first and the others are read then, so of two runs at once at least one
+    knows of the other. A run without a set test (`p_value` None) asks nothing and is not noted. A
+    damaged file still counts as a run.
+
+    Parameters
+    ----------
+    run : Run
+        Its salt and what depends on it are filled in here.
+    judged : digests
+        Of the pixels of the judged images whose answer is open. They are not written.
+    cache : folder or None
+        None: earlier runs are unknown.
+
+    Raises
+    ------
+    InputError
+        When the cache cannot be written.
+    """
+    if cache is None:
+        return Tried(None, 1, len(set(run.columns)), None, None), []
+    folder, mine = Path(cache), frozenset(judged)
+    noted = _read(folder / run.file)
+    if noted is None:
+        salt = secrets.token_hex(_SALT)
+        noted = replace(run, salt=salt, judged=tuple(sorted(marks(mine, salt))))
+        again = False
+    else:
+        noted, again = replace(noted, p_value=run.p_value, vetoed=run.vetoed), True
+    if run.p_value is not None:
+        _write(folder / run.file, json.dumps(asdict(noted)))
+    others, problems = _others(folder, run, mine)
+    known = [other for other in others if other is not None]
+    if not again:
+        noted = replace(noted, part_of=max((_held_more(other, mine) for other in known), default=0))
+        if run.p_value is not None and noted.part_of:
+            _write(folder / run.file, json.dumps(asdict(noted)))
+    small = [
+        other.p_value
+        for other in known
+        if other.p_value is not None and not other.vetoed and not other.part_of
+    ]
+    damaged = len(others) - len(known)
+    tried = Tried(
+        runs_before=len(others),
+        option_sets=len({run.options, *(other.options for other in known)}) + damaged,
+        columns=len({*run.columns, *(name for other in known for name in other.columns)}),
+        p_adjusted=None if run.p_value is None else corrected(run.p_value, len(others) + 1),
+        smallest_before=min(small, default=None),
+        part_of=noted.part_of,
+    )
+    return tried, problems
+
+
+def _others(folder: Path, run: Run, mine: frozenset[str]) -> tuple[list[Run | None], list[Problem]]:
+    """Other runs that asked about one of these images, None for a damaged file."""
+    found: list[Run | None] = []
+    problems = []
+    asked = {run.beside, run.question}  # the latter for records of earlier versions
+    names = (f"run-{one[:_HEX]}-*.json" for one in sorted(asked))
+    for path in sorted(path for name in names for path in folder.glob(name)):
+        if path.name == run.file:
+            continue
+        other = _read(path)
+        if other is None:
+            what = "the record of an earlier audit is damaged: it counts as one with other options"
+            problems.append(Problem(f"cache/{path.name}", what, "warning"))
+        elif not _shares(other, run, mine):
+            continue
+        found.append(other)
+    return found, problems
+
+
+def _shares(other: Run, run: Run, mine: frozenset[str]) -> bool:
+    """Whether another run asked about one of these images."""
+    return other.question == run.question or not marks(mine, other.salt).isdisjoint(other.judged)
+
+
+def _held_more(other: Run, mine: frozenset[str]) -> int:
+    """Images of another run if it asked about some that are missing here, else 0."""
+    theirs = frozenset(other.judged)
+    return len(theirs) if theirs - marks(mine, other.salt) else 0
+
+
+def _read(path: Path) -> Run | None:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(raw, dict) and "beside" not in raw:  # of an earlier version
+            raw = {"beside": "", "vetoed": False, "salt": "", "judged": [], "part_of": 0, **raw}
+        run: Run = decode(Run, raw, "run")
+    except (OSError, ValueError, RecursionError, InputError):
+        return None
+    sound = run.file == path.name and (run.p_value is None or 0.0 <= run.p_value <= 1.0)
+    return run if sound else None
+
+
+def _write(place: Path, text: str) -> None:
+    """Whole or not at all, also when two runs write the same file at once."""
+    partial = None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(".tmp", ".run-", place.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(partial, place)
+    except OSError as error:
+        if partial is not None:
+            Path(partial).unlink(missing_ok=True)
+        raise InputError(f"cannot write to the cache {place.parent}: {error.strerror}") from error

@@ -1,0 +1,103 @@
+"""`vestige scrub`."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vestige.cli.terminal import output, progress_bars
+from vestige.decision.sentences import gate_line
+from vestige.registry.choices import InputError
+
+Folder = Annotated[str | None, typer.Option(metavar="DIR")]
+
+
+def scrub(
+    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
+    generated: Annotated[str, typer.Option(metavar="DIR", help="The folders that were audited.")],
+    out: Annotated[Path, typer.Option(metavar="KEEP.txt", help="Ids that may stay, one a line.")],
+    used: Folder = None,
+    unused: Folder = None,
+    query: Folder = None,
+    reference: Folder = None,
+    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="As in the audit.")] = None,
+    group_regex: Annotated[str | None, typer.Option(metavar="RE", help="As in the audit.")] = None,
+    max_share: Annotated[
+        float, typer.Option(help="Largest share of the generated set to withhold.")
+    ] = 0.5,
+    engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep decoded images between runs here.")
+    ] = None,
+    copy_to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Copy the files that may be released to this new folder, if the gate is open.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> int:
+    """Withhold generated images until an audit of the rest finds nothing; exit code as --gate."""
+    from vestige.release.scrub import beside, called_used
+    from vestige.release.scrub import scrub as run_scrub
+
+    for file in (out, *beside(out)):
+        if file.is_dir():
+            raise InputError(f"cannot write {file}: it is a folder. Name a file, such as keep.txt.")
+    with output(out.parent), progress_bars(quiet) as progress:
+        found = run_scrub(
+            result,
+            generated,
+            used,
+            unused,
+            query,
+            reference,
+            groups=groups,
+            group_regex=group_regex,
+            max_share=max_share,
+            engine=engine,
+            cache=cache,
+            copy_to=copy_to,
+            progress=progress,
+        )
+        withheld, report = found.save(out)
+    test = found.remainder.set_test
+    if as_json:
+        answer: dict[str, Any] = {
+            "decision": asdict(found.outcome),
+            "keep": list(found.keep),
+            "withheld": [asdict(image) for image in found.withheld],
+            "unreadable": found.unreadable,
+            "called_used": {"before": called_used(found.before),
+                            "after": called_used(found.remainder)},
+            "auc": asdict(test.auc) if test else None,
+            "copied": found.copied,
+            "left_out": list(found.left_out),
+            "files": [str(out), str(withheld), str(report)],
+        }  # fmt: skip
+        print(json.dumps(answer, indent=1))
+    elif not quiet:
+        reasons = Counter(image.by for image in found.withheld)
+        told = ", ".join(f"{n} by {by}" for by, n in reasons.most_common())
+        print(
+            f"{len(found.withheld)} of {len(found.withheld) + len(found.keep)} generated images "
+            f"withheld{f' ({told})' if told else ''}: {withheld}. May stay: {out}. Report: {report}"
+        )
+        if found.unreadable:
+            print(f"{found.unreadable} generated file(s) could not be read and are in neither.")
+        if copy_to is not None and found.copied is None:
+            print(f"The gate is not open, so nothing was copied to {copy_to}.")
+        elif copy_to is not None:
+            print(f"{found.copied} files were copied to {copy_to}.")
+        if found.left_out:
+            print(
+                f"{len(found.left_out)} file(s) hold withheld images beside others and were left "
+                f"out, such as {found.left_out[0]}."
+            )
+        print(f"The rest: {gate_line(found.outcome)}")
+    return found.outcome.exit_code

@@ -1,0 +1,1 @@
+"""Where work runs: one process, several, or a Dask cluster."""

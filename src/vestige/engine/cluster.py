@@ -1,0 +1,243 @@
+"""Shards on a Dask cluster: connected again when its scheduler is back, never waiting in vain.
+
+The workers need this version of vestige and of the packages that decode images. Each shard is
+checked where it is computed, so that a worker that joins late is checked too.
+"""
+
+import logging
+import platform
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from functools import cache
+from pkgutil import resolve_name
+from time import monotonic, sleep
+from typing import Any, Self, TypeVar
+from weakref import WeakSet
+
+from vestige.engine.engines import Workers, keep_freed_memory
+from vestige.packages import DECODERS, installed
+from vestige.registry.choices import InputError
+from vestige.version import __version__
+
+CONNECT_SECONDS = 10.0
+RETURN_SECONDS = 60.0
+"""A scheduler that was lost may come back within this time."""
+WORKER_SECONDS = 60.0
+"""A cluster may be without any worker for this time."""
+ASK_SECONDS = 5.0
+"""The scheduler is asked for its workers so often, and may take so long to answer."""
+TOGETHER = 4
+"""Most shards in one message."""
+_LOGGERS = ("distributed", "distributed.client", "tornado.application")
+
+R = TypeVar("R")
+
+
+class Cluster(Workers):
+    """An executor on the workers of a Dask scheduler; to be entered.
+
+    Parameters
+    ----------
+    address : str
+        Such as "tcp://host:port", or "tls://host:port" with certificates in Dask's configuration.
+
+    Raises
+    ------
+    InputError
+        When no scheduler answers there, or one that was lost does not come back within
+        `RETURN_SECONDS`, or no worker is there for `WORKER_SECONDS`.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client, KilledWorker
+        except ImportError as error:
+            raise InputError("engine dask needs: pip install 'vestige[cluster]'") from error
+        from distributed.comm.core import CommClosedError
+
+        if "://" not in address:
+            raise InputError(
+                f"engine dask needs an address as in dask:tcp://host:port, not {address!r}."
+            )
+        self._open: Callable[..., Any] = Client
+        self.lost = (*self.lost, KilledWorker, CommClosedError)
+        self._address = address
+        self._client: Any = None
+        self._executor: Executor | None = None
+        self._sent: WeakSet[Future[Any]] = WeakSet()
+        self._known: set[str] = set()
+        self._threads = 0
+        self._asked = float("-inf")
+        self._manned = monotonic()
+        self._levels: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        # what Dask has to say of a lost connection is said by us, in one line
+        self._levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        try:
+            self._connect(CONNECT_SECONDS)
+        except BaseException:
+            self.shutdown()
+            raise
+        self._manned = monotonic()
+        return self
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> "Future[R]":
+        """Have some worker compute ``fn(*args, **kwargs)``."""
+        executor = self._connected()
+        future: Future[R] = executor.submit(run_checked, versions(), fn, args, kwargs)
+        self._sent.add(future)
+        return future
+
+    def places(self) -> int:
+        """One at work and two ready for each thread of the cluster; it may grow meanwhile."""
+        while True:
+            self._connected()
+            now = monotonic()
+            if not self._threads or now - self._asked >= ASK_SECONDS:
+                self._threads, self._asked = self._ask(), now
+            if self._threads:
+                self._manned = now
+                return 3 * self._threads
+            if now - self._manned > WORKER_SECONDS:
+                raise InputError(
+                    f"the Dask scheduler at {self._address!r} has had no worker for "
+                    f"{now - self._manned:.0f} s: start some with: dask worker {self._address}"
+                )
+            sleep(ASK_SECONDS / 10)  # nothing is sent before a worker was asked for its vestige
+
+    def together(self, shards: int) -> int:
+        """A few, because each message costs the scheduler, the worker and us some 10 ms together.
+
+        But each thread has several to do, so that all end at about the same time.
+        """
+        return max(1, min(TOGETHER, shards // (4 * self.places())))
+
+    def explained(self, error: Exception) -> Exception:
+        """A scheduler without vestige cannot even read what it is to pass on."""
+        if "deserialization of the task graph" in str(error):
+            return InputError(
+                f"the Dask scheduler at {self._address!r} cannot import what it was sent: install "
+                "vestige, and all it needs, in the same versions there and on the workers."
+            )
+        return error
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster; what it still computes for us is dropped."""
+        self._leave()
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
+
+    def _ask(self) -> int:
+        try:
+            there = self._client.sync(self._client.scheduler.ncores, callback_timeout=ASK_SECONDS)
+        except (OSError, TimeoutError, AttributeError):  # the last: the client is just closing
+            return 0
+        self._probe(set(there) - self._known)
+        self._known = set(there)
+        return sum(there.values())
+
+    def _probe(self, workers: set[str]) -> None:
+        """A worker that cannot import vestige would end, without a word, when it is sent work."""
+        if not workers:
+            return
+        # a function of the standard library: it is found everywhere
+        asked = (resolve_name, "vestige.version:__version__")
+        try:
+            told = self._client.run(*asked, workers=sorted(workers), on_error="return")
+        except OSError:  # one left meanwhile: the others are asked again
+            return
+        for worker, version in told.items():
+            if isinstance(version, ImportError):
+                raise InputError(
+                    f"the worker {worker} of the cluster cannot import vestige ({version}): "
+                    "install it, and all it needs, in the same versions everywhere."
+                )
+
+    def _connected(self) -> Executor:
+        """The executor of the cluster, which may be another than before."""
+        if self._executor is None or self._client.status != "running":
+            self._leave()
+            self._connect(RETURN_SECONDS, lost=True)
+        if self._executor is None:
+            raise AssertionError("connected, or an InputError")
+        return self._executor
+
+    def _connect(self, seconds: float, lost: bool = False) -> None:
+        from distributed.versions import VersionMismatchWarning
+
+        start = monotonic()
+        while True:
+            left = max(seconds - (monotonic() - start), 0.1)
+            try:
+                with warnings.catch_warnings():  # `run_checked` looks for itself
+                    warnings.simplefilter("ignore", VersionMismatchWarning)
+                    client = self._open(
+                        self._address, timeout=min(left, CONNECT_SECONDS), set_as_default=False
+                    )
+                break
+            except (OSError, ValueError) as error:
+                if not lost:
+                    raise InputError(
+                        f"no Dask scheduler answers at {self._address!r}: {error}"
+                    ) from error
+                if monotonic() - start > seconds:
+                    raise InputError(
+                        f"the Dask scheduler at {self._address!r} was lost and did not come back "
+                        f"within {seconds:.0f} s; nothing was written. Start it and its workers, "
+                        "then this command again."
+                    ) from error
+                sleep(0.5)
+        self._client, self._executor = client, client.get_executor(pure=False)
+        self._manned = monotonic()
+
+    def _leave(self) -> None:
+        client, self._client, self._executor = self._client, None, None
+        if client is not None:
+            with suppress(OSError, TimeoutError):
+                client.close(timeout=2)
+        for future in self._sent:  # those of a client that has gone never come
+            if not future.done() and future.cancel():
+                future.set_running_or_notify_cancel()
+        self._sent.clear()
+
+
+def run_checked(
+    expected: Mapping[str, str], fn: Callable[..., R], args: Any, kwargs: Mapping[str, Any]
+) -> R:
+    """On a worker: ``fn(*args, **kwargs)``, if it would give the same here as where it was sent.
+
+    Raises
+    ------
+    InputError
+        When vestige or a package that decodes images has another version here.
+    """
+    found = versions()
+    for name, version in expected.items():
+        if found[name] != version:
+            raise InputError(
+                f"a worker of the cluster ({platform.node()}) has {name} {found[name] or 'missing'}"
+                f", this process has {version or 'none'}: install the same versions everywhere."
+            )
+    with _prepared().limit(limits=1):
+        return fn(*args, **kwargs)
+
+
+@cache
+def _prepared() -> Any:
+    """What limits the threads of matrix products; made once in a worker."""
+    from threadpoolctl import ThreadpoolController
+
+    # Dask starts its workers so that they return every few pages at once: 1.7 times as slow
+    keep_freed_memory()
+    return ThreadpoolController()
+
+
+def versions() -> Mapping[str, str]:
+    """Versions of whatever a decoded image depends on, "" for a missing package."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"vestige": __version__, "python": python, **installed(*DECODERS)}

@@ -1,0 +1,1 @@
+"""ImageCLEF: run files, and scores against the truth."""

@@ -1,0 +1,258 @@
+"""The reals of one audit in one bag: who is judged, who calibrates, who is known.
+
+The order of the bag depends on the pixels alone, so that neither the order of the files nor their
+role can move a score.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.images.imageset import ImageSet
+from vestige.registry.choices import InputError
+from vestige.schema.records import Problem
+from vestige.stats.splits import group_folds
+from vestige.types import Bools, Images, Ints
+
+Mode = Literal["release", "forensic"]
+FOLDS = 5
+EXACT_COPY = "have exactly the pixels of a"
+"""What problems say of generated images that are real ones, byte for byte."""
+MIXED_SHARE = 0.1
+MANY_MIXED = (
+    ". That is more than a tenth of all groups: draw the two sides by patient, or the set test "
+    "speaks of a part of them only"
+)
+CONTRADICTING = (
+    ("used", "unused"),
+    ("reference", "unused"),
+    ("reference", "used"),
+    ("reference", "query"),
+)
+"""Roles that no image can have both."""
+JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
+
+
+@dataclass(frozen=True)
+class Bag:
+    """Images [n, s, s] with their ids, roles and groups [n], in canonical order."""
+
+    images: Images
+    ids: tuple[str, ...]
+    index: npt.NDArray[np.int64]
+    """Row of each image in the ImageSet of its role."""
+    roles: npt.NDArray[Any]
+    groups: npt.NDArray[Any]
+    judged: Bools
+    control: Bools
+    known_used: Bools
+    settled: dict[int, str]
+    """Judged rows whose answer is already known (a copy of a known image): row -> its role."""
+
+    @cached_property
+    def units(self) -> npt.NDArray[np.int64]:
+        """Groups as numbers [n] in order of first appearance: a group's name moves no result."""
+        _, first, codes = np.unique(self.groups, return_index=True, return_inverse=True)
+        rank = np.empty(len(first), dtype=np.int64)
+        rank[np.argsort(first)] = np.arange(len(first))
+        return rank[codes]
+
+    @property
+    def unused(self) -> Bools:
+        """Images [n] that single images and patients are compared with, but for their own group.
+
+        Those of mixed groups as well: left out, they would take away the images of unused patients
+        that look most like those of the judged, and leave the judged ones (docs/statistics.md).
+        """
+        return np.asarray(self.roles == "unused")
+
+    @cached_property
+    def mixed(self) -> Bools:
+        """Images [n] of groups with judged and unused images: on neither side of the set test."""
+        judged, unused = self.units[self.judged], self.units[self.roles == "unused"]
+        return np.isin(self.units, np.intersect1d(judged, unused))
+
+    @cached_property
+    def folds(self) -> Ints | None:
+        """Fold [n] of each image, for detectors that learn from labels; None without labels.
+
+        Whole groups, known used images spread evenly; used and others need two groups each.
+        """
+        labelled = [np.unique(self.units[mask]) for mask in (self.known_used, ~self.known_used)]
+        if min(map(len, labelled)) < 2:
+            return None
+        k = min(FOLDS, *map(len, labelled))
+        return group_folds(self.units, k, 0, self.known_used)
+
+
+def find_mode(used: Any, unused: Any, query: Any) -> Mode:
+    """Release: are my training images visible? Forensic: were these queries used?"""
+    if query is not None:
+        return "forensic"
+    if used is not None:
+        return "release"
+    raise InputError(
+        "nothing to judge: give --query (images of unknown status), or --used and --unused "
+        "(training images and a hold-out of the same source)."
+    )
+
+
+def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
+    """Refuse roles that contradict each other; say which images stand in two roles.
+
+    Raises
+    ------
+    InputError
+        Used and unused, or reference and any other role, share pixels; too few images.
+    """
+    for role, images in sets.items():
+        if role == "generated" and len(images) < 2:
+            raise InputError(f"{len(images)} generated image was read; an audit needs 2 or more.")
+    for first, second in CONTRADICTING:
+        if first in sets and second in sets:
+            pairs = _shared(sets[first], sets[second])
+            if pairs:
+                a, b = pairs[0]
+                raise InputError(
+                    f"{first} and {second} share {len(pairs)} image(s) with the same pixels, "
+                    f"e.g. {first}/{a} = {second}/{b}. An image has one status: remove it from "
+                    "one of the two."
+                )
+    problems = []
+    if mode == "forensic":
+        for known in ("used", "unused"):
+            if known in sets:
+                problems += [
+                    Problem(
+                        f"query/{a}",
+                        f"has the pixels of {known}/{b}: its status is known to be {known}, "
+                        "it is answered from that",
+                        "warning",
+                    )
+                    for a, b in _shared(sets["query"], sets[known])
+                ]
+    judged = JUDGED[mode]
+    copies = _shared(sets["generated"], sets[judged])
+    if copies:
+        problems.append(
+            Problem(
+                f"generated/{copies[0][0]}",
+                f"{len(copies)} generated image(s) {EXACT_COPY} {judged} image, "
+                f"e.g. {judged}/{copies[0][1]}",
+                "warning",
+            )
+        )
+    return problems
+
+
+def no_calibration(mode: Mode) -> InputError:
+    """No patient is unused alone."""
+    return InputError(
+        f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
+        "of other patients (a false-alarm rate of 0.05 needs 19 such patients)."
+    )
+
+
+def fill_bag(
+    sets: Mapping[str, ImageSet], labels: Mapping[str, tuple[str, ...]], mode: Mode
+) -> tuple[Bag, list[Problem]]:
+    """Put query, used and unused into one bag; unused images of a suspect's group do not calibrate.
+
+    A patient on both sides is neither a fair suspect nor a fair control, and group permutation
+    needs every group on one side (METHODS 4.3).
+    """
+    roles = [role for role in ("query", "used", "unused") if role in sets]
+    order = sorted(
+        (sets[role].sha256[i], sets[role].ids[i], role, i)
+        for role in roles
+        for i in range(len(sets[role]))
+    )
+    role = np.array([r for _, _, r, _ in order])
+    index = np.array([i for _, _, _, i in order])
+    images = np.stack([sets[r].pixels[i] for r, i in zip(role, index, strict=True)])
+    groups = np.array([labels[r][i] for r, i in zip(role, index, strict=True)])
+    judged = role == JUDGED[mode]
+    known = {
+        sha: r
+        for r in ("used", "unused")
+        if r in sets and r != JUDGED[mode]
+        for sha in sets[r].sha256
+    }
+    settled = {
+        row: known[sha] for row, (sha, *_) in enumerate(order) if judged[row] and sha in known
+    }
+    suspects = np.unique(groups[judged])
+    control = (role == "unused") & ~np.isin(groups, suspects)
+    problems = []
+    lost = int(((role == "unused") & ~control).sum())
+    mixed, n_groups = np.intersect1d(suspects, groups[role == "unused"]), len(np.unique(groups))
+    if lost:
+        problems.append(
+            Problem(
+                "unused",
+                f"{lost} unused image(s) belong to a group (patient or near-duplicate cluster) "
+                f"that is also in {JUDGED[mode]}: {len(mixed)} such group(s) take no part in the "
+                f"test of the set, and their unused images calibrate only the images of others"
+                f"{MANY_MIXED if len(mixed) > MIXED_SHARE * n_groups else ''}",
+                "warning",
+            )
+        )
+    if "unused" in roles and not control.any():
+        raise no_calibration(mode)
+    bag = Bag(
+        images, tuple(x[1] for x in order), index, role, groups, judged, control,
+        role == "used", settled,
+    )  # fmt: skip
+    if len(np.unique(groups)) < 2:
+        raise InputError(
+            f"{len(order)} real image(s) of one group were read; an audit needs reals of at least "
+            "two groups (patients)."
+        )
+    return bag, problems
+
+
+def own_reference(
+    labels: Mapping[str, tuple[str, ...]],
+) -> tuple[Mapping[str, tuple[str, ...]], Bools | None, list[Problem]]:
+    """Leave out reference images of patients in another role.
+
+    A detector that learned from other images of unused patients knows them better than those it
+    judges, which makes the latter look used.
+
+    Returns
+    -------
+    labels : role -> group of each image that stays
+    own : which reference images [n] stay; None if all do
+    problems : a row that tells how many do not
+    """
+    theirs = {label for role in ("query", "used", "unused") for label in labels.get(role, ())}
+    own = np.array([label not in theirs for label in labels.get("reference", ())], np.bool_)
+    lost = int((~own).sum())
+    if not lost:
+        return labels, None, []
+    left = "the others stay" if own.any() else "none remain, so there is no reference"
+    what = (
+        f"{lost} of {len(own)} reference image(s) belong to a group (patient or near-duplicate "
+        f"cluster) that is also in query, used or unused, and are left out: {left}"
+    )
+    stays = tuple(g for g, mine in zip(labels["reference"], own, strict=True) if mine)
+    return {**labels, "reference": stays}, own, [Problem("reference", what, "warning")]
+
+
+def with_reference(sets: Mapping[str, ImageSet], own: Bools) -> dict[str, ImageSet]:
+    """The sets with these reference images only; without the role where none is left."""
+    found = dict(sets)
+    reference = found.pop("reference")
+    return found | ({"reference": reference.subset(own)} if own.any() else {})
+
+
+def _shared(first: ImageSet, second: ImageSet) -> list[tuple[str, str]]:
+    """Pairs of ids with equal pixels."""
+    where = dict(zip(second.sha256, second.ids, strict=True))
+    return [
+        (id_, where[sha]) for sha, id_ in zip(first.sha256, first.ids, strict=True) if sha in where
+    ]

@@ -1,0 +1,128 @@
+"""What is said of each judged image, and the pictures behind it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vestige.decision.audited import strongest_first
+from vestige.decision.records import Copy
+from vestige.detectors.matched_filter import MatchedFilterPool
+from vestige.images.imageset import ImageSet
+from vestige.images.listing import natural_key
+from vestige.images.thumbnails import thumbnail
+from vestige.judging.cohort import JUDGED, Bag, Mode
+from vestige.judging.judge import Judgement
+from vestige.schema.records import Q_LEVEL, Evidence, Finding, FindingVerdict, Share
+from vestige.scoring.columns import Column
+from vestige.types import Detector, Floats
+
+EVIDENCE = 3
+GALLERY = 12
+CARRIED = 3
+
+
+def find_evidence(fitted: Mapping[str, Detector], bag: Bag, generated: ImageSet) -> Floats:
+    """The generated images nearest to each image of the bag, by whitened cosine at 32 px.
+
+    Returns
+    -------
+    float64 [2, n, k] : the cosines, and the numbers of the generated images
+    """
+    primary = fitted.get("matched_filter_pool_32")
+    if not isinstance(primary, MatchedFilterPool):
+        primary = MatchedFilterPool(size=32).fit(generated.pixels)
+    return np.stack(primary.nearest_pool(bag.images, EVIDENCE)[:2])
+
+
+def name_evidence(evidence: Floats, generated: ImageSet) -> list[tuple[Evidence, ...]]:
+    """Evidence [2, n, k] with the names of the generated images."""
+    return [
+        tuple(
+            Evidence(generated.ids[int(g)], float(np.clip(c, -1, 1)))
+            for g, c in zip(rows, values, strict=True)
+        )
+        for values, rows in zip(*evidence, strict=True)
+    ]
+
+
+def make_findings(
+    columns: Floats,
+    plan: Sequence[Column],
+    bag: Bag,
+    judgement: Judgement,
+    evidence: Sequence[tuple[Evidence, ...]],
+    false_alarm_rate: float,
+    vetoed: bool,
+    copies: Sequence[Copy] = (),
+) -> tuple[Finding, ...]:
+    """One finding per judged image, in natural order of the ids.
+
+    The verdict is "used" where there is a copy, whatever p-value and checks say, where the answer
+    is known, and where the image's patient is named (q at most `Q_LEVEL`). That p is small alone
+    is a flag of its own, `stands_out`.
+    """
+    copied: dict[tuple[str, str], list[Copy]] = {}
+    for copy in copies:
+        copied.setdefault((copy.role, copy.real), []).append(copy)
+    findings = []
+    for i, row in enumerate(np.flatnonzero(bag.judged)):
+        known = bag.settled.get(int(row))
+        p = None if judgement.p_values is None or known else float(judgement.p_values[i])
+        q = np.nan if judgement.q_values is None or known else float(judgement.q_values[i])
+        verdict: FindingVerdict = "used" if known == "used" else "no evidence"
+        if not known and (p is None or vetoed):
+            verdict = "uncalibrated"
+        elif q <= Q_LEVEL:
+            verdict = "used"
+        own = copied.get((str(bag.roles[row]), bag.ids[row]), [])
+        if own:
+            verdict = "used"
+        values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
+        findings.append(
+            Finding(
+                id=bag.ids[row],
+                group=str(bag.groups[row]),
+                role="used" if bag.roles[row] == "used" else "query",
+                score=float(judgement.scores[i]),
+                p_value=p,
+                q_value=None if np.isnan(q) else q,
+                verdict=verdict,
+                columns=values,
+                evidence=_copies_first(own, evidence[int(row)]),
+                carried_by=_carried(judgement.parts[i], plan),
+                stands_out=p is not None and p <= false_alarm_rate and not vetoed,
+                copied=bool(own),
+            )
+        )
+    return tuple(sorted(findings, key=lambda finding: natural_key(finding.id)))
+
+
+def _copies_first(copies: Sequence[Copy], near: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """The nearest generated images, its copies before the others."""
+    nearest = sorted(copies, key=lambda copy: (-copy.value, natural_key(copy.generated)))
+    first = [Evidence(copy.generated, float(np.clip(copy.value, -1, 1))) for copy in nearest]
+    shown = {one.generated for one in first}
+    return (*first, *(one for one in near if one.generated not in shown))[:EVIDENCE]
+
+
+def _carried(parts: Floats, plan: Sequence[Column]) -> tuple[Share, ...]:
+    """The columns that raise a score most."""
+    raising = np.maximum(parts, 0.0)
+    if not raising.any():
+        return ()
+    raising = raising / raising.sum()
+    strongest = np.argsort(-raising, kind="stable")[:CARRIED]
+    return tuple(Share(plan[d].name, float(raising[d])) for d in strongest if raising[d] > 0)
+
+
+def draw_gallery(
+    findings: Sequence[Finding], sets: Mapping[str, ImageSet], mode: Mode
+) -> dict[str, bytes]:
+    """Thumbnails of the strongest findings beside their nearest generated image."""
+    judged, generated = sets[JUDGED[mode]], sets["generated"]
+    pictures = {}
+    for finding in strongest_first(findings)[:GALLERY]:
+        nearest = finding.evidence[0].generated
+        pictures[f"real:{finding.id}"] = thumbnail(judged, judged.ids.index(finding.id))
+        pictures[f"generated:{nearest}"] = thumbnail(generated, generated.ids.index(nearest))
+    return pictures

@@ -1,0 +1,312 @@
+"""Three published measures of a whole generated set, each with a p-value that holds.
+
+They ask how near the generated images lie to the suspects T, compared with the controls P of the
+same source. The published tests treat generated images as independent, which they are not: many
+share a neighbour. Here whole groups are relabelled (see `vestige.stats.permutation`), under the
+same assumption as there: how many images a patient has must not depend on being a suspect.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vestige.measures.cells import cell_of, k_means, merged
+from vestige.measures.group_neighbours import GroupNeighbours, nearest_groups
+from vestige.registry.choices import InputError
+from vestige.stats.groups import Labels
+from vestige.stats.neighbours import same_width
+from vestige.stats.permutation import SetTestResult, group_labels, permutation_test_refit
+from vestige.types import Bools, Floats, Ints
+
+FEWEST_IN_CELL = 20
+"""Generated images below which a cell of `data_copying` does not count."""
+PER_CELL = 20
+MOST_CELLS = 5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The published value, and a one-sided p-value: small when there is more copying than chance.
+
+    exact : every relabelling was tried
+    """
+
+    value: float
+    p_value: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class FeatureSets:
+    """Generated rows [m, d] and real rows [r, d] of one feature space, and who is a suspect [r].
+
+    Raises
+    ------
+    InputError
+        Without generated rows, suspects or controls, with a group on both sides, with rows of
+        different width, or with a feature that is not finite.
+    """
+
+    generated: Floats
+    reals: Floats
+    is_suspect: Bools
+    groups: Labels | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("generated", "reals"):
+            rows = np.asarray(getattr(self, name), dtype=np.float64)
+            if rows.ndim != 2 or 0 in rows.shape:
+                raise InputError(
+                    f"{name} must be rows of features [images, features], found {rows.shape}."
+                )
+            if not np.isfinite(rows).all():
+                raise InputError(f"{name}: a feature is not finite. Mend the feature space.")
+            object.__setattr__(self, name, rows)
+        same_width(self.generated.shape[1], self.reals.shape[1])
+        if len(self.reals) != len(self.is_suspect):
+            raise InputError(
+                f"{len(self.reals)} real rows were given with {len(self.is_suspect)} suspect "
+                "flags. Give one flag per row."
+            )
+        _ = self.status
+
+    @cached_property
+    def _labels(self) -> tuple[Bools, Ints]:
+        return group_labels(self.is_suspect, self.groups)
+
+    @property
+    def status(self) -> Bools:
+        """Suspect or control, per group."""
+        return self._labels[0]
+
+    @property
+    def index(self) -> Ints:
+        """Group of each real."""
+        return self._labels[1]
+
+    @cached_property
+    def of_generated(self) -> GroupNeighbours:
+        """The groups nearest to each generated image."""
+        smaller = min(self.status.mean(), 1 - self.status.mean())
+        return nearest_groups(self.generated, self.reals, self.index, share=float(smaller))
+
+    @cached_property
+    def of_reals(self) -> GroupNeighbours:
+        """The other groups nearest to each real."""
+        share = float(self.status.mean())
+        return nearest_groups(self.reals, self.reals, self.index, self.index, share)
+
+    @cached_property
+    def _one_of_each(self) -> Ints:
+        return np.unique(self.index, return_index=True)[1]
+
+    def groups_of(self, is_suspect: Bools) -> Bools:
+        """A relabelling of images as one of groups."""
+        return np.asarray(is_suspect[self._one_of_each])
+
+
+def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
+    """C_T: are generated images nearer to the suspects than controls are? Far below 0: copying.
+
+    L(x) is the distance from x to the nearest suspect (of another group). In each cell of a
+    k-means partition the L of generated images are compared with those of controls by the
+    Mann-Whitney Z of :func:`rank_sum`; C_T is the mean of Z over cells with 20 or more generated
+    images, weighted by the cell's share of controls. Source: Meehan, Chaudhuri and Dasgupta,
+    AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; METHODS 2.11.
+
+    We decided: k = |P| / 20, at least 1 and at most 5, cells of suspects and controls together, so
+    that the partition does not know the labels that are permuted (the paper: of suspects); a cell
+    without suspects or without controls joins the nearest that has both; when no cell holds 20
+    generated images, all are one cell; the variance is corrected for ties.
+
+    Parameters
+    ----------
+    sets : FeatureSets
+    n_permutations, seed : int
+        Relabellings of whole groups (all, when there are no more), and the seed of those and of
+        k-means.
+
+    Returns
+    -------
+    Measured
+        Z is no z-score here (generated images depend on each other); only p says what is usual.
+
+    Raises
+    ------
+    InputError
+        With fewer than 20 generated images.
+    """
+    m = len(sets.generated)
+    if m < FEWEST_IN_CELL:
+        raise InputError(
+            f"data_copying compares cells of {FEWEST_IN_CELL} or more generated images, {m} were "
+            "given. Generate more images."
+        )
+    # the number of controls to expect of so many groups: it must not depend on the labels either
+    controls = (1 - sets.status.mean()) * len(sets.reals)
+    k = int(np.clip(controls / PER_CELL, 1, MOST_CELLS))
+    centroids = k_means(sets.reals, k, seed)
+    k = len(centroids)
+    cells, real_cells = cell_of(sets.generated, centroids), cell_of(sets.reals, centroids)
+
+    def copying(is_suspect: Bools) -> float:
+        groups = sets.groups_of(is_suspect)
+        near, near_reals = sets.of_generated.first(groups)[0], sets.of_reals.first(groups)[0]
+        both = np.bincount(real_cells[is_suspect], minlength=k) > 0
+        both &= np.bincount(real_cells[~is_suspect], minlength=k) > 0
+        new = merged(centroids, both)
+        return -c_t(near, near_reals[~is_suspect], new[cells], new[real_cells[~is_suspect]])
+
+    return _turned(
+        permutation_test_refit(copying, sets.is_suspect, sets.groups, n_permutations, seed)
+    )
+
+
+def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
+    """AuthPct: share of generated images that are no copies of a suspect, 0..100. Low: copying.
+
+    With x the suspect nearest to a generated image g: g is authentic if x has another suspect, of
+    another group, nearer than g. (Without that exception adjacent slices of one patient make every
+    copy look authentic.) Source: Alaa, van Breugel, Saveliev and van der Schaar 2022,
+    arXiv:2102.08921; METHODS 2.12.
+
+    Parameters
+    ----------
+    sets, n_permutations, seed
+        As for :func:`data_copying`.
+
+    Returns
+    -------
+    Measured
+        p compares with the values that other choices of as many suspect groups give.
+
+    Raises
+    ------
+    InputError
+        With suspects of one group only.
+    """
+    if sets.status.sum() < 2:
+        raise InputError(
+            "authenticity compares suspects of different groups (patients), all are of one. "
+            "Give suspects of two or more."
+        )
+
+    def copying(is_suspect: Bools) -> float:
+        groups = sets.groups_of(is_suspect)
+        near, x = sets.of_generated.first(groups)
+        authentic = sets.of_reals.first(groups)[0][x] < near
+        return -100.0 * float(authentic.mean())
+
+    return _turned(
+        permutation_test_refit(copying, sets.is_suspect, sets.groups, n_permutations, seed)
+    )
+
+
+def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
+    """Share of generated images nearer to a suspect than to a control, 0..1. High: copying.
+
+    The distance to the closest record with a hold-out (DCR). Industry practice; passing it says
+    nothing against membership inference ("The DCR Delusion", arXiv:2505.01524); METHODS 2.13.
+
+    Of the larger side as many groups are drawn as the smaller has; the value is the mean over all
+    such draws, which has a closed form (:func:`share_of_draws`); ties count one half. With more
+    suspect than control groups copies of those not drawn look like chance, and even a pure copier
+    stays below 1. The p-value is that of the share without drawing, so that nobody is left out:
+    the two agree when both sides have as many groups.
+
+    Parameters
+    ----------
+    sets, n_permutations, seed
+        As for :func:`data_copying`.
+
+    Returns
+    -------
+    Measured
+        A one-sided alarm: a share of .5 is no statement about privacy.
+    """
+    taken = sets.of_generated.taken()
+
+    def copying(is_suspect: Bools) -> float:
+        return float(taken[sets.groups_of(is_suspect)].sum() / len(sets.generated))
+
+    found = permutation_test_refit(copying, sets.is_suspect, sets.groups, n_permutations, seed)
+    n_suspect = int(sets.status.sum())
+    n_control = sets.status.size - n_suspect
+    few = sets.status if n_suspect <= n_control else ~sets.status
+    nearer, tied = sets.of_generated.passed(few)
+    share = share_of_draws(nearer, tied, max(n_suspect, n_control), min(n_suspect, n_control))
+    value = share if n_suspect <= n_control else 1 - share
+    return Measured(value, found.p_value, found.exact)
+
+
+def _turned(found: SetTestResult) -> Measured:
+    """Of a statistic that was tested with its sign turned: copying is a small value."""
+    return Measured(-found.statistic, found.p_value, found.exact)
+
+
+def rank_sum(first: Floats, second: Floats) -> tuple[float, float]:
+    """Mann-Whitney U = #{first > second} + ties / 2, and its Z as data_copying takes it.
+
+    Z = (U - n m / 2 + .5) / s with s^2 = n m / 12 (N + 1 - sum(t^3 - t) / (N (N - 1))), N = n + m,
+    t the sizes of ties; 0 when all values are equal.
+    """
+    n, m = len(first), len(second)
+    total = n + m
+    ordered = np.sort(first)
+    reached = (
+        ordered.searchsorted(second, "left").sum() + ordered.searchsorted(second, "right").sum()
+    )
+    u = n * m - reached / 2
+    everything = np.sort(np.concatenate([ordered, second]))
+    differs = everything[1:] != everything[:-1]
+    correction = 0.0
+    if not differs.all():
+        ties = np.diff(np.flatnonzero(differs) + 1, prepend=0, append=total).astype(np.float64)
+        if len(ties) == 1:
+            return float(u), 0.0
+        correction = (ties**3 - ties).sum() / (total * (total - 1))
+    variance = n * m / 12 * (total + 1 - correction)
+    return float(u), float((u - n * m / 2 + 0.5) / math.sqrt(variance))
+
+
+def c_t(generated: Floats, controls: Floats, generated_cells: Ints, control_cells: Ints) -> float:
+    """C_T of distances [m] and [n] to the nearest suspect, given the cell of each.
+
+    Cells without controls, or with fewer than 20 generated images, do not count; when none counts
+    all are one cell.
+    """
+    size = np.bincount(generated_cells, minlength=int(control_cells.max()) + 1)
+    share = np.bincount(control_cells, minlength=len(size))
+    counted = np.flatnonzero((size >= FEWEST_IN_CELL) & (share > 0))
+    if not counted.size:
+        return rank_sum(generated, controls)[1]
+    z = [
+        rank_sum(generated[generated_cells == cell], controls[control_cells == cell])[1]
+        for cell in counted
+    ]
+    return float(np.average(z, weights=share[counted]))
+
+
+def share_of_draws(nearer: Ints, tied: Ints, n_large: int, n_small: int) -> float:
+    """Mean share of images nearer to the smaller side, over all draws of `n_small` of `n_large`.
+
+    Parameters
+    ----------
+    nearer, tied : Ints, shape (m,)
+        For each generated image, how many of the larger side's groups lie nearer than the smaller
+        side's nearest one, and how many as near.
+    n_large, n_small : int
+        Groups of each side.
+
+    Returns
+    -------
+    float
+        The smaller side wins when none of the nearer groups is drawn, and half when it ties:
+        (H(nearer) + H(nearer + tied)) / 2, H(j) = C(n_large - j, n_small) / C(n_large, n_small).
+    """
+    j = np.arange(n_large)
+    factors = np.maximum(0.0, n_large - n_small - j) / (n_large - j)
+    none_drawn = np.concatenate([[1.0], np.cumprod(factors)])
+    return float((none_drawn[nearer] + none_drawn[nearer + tied]).mean() / 2)

@@ -1,0 +1,1 @@
+"""Things chosen by name, with their options."""

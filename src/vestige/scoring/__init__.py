@@ -1,0 +1,1 @@
+"""Which detectors run, the scores they give, and the cache of scores."""
