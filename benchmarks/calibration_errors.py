@@ -64,7 +64,8 @@ def set_p(columns: Any, plan: Any, bag: Any, seed: int) -> float:
 def errors(worlds: int = 1000) -> list[dict[str, Any]]:
     """Rejections per detector choice, labels and slices, at each rate."""
     from vestige.judging.judge import judge
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import score_columns
+    from vestige.scoring.plan import plan_columns
 
     names = [name for choice in CHOICES if choice for name in choice]
     plan = plan_columns(["auto", *names], has_reference=False)
@@ -147,7 +148,8 @@ def gate(worlds: int = 1000) -> list[dict[str, Any]]:
     """How often the gate closes, by the set test or by too many images called used; auto."""
     from vestige.judging.judge import judge
     from vestige.judging.negative import by_chance
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import score_columns
+    from vestige.scoring.plan import plan_columns
 
     plan = plan_columns(None, has_reference=False)
     rows = []

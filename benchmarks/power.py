@@ -84,7 +84,8 @@ def shared(folder: Path) -> Rows:
     """Queries of a diffusion world of which some were used, without labels."""
     from PIL import Image
 
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import score_columns
+    from vestige.scoring.plan import plan_columns
     from vestige.stats.combine import pooled_rank_score
     from vestige.stats.permutation import set_test
     from vestige.stats.set_test import answer_set

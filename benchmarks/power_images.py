@@ -22,7 +22,8 @@ def read(folder: Path) -> Any:
 
 def found(world: dict[str, Any], used: int, seed: int) -> list[float]:
     """The six figures of one draw of queries."""
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import score_columns
+    from vestige.scoring.plan import plan_columns
     from vestige.stats.full_conformal import group_models, image_p_values
     from vestige.stats.intervals import auc
     from vestige.stats.scale import log_scores

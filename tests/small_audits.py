@@ -11,7 +11,8 @@ from vestige.controls import Comparison, compare
 from vestige.controls.pipeline import Pipeline
 from vestige.judging.cohort import Bag
 from vestige.judging.judge import judge, test_set
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import score_columns
+from vestige.scoring.plan import plan_columns
 from vestige.types import Images
 
 QUICK = ("nearest_distance_contrast", "calibrated_distance_5")

@@ -12,7 +12,8 @@ from scipy.stats import binom
 from reference_worlds import population
 from vestige.judging.cohort import Bag
 from vestige.judging.judge import judge
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import score_columns
+from vestige.scoring.plan import plan_columns
 from vestige.types import Images
 
 SPLITS = 320

@@ -14,7 +14,8 @@ from small_detectors import SMALL, fitted, small_detector
 from vestige.detectors import DETECTORS
 from vestige.features.pca import PCA
 from vestige.registry.choices import InputError, build
-from vestige.scoring.columns import Column, Known, plan_columns, score_columns
+from vestige.scoring.columns import Known, score_columns
+from vestige.scoring.plan import Column, plan_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
 from vestige.types import (

@@ -12,7 +12,7 @@ import vestige
 from reference_worlds import reference_world
 from vestige.detectors import DETECTORS
 from vestige.registry.choices import InputError
-from vestige.scoring.columns import parse_options, plan_columns, weights_digests
+from vestige.scoring.plan import parse_options, plan_columns, weights_digests
 
 WORLD = reference_world("copy", 0)
 SETS: dict[str, Any] = {

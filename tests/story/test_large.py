@@ -11,7 +11,8 @@ from story.world import call, release
 from vestige.detectors import cosine_search
 from vestige.images import spool
 from vestige.images.spool import spooled
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import score_columns
+from vestige.scoring.plan import plan_columns
 
 SIDE, STEP = 32, 1024
 IMAGE_BYTES = SIDE * SIDE * 4

@@ -64,15 +64,8 @@ from vestige.schema.records import (
     SetTest,
     planted_levels,
 )
-from vestige.scoring.columns import (
-    Column,
-    Known,
-    Options,
-    notes_of,
-    plan_columns,
-    score_columns,
-    weights_digests,
-)
+from vestige.scoring.columns import Known, notes_of, score_columns
+from vestige.scoring.plan import Column, Options, plan_columns, weights_digests
 from vestige.scoring.score_cache import KeptScores, array_of, rows_of
 from vestige.symmetries import Views
 from vestige.training.models import Model, check_models, check_patients, open_models

@@ -14,7 +14,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.preparation import Preparation
 from vestige.judging.cohort import JUDGED, Bag, Mode
 from vestige.schema.records import Likeness, SetTest
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.scoring.score_cache import KeptScores, open_kept_scores
 from vestige.types import Bools
 from vestige.version import __version__

@@ -28,7 +28,7 @@ from vestige.judging.cohort import JUDGED, Bag, Mode
 from vestige.judging.judge import judge, test_set
 from vestige.registry.choices import InputError
 from vestige.schema.records import Control, Estimate, Rate, SetTest
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.intervals import auc_interval

@@ -30,7 +30,7 @@ from vestige.engine.engines import cores
 from vestige.files.whole import write_together
 from vestige.registry.choices import InputError, build, choose
 from vestige.schema.decode import decode
-from vestige.scoring.columns import Options, plan_columns, weights_digests, weights_missing
+from vestige.scoring.plan import Options, plan_columns, weights_digests, weights_missing
 from vestige.types import Progress, quiet
 from vestige.version import __version__
 

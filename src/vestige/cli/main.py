@@ -21,7 +21,7 @@ from vestige.cli.worlds import benchmark
 from vestige.engine.engines import collect_rarely, keep_freed_memory
 from vestige.registry.choices import Choice, InputError
 from vestige.registry.options import parse_window
-from vestige.scoring.columns import parse_options
+from vestige.scoring.plan import parse_options
 from vestige.version import __version__
 
 app = typer.Typer(

@@ -141,7 +141,7 @@ def benchmark(
         _paper_protocols(worlds, out, protocol, detector, option, others, quiet)
         return
     from vestige.benchmark.run import run_benchmark
-    from vestige.scoring.columns import parse_options
+    from vestige.scoring.plan import parse_options
 
     with output(out), progress_bars(quiet) as progress:
         found = run_benchmark(
@@ -178,7 +178,7 @@ def _paper_protocols(
 ) -> None:
     """`vestige benchmark --protocol paper`."""
     from vestige.protocols.run import run_protocols
-    from vestige.scoring.columns import parse_options
+    from vestige.scoring.plan import parse_options
 
     if protocol != "paper":
         raise InputError(f"unknown --protocol {protocol!r}. Known: paper.")

@@ -17,7 +17,8 @@ from vestige.judging.cohort import Bag
 from vestige.judging.combination import Combined, combine_again
 from vestige.registry.choices import InputError, build
 from vestige.schema.records import Control
-from vestige.scoring.columns import Column, Known, score_columns
+from vestige.scoring.columns import Known, score_columns
+from vestige.scoring.plan import Column
 from vestige.scoring.score_cache import KeptScores, array_of, name_of
 from vestige.types import Bools, Detector, Floats, GrowingDetector, Images, Ints
 

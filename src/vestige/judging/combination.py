@@ -10,7 +10,7 @@ import numpy as np
 
 from vestige.judging.cohort import Bag
 from vestige.schema.records import Estimate
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.folds import auc_in_folds
 from vestige.stats.full_conformal import (

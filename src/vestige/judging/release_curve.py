@@ -14,7 +14,8 @@ from vestige.images.spool import take
 from vestige.judging.cohort import Bag, Mode
 from vestige.registry.choices import InputError
 from vestige.schema.records import CurvePoint, ReleaseCurve
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import score_columns
+from vestige.scoring.plan import plan_columns
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.intervals import auc_interval
 from vestige.stats.permutation import set_test

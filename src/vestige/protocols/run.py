@@ -18,7 +18,7 @@ from vestige.protocols.parts import PARTS, Asked, Job, measure_system, plain
 from vestige.protocols.result import SCHEMA, ProtocolCell, Protocols, System
 from vestige.protocols.tables import to_csv, to_html, to_markdown
 from vestige.registry.choices import InputError, choose
-from vestige.scoring.columns import Options
+from vestige.scoring.plan import Options
 from vestige.types import Progress, quiet
 
 

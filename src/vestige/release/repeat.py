@@ -15,7 +15,7 @@ from vestige.images.reading import MEASURED, read_images
 from vestige.judging.cohort import Bag, fill_bag
 from vestige.registry.choices import InputError
 from vestige.result import AuditResult
-from vestige.scoring.columns import plan_columns, weights_digests
+from vestige.scoring.plan import plan_columns, weights_digests
 from vestige.types import Progress
 
 

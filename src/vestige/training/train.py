@@ -24,7 +24,7 @@ from vestige.judging.cohort import check_roles
 from vestige.registry.choices import InputError, build, choose
 from vestige.registry.options import split_options, typed_options
 from vestige.schema.records import Problem
-from vestige.scoring.columns import Column, weights_digests, weights_missing
+from vestige.scoring.plan import Column, weights_digests, weights_missing
 from vestige.training.models import patients_learned_from, pool_digest
 from vestige.types import LearningDetector, Progress, quiet
 
