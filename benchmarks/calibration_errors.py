@@ -76,9 +76,7 @@ def errors(worlds: int = 1000) -> list[dict[str, Any]]:
             seen: dict[str, list[tuple[float, float, float]]] = {}
             for seed in range(worlds):
                 bag, generated = null_world(seed, labels, slices)
-                columns, _ = score_columns(
-                    plan, generated, None, bag.images, bag.units, lambda *_: None
-                )
+                columns, _ = score_columns(plan, generated, None, bag.reals(plan))
                 # one image of each patient: the others repeat it
                 judged = np.flatnonzero(bag.judged)
                 lot = judged[np.unique(bag.units[judged], return_index=True)[1]][0]
@@ -158,9 +156,7 @@ def gate(worlds: int = 1000) -> list[dict[str, Any]]:
             closed = dict.fromkeys(RATES, 0)
             for seed in range(worlds):
                 bag, generated = null_world(seed, labels, slices)
-                columns, _ = score_columns(
-                    plan, generated, None, bag.images, bag.units, lambda *_: None
-                )
+                columns, _ = score_columns(plan, generated, None, bag.reals(plan))
                 said = judge(columns, plan, bag, bag.judged, seed)
                 if said.p_values is None:
                     raise SystemExit("unused images calibrate")

@@ -58,7 +58,7 @@ def small_audit(
         settled={},
     )
     plan = plan_columns(detectors, reference is not None)
-    columns, _ = score_columns(plan, generated, reference, bag.images, bag.units, lambda *_: None)
+    columns, _ = score_columns(plan, generated, reference, bag.reals(plan))
     judgement = judge(columns, plan, bag, suspects, seed)
     test = test_set(columns, plan, bag, suspects, judgement, "release", RATE, seed)
     assert test is not None

@@ -21,7 +21,7 @@ from vestige.worlds.embedded import World, embedded_world
 from vestige.worlds.pca_gaussian import PcaGaussian
 from vestige.worlds.phantom import chest_phantoms
 
-SCRUB = sys.modules["vestige.scrub"]
+SCRUB = sys.modules["vestige.release.scrub"]
 QUICK = ["matched_filter_pool", "nearest_distance_contrast", "calibrated_distance_5"]
 DETECTORS = [word for name in QUICK for word in ("--detector", name)]
 
@@ -150,7 +150,7 @@ def test_guesses_that_mend_nothing_are_taken_back(monkeypatch: pytest.MonkeyPatc
     first = {image.by for image in mended.withheld if image.round == 1}
     assert first == {"nearest"}
     assert SCRUB.called_used(mended.remainder) < SCRUB.called_used(mended.before)
-    monkeypatch.setattr(SCRUB, "audit", lambda *arguments, **options: before)
+    monkeypatch.setattr(SCRUB, "run_audit", lambda *arguments, **options: before)
     found = scrubbed(world, before)
     assert found.withheld == ()
     assert len(found.keep) == 120

@@ -78,9 +78,7 @@ def release_curve(
     for k, n in enumerate(sizes):
         progress("release curve", k, len(sizes))
         part = take(generated.pixels, np.sort(order[:n]))
-        columns, _ = score_columns(
-            plan, part, reference, bag.images, bag.units, lambda name, seconds: None
-        )
+        columns, _ = score_columns(plan, part, reference, bag.reals(plan))
         score = pooled_rank_score(columns[rows], weights)
         area = auc_interval(
             score[is_suspect], score[~is_suspect], groups[is_suspect], groups[~is_suspect],

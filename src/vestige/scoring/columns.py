@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -42,24 +42,72 @@ class Known:
     folds: Ints
 
 
+@dataclass(frozen=True)
+class Reals:
+    """Real images [n, s, s] that are scored together, their groups [n], and what is known of them.
+
+    known : for detectors that learn from labelled images
+    """
+
+    images: Images
+    groups: npt.NDArray[Any]
+    known: Known | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What need not be made: detectors that have learned already, by column, and kept scores."""
+
+    trained: Mapping[str, Detector] = field(default_factory=dict)
+    kept: KeptScores | None = None
+
+    def find(self, column: Column) -> Floats | None:
+        """The scores of a column, None where they are not kept."""
+        return None if self.kept is None or column.name in self.trained else self.kept.find(column)
+
+    def keep(self, column: Column, detector: Detector, scores: Floats) -> None:
+        """Keep the scores, unless the detector has something to say of its search in each run."""
+        silent = not getattr(detector, "notes_", ())
+        if self.kept is not None and column.name not in self.trained and silent:
+            self.kept.keep(column, scores)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Columns of evidence of one audit.
+
+    columns : [n, D], of the images of the bag
+    fitted : the detectors, by column, but for those whose scores were kept
+    ready : what was not made for it
+    weights : digests of the networks' weights and of trained models, by detector and option
+    """
+
+    plan: tuple[Column, ...]
+    columns: Floats
+    fitted: Mapping[str, Detector]
+    ready: Ready
+    weights: Mapping[str, str]
+
+
+def _unnoted(name: str, seconds: float) -> None:
+    """Note no seconds."""
+
+
 def score_columns(
     plan: Sequence[Column],
     generated: Images,
     reference: Images | None,
-    bag: Images,
-    groups: npt.NDArray[Any],
-    done: Callable[[str, float], None],
-    known: Known | None = None,
+    reals: Reals,
+    done: Callable[[str, float], None] = _unnoted,
     progress: Progress = quiet,
-    trained: Mapping[str, Detector] | None = None,
-    kept: KeptScores | None = None,
+    ready: Ready = Ready(),  # frozen
 ) -> tuple[Floats, dict[str, Detector]]:
-    """Score every image of the bag by every column -> float64 [n, D], and the fitted detectors.
+    """Score every real image by every column -> float64 [n, D], and the fitted detectors.
 
     Columns run side by side, each on one core: nothing in a column then depends on how many cores
-    there are, down to the last bit. `done` is called with a column's name and its seconds. `known`
-    and `progress` are for detectors that learn from labelled images; `trained` holds those that
-    have learned already, by column. A column that is `kept` is not computed, and has no detector.
+    there are, down to the last bit. `done` is called with a column's name and its seconds,
+    `progress` by detectors that learn. A column that is `ready` is not computed, and one whose
+    scores were kept has no detector.
 
     Raises
     ------
@@ -67,12 +115,11 @@ def score_columns(
         When a detector gives a score that is not finite (a column is never imputed), or learns and
         nothing is labelled.
     """
-    trained = trained or {}
-    columns = np.empty((len(bag), len(plan)))
+    columns = np.empty((len(reals.images), len(plan)))
     fitted: dict[str, Detector] = {}
     todo = []
     for d, column in enumerate(plan):
-        scores = None if kept is None or column.name in trained else kept.find(column)
+        scores = ready.find(column)
         if scores is None:
             todo.append((d, column))
         else:
@@ -85,11 +132,9 @@ def score_columns(
                 column,
                 generated,
                 reference,
-                bag,
-                groups,
-                known,
+                reals,
                 progress,
-                trained.get(column.name),
+                ready.trained.get(column.name),
             ): d
             for d, column in sorted(todo, key=_largest_first)
         }
@@ -97,10 +142,7 @@ def score_columns(
             for future in as_completed(running):
                 column = plan[running[future]]
                 columns[:, running[future]], fitted[column.name], seconds = future.result()
-                # one that has something to say of its search says it again in each run
-                silent = not getattr(fitted[column.name], "notes_", ())
-                if kept is not None and column.name not in trained and silent:
-                    kept.keep(column, columns[:, running[future]])
+                ready.keep(column, fitted[column.name], columns[:, running[future]])
                 done(column.name, seconds)
         except BaseException:
             executor.shutdown(cancel_futures=True)
@@ -125,27 +167,25 @@ def _score_column(
     column: Column,
     generated: Images,
     reference: Images | None,
-    bag: Images,
-    groups: npt.NDArray[Any],
-    known: Known | None,
+    reals: Reals,
     progress: Progress,
     trained: Detector | None,
 ) -> tuple[Floats, Detector, float]:
     start = perf_counter()
     detector = trained or build(DETECTORS, column.detector, "detector", **column.options)
     if trained is not None:
-        scores = trained.score_samples(bag)
+        scores = trained.score_samples(reals.images)
     elif column.learns:
-        scores, detector = _cross_fit(column, generated, bag, groups, known, progress)
+        scores, detector = _cross_fit(column, generated, reals, progress)
     elif column.pool and isinstance(detector, PoolDetector):
         detector.fit(generated, unused=reference)
-        scores = detector.score_pool(bag, groups)
+        scores = detector.score_pool(reals.images, reals.groups)
     else:
-        scores = detector.fit(generated, unused=reference).score_samples(bag)
+        scores = detector.fit(generated, unused=reference).score_samples(reals.images)
     lost = int((~np.isfinite(scores)).sum())
     if lost:
         raise InputError(
-            f"detector {column.name} gave a score that is not finite for {lost} of {len(bag)} "
+            f"detector {column.name} gave a score that is not finite for {lost} of {len(scores)} "
             "images; leave it out with --detector."
         )
     return scores, detector, perf_counter() - start
@@ -154,12 +194,11 @@ def _score_column(
 def _cross_fit(
     column: Column,
     generated: Images,
-    bag: Images,
-    groups: npt.NDArray[Any],
-    known: Known | None,
+    reals: Reals,
     progress: Progress,
 ) -> tuple[Floats, Detector]:
     """Scores [n] of models that never saw the group they score, and the last model."""
+    bag, groups, known = reals.images, reals.groups, reals.known
     if known is None or not (known.used.any() and known.unused.any()):
         raise InputError(
             f"{column.detector} learns from labelled images: give both --used and --unused."
