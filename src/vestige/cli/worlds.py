@@ -140,7 +140,7 @@ def benchmark(
         others = (seeds, null_seeds, null_all, workers, engine) != (1, 10, False, None, "local")
         _paper_protocols(worlds, out, protocol, detector, option, others, quiet)
         return
-    from vestige.benchmark.run import run_benchmark
+    from vestige.benchmark.run import Repeats, run_benchmark
     from vestige.scoring.plan import parse_options
 
     with output(out), progress_bars(quiet) as progress:
@@ -149,9 +149,7 @@ def benchmark(
             out,
             detectors=detector,
             options=parse_options(option or []),
-            seeds=seeds,
-            null_seeds=null_seeds,
-            null_all=null_all,
+            repeats=Repeats(seeds, null_seeds, null_all),
             workers=workers,
             engine=engine,
             progress=progress,
