@@ -38,13 +38,19 @@ def check_result(result: AuditResult) -> MadeWith:
         raise InputError(
             f"this result does not say how it was made: {error} Audit again, then scrub."
         ) from error
+    question = result.question
+    if (made.false_alarm_rate, made.max_auc) != (question.false_alarm_rate, question.max_auc):
+        raise InputError(
+            "this result contradicts itself: its question and manifest.options give another "
+            "false-alarm rate or largest AUC. Audit again, then scrub."
+        )
     if made.strangers:
         raise InputError(
             f"this result rests on {made.strangers[0]}, a trained model (it compares with the "
             "whole generated set) or a detector of another version: audit again without it."
         )
     options = made.asked(result.manifest.seed)
-    has_reference = bool(result.question.counts.get("reference"))
+    has_reference = bool(question.counts.get("reference"))
     plan = plan_columns(options.detectors, has_reference, options.options, views=options.views)
     weights = {column.name: column.weight for column in plan}
     if made.weights != weights or weights_digests(plan) != result.manifest.weights_sha256:
@@ -56,8 +62,11 @@ def check_result(result: AuditResult) -> MadeWith:
 
 
 def options_again(made: MadeWith, seed: int) -> AuditOptions:
-    """The options of each further audit; the release curve is drawn once, not in each round."""
-    return replace(made.asked(seed), release_curve=False, engine="local")
+    """The options of each further audit, of sets that are read already.
+
+    The release curve is drawn once, not in each round; nothing is released without the controls.
+    """
+    return replace(made.asked(seed), release_curve=False, controls=True, engine="local")
 
 
 def read_again(
