@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.auditing.audit import MAX_AUC, audit
+from vestige.auditing.audit import audit, run_audit
+from vestige.auditing.options import MAX_AUC, AuditOptions
 from vestige.cli.results import export, report, score
 from vestige.cli.scrub import scrub
 from vestige.cli.terminal import output, progress_bars, tell
@@ -21,7 +22,7 @@ from vestige.cli.worlds import benchmark
 from vestige.engine.engines import collect_rarely, keep_freed_memory
 from vestige.registry.choices import Choice, InputError
 from vestige.registry.options import parse_window
-from vestige.scoring.columns import parse_options
+from vestige.scoring.plan import parse_options
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -146,33 +147,28 @@ def audit_command(
         max_auc = limit_auc
     if "generated" not in folders:
         raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
+    options = AuditOptions(
+        groups=groups,
+        group_regex=group_regex,
+        detectors=detector,
+        options=parse_options(option or []),
+        effort=effort,  # type: ignore[arg-type]  # checked by AuditOptions
+        views=views,  # type: ignore[arg-type]  # checked by AuditOptions
+        models=model or [],
+        false_alarm_rate=false_alarm_rate,
+        release_curve=curve,
+        max_auc=max_auc,
+        assigned_by_lot=assigned_by_lot,
+        window=None if window is None else parse_window(window),
+        conform=conform,
+        engine=engine,
+        cache=cache,
+        cache_limit=cache_limit,
+        controls=controls,
+        seed=seed,
+    )
     with output(out), progress_bars(quiet) as progress:
-        result = audit(
-            folders["generated"],
-            folders.get("used"),
-            folders.get("unused"),
-            folders.get("query"),
-            folders.get("reference"),
-            groups=groups,
-            group_regex=group_regex,
-            detectors=detector,
-            options=parse_options(option or []),
-            effort=effort,  # type: ignore[arg-type]  # checked where it is used
-            views=views,  # type: ignore[arg-type]  # checked where it is used
-            models=model or [],
-            false_alarm_rate=false_alarm_rate,
-            release_curve=curve,
-            max_auc=max_auc,
-            assigned_by_lot=assigned_by_lot,
-            window=None if window is None else parse_window(window),
-            conform=conform,
-            engine=engine,
-            cache=cache,
-            cache_limit=cache_limit,
-            controls=controls,
-            seed=seed,
-            progress=progress,
-        )
+        result = run_audit(folders, options, progress)
         report = result.save(out)
     tell(result, report, quiet, as_json, gate)
     return result.decision.exit_code if gate else 0
