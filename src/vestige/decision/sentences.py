@@ -272,7 +272,7 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "again.",
         "prepare_alike": "Give generated and real images with the same polarity and grey range, "
         "and audit again.",
-        "harmonize": "Export all real images by the same steps, or let --conform prepare them "
+        "harmonize": "Export all real images by the same steps, or let --harmonize prepare them "
         "alike, and audit again.",
         "mend_split": f"Draw {'used' if release else 'queried'} and unused images by patient from "
         "one source, scanner and period, and audit again.",
@@ -281,7 +281,7 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "clean_unused": "Give unused images that the generator never saw, and reference images of "
         "the same source, and audit again.",
         "give_open_queries": "Give queries whose status is not known, and audit again.",
-        "run_checks": "Audit again without --no-controls.",
+        "run_checks": "Audit again without --no-checks.",
         "all_detectors": "Audit again with all detectors: leave out --detector, or give --effort "
         "high.",
         "more_unused": "Give unused images of more patients (22 or more), and audit again.",
