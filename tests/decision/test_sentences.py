@@ -26,8 +26,8 @@ from vestige.decision.sentences import (
     missed_text,
     percent,
     plural,
-    remedy_text,
 )
+from vestige.decision.sentences_next import remedy_text
 from vestige.report import redact, render_html
 from vestige.result import AuditResult
 from vestige.schema.records import LevelCode, PlantedLevel, Tried
