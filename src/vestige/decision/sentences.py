@@ -1,7 +1,8 @@
 """Every sentence about a decision, made of its codes and facts; nothing else words a decision.
 
-What to do next is in `sentences_next`. The text is one paragraph of plain sentences: what was found,
-what could have been missed, what to do next. Terminal, report, gate and scrub print it as it is.
+What to do next is in `sentences_next`. The text is one paragraph of plain sentences: what was
+found, what could have been missed, what to do next. Terminal, report, gate and scrub print it as
+it is.
 """
 
 import math
