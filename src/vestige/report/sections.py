@@ -18,6 +18,7 @@ from vestige.report.blocks import (
 )
 from vestige.report.controls import controls
 from vestige.report.copies import copies
+from vestige.report.glossary import glossary
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
 from vestige.report.negative import negative
@@ -161,5 +162,6 @@ SECTIONS: tuple[Callable[[Audited], Section | None], ...] = (
     patients,
     findings,
     reading,
+    glossary,
     manifest,
 )
