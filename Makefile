@@ -30,7 +30,7 @@ $(DEMO)/.done: pyproject.toml constraints.txt
 $(TEST)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vestige needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(TEST)
-	$(TEST)/bin/pip install -q -c constraints.txt -e ".[all,test]"
+	$(TEST)/bin/pip install -q -c constraints.txt -e ".[all,gpl,test]"
 	touch $@
 
 clean:

@@ -176,14 +176,14 @@ def main() -> None:
     parser.add_argument("--copied", choices=("queries", "random", "none"), default="queries")
     parser.add_argument("--by", choices=EXPORTS, default="top half")
     parser.add_argument("--rate", type=float, default=0.05)
-    parser.add_argument("--no-controls", action="store_true")
+    parser.add_argument("--no-checks", action="store_true")
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=shared)
     asked = parser.parse_args()
     for seed in range(asked.first, asked.first + asked.seeds):
         case = draw_case(asked.data, seed, asked.patients, asked.copied)
         with TemporaryDirectory() as folder:
-            options = {"controls": not asked.no_controls, "false_alarm_rate": asked.rate}
+            options = {"controls": not asked.no_checks, "false_alarm_rate": asked.rate}
             try:
                 result = audit_case(case, Path(folder), seed=seed, **options)
             except vestige.InputError as error:

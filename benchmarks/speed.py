@@ -82,7 +82,7 @@ finally:
 AUDITS: dict[str, list[str]] = {
     "default": [],
     "low effort": ["--effort", "low"],
-    "low effort, no controls": ["--effort", "low", "--no-controls"],
+    "low effort, no controls": ["--effort", "low", "--no-checks"],
 }
 STAGES = ("read", "group", "detect", "judge", "side by side")
 

@@ -389,6 +389,10 @@ def _bmp_of(width: int, height: int) -> bytes:
     return bytes(whole)
 
 
+GPL = ("lossless.dcm",)
+"""Good files that only a decoder of vestige[gpl] (or GDCM) reads."""
+
+
 def broken() -> Iterator[tuple[str, bytes, str]]:
     """Files with one thing wrong and nothing large: name, content, what is said of them."""
     grey = picture()

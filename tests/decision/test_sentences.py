@@ -14,7 +14,7 @@ from decision.evidence import CASES, FEW, LOW, cases, checks, copy, evidence, se
 from decision.test_decide import evidences
 from report.conftest import STATES, make_result
 from report.test_page import Page
-from vestige.cli import main as cli
+from vestige.cli import audit as cli
 from vestige.cli.main import main
 from vestige.cli.terminal import tell
 from vestige.decision import Evidence, decide
@@ -26,8 +26,8 @@ from vestige.decision.sentences import (
     missed_text,
     percent,
     plural,
-    remedy_text,
 )
+from vestige.decision.sentences_next import remedy_text
 from vestige.report import redact, render_html
 from vestige.result import AuditResult
 from vestige.schema.records import LevelCode, PlantedLevel, Tried
@@ -53,7 +53,7 @@ GOLDEN = {
         "Undecided: the queried images and the unused images were not prepared alike (failed "
         "check: conformity); the queried images and the unused images can be told apart without "
         "the generated images (failed check: blind). Export all real images by the same steps, or "
-        "let --conform prepare them alike, and audit again. Report no conclusion from this audit."
+        "let --harmonize prepare them alike, and audit again. Report no conclusion from this audit."
     ),
     "leak of runs, release": (
         "Leak found: the generated images are closer to the training images than to unused images "

@@ -22,7 +22,7 @@ from vestige.engine import processes
 from vestige.engine.engines import map_shards, open_executor
 from vestige.images import reading
 
-QUICK = ["--detector", "nearest_distance", "--no-controls", "--quiet"]
+QUICK = ["--detector", "nearest_distance", "--no-checks", "--quiet"]
 SHARDS = list(range(12))
 SQUARES = [x * x for x in SHARDS]
 

@@ -92,7 +92,7 @@ def test_a_second_audit_computes_no_column_again(
     assert (tmp_path / "o" / "findings.csv").read_bytes() == first
     assert len(computed) == before
     # another option of one detector, and another generated set: only what they touch
-    named = ["--detector", "nearest_distance", "--detector", "mc_ball", "--no-controls"]
+    named = ["--detector", "nearest_distance", "--detector", "mc_ball", "--no-checks"]
     assert call(capsys, *asked, *named).code == 0
     assert call(capsys, *asked, *named, "--option", "mc_ball.dims=4").code == 0
     assert computed[before:] == ["nearest_distance", "mc_ball", "mc_ball"]

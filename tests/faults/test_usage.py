@@ -346,3 +346,11 @@ def test_only_declared_packages_are_imported() -> None:
                 found = [node.module or ""]
             allowed = core if node in tree.body and not deep else core | extra
             assert {name.split(".")[0] for name in found} <= allowed, (file, found)
+
+
+def test_no_extra_but_gpl_brings_a_gpl_package() -> None:
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    with_it = {name for name, needs in extras.items() if any("-libjpeg" in n for n in needs)}
+    assert with_it == {"gpl"}
+    assert not any("gpl" in need for name in ("all", "medical", "test") for need in extras[name])

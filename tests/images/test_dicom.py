@@ -256,3 +256,25 @@ def test_real_slices_have_the_published_hounsfield_units() -> None:
     assert images.problems == ()
     first = dicom_values(REAL / images.ids[0])[0]
     np.testing.assert_array_equal(images.original(0), apply_window(first, -600, 1600))
+
+
+@pytest.mark.parametrize(
+    ("syntax", "extra"),
+    [("JPEGLosslessSV1", "gpl"), ("JPEGLSLossless", "gpl"), ("HTJ2KLossless", "medical")],
+)
+def test_a_missing_decoder_is_told_with_the_extra_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syntax: str, extra: str
+) -> None:
+    import pydicom.uid
+    from pydicom import dcmread
+    from pydicom.pixels.decoders.base import Decoder
+
+    path = dicom(tmp_path / "a.dcm", np.tile(hounsfield(), (6, 7)))
+    dataset = dcmread(path)
+    dataset.compress(pydicom.uid.RLELossless)  # its pixels are never looked at
+    dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
+    dataset.save_as(path)
+    monkeypatch.setattr("vestige.images.dicom._check_packed", lambda *given: None)
+    monkeypatch.setattr(Decoder, "is_available", False)
+    with pytest.raises(Unreadable, match=rf"needs a decoder: pip install 'vestige\[{extra}\]'"):
+        read_file(path)

@@ -39,7 +39,7 @@ def test_a_jpeg_past_is_vetoed_named_and_washed_out(
     without = decide(replace(result.evidence, copies=()))
     assert (without.gate, without.codes) == ("undecided", ("check_failed",))
     assert "not prepared alike (failed check: conformity)" in without.text
-    assert "--conform" in without.text
+    assert "--harmonize" in without.text
     control = next(c for c in result.controls if c.name == "conformity")
     assert "blockiness" in control.vetoes
     assert "JPEG" in control.vetoes
@@ -48,7 +48,7 @@ def test_a_jpeg_past_is_vetoed_named_and_washed_out(
     assert "Were the sets prepared alike?" in page
     assert "JPEG compression, of this file or of one it was made from" in page
 
-    said = call(capsys, *asked, "--conform", "--out", tmp_path / "conformed")
+    said = call(capsys, *asked, "--harmonize", "--out", tmp_path / "conformed")
     result = load(tmp_path / "conformed")
     rule = result.manifest.options["conform"]
     assert rule["sigma"] == 0.7

@@ -26,7 +26,7 @@ from vestige.images.reading import read_images
 from vestige.images.remote import find, local_copy, redacted
 from vestige.images.shards import read_shard
 
-QUICK = ("--detector", "nearest_distance", "--no-controls", "--quiet")
+QUICK = ("--detector", "nearest_distance", "--no-checks", "--quiet")
 SECRET = "AKIA77:s3cr/qzx"  # noqa: S105  # nobody's
 
 

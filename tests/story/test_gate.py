@@ -68,9 +68,9 @@ def test_checks_that_were_switched_off_never_open(
 ) -> None:
     for folder, code in ((leaking, 3), (clean, 4)):
         out = tmp_path / folder.name
-        found, line, result = audited(capsys, out, *release(folder), "--no-controls")
+        found, line, result = audited(capsys, out, *release(folder), "--no-checks")
         assert found == code
-        assert ("Audit again without --no-controls." in line) == (code == 4)
+        assert ("Audit again without --no-checks." in line) == (code == 4)
     assert "checks_off" in result.decision.codes
 
 
@@ -133,7 +133,7 @@ def test_one_verbatim_copy_closes_the_gate(clean: Path, tmp_path: Path, capsys: 
 def test_the_earlier_name_of_the_limit_still_works_and_says_so(
     clean: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    asked = [*release(clean), *QUICK, "--no-controls", "--out", tmp_path / "o"]
+    asked = [*release(clean), *QUICK, "--no-checks", "--out", tmp_path / "o"]
     said = call(capsys, "audit", *asked, "--limit-auc", 0.72)
     assert said.err == "vestige: --limit-auc is now --max-auc and will go in 0.3.\n"
     assert load(tmp_path / "o").question.max_auc == 0.72

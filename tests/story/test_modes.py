@@ -175,7 +175,7 @@ def test_controls_can_be_left_out_and_the_result_says_so(
 ) -> None:
     for folder, gate, code in ((leaking, "closed", 3), (clean, "undecided", 4)):
         out = tmp_path / folder.name
-        said = call(capsys, "audit", *release(folder), "--no-controls", "--gate", "--out", out)
+        said = call(capsys, "audit", *release(folder), "--no-checks", "--gate", "--out", out)
         result = load(out)
         assert (said.code, result.decision.gate) == (code, gate)
         assert [c.name for c in result.controls] == ["blind", "conformity"]
@@ -185,7 +185,7 @@ def test_controls_can_be_left_out_and_the_result_says_so(
         off = "the validity checks were switched off" in said.out
         assert off == (gate == "undecided")
     assert "checks_off" in result.decision.codes
-    assert "Audit again without --no-controls." in result.decision.text
+    assert "Audit again without --no-checks." in result.decision.text
 
 
 def test_a_detector_that_sees_no_copies_cannot_say_not_found(

@@ -11,18 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.auditing.audit import audit, run_audit
-from vestige.auditing.options import MAX_AUC, AuditOptions
+from vestige.auditing.audit import audit
+from vestige.cli.audit import audit_command
+from vestige.cli.options import OUTPUT, Command, Json, Quiet, Seed
 from vestige.cli.results import export, report, score
 from vestige.cli.scrub import scrub
-from vestige.cli.terminal import output, progress_bars, tell
+from vestige.cli.terminal import output, progress_bars, tell, warn
 from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
 from vestige.cli.worlds import benchmark
 from vestige.engine.engines import collect_rarely, keep_freed_memory
 from vestige.registry.choices import Choice, InputError
-from vestige.registry.options import parse_window
-from vestige.scoring.plan import parse_options
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -32,11 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Out = Annotated[Path, typer.Option(help="Folder for result.json, findings.csv and report.html.")]
-Folder = Annotated[str | None, typer.Option(metavar="DIR")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
-Seed = Annotated[int, typer.Option(help="Seed of permutations and bootstraps.")]
 INTERRUPTED = 130
 
 
@@ -51,137 +45,22 @@ class Kind(StrEnum):
     measures = "measures"
 
 
-@app.command("audit")
-def audit_command(
-    out: Out,
-    generated: Folder = None,
-    used: Folder = None,
-    unused: Folder = None,
-    query: Folder = None,
-    reference: Folder = None,
-    imageclef: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="An ImageCLEF folder, 2023 or 2025.")
-    ] = None,
-    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="Columns id, group.")] = None,
-    group_regex: Annotated[
-        str | None, typer.Option(metavar="RE", help="First capture group of the id.")
-    ] = None,
-    detector: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Repeatable, default auto; see vestige list."),
-    ] = None,
-    effort: Annotated[
-        str | None,
-        typer.Option(metavar="low|normal|high", help="What auto may cost; default normal."),
-    ] = None,
-    views: Annotated[
-        str, typer.Option(metavar="none|mirror|all", help="Symmetries in which copies may appear.")
-    ] = "mirror",
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DETECTOR.NAME=VALUE", help="Of a detector; repeatable."),
-    ] = None,
-    model: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="MODEL.safetensors", help="From vestige train; repeatable."),
-    ] = None,
-    false_alarm_rate: Annotated[
-        float, typer.Option(help="Accepted probability that an unused image is called used.")
-    ] = 0.05,
-    curve: Annotated[
-        bool, typer.Option("--curve", help="Also audit random parts of the generated set.")
-    ] = False,
-    max_auc: Annotated[
-        float,
-        typer.Option(
-            help="The gate opens, and --curve accepts a part, only if the 95 % upper bound of the "
-            "AUC is below this."
-        ),
-    ] = MAX_AUC,
-    limit_auc: Annotated[float | None, typer.Option(hidden=True)] = None,
-    assigned_by_lot: Annotated[
-        bool,
-        typer.Option(
-            "--assigned-by-lot",
-            help="Used and unused patients were drawn by lot: also give lower bounds of epsilon.",
-        ),
-    ] = False,
-    window: Annotated[
-        str | None, typer.Option(metavar="C,W", help="DICOM/NIfTI window, centre and width.")
-    ] = None,
-    conform: Annotated[
-        bool, typer.Option("--conform", help="One common preparation for all sets first.")
-    ] = False,
-    engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep decoded images and scores, and note each run."),
-    ] = None,
-    cache_limit: Annotated[float, typer.Option(metavar="GB", help="Largest cache.")] = 50.0,
-    controls: Annotated[
-        bool, typer.Option("--controls/--no-controls", help="Ask the audit again (default).")
-    ] = True,
-    seed: Seed = 0,
-    gate: Annotated[
-        bool,
-        typer.Option("--gate", help="Exit with 0 for open, 3 for closed, 4 for undecided."),
-    ] = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> int:
-    """Judge real images against a generated set, with error rates."""
-    folders: dict[str, Any] = {
-        "generated": generated,
-        "used": used,
-        "unused": unused,
-        "query": query,
-        "reference": reference,
-    }
-    folders = {role: folder for role, folder in folders.items() if folder is not None}
-    if imageclef is not None:
-        from vestige.images.imageclef import open_imageclef
-
-        folders = open_imageclef(imageclef) | folders
-    if limit_auc is not None:
-        print("vestige: --limit-auc is now --max-auc and will go in 0.3.", file=sys.stderr)
-        max_auc = limit_auc
-    if "generated" not in folders:
-        raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
-    options = AuditOptions(
-        groups=groups,
-        group_regex=group_regex,
-        detectors=detector,
-        options=parse_options(option or []),
-        effort=effort,  # type: ignore[arg-type]  # checked by AuditOptions
-        views=views,  # type: ignore[arg-type]  # checked by AuditOptions
-        models=model or [],
-        false_alarm_rate=false_alarm_rate,
-        release_curve=curve,
-        max_auc=max_auc,
-        assigned_by_lot=assigned_by_lot,
-        window=None if window is None else parse_window(window),
-        conform=conform,
-        engine=engine,
-        cache=cache,
-        cache_limit=cache_limit,
-        controls=controls,
-        seed=seed,
-    )
-    with output(out), progress_bars(quiet) as progress:
-        result = run_audit(folders, options, progress)
-        report = result.save(out)
-    tell(result, report, quiet, as_json, gate)
-    return result.decision.exit_code if gate else 0
+app.command("audit", cls=Command)(audit_command)
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for images and reports.")] = Path(
-        "vestige-demo"
-    ),
-    seed: Seed = 0,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="The folder for the images and the two reports.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Path("vestige-demo"),
     quiet: Quiet = False,
     as_json: Json = False,
+    seed: Seed = 0,
 ) -> None:
     """Audit one leaking and one clean set of embedded CT-like phantoms."""
     from vestige.worlds.embedded import write_demo
@@ -205,20 +84,21 @@ def demo(
             tell(result, report, quiet, as_json)
 
 
-app.command()(scrub)
-app.command()(train)
+app.command(cls=Command)(scrub)
+app.command(cls=Command)(train)
 app.add_typer(world_commands, name="world")
-app.command()(benchmark)
+app.command(cls=Command)(benchmark)
+app.command(cls=Command)(export)
+app.command(cls=Command)(score)
+app.command(cls=Command)(report)
 
 
-app.command()(export)
-app.command()(score)
-app.command()(report)
-
-
-@app.command("list")
-def list_choices(kind: Kind, as_json: Json = False) -> None:
-    """List what can be chosen by name, and which detectors search all of --views."""
+@app.command("list", cls=Command)
+def list_choices(
+    kind: Annotated[Kind, typer.Argument(help="The kind of thing to list.")],
+    as_json: Json = False,
+) -> None:
+    """List what can be chosen by name, and which detectors know the option --views."""
     table = _table(kind)
     if as_json:
         print(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
@@ -233,7 +113,9 @@ def list_choices(kind: Kind, as_json: Json = False) -> None:
 @app.callback()
 def before_command(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version of vestige and exit.")
+    ] = False,
 ) -> None:
     """Was this real medical image used to train the generator behind those synthetic images?"""
     if version:
@@ -269,7 +151,7 @@ def _fail(message: str) -> int:
     line = " ".join(message.split())
     # a file name may hold codes that a terminal obeys
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    print(f"vestige: {shown}", file=sys.stderr)
+    warn(shown)
     return 2
 
 

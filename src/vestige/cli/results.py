@@ -1,35 +1,67 @@
 """`vestige export`, `vestige score` and `vestige report`: what is made of a result or a run."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vestige.cli.options import OUTPUT, PATIENTS, QUESTION, Json
+from vestige.cli.terminal import warn
 from vestige.files.whole import write_together
 from vestige.registry.choices import InputError
 from vestige.result import AuditResult
 
-Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Result = Annotated[
+    Path, typer.Argument(metavar="RESULT.json", help="The result.json that `vestige audit` wrote.")
+]
 
 
 def export(
-    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
-    format_: Annotated[str, typer.Option("--format", help="See vestige list formats.")],
-    header: Annotated[bool | None, typer.Option("--header/--no-header")] = None,
+    result: Result,
+    *,
     top_half: Annotated[
         bool,
         typer.Option(
-            "--top-half", help="Call the upper half of the images used, by their rank among unused."
+            "--top-half",
+            help="Call the upper half of the images used, by their rank among unused images.",
+            rich_help_panel=QUESTION,
         ),
     ] = False,
     named: Annotated[
-        bool, typer.Option("--named", help="Call only copies and named images used (q <= .10).")
+        bool,
+        typer.Option(
+            "--named",
+            help="Call only copies and named images used; of the names at most one in ten is "
+            "expected to be false.",
+            rich_help_panel=QUESTION,
+        ),
     ] = False,
-    balanced: Annotated[bool, typer.Option("--balanced", hidden=True)] = False,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="The name of the format to write; see `vestige list formats`.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Write the names of the columns in the first line, or leave them out (default: "
+            "as the format wants it).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="RUN.csv", help="The challenge file to write.", rich_help_panel=OUTPUT
+        ),
+    ],
 ) -> None:
     """Write a challenge submission from a result.
 
@@ -37,31 +69,56 @@ def export(
     """
     from vestige.imageclef.challenge import By, export_run, without_verdict
 
-    if balanced:
-        print("vestige: --balanced is now --top-half and will go in 0.3.", file=sys.stderr)
-    half = top_half or balanced
-    if half and named:
+    if top_half and named:
         raise InputError("--top-half and --named exclude each other: give one of them.")
-    by: By = "top half" if half else "named" if named else "stands out"
+    by: By = "top half" if top_half else "named" if named else "stands out"
     audited = AuditResult.load(result)
     write_together({out: export_run(audited, format_, header, by)})
     if by == "named" and (unsaid := without_verdict(audited.findings)):
-        told = f"{unsaid} query images have no calibrated verdict and are written as not used."
-        print(f"vestige: {told}", file=sys.stderr)
+        warn(f"{unsaid} query images have no calibrated verdict and are written as not used.")
 
 
 def score(
-    run: Annotated[Path, typer.Argument(metavar="RUN.csv")],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH.csv")],
-    runs: Annotated[int, typer.Option(help="Runs tried, this one included.")] = 1,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN.csv", help="The challenge file to score, with one image a row."
+        ),
+    ],
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRUTH.csv", help="The truth in the same format: 1 for used images."
+        ),
+    ],
+    *,
     groups: Annotated[
         Path | None,
-        typer.Option(help="A CSV file with the patient of each image (columns id, patient)."),
+        typer.Option(
+            metavar="CSV",
+            help="A CSV file with the columns id and patient, which names the patient of each "
+            "image.",
+            rich_help_panel=PATIENTS,
+        ),
     ] = None,
     group_regex: Annotated[
         str | None,
-        typer.Option(help="A regular expression that finds the patient in the id of an image."),
+        typer.Option(
+            metavar="RE",
+            help="A regular expression whose first group in parentheses finds the patient in the "
+            "id of an image.",
+            rich_help_panel=PATIENTS,
+        ),
     ] = None,
+    runs: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="The number of runs that were tried, this one included; the p-value is corrected "
+            "for them.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Score a run against the truth, with intervals and the constant baselines.
@@ -95,10 +152,19 @@ def score(
 
 
 def report(
-    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
-    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    result: Result,
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="REPORT.html", help="The HTML file to write.", rich_help_panel=OUTPUT),
+    ],
     redact: Annotated[
-        bool, typer.Option("--redact", help="Hashes and aggregates only: no name, no picture.")
+        bool,
+        typer.Option(
+            "--redact",
+            help="Write hashes and totals only: no file name, no patient, no picture.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
 ) -> None:
     """Make the report again from result.json."""

@@ -8,41 +8,80 @@ from typing import Annotated, Any
 
 import typer
 
+from vestige.cli.options import (
+    IMAGES,
+    OUTPUT,
+    QUESTION,
+    Cache,
+    Engine,
+    GroupRegex,
+    Groups,
+    Json,
+    Query,
+    Quiet,
+    Reference,
+    Unused,
+    Used,
+)
 from vestige.cli.terminal import output, progress_bars
 from vestige.decision.sentences import gate_line
 from vestige.registry.choices import InputError
 
-Folder = Annotated[str | None, typer.Option(metavar="DIR")]
-
 
 def scrub(
-    result: Annotated[Path, typer.Argument(metavar="RESULT.json")],
-    generated: Annotated[str, typer.Option(metavar="DIR", help="The folders that were audited.")],
-    out: Annotated[Path, typer.Option(metavar="KEEP.txt", help="Ids that may stay, one a line.")],
-    used: Folder = None,
-    unused: Folder = None,
-    query: Folder = None,
-    reference: Folder = None,
-    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="As in the audit.")] = None,
-    group_regex: Annotated[str | None, typer.Option(metavar="RE", help="As in the audit.")] = None,
+    result: Annotated[
+        Path,
+        typer.Argument(metavar="RESULT.json", help="The result.json that `vestige audit` wrote."),
+    ],
+    *,
+    generated: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="The synthetic images that were audited. Give all folders as in the audit.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    used: Used = None,
+    unused: Unused = None,
+    query: Query = None,
+    reference: Reference = None,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
     max_share: Annotated[
-        float, typer.Option(help="Largest share of the generated set to withhold.")
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="The largest share of the generated images, between 0 and 1, that may be "
+            "withheld.",
+            rich_help_panel=QUESTION,
+        ),
     ] = 0.5,
-    engine: Annotated[str, typer.Option(help="local, local:N or dask:ADDRESS.")] = "local",
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep decoded images between runs here.")
-    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="KEEP.txt",
+            help="The file to write, with the ids of the images that may be released, one a line.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     copy_to: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
             help="Copy the files that may be released to this new folder, if the gate is open.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    engine: Engine = "local",
+    cache: Cache = None,
 ) -> int:
-    """Withhold generated images until an audit of the rest finds nothing; exit code as --gate."""
+    """Withhold generated images until an audit of the rest finds nothing.
+
+    The exit code is that of `vestige audit --gate` for the rest.
+    """
     from vestige.release.scrub import beside, called_used
     from vestige.release.scrub import scrub as run_scrub
 

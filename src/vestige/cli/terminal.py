@@ -34,6 +34,11 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bo
     print(f"Report: {report}")
 
 
+def warn(text: str) -> None:
+    """Print one line on stderr."""
+    print(f"vestige: {text}", file=sys.stderr)
+
+
 @contextmanager
 def output(folder: Path) -> Iterator[None]:
     """Refuse an unwritable folder before hours of work; leave none behind after an error."""

@@ -8,6 +8,17 @@ from typing import Annotated
 
 import typer
 
+from vestige.cli.options import (
+    DETECTORS,
+    IMAGES,
+    OUTPUT,
+    GroupRegex,
+    Groups,
+    Json,
+    Quiet,
+    Seed,
+    Window,
+)
 from vestige.cli.terminal import progress_bars
 from vestige.registry.options import parse_window
 
@@ -15,28 +26,65 @@ INTERRUPTED = 130
 
 
 def train(
-    detector: Annotated[str, typer.Argument(help="One that learns; see vestige list detectors.")],
-    generated: Annotated[str, typer.Option(metavar="DIR", help="Synthetic images.")],
-    used: Annotated[str, typer.Option(metavar="DIR", help="Reals the generator learned from.")],
-    unused: Annotated[str, typer.Option(metavar="DIR", help="Reals it never saw.")],
-    out: Annotated[Path, typer.Option(metavar="MODEL.safetensors", help="The model to write.")],
-    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="Columns id, group.")] = None,
-    group_regex: Annotated[
-        str | None, typer.Option(metavar="RE", help="First capture group of the id.")
-    ] = None,
+    detector: Annotated[
+        str,
+        typer.Argument(
+            metavar="DETECTOR",
+            help="The name of a detector that learns; see `vestige list detectors`.",
+        ),
+    ],
+    *,
+    generated: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="The synthetic images that the detector compares with.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    used: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="Real images that were used to train the generator.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    unused: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="Real images of the same source that were not used.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    window: Window = None,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
     option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the detector; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="One setting of the detector, such as weights=resnet50.safetensors; repeat the "
+            "option for several.",
+            rich_help_panel=DETECTORS,
+        ),
     ] = None,
-    window: Annotated[
-        str | None, typer.Option(metavar="C,W", help="DICOM/NIfTI window, centre and width.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of splits, draws and weights.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="MODEL.safetensors",
+            help="The file to write, with the trained model.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    quiet: Quiet = False,
+    as_json: Json = False,
+    seed: Seed = 0,
 ) -> None:
-    """Train a detector on reals of known status.
+    """Train a detector on real images of known status.
 
-    The same command goes on where a killed one was.
+    After an interruption the same command continues the training.
     """
     from vestige.training.train import (
         TrainingOptions,

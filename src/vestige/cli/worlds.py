@@ -7,50 +7,122 @@ from typing import Annotated
 
 import typer
 
+from vestige.cli.options import (
+    IMAGES,
+    OUTPUT,
+    PATIENTS,
+    QUESTION,
+    RUNNING,
+    Command,
+    DetectorNames,
+    DetectorOptions,
+    Engine,
+    GroupRegex,
+    Groups,
+    Json,
+    Quiet,
+    Seed,
+)
 from vestige.cli.terminal import output, progress_bars
 from vestige.registry.choices import InputError
 
 app = typer.Typer(
-    help="Build and check worlds: reals and a generated set with known truth.",
+    help="Build and check worlds: real images and a generated set whose truth is known.",
     no_args_is_help=True,
 )
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
 
-
-@app.command("build")
+@app.command("build", cls=Command)
 def build(
-    generator: Annotated[str, typer.Argument(help="See vestige list generators.")],
-    images: Annotated[Path, typer.Option(metavar="DIR", help="Real images.")],
-    members: Annotated[int, typer.Option(help="Real images to train on.")],
-    samples: Annotated[int, typer.Option(help="Images to generate.")],
-    out: Annotated[Path, typer.Option(metavar="WORLD", help="Folder of the world.")],
-    groups: Annotated[Path | None, typer.Option(metavar="CSV", help="Columns id, group.")] = None,
-    group_regex: Annotated[
-        str | None, typer.Option(metavar="RE", help="First capture group of the id.")
-    ] = None,
+    generator: Annotated[
+        str,
+        typer.Argument(
+            metavar="GENERATOR",
+            help="The name of the generator to train; see `vestige list generators`.",
+        ),
+    ],
+    *,
+    images: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="The folder of real images that the world is made of.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    members: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="The number of real images to train the generator on.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    samples: Annotated[
+        int,
+        typer.Option(metavar="N", help="The number of images to generate.", rich_help_panel=IMAGES),
+    ],
     unused: Annotated[
-        int | None, typer.Option(help="Reals with known status, not trained on; default: as many.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The number of real images with known status that the generator is not trained "
+            "on (default: as many as members).",
+            rich_help_panel=IMAGES,
+        ),
     ] = None,
     reference: Annotated[
-        int | None, typer.Option(help="Further unused reals; default: what remains, up to 1000.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The number of further unused images (default: all that remain, at most 1000).",
+            rich_help_panel=IMAGES,
+        ),
     ] = None,
     query_share: Annotated[
-        float, typer.Option(help="Share of members and of unused that become queries.")
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="The share of members and of unused images, between 0 and 1, that become queries.",
+            rich_help_panel=IMAGES,
+        ),
     ] = 0.5,
+    size: Annotated[
+        int,
+        typer.Option(
+            metavar="PIXELS",
+            help="The side length of all images in pixels.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = 64,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
     per_group: Annotated[
-        int | None, typer.Option(metavar="K", help="Use at most K images of a group.")
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Use at most this number of images of each patient.",
+            rich_help_panel=PATIENTS,
+        ),
     ] = None,
-    size: Annotated[int, typer.Option(help="Side of the images, pixels.")] = 64,
-    seed: Annotated[int, typer.Option(help="Determines everything.")] = 0,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the generator; repeatable.")
-    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="WORLD", help="The folder of the new world.", rich_help_panel=OUTPUT),
+    ],
     quiet: Quiet = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="One setting of the generator, such as epochs=20; repeat the option for several.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+    seed: Seed = 0,
 ) -> None:
-    """Split reals by patient, train a generator on the members, and keep all with its truth.
+    """Split real images by patient, train a generator on the members, and keep the truth.
 
-    The same command goes on where a killed one was.
+    After an interruption the same command continues.
     """
     from vestige.worlds.build import build_world
     from vestige.worlds.options import parse_options
@@ -85,12 +157,14 @@ def build(
     print(f"{'This world was there already, unchanged' if finished else 'World'}: {out}")
 
 
-@app.command("check")
+@app.command("check", cls=Command)
 def check(
-    world: Annotated[Path, typer.Argument(metavar="WORLD")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    world: Annotated[
+        Path, typer.Argument(metavar="WORLD", help="The folder that `vestige world build` wrote.")
+    ],
+    as_json: Json = False,
 ) -> None:
-    """Check that a world is sound: unchanged, nobody on two sides, both sides alike."""
+    """Check that a world is unchanged, that no patient has two roles, and that roles are alike."""
     from vestige.worlds.check import check_world
 
     checks = check_world(world)
@@ -109,31 +183,65 @@ def check(
 
 
 def benchmark(
-    worlds: Annotated[list[Path], typer.Argument(metavar="WORLD...")],
-    out: Annotated[Path, typer.Option(help="Folder for benchmark.json and the tables.")],
-    detector: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Repeatable; default: all.")
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DETECTOR.NAME=VALUE", help="Of a detector; repeatable."),
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="Audits per world and row.")] = 1,
-    null_seeds: Annotated[int, typer.Option(help="Audits per world with nothing to find.")] = 10,
-    null_all: Annotated[
-        bool, typer.Option("--null-all", help="Those for every detector, not the default run only.")
-    ] = False,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Cells side by side; default: one per core.")
-    ] = None,
-    engine: Annotated[str, typer.Option(help="local or dask:ADDRESS.")] = "local",
+    worlds: Annotated[
+        list[Path],
+        typer.Argument(metavar="WORLD...", help="Folders that `vestige world build` wrote."),
+    ],
+    *,
     protocol: Annotated[
         str | None,
         typer.Option(
-            metavar="paper", help="Evaluate as the papers did, ours beside it; --detector names it."
+            metavar="paper",
+            help="With the value paper: evaluate as the published papers did and beside it as "
+            "vestige does; --detector then names the papers.",
+            rich_help_panel=QUESTION,
         ),
     ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="The number of audits for each world and each detector.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = 1,
+    null_seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="The number of audits for each world in which there is nothing to find, which "
+            "measure false alarms.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = 10,
+    null_all: Annotated[
+        bool,
+        typer.Option(
+            "--null-all",
+            help="Measure the false alarms of every detector, and not of the default audit only.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = False,
+    detector: DetectorNames = None,
+    option: DetectorOptions = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="The folder for benchmark.json and the tables.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     quiet: Quiet = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The number of audits that run at the same time (default: one for each core).",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+    engine: Engine = "local",
 ) -> None:
     """Measure every detector on worlds whose truth is known: one table, with null rows."""
     if protocol is not None:

@@ -127,7 +127,8 @@ def without_patients(
 
     def told(one: Likeness) -> Likeness:
         others = tuple(replace(d, cause=FEW_PATIENTS) for d in one.differences)
-        return one if one.p_value is None else replace(one, differences=others)
+        expected = one.p_value is None
+        return one if expected else replace(one, differences=others, few_patients=True)
 
     return tuple(told(one) for one in found)
 
@@ -147,13 +148,13 @@ def mismatch_problems(found: Sequence[Likeness], mode: Mode) -> list[Problem]:
 
 
 def _unlike(found: Likeness) -> str:
-    few = found.differences[0].cause == FEW_PATIENTS
-    return "differ" if few else "were not prepared alike"
+    return "differ" if found.few_patients else "were not prepared alike"
 
 
 def _remedy(found: Likeness) -> str:
-    few = found.differences[0].cause == FEW_PATIENTS
-    return "Give --groups or --group-regex" if few else "Prepare all sets by the same steps"
+    if found.few_patients:
+        return "Give --groups or --group-regex"
+    return "Prepare all sets by the same steps"
 
 
 def conformity_control(comparison: "Comparison") -> Control:

@@ -228,10 +228,11 @@ def what_differs(found: Likeness) -> str:
         named = " and ".join(found.separated_by)
         return f"{named} alone tells them apart ({worst.statistic} {told})"
     others = [d for d in found.differences[1:] if (d.p_adjusted or 0) < LIMIT]
-    causes, names = {worst.cause}, []
-    for d in others:
-        new = d.statistic in TRACES and d.cause not in causes
-        names.append(f"{d.statistic} ({d.cause})" if new else d.statistic)
-        causes.add(d.cause if new else worst.cause)
+    telling = (worst, *(d for d in others if d.statistic in TRACES))
+    first_with = {d.cause: d for d in reversed(telling)}  # each cause is told once
+    names = [
+        f"{d.statistic} ({d.cause})" if first_with.get(d.cause) is d else d.statistic
+        for d in others
+    ]
     also = f"; also {', '.join(names)}" if names else ""
     return f"{worst.statistic} differs most (median {told}){also}"

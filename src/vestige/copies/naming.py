@@ -50,7 +50,7 @@ def find_copies(
     Parameters
     ----------
     sets, as_read : role -> ImageSet
-        As compared (after `--conform`), and as read.
+        As compared (after `--harmonize`), and as read.
     labels : role -> group of each image
     bag : the reals of the audit
     move : also look for near copies that are shifted or cropped

@@ -1,13 +1,14 @@
 """Every sentence about a decision, made of its codes and facts; nothing else words a decision.
 
-The text is one paragraph of plain sentences: what was found, what could have been missed, what to
-do next. Terminal, report, gate and scrub print it as it is.
+What to do next is in `sentences_next`. The text is one paragraph of plain sentences: what was
+found, what could have been missed, what to do next. Terminal, report, gate and scrub print it as
+it is.
 """
 
 import math
-from collections.abc import Mapping
 
-from vestige.decision.records import Code, Decision, Facts, Remedy
+from vestige.decision.records import Code, Decision, Facts
+from vestige.decision.sentences_next import remedy_text
 from vestige.schema.records import LevelCode
 
 LEVELS: dict[LevelCode, str] = {
@@ -84,15 +85,6 @@ def decision_text(decision: Decision) -> str:
 def gate_line(decision: Decision) -> str:
     """What `--gate` prints: the way of the gate, its exit code, and the decision."""
     return f"{GATES[decision.gate]}: {decision.text}"
-
-
-def next_command(decision: Decision, counts: Mapping[str, int]) -> str:
-    """The command that withholds what the decision rests on, for these roles; "" for no such."""
-    if not {"withhold_copies", "scrub_or_retrain"} & set(decision.remedy):
-        return ""
-    roles = ("generated", "used", "unused", "query", "reference")
-    folders = " ".join(f"--{role} {role.upper()}" for role in roles if counts.get(role))
-    return f"vestige scrub result.json {folders} --out keep.txt --copy-to RELEASE"
 
 
 def missed_text(decision: Decision) -> str:
@@ -254,54 +246,6 @@ def _nothing(facts: Facts) -> str:
         f"{one}{named}, and the AUC is at most {_upper(facts)} (95 % confidence; 0.5 is guessing, "
         f"the limit is {facts.max_auc:g})"
     )
-
-
-def remedy_text(remedy: Remedy, facts: Facts) -> str:
-    """What to do next, as a sentence."""
-    needed, release = facts.groups_needed, facts.mode == "release"
-    enough = f"{needed:,} or more" if needed else "more"
-    remedies: dict[Remedy, str] = {
-        "give_patient_ids": "No patient ids were given, so images that do not look alike count as "
-        "patients of their own: give --groups or --group-regex.",
-        "withhold_copies": "Withhold every copy: `vestige scrub` lists them and audits the rest."
-        if release
-        else "Report every pair: the real image was used for training, or a near copy of it was.",
-        "check_roles": "Give unused and reference images that are real and that the generator "
-        "never saw, and check that no folder was given in the place of another.",
-        "convert_unread": "Convert these files to PNG, or remove them from the folder, and audit "
-        "again.",
-        "prepare_alike": "Give generated and real images with the same polarity and grey range, "
-        "and audit again.",
-        "harmonize": "Export all real images by the same steps, or let --conform prepare them "
-        "alike, and audit again.",
-        "mend_split": f"Draw {'used' if release else 'queried'} and unused images by patient from "
-        "one source, scanner and period, and audit again.",
-        "give_unused": f"Give unused images (--unused) of {enough} patients of the same source, "
-        "and audit again.",
-        "clean_unused": "Give unused images that the generator never saw, and reference images of "
-        "the same source, and audit again.",
-        "give_open_queries": "Give queries whose status is not known, and audit again.",
-        "run_checks": "Audit again without --no-controls.",
-        "all_detectors": "Audit again with all detectors: leave out --detector, or give --effort "
-        "high.",
-        "more_unused": "Give unused images of more patients (22 or more), and audit again.",
-        "more_patients": f"Give {enough} patients on each side, or state a higher limit "
-        "(--max-auc) before you see the answer, and audit again.",
-        "fix_the_run": "Decide beforehand which run counts, and report that one.",
-        "audit_all_asked": "Audit all images of both questions together: only that answer counts.",
-        "scrub_or_retrain": "Do not release this set: withhold the images that `vestige scrub` "
-        "lists, or train the generator anew (stop earlier, with more images or a smaller model).",
-        "report_with_rate": "Report this finding with its false-alarm rate: other images of the "
-        "same patient may explain it.",
-        "report_no_conclusion": "Report no conclusion from this audit.",
-        "clean_assumed": "It is assumed that no unused image was used for training: only a larger "
-        "reference (--reference) could show it.",
-        "board_decides": "This does not prove that the set is private: whether it is released "
-        "stays the decision of the board."
-        if release
-        else "This does not prove that the images were not used: do not report them as unused.",
-    }
-    return remedies[remedy]
 
 
 def percent(share: float) -> str:

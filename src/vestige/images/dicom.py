@@ -62,6 +62,10 @@ class _Units:
     high: float
 
 
+_GPL = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in (57, 70, 80, 81))
+"""JPEG lossless and JPEG-LS, which only a GPL package or GDCM decode (docs/medical-formats.md)."""
+
+
 def read_dicom(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every frame of one DICOM file.
 
@@ -159,7 +163,23 @@ def _open(path: str | os.PathLike[str]) -> Any:
     check_size(height, width, frames * channels)
     if "PixelData" in dataset and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         _check_packed(dataset, frames, (height, width, channels))
+        _check_decoder(dataset.file_meta.TransferSyntaxUID)
     return dataset
+
+
+def _check_decoder(syntax: Any) -> None:
+    """Say what to install where no installed package decodes a transfer syntax."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:  # unknown to pydicom, which says so
+        return
+    if not decoder.is_available:
+        extra = "gpl" if syntax in _GPL else "medical"
+        raise Unreadable(
+            f"is DICOM in {syntax.name}, which needs a decoder: pip install 'vestige[{extra}]'"
+        )
 
 
 def _check_packed(dataset: Any, frames: int, shape: tuple[int, int, int]) -> None:

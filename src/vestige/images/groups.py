@@ -35,6 +35,7 @@ class Grouping:
     problems : what was noticed: lost or doubtful patient ids, patients that share images
     names : of each label, digests (sha256) of the patients and DICOM studies in it, which are the
         same in another audit; empty where nothing names the group
+    told_by : the first half of `source`, without counts
     """
 
     labels: dict[str, tuple[str, ...]]
@@ -42,6 +43,7 @@ class Grouping:
     patients: bool = True
     problems: tuple[Problem, ...] = ()
     names: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    told_by: str = ""
 
     @property
     def guessed(self) -> bool:
@@ -109,7 +111,7 @@ def assign_groups(
         source += f"; near copies joined them to {after}"
     return Grouping(
         labels, source, told.patients, (*told.problems, *problems),
-        {label: frozenset(some) for label, some in named.items()},
+        {label: frozenset(some) for label, some in named.items()}, told.source,
     )  # fmt: skip
 
 

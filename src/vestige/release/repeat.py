@@ -25,7 +25,7 @@ def check_result(result: AuditResult) -> MadeWith:
     if not any(control.name == "planted" for control in result.controls) and result.set_test:
         raise InputError(
             "the validity checks of this result were switched off, so nothing that scrub leaves "
-            "could be released: audit again without --no-controls, then scrub."
+            "could be released: audit again without --no-checks, then scrub."
         )
     if not result.copies and not any(f.verdict != "uncalibrated" for f in result.findings):
         raise InputError(

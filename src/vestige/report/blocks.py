@@ -132,7 +132,15 @@ class Gallery:
     kind: Literal["gallery"] = "gallery"
 
 
-Block = Text | Facts | Table | Points | Charts | Gallery
+@dataclass(frozen=True)
+class Terms:
+    """Terms with their ids on the page and what they mean."""
+
+    terms: tuple[tuple[str, str, str], ...]
+    kind: Literal["terms"] = "terms"
+
+
+Block = Text | Facts | Table | Points | Charts | Gallery | Terms
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from vestige.decision.audited import Audited
 from vestige.report.blocks import Section
+from vestige.report.glossary import anchor
 from vestige.report.words import banner, visible
 
 
@@ -20,6 +21,17 @@ def render_page(result: Audited, sections: Sequence[Section], of: str = "audit")
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
     )
+    linked: set[str] = set()
+
+    def term(label: str) -> str:
+        """A heading; the first of each term links to its explanation."""
+        place = anchor(label)
+        if not place or place in linked or of != "audit":
+            return visible(label)
+        linked.add(place)
+        return Markup('<a href="#{}">{}</a>').format(place, label)
+
+    environment.filters["term"] = term
     environment.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
     return environment.get_template("page.html.j2").render(
         banner=banner(result),

@@ -4,8 +4,9 @@ from typing import Literal
 
 from vestige.decision.audited import Audited
 from vestige.decision.records import Code, Gate
-from vestige.decision.sentences import GATES, HEADINGS, next_command
+from vestige.decision.sentences import GATES, HEADINGS
 from vestige.decision.sentences import plural as plural
+from vestige.decision.sentences_next import next_command
 from vestige.report.blocks import Banner
 from vestige.schema.records import ReleaseCurve, SetTest, Tried
 

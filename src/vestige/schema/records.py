@@ -200,6 +200,8 @@ class Likeness:
     p_value : None for generated against real images, which will differ
     separated_by : fields of which the two share no value
     differences : the most different statistics
+    few_patients : the differences may come from few patients (patients are guessed, and all files
+        were saved in one way)
     """
 
     first: str
@@ -209,6 +211,7 @@ class Likeness:
     passed: bool
     separated_by: tuple[str, ...]
     differences: tuple[Difference, ...]
+    few_patients: bool = False
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def run_training(
             "seconds": round(monotonic() - started, 1),
             "counts": {role: len(images) for role, images in sets.items()},
             "groups": len({label for labels in grouping.labels.values() for label in labels}),
-            "groups_from": named or grouping.source.partition(":")[0],
+            "groups_from": named or grouping.told_by,
             "problems": len(problems),
             "working_size": int(sets["generated"].pixels.shape[1]),
             "window": list(window) if window else None,

@@ -1,0 +1,210 @@
+"""`vestige audit`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vestige.auditing.audit import run_audit
+from vestige.auditing.options import MAX_AUC, AuditOptions
+from vestige.cli.options import (
+    DETECTORS,
+    IMAGES,
+    OUTPUT,
+    QUESTION,
+    RUNNING,
+    Cache,
+    DetectorNames,
+    DetectorOptions,
+    Engine,
+    Generated,
+    GroupRegex,
+    Groups,
+    Json,
+    Query,
+    Quiet,
+    Reference,
+    Seed,
+    Unused,
+    Used,
+    Window,
+)
+from vestige.cli.terminal import output, progress_bars, tell
+from vestige.registry.choices import InputError
+from vestige.registry.options import parse_window
+from vestige.scoring.plan import parse_options
+
+
+def audit_command(
+    *,
+    generated: Generated = None,
+    used: Used = None,
+    unused: Unused = None,
+    query: Query = None,
+    reference: Reference = None,
+    imageclef: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder in the layout of the ImageCLEF tasks of 2023 or 2025, which replaces "
+            "the folders above.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
+    window: Window = None,
+    harmonize: Annotated[
+        bool,
+        typer.Option(
+            "--harmonize",
+            help="Prepare all images alike before they are scored: one grey value window, the "
+            "coarsest number of grey levels and the same blur.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = False,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    false_alarm_rate: Annotated[
+        float,
+        typer.Option(
+            metavar="RATE",
+            help="The largest accepted probability, between 0 and 1, that an unused image stands "
+            "out.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = 0.05,
+    max_auc: Annotated[
+        float,
+        typer.Option(
+            metavar="AUC",
+            help="The gate opens only if the 95 % upper bound of the AUC is below this limit; 0.5 "
+            "is guessing. --release-curve uses the same limit.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = MAX_AUC,
+    release_curve: Annotated[
+        bool,
+        typer.Option(
+            "--release-curve",
+            help="Also audit random parts of the generated set, to show how the AUC depends on "
+            "the number of released images.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = False,
+    assigned_by_lot: Annotated[
+        bool,
+        typer.Option(
+            "--assigned-by-lot",
+            help="State that used and unused patients were drawn by lot from one pool. The report "
+            "then also gives lower bounds of epsilon (differential privacy).",
+            rich_help_panel=QUESTION,
+        ),
+    ] = False,
+    checks: Annotated[
+        bool,
+        typer.Option(
+            "--checks/--no-checks",
+            help="Run the validity checks, which repeat the audit on manipulated data (default). "
+            "Without them the gate never opens.",
+            rich_help_panel=QUESTION,
+        ),
+    ] = True,
+    detector: DetectorNames = None,
+    effort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="low|normal|high",
+            help="Which detectors auto runs, by running time: low takes seconds, high trains "
+            "networks and takes minutes (default: normal).",
+            rich_help_panel=DETECTORS,
+        ),
+    ] = None,
+    views: Annotated[
+        str,
+        typer.Option(
+            metavar="none|mirror|all",
+            help="The symmetries in which detectors look for copies: none, mirrored images, or "
+            "all eight symmetries of a square.",
+            rich_help_panel=DETECTORS,
+        ),
+    ] = "mirror",
+    option: DetectorOptions = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="MODEL.safetensors",
+            help="A detector that `vestige train` has trained and saved; repeat the option for "
+            "several.",
+            rich_help_panel=DETECTORS,
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="The folder for result.json, findings.csv and report.html.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    gate: Annotated[
+        bool,
+        typer.Option(
+            "--gate",
+            help="End with the exit code of the gate: 0 for open, 3 for closed, 4 for undecided.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    engine: Engine = "local",
+    cache: Cache = None,
+    cache_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="GB",
+            help="The largest size of the cache in gigabytes; what was not used for longest is "
+            "deleted first.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = 50.0,
+    seed: Seed = 0,
+) -> int:
+    """Judge real images against a generated set, with error rates."""
+    folders: dict[str, Any] = {
+        "generated": generated,
+        "used": used,
+        "unused": unused,
+        "query": query,
+        "reference": reference,
+    }
+    folders = {role: folder for role, folder in folders.items() if folder is not None}
+    if imageclef is not None:
+        from vestige.images.imageclef import open_imageclef
+
+        folders = open_imageclef(imageclef) | folders
+    if "generated" not in folders:
+        raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
+    options = AuditOptions(
+        groups=groups,
+        group_regex=group_regex,
+        detectors=detector,
+        options=parse_options(option or []),
+        effort=effort,  # type: ignore[arg-type]  # checked by AuditOptions
+        views=views,  # type: ignore[arg-type]  # checked by AuditOptions
+        models=model or [],
+        false_alarm_rate=false_alarm_rate,
+        release_curve=release_curve,
+        max_auc=max_auc,
+        assigned_by_lot=assigned_by_lot,
+        window=None if window is None else parse_window(window),
+        conform=harmonize,
+        engine=engine,
+        cache=cache,
+        cache_limit=cache_limit,
+        controls=checks,
+        seed=seed,
+    )
+    with output(out), progress_bars(quiet) as progress:
+        result = run_audit(folders, options, progress)
+        report = result.save(out)
+    tell(result, report, quiet, as_json, gate)
+    return result.decision.exit_code if gate else 0

@@ -1,0 +1,131 @@
+"""The help of every command: full sentences in named groups; old spellings still work and warn."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from story.world import call
+from vestige.cli import audit as audit_module
+from vestige.cli.main import app
+from vestige.cli.options import PANELS, RENAMED
+
+ROOT: Any = typer.main.get_command(app)
+FOLDERS = ["--generated", "--used", "--unused", "--query", "--reference"]
+
+
+def walk(command: Any, name: str = "vestige") -> Iterator[tuple[str, Any]]:
+    """Every command with its full name."""
+    yield name, command
+    for part, below in getattr(command, "commands", {}).items():
+        yield from walk(below, f"{name} {part}")
+
+
+PARAMETERS = [
+    pytest.param(parameter, id=f"{name} {parameter.opts[0]}")
+    for name, command in walk(ROOT)
+    for parameter in command.params
+]
+LEAVES = [(name, command) for name, command in walk(ROOT) if not hasattr(command, "commands")]
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_every_option_is_explained_by_a_sentence(parameter: Any) -> None:
+    told = parameter.help or ""
+    assert told[:1].isupper() or told.startswith("--")
+    assert told.endswith(".")
+    assert len(told.split()) >= 4
+    assert not parameter.hidden
+
+
+@pytest.mark.parametrize(("name", "command"), LEAVES)
+def test_options_stand_in_panels_in_one_order(name: str, command: Any) -> None:
+    assert command.help.split("\n")[0].endswith(".") or command.help.endswith("?")
+    options = [p for p in command.params if p.param_type_name == "option"]
+    panels = [p.rich_help_panel for p in options]
+    assert set(panels) <= set(PANELS)
+    assert panels == sorted(panels, key=PANELS.index), name
+
+
+def test_an_audit_has_every_panel_and_the_five_folders_first(capsys: Any) -> None:
+    command = ROOT.commands["audit"]
+    assert [p.opts[0] for p in command.params][:5] == FOLDERS
+    assert list(dict.fromkeys(p.rich_help_panel for p in command.params)) == list(PANELS)
+    said = call(capsys, "audit", "--help")
+    places = [said.out.index(f"─ {panel} ─") for panel in PANELS]
+    assert said.code == 0 and places == sorted(places)
+    assert "─ Options ─" not in said.out  # --help stands with the others
+
+
+HAVE = {"--limit-auc": "audit", "--balanced": "export"}
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_spelling_is_taken_with_a_warning_and_not_shown(
+    old: str, new: str, capsys: Any
+) -> None:
+    command = HAVE.get(old, "audit")
+    shown = call(capsys, command, "--help").out.split()
+    assert new in shown and old not in shown
+    given = [old, "0.7"] if old == "--limit-auc" else [old]
+    said = call(capsys, command, *given)
+    assert said.code == 2  # --out is missing: the old name itself was understood
+    assert said.err.splitlines()[0] == f"vestige: {old} is now {new} and will go in 0.3."
+    assert "No such option" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("given", "keyword", "value"),
+    [
+        (["--conform"], "conform", True),
+        (["--curve"], "release_curve", True),
+        (["--no-controls"], "controls", False),
+        (["--no-controls", "--controls"], "controls", True),
+        (["--limit-auc=0.7"], "max_auc", 0.7),
+        (["--limit-auc", "0.7"], "max_auc", 0.7),
+        (["--harmonize"], "conform", True),
+        (["--release-curve"], "release_curve", True),
+        (["--no-checks"], "controls", False),
+    ],
+)
+def test_old_and_new_spellings_mean_the_same(
+    given: list[str],
+    keyword: str,
+    value: object,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, object] = {}
+
+    def stop(*folders: object, **options: object) -> None:
+        seen.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit_module, "audit", stop)
+    said = call(capsys, "audit", "--generated", "g", "--out", tmp_path / "o", *given)
+    assert seen[keyword] == value
+    assert said.err.count("will go in 0.3") == sum(g.split("=")[0] in RENAMED for g in given)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--harmonise", "--harmonize"),
+        ("--release-curves", "--release-curve"),
+        ("--no-check", "--no-checks"),
+        ("--detectors", "--detector"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest(given: str, meant: str, capsys: Any) -> None:
+    said = call(capsys, "audit", given)
+    assert said.code == 2 and said.err.count("\n") == 1
+    assert given in said.err and meant in said.err.split(given, 1)[1]
+    assert not any(f" {old}," in said.err or f" {old})" in said.err for old in RENAMED)
+
+
+def test_an_old_name_is_only_known_to_commands_that_had_it(capsys: Any) -> None:
+    said = call(capsys, "train", "siamese", "--conform")
+    assert said.code == 2 and "No such option: --conform" in said.err
