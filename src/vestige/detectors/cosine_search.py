@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from vestige.detectors.own_patient import WithoutOwn
 from vestige.features.folding import Folding
 from vestige.features.rows import Rows
 from vestige.features.whitening import Whitening
@@ -25,12 +26,14 @@ class Search:
 
     rows : whitened reals [n, p]; where the folding transposes, [2n, p]: then transposed ones
     rivals : whitened reals among which each generated image is competed for, likewise
+    own : takes the own patient of each real out of the whitening, where some have several images
     """
 
     rows: Float32s
     rivals: Float32s
     filters: Whitening
     folding: Folding = AS_THEY_ARE
+    own: WithoutOwn | None = None
 
     def __len__(self) -> int:
         return len(self.rows) // (2 if self.folding.transposes else 1)
@@ -47,8 +50,15 @@ class Search:
         views = signed_sums([made[:, part] @ rows[:, part].T for part in parts])
         if not self.folding.transposes:
             return views
-        n = len(rows) // 2
-        return [view[:, half] for half in (np.s_[:n], np.s_[n:]) for view in views]
+        return _halves(views)
+
+    def scored_views(self, made: Float32s) -> list[Float32s]:
+        """The views by which the reals are scored: without their own patients, if these count."""
+        if self.own is None:
+            return self.views(made, self.rows)
+        products, divisor = self.own.products(made)
+        views = [view / divisor for view in signed_sums(products)]
+        return _halves(views) if self.folding.transposes else views
 
     def views_of_pairs(self, made: Float32s, reals: Ints) -> list[Float32s]:
         """Cosines [k] of whitened generated rows with one real each, one array per view."""
@@ -62,6 +72,12 @@ class Search:
         return found
 
 
+def _halves(views: list[Float32s]) -> list[Float32s]:
+    """Views [b, 2n] of reals and transposed reals -> twice as many [b, n]."""
+    n = views[0].shape[1] // 2
+    return [view[:, half] for half in (np.s_[:n], np.s_[n:]) for view in views]
+
+
 def signed_sums(products: list[Float32s]) -> list[Float32s]:
     """Of products of even and odd parts: [A + B, A - B]; of four parts likewise, both ways."""
     if len(products) == 1:
@@ -70,6 +86,13 @@ def signed_sums(products: list[Float32s]) -> list[Float32s]:
     first, second = signed_sums(products[:middle]), signed_sums(products[middle:])
     pairs = list(zip(first, second, strict=True))
     return [a + b for a, b in pairs] + [a - b for a, b in pairs]
+
+
+def largest_of_groups(values: Float32s, groups: Ints) -> Float32s:
+    """The largest value of each group [b, G]: values [b, n] of n images of G groups."""
+    order = np.argsort(groups, kind="stable")
+    first = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
+    return np.asarray(np.maximum.reduceat(values[:, order], first, axis=1))
 
 
 def largest_view(views: list[Float32s]) -> Float32s:

@@ -12,9 +12,11 @@ from vestige.detectors.cosine_search import (
     Search,
     Symmetries,
     find_neighbours,
+    largest_of_groups,
     largest_view,
 )
 from vestige.detectors.inputs import fitted, reference_of
+from vestige.detectors.own_patient import without_own
 from vestige.features import build_space
 from vestige.features.folding import CHANNELS, Folded, Folding, turned
 from vestige.features.pixels import as_images
@@ -59,7 +61,7 @@ def tally_cosines(
 ) -> Tally:
     """Add the cosines with generated rows [m, D], streamed."""
     for start, made in search.blocks(generated):
-        views = search.views(made, search.rows)
+        views = search.scored_views(made)
         best = largest_view(views)
         if neighbours is not None:
             neighbours.add(start, views, best)
@@ -81,6 +83,8 @@ def _added(
             among = cosines
             if search.rivals is not search.rows:
                 among = largest_view(search.views(made, search.rivals))
+            elif search.own is not None:  # a patient of many slices is one rival
+                among = largest_of_groups(cosines, search.own.groups[: cosines.shape[1]])
             cosines = cosines - _largest(among, options.competition).mean(axis=1)[:, None]
         best = _largest(np.hstack([best, cosines.T]), options.top)
     elif options.aggregate == "cube":
@@ -217,7 +221,7 @@ class MatchedFilter:
         self.scored_ = _Scored(search, tally, (bag, neighbours.found()))
         return aggregate(tally, self)
 
-    def _filters(self, reals: Float32s) -> Whitening:
+    def _filters(self, reals: Float32s, masses: Floats | None = None) -> Whitening:
         widths = self._folding.widths(reals.shape[1])
         cut = DAMPED if self.views != "none" else 0.0
         count = len(reals) // 2 if self._folding.transposes else len(reals)
@@ -225,8 +229,8 @@ class MatchedFilter:
             made = [fitted(self.generated_, "matched_filter")]
             count += len(made[0])
             made += [] if self.turned_ is None else [self.turned_]
-            return whitening_of_both(reals, made, self.ridge, widths, cut, count)
-        return whitening(reals, self.ridge, widths, cut, count)
+            return whitening_of_both(reals, made, self.ridge, widths, cut, count, masses)
+        return whitening(reals, self.ridge, widths, cut, count, masses)
 
     @property
     def _folding(self) -> Folding:
@@ -248,6 +252,10 @@ class MatchedFilter:
 class MatchedFilterPool(MatchedFilter):
     """The matched filter whitened by the bag of queries and controls (and the reference, if any).
 
+    Where patients have several images, each is compared by the whitening of the others
+    (`vestige.detectors.own_patient`), and a patient is one rival: else the images of whoever has
+    many would score lower, used or not.
+
     In whitened span the bag is an almost orthonormal frame, so the cosine is the coefficient of
     x when a generated image is ridge-regressed on all reals at once: which reals is this
     synthetic image made of? METHODS 2.18.
@@ -257,7 +265,7 @@ class MatchedFilterPool(MatchedFilter):
         """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
         fitted(self.generated_, "matched_filter_pool")
         bag = self._rows(as_images(pool))
-        return self._score(self._search(bag), bag)
+        return self._score(self._search(bag, _of_several(groups)), bag)
 
     def score_samples(self, images: Any) -> Floats:
         """Score a bag of its own; prefer `score_pool` with the controls in the bag."""
@@ -295,15 +303,36 @@ class MatchedFilterPool(MatchedFilter):
             return kept[1]
         return find_neighbours(self._search(bag), generated, k)
 
-    def _search(self, bag: Float32s) -> Search:
-        everyone = bag
+    def _search(self, bag: Float32s, groups: Ints | None = None) -> Search:
+        everyone, masses = bag, None
+        if groups is not None:
+            groups = np.tile(groups, len(bag) // len(groups))  # transposed images follow
+            sizes = np.bincount(groups)
+            masses = len(groups) / (len(sizes) * sizes[groups])
         if self.reference_ is not None:
             reference = self._rows(self.reference_)
             same_width(bag.shape[1], reference.shape[1])
             everyone = np.concatenate([bag, reference])
-        filters = self._filters(everyone)
-        rows = filters.apply(bag)
-        return Search(rows, rows, filters, self._folding)
+        counted = masses
+        if masses is not None:
+            counted = np.concatenate([masses, np.ones(len(everyone) - len(bag))])
+        filters = self._filters(everyone, counted)
+        rows, own = filters.apply(bag), None
+        if groups is not None and masses is not None:
+            population = len(everyone)
+            if self.whitened_by == "both":
+                made = fitted(self.generated_, "matched_filter_pool")
+                population += len(made) * (1 if self.turned_ is None else 2)
+            own = without_own(filters, filters.project(bag), groups, masses, population)
+        return Search(rows, rows, filters, self._folding, own)
+
+
+def _of_several(groups: npt.NDArray[Any] | None) -> Ints | None:
+    """Numbers of the groups [n]; None where each image has one of its own."""
+    if groups is None:
+        return None
+    names, numbers = np.unique(groups, return_inverse=True)
+    return None if len(names) == len(numbers) else numbers
 
 
 def _cubes(cosines: Float32s) -> Floats:

@@ -35,6 +35,14 @@ class Whitening:
 
     def apply(self, rows: Float32s) -> Float32s:
         """Rows [n, D] -> [n, p] of norm 1 (0 for a row that equals the mean)."""
+        projected = self.project(rows)
+        norms: Float32s = np.sqrt(np.einsum("ij,ij->i", projected, projected))
+        norms[norms == 0] = 1
+        projected /= norms[:, None]
+        return projected
+
+    def project(self, rows: Float32s) -> Float32s:
+        """Rows [n, D] -> [n, p]: the population has covariance below 1 in each of p directions."""
         same_width(rows.shape[1], len(self.mean))
         centred = rows - self.mean
         if len(self.matrices) == 1:
@@ -45,9 +53,6 @@ class Whitening:
             given = bounds(tuple(len(matrix) for matrix in self.matrices))
             for matrix, columns, part in zip(self.matrices, given, parts, strict=True):
                 projected[:, part] = centred[:, columns] @ matrix
-        norms: Float32s = np.sqrt(np.einsum("ij,ij->i", projected, projected))
-        norms[norms == 0] = 1
-        projected /= norms[:, None]
         return np.asarray(projected)
 
 
@@ -57,6 +62,7 @@ def whitening(
     widths: Sequence[int] = (),
     cut: float = 0.0,
     count: int | None = None,
+    masses: Floats | None = None,
 ) -> Whitening:
     """All principal components of rows [n, D], each divided by sqrt(ev + ridge mean(ev)).
 
@@ -74,6 +80,8 @@ def whitening(
     count : int, optional
         Images that `rows` and their mirrored copies were made of; default: one per row. The mean
         is over no more eigenvalues than these have: views add components, and no variance.
+    masses : [n], optional
+        How much each row counts, of mean 1: the images of a patient together as much as one.
     """
     parts = bounds(tuple(widths) or (rows.shape[1],))
     mean = np.zeros(rows.shape[1])
@@ -81,16 +89,20 @@ def whitening(
     for part in parts:
         own = rows[:, part]
         if len(own) >= own.shape[1]:
-            centre, covariance = moments([own])[1:]
+            centre, covariance = moments([own], () if masses is None else [masses])[1:]
             if part is not parts[0]:
                 covariance += np.outer(centre, centre)
                 centre = np.zeros(len(centre))
             spectra.append(_Spectrum(*_eigh(covariance)))
         else:
             centre = own.mean(axis=0, dtype=np.float64)
+            if masses is not None:
+                centre = np.asarray(masses @ own.astype(np.float64) / masses.sum())
             if part is not parts[0]:
                 centre = np.zeros(len(centre))
             centred = own - centre.astype(np.float32)
+            if masses is not None:
+                centred *= np.sqrt(masses)[:, np.newaxis].astype(np.float32)
             gram = (centred @ centred.T).astype(np.float64) / len(own)
             spectra.append(_Spectrum(*_eigh(gram), centred))
         mean[part] = centre
@@ -104,6 +116,7 @@ def whitening_of_both(
     widths: Sequence[int] = (),
     cut: float = 0.0,
     count: int | None = None,
+    masses: Floats | None = None,
 ) -> Whitening:
     """`whitening` of reals [n, D] and generated rows [m, D] together, these block by block."""
     d = reals.shape[1]
@@ -113,9 +126,12 @@ def whitening_of_both(
     total = len(reals) + sum(map(len, generated))
     if total < max(part.stop - part.start for part in parts):
         everyone = np.concatenate([reals, *(np.asarray(rows[:]) for rows in generated)])
-        return whitening(everyone, ridge, widths, cut, count)
+        if masses is not None:
+            masses = np.concatenate([masses, np.ones(len(everyone) - len(reals))])
+        return whitening(everyone, ridge, widths, cut, count, masses)
     made = (np.asarray(rows[k]) for rows in generated for k in slices(len(rows), MOMENT_ROWS))
-    mean, covariances = moments_of_parts(chain([reals], made), parts)[1:]
+    weights = () if masses is None else [masses]
+    mean, covariances = moments_of_parts(chain([reals], made), parts, weights)[1:]
     for part, covariance in zip(parts[1:], covariances[1:], strict=True):
         covariance += np.outer(mean[part], mean[part])
         mean[part] = 0
