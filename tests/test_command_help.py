@@ -1,5 +1,6 @@
 """The help of every command: full sentences in named groups; old spellings still work and warn."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,28 @@ def test_an_unknown_option_names_the_nearest(given: str, meant: str, capsys: Any
 def test_an_old_name_is_only_known_to_commands_that_had_it(capsys: Any) -> None:
     said = call(capsys, "train", "siamese", "--conform")
     assert said.code == 2 and "No such option: --conform" in said.err
+
+
+DOCS = Path(__file__).resolve().parents[1]
+WRITTEN = sorted(
+    {
+        (page.name, " ".join(command.replace("\\\n", " ").split()))
+        for page in (DOCS / "README.md", *(DOCS / "docs").glob("*.md"))
+        for command in re.findall(
+            r"^ {0,4}(vestige (?:[^\\\n]|\\\n)*)", page.read_text(encoding="utf-8"), re.M
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(("page", "written"), WRITTEN)
+def test_the_docs_give_options_that_exist(page: str, written: str) -> None:
+    command: Any = ROOT
+    for word in written.split()[1:]:
+        command = getattr(command, "commands", {}).get(word, command)
+    known = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", written.split("#")[0])) <= known
+
+
+def test_the_docs_give_commands() -> None:
+    assert len(WRITTEN) > 15
