@@ -94,7 +94,7 @@ def draw(design: Design, shift: float, rng: np.random.Generator) -> tuple[Any, .
 def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
     """Test one world as `vestige.judging.judge.test_set` does."""
     from vestige.stats.combine import pooled_rank_score
-    from vestige.stats.folds import auc_in_folds
+    from vestige.stats.folds import FoldedScores, auc_in_folds
     from vestige.stats.intervals import auc
     from vestige.stats.permutation import set_test
     from vestige.stats.scale import log_scores
@@ -108,7 +108,7 @@ def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
         z = log_scores(columns, groups, suspect | control | known)
         stack = stack_test(z, suspect, control, known, groups, WEIGHTS, relabellings, seed)
         score, null, p_value = stack.scores, stack.null, stack.p_value
-        sides = (score[suspect], score[control], stack.folds[suspect], stack.folds[control])
+        sides = (FoldedScores(score[side], stack.folds[side]) for side in (suspect, control))
         area = auc_in_folds(*sides, repeats=2).value
     else:
         rows = suspect | control

@@ -64,7 +64,8 @@ def set_p(columns: Any, plan: Any, bag: Any, seed: int) -> float:
 def errors(worlds: int = 1000) -> list[dict[str, Any]]:
     """Rejections per detector choice, labels and slices, at each rate."""
     from vestige.judging.judge import judge
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import score_columns
+    from vestige.scoring.plan import plan_columns
 
     names = [name for choice in CHOICES if choice for name in choice]
     plan = plan_columns(["auto", *names], has_reference=False)
@@ -75,9 +76,7 @@ def errors(worlds: int = 1000) -> list[dict[str, Any]]:
             seen: dict[str, list[tuple[float, float, float]]] = {}
             for seed in range(worlds):
                 bag, generated = null_world(seed, labels, slices)
-                columns, _ = score_columns(
-                    plan, generated, None, bag.images, bag.units, lambda *_: None
-                )
+                columns, _ = score_columns(plan, generated, None, bag.reals(plan))
                 # one image of each patient: the others repeat it
                 judged = np.flatnonzero(bag.judged)
                 lot = judged[np.unique(bag.units[judged], return_index=True)[1]][0]
@@ -147,7 +146,8 @@ def gate(worlds: int = 1000) -> list[dict[str, Any]]:
     """How often the gate closes, by the set test or by too many images called used; auto."""
     from vestige.judging.judge import judge
     from vestige.judging.negative import by_chance
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import score_columns
+    from vestige.scoring.plan import plan_columns
 
     plan = plan_columns(None, has_reference=False)
     rows = []
@@ -156,9 +156,7 @@ def gate(worlds: int = 1000) -> list[dict[str, Any]]:
             closed = dict.fromkeys(RATES, 0)
             for seed in range(worlds):
                 bag, generated = null_world(seed, labels, slices)
-                columns, _ = score_columns(
-                    plan, generated, None, bag.images, bag.units, lambda *_: None
-                )
+                columns, _ = score_columns(plan, generated, None, bag.reals(plan))
                 said = judge(columns, plan, bag, bag.judged, seed)
                 if said.p_values is None:
                     raise SystemExit("unused images calibrate")

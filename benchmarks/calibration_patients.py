@@ -93,7 +93,7 @@ def asked(case: Case, labels: bool, seed: int) -> tuple[float, float, list[float
     """Tell p of an unused image and of its patient, and the share of false names at each rate."""
     from vestige.judging.combination import judge_images
     from vestige.judging.naming import name_patients
-    from vestige.scoring.columns import Column
+    from vestige.scoring.plan import Column
     from vestige.stats.full_conformal import scored_groups
     from vestige.stats.patients import test_patients
 

@@ -53,7 +53,7 @@ def null_world(edge: str, seed: int) -> tuple[Any, ...]:
 
 def set_errors(worlds: int = 1000) -> list[dict[str, Any]]:
     """Rejections per edge, without labels and with, at each rate."""
-    from vestige.stats.set_test import answer_set
+    from vestige.stats.set_test import StackLabels, answer_set
 
     rows = []
     for edge in EDGES:
@@ -64,8 +64,9 @@ def set_errors(worlds: int = 1000) -> list[dict[str, Any]]:
                 learned = used if labels == "yes" else target
                 stacks = min(len(set(groups[side])) for side in (target, control)) >= 15
                 answer = answer_set(
-                    columns, target, control, groups, WEIGHTS, learned if stacks else None,
-                    "stack" if labels == "yes" and stacks else "mean", RELABELLINGS, seed,
+                    columns, target, control, groups, WEIGHTS,
+                    StackLabels(learned, first=labels == "yes") if stacks else None,
+                    RELABELLINGS, seed,
                 )  # fmt: skip
                 p.append(answer.p_value)
             rows.append(

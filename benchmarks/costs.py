@@ -41,7 +41,7 @@ def planned(names: list[str]) -> list[dict[str, Any]]:
     """One row per column of evidence: name, detector, options, and why not, if not."""
     from vestige.detectors import DETECTORS
     from vestige.registry.choices import InputError
-    from vestige.scoring.columns import weights_missing
+    from vestige.scoring.plan import weights_missing
 
     rows = []
     for name in names or DETECTORS:

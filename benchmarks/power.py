@@ -44,7 +44,7 @@ def simulated(worlds: int) -> Rows:
     """Power at 5 %: mean rank alone, and the set test without and with the stack."""
     from vestige.stats.combine import pooled_rank_score
     from vestige.stats.permutation import set_test
-    from vestige.stats.set_test import answer_set
+    from vestige.stats.set_test import StackLabels, answer_set
 
     cases = [(n, k, 0.0) for n, numbers in COPIES.items() for k in numbers]
     cases += [(n, 0, rise) for n, rise in DIFFUSE.items()]
@@ -56,10 +56,8 @@ def simulated(worlds: int) -> Rows:
             columns = draw(n, copied, rise, seed)
             mean = set_test(pooled_rank_score(columns, WEIGHTS), target, None, RELABELLINGS, seed)
             answers = [
-                answer_set(
-                    columns, target, ~target, groups, WEIGHTS, learned, "mean", RELABELLINGS, seed
-                )
-                for learned in (None, target)
+                answer_set(columns, target, ~target, groups, WEIGHTS, learned, RELABELLINGS, seed)
+                for learned in (None, StackLabels(target))
             ]
             p = np.array([mean.p_value, *(answer.p_value for answer in answers)])
             found += p <= 0.05
@@ -84,10 +82,11 @@ def shared(folder: Path) -> Rows:
     """Queries of a diffusion world of which some were used, without labels."""
     from PIL import Image
 
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import Reals, score_columns
+    from vestige.scoring.plan import plan_columns
     from vestige.stats.combine import pooled_rank_score
     from vestige.stats.permutation import set_test
-    from vestige.stats.set_test import answer_set
+    from vestige.stats.set_test import StackLabels, answer_set
 
     def read(role: str) -> Any:
         paths = sorted((folder / "cxr_diffusion_200" / role).glob("*.png"))
@@ -106,12 +105,16 @@ def shared(folder: Path) -> Rows:
             mine = rng.choice(len(used), number, replace=False)
             bag = np.concatenate([used[mine], others[chosen]])
             target = np.arange(len(bag)) < QUERIES
-            columns, _ = score_columns(
-                plan, generated, None, bag, np.arange(len(bag)), lambda *_: None
-            )
+            columns, _ = score_columns(plan, generated, None, Reals(bag, np.arange(len(bag))))
             before.append(set_test(pooled_rank_score(columns, weights), target, seed=seed).p_value)
             answer = answer_set(
-                columns, target, ~target, np.arange(len(bag)), weights, target, seed=seed
+                columns,
+                target,
+                ~target,
+                np.arange(len(bag)),
+                weights,
+                StackLabels(target),
+                seed=seed,
             )
             now.append(answer.p_value)
             carried.append(answer.carried_by)

@@ -22,7 +22,8 @@ def read(folder: Path) -> Any:
 
 def found(world: dict[str, Any], used: int, seed: int) -> list[float]:
     """The six figures of one draw of queries."""
-    from vestige.scoring.columns import plan_columns, score_columns
+    from vestige.scoring.columns import Reals, score_columns
+    from vestige.scoring.plan import plan_columns
     from vestige.stats.full_conformal import group_models, image_p_values
     from vestige.stats.intervals import auc
     from vestige.stats.scale import log_scores
@@ -36,7 +37,7 @@ def found(world: dict[str, Any], used: int, seed: int) -> list[float]:
     images, role = images[order], role[order]
     plan = plan_columns(None, has_reference=False)
     groups = np.arange(len(images))
-    columns, _ = score_columns(plan, world["generated"], None, images, groups, lambda *_: None)
+    columns, _ = score_columns(plan, world["generated"], None, Reals(images, groups))
     weights = np.array([column.weight for column in plan])
     query, control = role < 2, role == 2
     z, truth = log_scores(columns, groups, role >= 0), role[query] == 1

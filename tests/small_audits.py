@@ -11,7 +11,8 @@ from vestige.controls import Comparison, compare
 from vestige.controls.pipeline import Pipeline
 from vestige.judging.cohort import Bag
 from vestige.judging.judge import judge, test_set
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import score_columns
+from vestige.scoring.plan import plan_columns
 from vestige.types import Images
 
 QUICK = ("nearest_distance_contrast", "calibrated_distance_5")
@@ -57,7 +58,7 @@ def small_audit(
         settled={},
     )
     plan = plan_columns(detectors, reference is not None)
-    columns, _ = score_columns(plan, generated, reference, bag.images, bag.units, lambda *_: None)
+    columns, _ = score_columns(plan, generated, reference, bag.reals(plan))
     judgement = judge(columns, plan, bag, suspects, seed)
     test = test_set(columns, plan, bag, suspects, judgement, "release", RATE, seed)
     assert test is not None

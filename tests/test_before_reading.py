@@ -1,5 +1,6 @@
 """What lists of files alone show to be impossible is refused before an image is read."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 
 import vestige
-from vestige import audit as audit_function
 from vestige.auditing.before_reading import refuse_early
 from vestige.images.listing import listed
 from vestige.registry.choices import InputError
@@ -75,7 +75,7 @@ def test_the_audit_reads_nothing_before(tmp_path: Path, monkeypatch: pytest.Monk
     def read(*_: Any, **__: Any) -> None:
         raise AssertionError("an image was read")
 
-    module = __import__("sys").modules[audit_function.__module__]
+    module = sys.modules["vestige.auditing.gathering"]
     monkeypatch.setattr(module, "_read", read)
     roles = {"used": folder(tmp_path / "a", 30), "unused": folder(tmp_path / "b", 5, "q")}
     made = folder(tmp_path / "g", 5, "g")

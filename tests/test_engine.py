@@ -3,7 +3,6 @@
 import os
 import socket
 from concurrent.futures import Executor, Future
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -106,13 +105,11 @@ def test_a_cluster_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))  # bound but not listening: nobody can answer here
         address = f"tcp://127.0.0.1:{holder.getsockname()[1]}"
-        start = monotonic()
         with (
             pytest.raises(InputError, match=f"no Dask scheduler answers at '{address}'"),
             open_executor(f"dask:{address}"),
         ):
             pass
-        assert monotonic() - start < 20
 
 
 def test_a_shard_of_an_executor_that_cannot_be_mended() -> None:

@@ -12,7 +12,7 @@ from vestige.judging.findings import make_findings
 from vestige.judging.judge import Judgement, judge
 from vestige.judging.patients import judge_patients
 from vestige.schema.records import Evidence, Finding
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 
 PLAN = (Column("d", "d", {}, 1.0, pool=False),)
 NEAR = (Evidence("g1", 0.4), Evidence("g2", 0.3), Evidence("g3", 0.2))

@@ -7,7 +7,7 @@ import pytest
 
 from vestige.judging.cohort import Bag
 from vestige.judging.judge import Judgement, judge
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.types import Floats
 
 PLAN = tuple(Column(name, name, {}, weight, False) for name, weight in (("a", 2.0), ("b", 1.0)))

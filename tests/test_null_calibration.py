@@ -12,7 +12,8 @@ from scipy.stats import binom
 from reference_worlds import population
 from vestige.judging.cohort import Bag
 from vestige.judging.judge import judge
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import Reals, score_columns
+from vestige.scoring.plan import plan_columns
 from vestige.types import Images
 
 SPLITS = 320
@@ -63,7 +64,7 @@ def null_split(kind: str, seed: int) -> np.ndarray:
         roles = np.repeat(list(counts), list(counts.values()))
         images, groups = small(len(roles), rng), np.arange(len(roles))
     bag = bag_of(images, roles, groups)
-    columns, _ = score_columns(PLAN, generated, None, bag.images, bag.groups, lambda *_: None)
+    columns, _ = score_columns(PLAN, generated, None, Reals(bag.images, bag.groups))
     judgement = judge(columns, PLAN, bag, bag.judged)
     assert judgement.p_values is not None
     assert (judgement.stack is not None) == (kind == "labels")

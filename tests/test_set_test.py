@@ -9,7 +9,7 @@ from vestige.detectors import DETECTORS
 from vestige.judging.cohort import Bag
 from vestige.judging.judge import judge
 from vestige.judging.judge import test_set as judge_set
-from vestige.scoring.columns import plan_columns
+from vestige.scoring.plan import plan_columns
 from vestige.types import Floats
 
 LABEL_FREE = [

@@ -1,7 +1,8 @@
 """vestige: was this real medical image used to train the generator behind those images?"""
 
 from vestige import detectors
-from vestige.auditing.audit import audit
+from vestige.auditing.audit import audit, run_audit
+from vestige.auditing.options import AuditOptions
 from vestige.registry.choices import InputError
 from vestige.release.scrub import ScrubResult, scrub
 from vestige.result import AuditResult
@@ -9,12 +10,14 @@ from vestige.training.train import train
 from vestige.version import __version__
 
 __all__ = [
+    "AuditOptions",
     "AuditResult",
     "InputError",
     "ScrubResult",
     "__version__",
     "audit",
     "detectors",
+    "run_audit",
     "scrub",
     "train",
 ]

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmark_worlds import arrays, write_worlds
-from vestige import InputError, audit
+from vestige import InputError, audit, run_audit
 from vestige.benchmark import cells
 from vestige.benchmark.arrays import WorldArrays, forensic_rows, null_rows, release_rows
 from vestige.benchmark.cells import Cell, Task, measure
@@ -107,11 +107,11 @@ def test_groups_reach_the_audit(
     asked = []
 
     def watched(*given: object, **options: object) -> object:
-        result = audit(*given, **options)  # type: ignore[arg-type]
+        result = run_audit(*given, **options)  # type: ignore[arg-type]
         asked.append(result.question)
         return result
 
-    monkeypatch.setattr(cells, "audit", watched)
+    monkeypatch.setattr(cells, "run_audit", watched)
     measure(task(WorldArrays.read(worlds["clean"]), tmp_path, "nearest_distance"))
     # 40 patients on each side; the queries are among them
     assert [(q.mode, q.groups) for q in asked] == [("release", 80), ("forensic", 80)]

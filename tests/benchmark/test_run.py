@@ -16,7 +16,7 @@ from vestige import InputError
 from vestige.benchmark import run as benchmark
 from vestige.benchmark.cells import Cell, Task
 from vestige.benchmark.result import load_benchmark, null_rates
-from vestige.benchmark.run import run_benchmark
+from vestige.benchmark.run import Repeats, run_benchmark
 from vestige.benchmark.workers import failed
 from vestige.detectors import DETECTORS
 
@@ -46,7 +46,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 def test_every_world_row_and_seed_is_a_cell(
     worlds: list[Path], tmp_path: Path, asked: list[Task]
 ) -> None:
-    found = run_benchmark(worlds, tmp_path, seeds=2, null_seeds=3)
+    found = run_benchmark(worlds, tmp_path, repeats=Repeats(2, null_seeds=3))
     detectors = [name for name, choice in DETECTORS.items() if choice.extra != "deep"]
     rows = ["auto", "auto_unlabelled", *detectors, "random"]
     assert [row.name for row in found.rows] == [*rows, "blind"]
@@ -63,7 +63,9 @@ def test_every_world_row_and_seed_is_a_cell(
 def test_named_detectors_and_nulls_for_all(
     worlds: list[Path], tmp_path: Path, asked: list[Task]
 ) -> None:
-    run_benchmark(worlds[:1], tmp_path, detectors=["mc_ball"], null_seeds=1, null_all=True)
+    run_benchmark(
+        worlds[:1], tmp_path, detectors=["mc_ball"], repeats=Repeats(null_seeds=1, null_all=True)
+    )
     assert sorted((t.row, t.null) for t in asked) == [
         ("auto", False),
         ("auto", True),
@@ -78,9 +80,9 @@ def test_named_detectors_and_nulls_for_all(
 def test_the_same_call_again_measures_nothing(
     worlds: list[Path], tmp_path: Path, asked: list[Task]
 ) -> None:
-    first = run_benchmark(worlds, tmp_path, detectors=["mc_ball"], null_seeds=2)
+    first = run_benchmark(worlds, tmp_path, detectors=["mc_ball"], repeats=Repeats(null_seeds=2))
     asked.clear()
-    again = run_benchmark(worlds, tmp_path, detectors=["mc_ball"], null_seeds=2)
+    again = run_benchmark(worlds, tmp_path, detectors=["mc_ball"], repeats=Repeats(null_seeds=2))
     assert asked == []
     assert replace(again, date=first.date) == first
 
@@ -90,7 +92,7 @@ def test_what_is_missing_damaged_or_new_is_measured(
 ) -> None:
     def again(**more: Any) -> list[Task]:
         asked.clear()
-        given = {"detectors": ["mc_ball"], "null_seeds": 2} | more
+        given = {"detectors": ["mc_ball"], "repeats": Repeats(null_seeds=2)} | more
         run_benchmark([copy, worlds[1]], tmp_path / "out", **given)
         return list(asked)
 
@@ -103,7 +105,7 @@ def test_what_is_missing_damaged_or_new_is_measured(
     kept[2].write_text("{}")
     assert len(again()) == 3
     assert again() == []
-    assert {t.seed for t in again(seeds=2, null_seeds=3)} == {1, 2}
+    assert {t.seed for t in again(repeats=Repeats(2, null_seeds=3))} == {1, 2}
     assert {t.row for t in again(detectors=["mean_rank"])} == {"mean_rank"}
     other = again(options={"mc_ball": {"size": 16}})
     assert {(t.row, t.null) for t in other} == {("mc_ball", False)}
@@ -120,7 +122,7 @@ def test_what_is_missing_damaged_or_new_is_measured(
 def test_a_renamed_world_keeps_its_cells(
     worlds: list[Path], tmp_path: Path, asked: list[Task]
 ) -> None:
-    options: dict[str, Any] = {"detectors": ["mc_ball"], "null_seeds": 0}
+    options: dict[str, Any] = {"detectors": ["mc_ball"], "repeats": Repeats(null_seeds=0)}
     run_benchmark(worlds, tmp_path / "out", **options)
     moved = tmp_path / "renamed"
     shutil.copytree(worlds[0], moved)
@@ -261,7 +263,7 @@ def test_null_rates_count_and_allow_what_chance_does() -> None:
 def test_another_benchmark_file_is_refused(
     worlds: list[Path], tmp_path: Path, asked: list[Task], change: dict[str, Any], said: str
 ) -> None:
-    run_benchmark(worlds[:1], tmp_path, detectors=["mc_ball"], null_seeds=0)
+    run_benchmark(worlds[:1], tmp_path, detectors=["mc_ball"], repeats=Repeats(null_seeds=0))
     path = tmp_path / "benchmark.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=said):

@@ -12,7 +12,7 @@ from small_detectors import fitted, small_detector
 from vestige.detectors import DETECTORS, EFFORTS
 from vestige.images.reading import read_images
 from vestige.registry.choices import InputError, build
-from vestige.scoring.columns import plan_columns
+from vestige.scoring.plan import plan_columns
 from vestige.types import Images, PoolDetector
 
 every_detector = pytest.mark.parametrize("name", DETECTORS)

@@ -14,7 +14,8 @@ from small_detectors import SMALL, fitted, small_detector
 from vestige.detectors import DETECTORS
 from vestige.features.pca import PCA
 from vestige.registry.choices import InputError, build
-from vestige.scoring.columns import Column, Known, plan_columns, score_columns
+from vestige.scoring.columns import Known, Reals, score_columns
+from vestige.scoring.plan import Column, plan_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
 from vestige.types import (
@@ -320,7 +321,11 @@ def test_every_column_can_be_built_and_scored(
         plan = plan_columns([name], reference is not None, {name: SMALL.get(name, {})})
         seen: dict[str, float] = {}
         columns, fitted = score_columns(
-            plan, small.generated, reference, bag, np.arange(len(bag)), seen.__setitem__, known
+            plan,
+            small.generated,
+            reference,
+            Reals(bag, np.arange(len(bag)), known),
+            seen.__setitem__,
         )
         assert columns.shape == (len(bag), len(plan))
         names = [column.name for column in plan]
@@ -344,7 +349,7 @@ def test_a_score_that_is_not_finite_is_refused(
     monkeypatch.setitem(vestige.detectors.DETECTORS, "broken", broken)
     plan = [Column("broken", "broken", {}, 1.0, False)]
     with pytest.raises(ValueError, match="broken gave a score that is not finite for 1 of 32"):
-        score_columns(plan, small.generated, None, bag, np.arange(32), lambda c, s: None)
+        score_columns(plan, small.generated, None, Reals(bag, np.arange(32)))
 
 
 growing = [

@@ -20,7 +20,7 @@ from vestige.controls.planted import (
 from vestige.detectors import DETECTORS
 from vestige.registry.choices import InputError, build
 from vestige.schema.records import LevelCode, PlantedLevel
-from vestige.scoring.columns import plan_columns
+from vestige.scoring.plan import plan_columns
 from vestige.scoring.score_cache import open_kept_scores
 from vestige.types import Bools, Detector, Images, Ints, PoolDetector
 

@@ -287,7 +287,7 @@ def test_the_command_line_prints_it_too(
     state: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = make_result(state, hostile=False, thumbnails=False)
-    monkeypatch.setattr(cli, "audit", lambda *given, **options: result)
+    monkeypatch.setattr(cli, "run_audit", lambda *given, **options: result)
     for more, code in (([], 0), (["--gate"], result.decision.exit_code), (["--json"], 0)):
         with pytest.raises(SystemExit) as end:
             main(["audit", "--generated", "g", "--out", str(tmp_path / "o"), *more])

@@ -12,7 +12,7 @@ import vestige
 from reference_worlds import reference_world
 from vestige.detectors import DETECTORS
 from vestige.registry.choices import InputError
-from vestige.scoring.columns import parse_options, plan_columns, weights_digests
+from vestige.scoring.plan import parse_options, plan_columns, weights_digests
 
 WORLD = reference_world("copy", 0)
 SETS: dict[str, Any] = {
@@ -116,7 +116,7 @@ def test_images_are_read_as_large_as_a_detector_looks_at_them(
     def stop(source: Any, *, size: int, **rest: Any) -> None:
         raise InputError(f"read at {size} px")
 
-    monkeypatch.setattr(sys.modules["vestige.audit"], "read_images", stop)
+    monkeypatch.setattr(sys.modules["vestige.auditing.gathering"], "read_images", stop)
     images = np.zeros((19, 300, 300), np.uint8)
     with pytest.raises(InputError, match=f"read at {size} px"):
         vestige.audit(images, images, images, detectors=list(options), options=options)

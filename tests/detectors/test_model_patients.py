@@ -10,7 +10,7 @@ from image_sets import as_read
 from images.test_duplicates import textures
 from vestige.images.groups import Grouping, assign_groups
 from vestige.registry.choices import InputError
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.training.models import Model, check_patients, patients_learned_from
 
 REGEX = r"^(\w+)-"

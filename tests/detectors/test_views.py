@@ -21,7 +21,7 @@ from vestige.features import build_space, fit_space
 from vestige.features.folding import CHANNELS
 from vestige.features.whitening import Whitening, whitening
 from vestige.registry.choices import InputError, build
-from vestige.scoring.columns import plan_columns
+from vestige.scoring.plan import plan_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
 from vestige.symmetries import VIEWS, Views, seen_as

@@ -256,11 +256,9 @@ def test_a_scheduler_that_does_not_come_back(
     monkeypatch.setattr(vestige.engine.cluster, "RETURN_SECONDS", 3.0)
     monkeypatch.setattr(vestige.engine.cluster, "CONNECT_SECONDS", 3.0)
     meanwhile(monkeypatch, lambda: cluster.kill(cluster.scheduler))
-    start = monotonic()
     said = refused(capsys, leaking, tmp_path / "out", cluster.engine)
     assert f"the Dask scheduler at '{cluster.address}' was lost and did not come back" in said
     assert "within 3 s; nothing was written" in said
-    assert monotonic() - start < 30
 
 
 def test_a_cluster_without_workers(

@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 
-import vestige.cli.main  # noqa: F401  # loads vestige.audit, which the function of that name hides
+import vestige.cli.main  # noqa: F401  # loads the modules of an audit
 from story.world import FILES, call, names, release
 
-AUDIT = sys.modules["vestige.audit"]
+STAGES = {
+    "read_images": "vestige.auditing.gathering",
+    "score_columns": "vestige.auditing.scoring",
+    "run_controls": "vestige.auditing.checks",
+    "measure_sets": "vestige.auditing.checks",
+}
 
 
 def press_ctrl_c(*arguments: Any, **options: Any) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("stage", ["read_images", "score_columns", "run_controls", "measure_sets"])
+@pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("there", [False, True])
 def test_ctrl_c(
     leaking: Path,
@@ -31,7 +36,7 @@ def test_ctrl_c(
     out = tmp_path / "deep" / "out"
     if there:
         out.mkdir(parents=True)
-    monkeypatch.setattr(AUDIT, stage, press_ctrl_c)
+    monkeypatch.setattr(sys.modules[STAGES[stage]], stage, press_ctrl_c)
     said = call(capsys, "audit", *release(leaking), "--out", out)
     assert said.code == 130
     assert said.out == ""
@@ -97,7 +102,7 @@ def test_an_error_in_the_middle_is_not_swallowed(
     def fault(*arguments: Any, **options: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(AUDIT, "judge", fault)
+    monkeypatch.setattr(sys.modules["vestige.auditing.scoring"], "judge", fault)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         call(capsys, "audit", *release(leaking), "--out", tmp_path / "out")
     assert names(tmp_path) == []

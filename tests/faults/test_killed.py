@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import vestige
 from story.world import FILES, call, names, release
-from vestige.detectors import columns
+from vestige.scoring import columns
 
-audits = import_module("vestige.audit")  # the module: the package's `audit` is its function
+checks = import_module("vestige.auditing.checks")
 
 KILLED_AFTER = """
 import os, signal, sys
@@ -112,10 +113,10 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
         return lambda *given: (made.append(name), function(*given))[1]
 
     for name in ("run_controls", "measure_sets", "find_evidence"):
-        monkeypatch.setattr(audits, name, noted(name, getattr(audits, name)))
+        monkeypatch.setattr(checks, name, noted(name, getattr(checks, name)))
 
     def told(cache: Path | None, **more: Any) -> Any:
-        result = json.loads(audits.audit(**asked, **more, cache=cache).to_json())
+        result = json.loads(vestige.audit(**asked, **more, cache=cache).to_json())
         for own_to_a_run in ("manifest", "tried", "decision"):  # earlier runs count in it
             del result[own_to_a_run]
         return result

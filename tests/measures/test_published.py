@@ -17,7 +17,7 @@ from vestige.result import AuditResult
 from vestige.schema.records import SetMeasure
 from vestige.types import Images
 
-AUDIT = sys.modules["vestige.audit"]
+AUDIT = sys.modules["vestige.auditing.checks"]
 
 
 def comparison(name: str = "copy", n: int = 40, m: int = 150, **changes: Any) -> SetComparison:

@@ -15,7 +15,7 @@ from vestige.stats.bounds import (
     patient_worth,
     patients_for_bound,
 )
-from vestige.stats.folds import auc_in_folds
+from vestige.stats.folds import FoldedScores, auc_in_folds
 from vestige.stats.intervals import auc, delong_variance, score_interval
 from vestige.stats.power import minimum_detectable_auc
 from vestige.types import Floats, Ints
@@ -59,7 +59,8 @@ def test_upper_bound_only_knows_order_and_groups(
     gv = gv + 10
     folds = (gu % 2, gv % 2) if folded else (None, None)
     found = auc_upper_bound(u, v, gu, gv, *folds)
-    value = auc_in_folds(u, v, gu % 2, gv % 2, gu, gv, repeats=1).value if folded else auc(u, v)
+    sides = FoldedScores(u, gu % 2, gu), FoldedScores(v, gv % 2, gv)
+    value = auc_in_folds(*sides, repeats=1).value if folded else auc(u, v)
     assert value <= found + 1e-12 and found <= 1
     a, b = (list(range(len(x))) for x in (u, v))
     random.shuffle(a)  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vestige.stats.bootstrap import draw_groups, percentile_interval
-from vestige.stats.folds import auc_difference, auc_in_folds
+from vestige.stats.folds import FoldedScores, auc_difference, auc_in_folds
 from vestige.stats.intervals import auc
 from vestige.stats.splits import group_folds
 from vestige.types import Floats, Ints
@@ -26,7 +26,9 @@ def test_equals_the_share_of_pairs_within_folds(seed: int) -> None:
     used, unused = rng.integers(0, 6, 33).astype(float), rng.integers(0, 5, 41).astype(float)
     used_groups, unused_groups = np.arange(33) // 3, 100 + np.arange(41) // 3
     folds = used_groups % 4, unused_groups % 4
-    found = auc_in_folds(used, unused, *folds, used_groups, unused_groups)
+    found = auc_in_folds(
+        FoldedScores(used, folds[0], used_groups), FoldedScores(unused, folds[1], unused_groups)
+    )
     assert found.value == pytest.approx(brute(used, unused, *folds), abs=1e-12)
     assert found.low < found.value < found.high
     assert found.n == 74
@@ -36,8 +38,10 @@ def test_an_offset_of_a_fold_changes_nothing() -> None:
     rng = np.random.default_rng(0)
     used, unused = rng.normal(1, 1, 40), rng.normal(0, 1, 40)
     folds = np.arange(40) % 5
-    plain = auc_in_folds(used, unused, folds, folds)
-    moved = auc_in_folds(used + 10 * folds, unused + 10 * folds, folds, folds)
+    plain = auc_in_folds(FoldedScores(used, folds), FoldedScores(unused, folds))
+    moved = auc_in_folds(
+        FoldedScores(used + 10 * folds, folds), FoldedScores(unused + 10 * folds, folds)
+    )
     assert plain == moved
     assert auc(used + 10 * folds, unused + 10 * folds) < plain.value - 0.1
 
@@ -45,7 +49,7 @@ def test_an_offset_of_a_fold_changes_nothing() -> None:
 def test_one_fold_is_the_plain_auc() -> None:
     rng = np.random.default_rng(1)
     used, unused = rng.normal(0.5, 1, 30), rng.normal(0, 1, 20)
-    found = auc_in_folds(used, unused, np.zeros(30), np.zeros(20))
+    found = auc_in_folds(FoldedScores(used, np.zeros(30)), FoldedScores(unused, np.zeros(20)))
     assert found.value == pytest.approx(auc(used, unused), abs=1e-12)
 
 
@@ -64,7 +68,9 @@ def test_cross_fitted_scores_of_nothing_are_at_one_half_where_pooled_ones_are_be
             scores[folds == fold] += used[folds != fold].mean()
         sides = scores[used], scores[~used]
         pooled.append(auc(*sides))
-        within.append(auc_in_folds(*sides, folds[used], folds[~used], repeats=1).value)
+        within.append(
+            auc_in_folds(*map(FoldedScores, sides, (folds[used], folds[~used])), repeats=1).value
+        )
     assert np.mean(pooled) < 0.4
     # 4.5 standard errors: fails for a right function with probability below 1e-5
     assert abs(np.mean(within) - 0.5) < 4.5 * np.std(within) / np.sqrt(200)
@@ -80,7 +86,7 @@ def test_the_interval_covers_with_patients_of_several_slices() -> None:
         groups, used = np.repeat(np.arange(40), 3), np.repeat(np.arange(40) < 20, 3)
         folds = groups % 5
         found = auc_in_folds(
-            scores[used], scores[~used], folds[used], folds[~used], groups[used], groups[~used],
+            *(FoldedScores(scores[side], folds[side], groups[side]) for side in (used, ~used)),
             seed=seed, repeats=400,
         )  # fmt: skip
         covered += found.low <= 0.7589 <= found.high
@@ -88,7 +94,9 @@ def test_the_interval_covers_with_patients_of_several_slices() -> None:
 
 
 def test_without_pairs_nothing_is_said() -> None:
-    found = auc_in_folds(np.ones(3), np.zeros(2), np.zeros(3), np.ones(2))
+    found = auc_in_folds(
+        FoldedScores(np.ones(3), np.zeros(3)), FoldedScores(np.zeros(2), np.ones(2))
+    )
     assert (found.value, found.low, found.high, found.n) == (0.5, 0.0, 1.0, 5)
 
 

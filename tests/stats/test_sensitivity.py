@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from vestige.stats.folds import auc_in_folds
+from vestige.stats.folds import FoldedScores, auc_in_folds
 from vestige.stats.permutation import set_test, set_tests_in_folds
 from vestige.stats.power import (
     detectable_in_folds,
@@ -96,7 +96,7 @@ def test_learning_costs_power_and_the_promise_knows() -> None:
         test = stack_test(z, used, ~used, used, np.arange(80), weights, relabellings, seed)
         sides = (test.scores[used], test.scores[~used])
         folds = (test.folds[used], test.folds[~used])
-        area = auc_in_folds(*sides, *folds, repeats=2).value
+        area = auc_in_folds(*map(FoldedScores, sides, folds), repeats=2).value
         alone = np.arange(40)
         promised = sensitivity(*sides, alone, alone, 0.05, test.null)[0]
         return area, test.p_value, promised

@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from vestige.registry.choices import InputError
 from vestige.stats.permutation import set_test
-from vestige.stats.set_test import answer_set, minimum_detectable_share
+from vestige.stats.set_test import StackLabels, answer_set, minimum_detectable_share
 from vestige.types import Bools, Floats, Ints
 
 WEIGHTS = np.array([2.0, 1.0, 1.0])
@@ -32,7 +32,7 @@ def test_every_labelling_once_gives_no_more_small_p_values_than_promised(stack: 
     p = []
     for chosen in itertools.combinations(range(7), 3):
         target = np.isin(groups, chosen)
-        learned = target if stack else None
+        learned = StackLabels(target) if stack else None
         p.append(answer_set(columns, target, ~target, groups, WEIGHTS, learned).p_value)
     found = np.array(p) * 35
     np.testing.assert_allclose(found, np.round(found))
@@ -60,8 +60,8 @@ def test_it_rejects_no_more_often_than_asked(
         sizes = np.concatenate([rng.integers(low, high + 1, n) for n, low, high in sides])
         columns, groups = world(sizes, seed)
         target = groups < sides[0][0]
-        first = "stack" if labels == "release" else "mean"
-        answer = answer_set(columns, target, ~target, groups, WEIGHTS, target, first, 19, seed)
+        learned = StackLabels(target, first=labels == "release")
+        answer = answer_set(columns, target, ~target, groups, WEIGHTS, learned, 19, seed)
         p.append(answer.p_value)
     for rate in (0.05, 0.2):
         assert (np.array(p) <= rate + 1e-12).sum() <= binom.isf(1e-5, 100, rate)
@@ -81,9 +81,7 @@ def test_a_handful_of_copied_patients_is_found(n: int, k: int) -> None:
     found = mean = 0
     for seed in range(40):
         columns, target = copied(n, k, seed)
-        answer = answer_set(
-            columns, target, ~target, np.arange(2 * n), WEIGHTS, None, "mean", 199, seed
-        )
+        answer = answer_set(columns, target, ~target, np.arange(2 * n), WEIGHTS, None, 199, seed)
         found += answer.p_value <= 0.05 and answer.carried_by == "tail"
         mean += set_test(columns @ WEIGHTS, target, None, 199, seed).p_value <= 0.05
     assert found >= 26
@@ -104,7 +102,7 @@ def test_what_only_one_column_shows_is_carried_by_the_stack() -> None:
     target = groups < 100
     columns[:, 2] += 1.2 * target
     columns[:, 0] -= 0.6 * target  # the fixed weights cancel it
-    answer = answer_set(columns, target, ~target, groups, WEIGHTS, target, "stack")
+    answer = answer_set(columns, target, ~target, groups, WEIGHTS, StackLabels(target, first=True))
     assert answer.carried_by == "stack"
     assert answer.p_value < 0.01
     assert answer.null is not None
@@ -117,7 +115,7 @@ def test_known_used_images_may_teach_the_stack() -> None:
     target, control = groups < 50, (groups >= 50) & (groups < 100)
     known = groups >= 100
     columns[:, 1] += 2.0 * (target | known)
-    answer = answer_set(columns, target, control, groups, WEIGHTS, known, "stack")
+    answer = answer_set(columns, target, control, groups, WEIGHTS, StackLabels(known, first=True))
     assert answer.p_value < 0.01
 
 
@@ -128,11 +126,11 @@ def test_neither_order_nor_names_move_the_p_value(learns: bool) -> None:
     columns, groups = world(sizes, 6)
     target = groups < 14  # some classes are cut
     order = rng.permutation(len(groups))
-    learned = target if learns else None
+    learned = StackLabels(target) if learns else None
     first = answer_set(columns, target, ~target, groups, WEIGHTS, learned, seed=2)
     moved = answer_set(
         columns[order], target[order], ~target[order], [f"p{g:03d}" for g in groups[order]],
-        WEIGHTS, None if learned is None else learned[order], seed=2,
+        WEIGHTS, StackLabels(target[order]) if learns else None, seed=2,
     )  # fmt: skip
     assert moved.p_value == first.p_value
     assert moved.carried_by == first.carried_by
@@ -153,7 +151,9 @@ def test_rows_of_neither_side_change_nothing_without_the_stack() -> None:
 
 def test_columns_that_never_vary_show_nothing() -> None:
     target = np.arange(60) < 30
-    answer = answer_set(np.ones((60, 3)), target, ~target, np.arange(60), WEIGHTS, target)
+    answer = answer_set(
+        np.ones((60, 3)), target, ~target, np.arange(60), WEIGHTS, StackLabels(target)
+    )
     assert answer.p_value == 1.0
 
 
@@ -186,8 +186,6 @@ def test_the_detectable_share_is_found_that_often() -> None:
     found = []
     for seed in range(40):
         columns, target = copied(n, k, 100 + seed)
-        answer = answer_set(
-            columns, target, ~target, np.arange(2 * n), WEIGHTS, None, "mean", 199, seed
-        )
+        answer = answer_set(columns, target, ~target, np.arange(2 * n), WEIGHTS, None, 199, seed)
         found.append(answer.p_value <= 0.05)
     assert sum(found) >= 24

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import binom, norm, rankdata
 
 from vestige.registry.choices import InputError
-from vestige.stats.folds import auc_in_folds
+from vestige.stats.folds import FoldedScores, auc_in_folds
 from vestige.stats.stack import (
     SHRINKAGE,
     fit_moments,
@@ -104,9 +104,8 @@ def test_a_doubled_column_raises_no_auc() -> None:
 
     def area(columns: Floats) -> float:
         done = stack_test(columns, used, ~used, used, groups, np.ones(columns.shape[1]), 1)
-        return auc_in_folds(
-            done.scores[used], done.scores[~used], done.folds[used], done.folds[~used], repeats=1
-        ).value
+        sides = (FoldedScores(done.scores[side], done.folds[side]) for side in (used, ~used))
+        return auc_in_folds(*sides, repeats=1).value
 
     assert area(np.hstack([z, z[:, :1]])) <= area(z) + 0.02  # METHODS 3.1
 
@@ -171,7 +170,8 @@ def test_the_auc_of_nothing_is_one_half() -> None:
         z, used = normal_scores(rng.normal(size=(50, 5))), np.arange(50) < 25
         done = stack_test(z, used, ~used, used, np.arange(50), np.ones(5), 1, seed)
         s, f = done.scores, done.folds
-        inside.append(auc_in_folds(s[used], s[~used], f[used], f[~used], repeats=1).value)
+        sides = (FoldedScores(s[side], f[side]) for side in (used, ~used))
+        inside.append(auc_in_folds(*sides, repeats=1).value)
     assert abs(np.mean(inside) - 0.5) < 0.0256
 
 

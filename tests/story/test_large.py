@@ -11,7 +11,8 @@ from story.world import call, release
 from vestige.detectors import cosine_search
 from vestige.images import spool
 from vestige.images.spool import spooled
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import Reals, score_columns
+from vestige.scoring.plan import plan_columns
 
 SIDE, STEP = 32, 1024
 IMAGE_BYTES = SIDE * SIDE * 4
@@ -42,7 +43,7 @@ def peak_bytes(m: int, columns: list[str]) -> int:
     plan = [c for c in plan_columns(None, has_reference=False) if c.name in columns]
     tracemalloc.start()
     try:
-        score_columns(plan, generated, None, bag, np.arange(60), lambda *_: None)
+        score_columns(plan, generated, None, Reals(bag, np.arange(60)))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

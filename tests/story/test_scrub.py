@@ -21,7 +21,7 @@ from vestige.worlds.embedded import World, embedded_world
 from vestige.worlds.pca_gaussian import PcaGaussian
 from vestige.worlds.phantom import chest_phantoms
 
-SCRUB = sys.modules["vestige.scrub"]
+SCRUB = sys.modules["vestige.release.scrub"]
 QUICK = ["matched_filter_pool", "nearest_distance_contrast", "calibrated_distance_5"]
 DETECTORS = [word for name in QUICK for word in ("--detector", name)]
 
@@ -150,11 +150,29 @@ def test_guesses_that_mend_nothing_are_taken_back(monkeypatch: pytest.MonkeyPatc
     first = {image.by for image in mended.withheld if image.round == 1}
     assert first == {"nearest"}
     assert SCRUB.called_used(mended.remainder) < SCRUB.called_used(mended.before)
-    monkeypatch.setattr(SCRUB, "audit", lambda *arguments, **options: before)
+    monkeypatch.setattr(SCRUB, "run_audit", lambda *arguments, **options: before)
     found = scrubbed(world, before)
     assert found.withheld == ()
     assert len(found.keep) == 120
     assert found.outcome.exit_code == 3
+
+
+def test_the_rest_is_audited_as_the_whole_was(tmp_path: Path) -> None:
+    """With the same preparation, bounds and limit; it once fell back on the defaults."""
+    world, table = worlds()[0], tmp_path / "groups.csv"
+    sides = {"used": len(world.used), "unused": len(world.unused)}
+    rows = [f"{role}/{k:06d},{role}{k}\n" for role, n in sides.items() for k in range(n)]
+    table.write_text("id,group\n" + "".join(rows))
+    reals = {"used": world.used, "unused": world.unused}
+    asked = {"detectors": QUICK, "conform": True, "assigned_by_lot": True, "max_auc": 0.7}
+    before = vestige.audit(world.generated, **reals, groups=table, **asked)  # type: ignore[arg-type]
+    found = vestige.scrub(before, world.generated, **reals, groups=table)
+    first, last = before.manifest.options, found.remainder.manifest.options
+    assert found.withheld
+    assert first["conform"] is not None and last["conform"] is not None
+    assert found.remainder.epsilon is not None
+    same = first.keys() - {"conform"}  # the rule of preparation depends on what is left
+    assert {name: first[name] for name in same} == {name: last[name] for name in same}
 
 
 # --- the command line
@@ -322,7 +340,7 @@ def _ctrl_c_arrives() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_ctrl_c_arrives")
 @pytest.mark.parametrize(
-    ("module", "stage"), [(SCRUB, "read_again"), (SCRUB, "audit"), (Path, "replace")]
+    ("module", "stage"), [(SCRUB, "read_again"), (SCRUB, "run_audit"), (Path, "replace")]
 )
 def test_ctrl_c_leaves_nothing_and_keeps_what_was(
     leaking: Path,

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from vestige.auditing.audit import audit
+from vestige.auditing.audit import run_audit
+from vestige.auditing.options import AuditOptions
 from vestige.benchmark.arrays import (
     Rows,
     WorldArrays,
@@ -28,7 +29,7 @@ from vestige.judging.cohort import JUDGED, Bag, Mode
 from vestige.judging.judge import judge, test_set
 from vestige.registry.choices import InputError
 from vestige.schema.records import Control, Estimate, Rate, SetTest
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.intervals import auc_interval
@@ -188,13 +189,8 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
             for role, index in rows.items():
                 named = enumerate(world.groups[index])
                 writer.writerows([f"{role}/{k:06d}", f"group{group}"] for k, group in named)
-        reals = {role: world.reals[index] for role, index in rows.items()}
-        result = audit(
-            world.generated,
-            reals.get("used"),
-            reals.get("unused"),
-            reals.get("query"),
-            reals.get("reference"),
+        sources = {role: world.reals[index] for role, index in rows.items()}
+        options = AuditOptions(
             groups=table,
             detectors=detectors,
             options={name: task.options[name] for name in detectors or () if name in task.options},
@@ -203,6 +199,7 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
             controls=False,  # the truth is known: half the cost
             seed=task.seed,
         )
+        result = run_audit({"generated": world.generated, **sources}, options)
     if result.set_test is None:
         raise InputError(f"the audit gave no test. {result.decision.text}")
     calibrated = all(finding.verdict != "uncalibrated" for finding in result.findings)

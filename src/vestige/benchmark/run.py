@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,36 @@ from vestige.detectors import DETECTORS
 from vestige.engine.engines import cores
 from vestige.files.whole import write_together
 from vestige.registry.choices import InputError, build, choose
+from vestige.registry.rules import Rule, Within, check_fields
 from vestige.schema.decode import decode
-from vestige.scoring.columns import Options, plan_columns, weights_digests, weights_missing
+from vestige.scoring.plan import Options, plan_columns, weights_digests, weights_missing
 from vestige.types import Progress, quiet
 from vestige.version import __version__
 
 CELL_SCHEMA = 1
+
+
+REPEATS: dict[str, Rule] = {
+    "seeds": Within("--seeds must be 1 or more, not {}.", least=1),
+    "null_seeds": Within("--null-seeds must be 0 or more, not {}.", least=0),
+}
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How many audits there are of each world.
+
+    seeds : per row, 1 or more; most rows differ in permutations only
+    null_seeds : in which there is nothing to find; 0 for none
+    null_all : null audits for every detector, not for the default run only
+    """
+
+    seeds: int = 1
+    null_seeds: int = 10
+    null_all: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self, REPEATS)
 
 
 def run_benchmark(
@@ -43,9 +67,7 @@ def run_benchmark(
     *,
     detectors: Sequence[str] | None = None,
     options: Options | None = None,
-    seeds: int = 1,
-    null_seeds: int = 10,
-    null_all: bool = False,
+    repeats: Repeats = Repeats(),  # frozen
     workers: int | None = None,
     engine: str = "local",
     progress: Progress = quiet,
@@ -65,12 +87,8 @@ def run_benchmark(
         Rows besides `auto`, the random scores and the blind control; default: all but those with
         a network that were given no option.
     options : detector -> its options, optional
-    seeds : int
-        Audits per world and row, 1 or more. Most rows differ in permutations only.
-    null_seeds : int
-        Audits per world in which there is nothing to find; 0 for none.
-    null_all : bool
-        Null audits for every detector, not for the default run only.
+    repeats : Repeats
+        How many audits there are of each world.
     workers : int, optional
         Cells side by side; default: one per core.
     engine : "local" or "dask:ADDRESS"
@@ -88,9 +106,6 @@ def run_benchmark(
         For a folder that is no finished world or was changed, an option out of range, a folder
         that cannot be written. A cell that fails raises nothing.
     """
-    for name, value, low in (("seeds", seeds, 1), ("null-seeds", null_seeds, 0)):
-        if value < low:
-            raise InputError(f"--{name} must be {low} or more, not {value}.")
     workers = cores() if workers is None else workers
     if workers < 1:
         raise InputError(f"--workers must be 1 or more, not {workers}.")
@@ -107,7 +122,9 @@ def run_benchmark(
         raise InputError(f"cannot write {place}: {error.strerror or error}") from error
 
     # 1. what is asked, and what an earlier call has answered
-    nulled = [row for row in rows if row.kind == "default" or (null_all and row.kind != "control")]
+    nulled = [
+        row for row in rows if row.kind == "default" or (repeats.null_all and row.kind != "control")
+    ]
     tasks = [
         Task(
             str(arrays_file(place, world)),
@@ -119,7 +136,7 @@ def run_benchmark(
             _own(row, asked_options),
         )
         for world in known.values()
-        for null, asked, count in ((False, rows, seeds), (True, nulled, null_seeds))
+        for null, asked, count in ((False, rows, repeats.seeds), (True, nulled, repeats.null_seeds))
         for seed in range(count)
         for row in asked
         if row.name != BLIND  # every audit holds its blind control
@@ -154,9 +171,7 @@ def run_benchmark(
         cells=cells,
         nulls=null_rates(cells),
         options={
-            "seeds": seeds,
-            "null_seeds": null_seeds,
-            "null_all": null_all,
+            **asdict(repeats),
             "workers": workers,
             "engine": engine,
             "detector_options": asked_options,

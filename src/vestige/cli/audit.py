@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.auditing.audit import MAX_AUC, audit
+from vestige.auditing.audit import run_audit
+from vestige.auditing.options import MAX_AUC, AuditOptions
 from vestige.cli.options import (
     DETECTORS,
     IMAGES,
@@ -31,7 +32,7 @@ from vestige.cli.options import (
 from vestige.cli.terminal import output, progress_bars, tell
 from vestige.registry.choices import InputError
 from vestige.registry.options import parse_window
-from vestige.scoring.columns import parse_options
+from vestige.scoring.plan import parse_options
 
 
 def audit_command(
@@ -182,33 +183,28 @@ def audit_command(
         folders = open_imageclef(imageclef) | folders
     if "generated" not in folders:
         raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
+    options = AuditOptions(
+        groups=groups,
+        group_regex=group_regex,
+        detectors=detector,
+        options=parse_options(option or []),
+        effort=effort,  # type: ignore[arg-type]  # checked by AuditOptions
+        views=views,  # type: ignore[arg-type]  # checked by AuditOptions
+        models=model or [],
+        false_alarm_rate=false_alarm_rate,
+        release_curve=release_curve,
+        max_auc=max_auc,
+        assigned_by_lot=assigned_by_lot,
+        window=None if window is None else parse_window(window),
+        conform=harmonize,
+        engine=engine,
+        cache=cache,
+        cache_limit=cache_limit,
+        controls=checks,
+        seed=seed,
+    )
     with output(out), progress_bars(quiet) as progress:
-        result = audit(
-            folders["generated"],
-            folders.get("used"),
-            folders.get("unused"),
-            folders.get("query"),
-            folders.get("reference"),
-            groups=groups,
-            group_regex=group_regex,
-            detectors=detector,
-            options=parse_options(option or []),
-            effort=effort,  # type: ignore[arg-type]  # checked where it is used
-            views=views,  # type: ignore[arg-type]  # checked where it is used
-            models=model or [],
-            false_alarm_rate=false_alarm_rate,
-            release_curve=release_curve,
-            max_auc=max_auc,
-            assigned_by_lot=assigned_by_lot,
-            window=None if window is None else parse_window(window),
-            conform=harmonize,
-            engine=engine,
-            cache=cache,
-            cache_limit=cache_limit,
-            controls=checks,
-            seed=seed,
-            progress=progress,
-        )
+        result = run_audit(folders, options, progress)
         report = result.save(out)
     tell(result, report, quiet, as_json, gate)
     return result.decision.exit_code if gate else 0

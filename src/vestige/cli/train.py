@@ -86,23 +86,24 @@ def train(
 
     After an interruption the same command continues the training.
     """
-    from vestige.training.train import checkpoint_folder, parse_options, run_training
+    from vestige.training.train import (
+        TrainingOptions,
+        checkpoint_folder,
+        parse_options,
+        run_training,
+    )
 
     try:
         with progress_bars(quiet) as progress:
-            found = run_training(
-                detector,
-                generated,
-                used,
-                unused,
+            asked = TrainingOptions(
                 groups=groups,
                 group_regex=group_regex,
                 options=parse_options(detector, option or []),
                 window=None if window is None else parse_window(window),
                 out=out,
                 seed=seed,
-                progress=progress,
             )
+            found = run_training(detector, generated, used, unused, asked, progress)
     except KeyboardInterrupt:
         folder = checkpoint_folder(out)
         where = f"goes on from {folder}" if folder.exists() else "starts again"

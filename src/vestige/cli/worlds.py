@@ -248,8 +248,8 @@ def benchmark(
         others = (seeds, null_seeds, null_all, workers, engine) != (1, 10, False, None, "local")
         _paper_protocols(worlds, out, protocol, detector, option, others, quiet)
         return
-    from vestige.benchmark.run import run_benchmark
-    from vestige.scoring.columns import parse_options
+    from vestige.benchmark.run import Repeats, run_benchmark
+    from vestige.scoring.plan import parse_options
 
     with output(out), progress_bars(quiet) as progress:
         found = run_benchmark(
@@ -257,9 +257,7 @@ def benchmark(
             out,
             detectors=detector,
             options=parse_options(option or []),
-            seeds=seeds,
-            null_seeds=null_seeds,
-            null_all=null_all,
+            repeats=Repeats(seeds, null_seeds, null_all),
             workers=workers,
             engine=engine,
             progress=progress,
@@ -286,7 +284,7 @@ def _paper_protocols(
 ) -> None:
     """`vestige benchmark --protocol paper`."""
     from vestige.protocols.run import run_protocols
-    from vestige.scoring.columns import parse_options
+    from vestige.scoring.plan import parse_options
 
     if protocol != "paper":
         raise InputError(f"unknown --protocol {protocol!r}. Known: paper.")

@@ -11,7 +11,7 @@ import numpy as np
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels
 from vestige.schema.records import Control
-from vestige.stats.folds import auc_in_folds
+from vestige.stats.folds import FoldedScores, auc_in_folds
 from vestige.stats.intervals import auc_interval
 from vestige.stats.learned_max_t import cross_fit, learned_max_t
 from vestige.stats.neighbours import nearest, nearest_outside_group
@@ -48,9 +48,11 @@ def blind_control(comparison: "Comparison") -> Control:
         auc = auc_interval(*sides, seed=seed)
     else:
         what, values = "their pixels (a classifier)", classifier.scores(suspect)
-        folds = classifier.folds
-        sides = (values[suspect], values[~suspect], folds[suspect], folds[~suspect])
-        auc = auc_in_folds(*sides, groups[suspect], groups[~suspect], seed=seed)
+        used, unused = (
+            FoldedScores(values[side], classifier.folds[side], groups[side])
+            for side in (suspect, ~suspect)
+        )
+        auc = auc_in_folds(used, unused, seed=seed)
     passed = p_value >= LIMIT
     vetoes = (
         f"none: what differs most ({what}) is within chance"

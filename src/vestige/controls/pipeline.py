@@ -17,7 +17,8 @@ from vestige.judging.cohort import Bag
 from vestige.judging.combination import Combined, combine_again
 from vestige.registry.choices import InputError, build
 from vestige.schema.records import Control
-from vestige.scoring.columns import Column, Known, score_columns
+from vestige.scoring.columns import Ready, Scored, score_columns
+from vestige.scoring.plan import Column
 from vestige.scoring.score_cache import KeptScores, array_of, name_of
 from vestige.types import Bools, Detector, Floats, GrowingDetector, Images, Ints
 
@@ -139,13 +140,7 @@ class Pipeline:
         reference: Images | None,
         kept: KeptScores | None = None,
     ) -> tuple[Floats, dict[str, Detector]]:
-        known = None
-        if bag.folds is not None and any(column.learns for column in plan):
-            known = Known(bag.known_used, bag.control, bag.folds)
-        return score_columns(
-            plan, generated, reference, bag.images, bag.units, lambda name, seconds: None, known,
-            kept=kept,
-        )  # fmt: skip
+        return score_columns(plan, generated, reference, bag.reals(plan), ready=Ready(kept=kept))
 
     def _kept(self, bag: Bag, reference: Images | None) -> KeptScores | None:
         """What the cache has of another bag."""
@@ -169,15 +164,11 @@ class Pipeline:
 
 
 def open_pipeline(
-    plan: Sequence[Column],
-    columns: Floats,
+    scored: Scored,
     bag: Bag,
     suspects: Bools,
     sets: Mapping[str, ImageSet],
     labels: Mapping[str, tuple[str, ...]],
-    trained: Collection[str],
-    kept: KeptScores | None = None,
-    fitted: Mapping[str, Detector] | None = None,
 ) -> Pipeline:
     """The pipeline of an audit of these sets, with these groups by role."""
     reference, groups = None, np.empty(0, dtype=str)
@@ -187,8 +178,8 @@ def open_pipeline(
         reference, groups = given.pixels[order], np.array(labels["reference"])[order]
     generated = sets["generated"].pixels
     return Pipeline(
-        tuple(plan), columns, bag, suspects, generated, reference, groups, trained, kept,
-        fitted or {},
+        scored.plan, scored.columns, bag, suspects, generated, reference, groups,
+        tuple(scored.ready.trained), scored.ready.kept, scored.fitted,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ The order of the bag depends on the pixels alone, so that neither the order of t
 role can move a score.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -15,6 +15,8 @@ import numpy.typing as npt
 from vestige.images.imageset import ImageSet
 from vestige.registry.choices import InputError
 from vestige.schema.records import Problem
+from vestige.scoring.columns import Known, Reals
+from vestige.scoring.plan import Column
 from vestige.stats.splits import group_folds
 from vestige.types import Bools, Images, Ints
 
@@ -87,6 +89,13 @@ class Bag:
             return None
         k = min(FOLDS, *map(len, labelled))
         return group_folds(self.units, k, 0, self.known_used)
+
+    def reals(self, plan: Sequence[Column]) -> Reals:
+        """All images as detectors see them, with the labels where one of the plan learns."""
+        known = None
+        if self.folds is not None and any(column.learns for column in plan):
+            known = Known(self.known_used, self.control, self.folds)
+        return Reals(self.images, self.units, known)
 
 
 def find_mode(used: Any, unused: Any, query: Any) -> Mode:

@@ -10,9 +10,9 @@ import numpy as np
 
 from vestige.judging.cohort import Bag
 from vestige.schema.records import Estimate
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.stats.combine import pooled_rank_score
-from vestige.stats.folds import auc_in_folds
+from vestige.stats.folds import FoldedScores, auc_in_folds
 from vestige.stats.full_conformal import (
     GroupModels,
     group_models,
@@ -21,7 +21,7 @@ from vestige.stats.full_conformal import (
 from vestige.stats.intervals import auc, auc_interval
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.scale import log_scores
-from vestige.stats.set_test import SetAnswer, answer_set
+from vestige.stats.set_test import SetAnswer, StackLabels, answer_set
 from vestige.stats.stack_test import StackTest, stack_test
 from vestige.types import Bools, Floats, Ints
 
@@ -65,9 +65,10 @@ def answer_question(
     and the stack learns suspects against controls, if there are enough of both.
     """
     counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
+    learned = learned_rows(plan, bag, suspects)
     return answer_set(
         columns[:, counted], suspects, bag.control, bag.units, weights[counted],
-        learned_rows(plan, bag, suspects), "stack" if _enough_labels(bag) else "mean",
+        None if learned is None else StackLabels(learned, first=_enough_labels(bag)),
         n_permutations, seed,
     )  # fmt: skip
 
@@ -171,8 +172,11 @@ class Combined:
         groups = self.groups[high], self.groups[low]
         if self.folds is None:
             return auc_interval(*self.sides, *groups, seed=seed, repeats=repeats)
-        folds = self.folds[high], self.folds[low]
-        return auc_in_folds(*self.sides, *folds, *groups, seed=seed, repeats=repeats)
+        used, unused = (
+            FoldedScores(self.scores[side], self.folds[side], self.groups[side])
+            for side in (high, low)
+        )
+        return auc_in_folds(used, unused, seed=seed, repeats=repeats)
 
     def area(self) -> float:
         """The AUC alone."""

@@ -13,7 +13,7 @@ from vestige.images.thumbnails import thumbnail
 from vestige.judging.cohort import JUDGED, Bag, Mode
 from vestige.judging.judge import Judgement
 from vestige.schema.records import Q_LEVEL, Evidence, Finding, FindingVerdict, Share
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.types import Detector, Floats
 
 EVIDENCE = 3

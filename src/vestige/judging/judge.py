@@ -18,7 +18,7 @@ from vestige.judging.combination import (
 from vestige.judging.naming import name_patients
 from vestige.registry.choices import InputError
 from vestige.schema.records import DetectorTest, Problem, SetTest
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.stats.calibration import require_resolution
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.full_conformal import normal_standing

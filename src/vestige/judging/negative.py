@@ -11,7 +11,7 @@ from vestige.judging.combination import Combined
 from vestige.judging.judge import Judgement
 from vestige.registry.choices import InputError
 from vestige.schema.records import PlantedLevel, SetTest
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.stats.bounds import (
     auc_upper_bound,
     copied_share_bound,

@@ -14,7 +14,8 @@ from vestige.images.spool import take
 from vestige.judging.cohort import Bag, Mode
 from vestige.registry.choices import InputError
 from vestige.schema.records import CurvePoint, ReleaseCurve
-from vestige.scoring.columns import plan_columns, score_columns
+from vestige.scoring.columns import score_columns
+from vestige.scoring.plan import plan_columns
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.intervals import auc_interval
 from vestige.stats.permutation import set_test
@@ -77,9 +78,7 @@ def release_curve(
     for k, n in enumerate(sizes):
         progress("release curve", k, len(sizes))
         part = take(generated.pixels, np.sort(order[:n]))
-        columns, _ = score_columns(
-            plan, part, reference, bag.images, bag.units, lambda name, seconds: None
-        )
+        columns, _ = score_columns(plan, part, reference, bag.reals(plan))
         score = pooled_rank_score(columns[rows], weights)
         area = auc_interval(
             score[is_suspect], score[~is_suspect], groups[is_suspect], groups[~is_suspect],

@@ -9,7 +9,7 @@ from typing import Any
 from vestige.detectors import DETECTORS
 from vestige.files.whole import file_sha256
 from vestige.registry.choices import InputError, build
-from vestige.scoring.columns import weights_missing
+from vestige.scoring.plan import weights_missing
 
 NETWORKS = {"backbone": "weights", "backbones": "weights", "cnn": "weights", "vit": "vit_weights"}
 """Option that names a network -> option that names its weights."""

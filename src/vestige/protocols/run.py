@@ -18,7 +18,8 @@ from vestige.protocols.parts import PARTS, Asked, Job, measure_system, plain
 from vestige.protocols.result import SCHEMA, ProtocolCell, Protocols, System
 from vestige.protocols.tables import to_csv, to_html, to_markdown
 from vestige.registry.choices import InputError, choose
-from vestige.scoring.columns import Options
+from vestige.registry.rules import SEED
+from vestige.scoring.plan import Options
 from vestige.types import Progress, quiet
 
 
@@ -63,8 +64,7 @@ def run_protocols(
         For a folder that is no finished world, an unknown protocol or option, a named protocol
         that cannot run, a folder that cannot be written. A part that fails raises nothing.
     """
-    if seed < 0:
-        raise InputError(f"seed {seed} is negative; give 0 or more.")
+    SEED.check(seed)
     asked, left_out = _choose(protocols, options or {}, seed)
     known = open_worlds(worlds)
     place = Path(out).absolute()

@@ -2,28 +2,25 @@
 
 import os
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from dataclasses import replace
 
-from vestige.auditing.audit import ROLES
-from vestige.detectors import DETECTORS
+from vestige.auditing.gathering import read_role
+from vestige.auditing.options import AuditOptions, MadeWith, read_options
+from vestige.auditing.request import ROLES
 from vestige.engine.engines import open_executor
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source
-from vestige.images.reading import MEASURED, read_images
 from vestige.judging.cohort import Bag, fill_bag
 from vestige.registry.choices import InputError
 from vestige.result import AuditResult
-from vestige.scoring.columns import plan_columns, weights_digests
+from vestige.scoring.plan import plan_columns, weights_digests
 from vestige.types import Progress
 
 
-def check_result(result: AuditResult) -> dict[str, Any]:
-    """The options of the audit to be repeated, or why it cannot be."""
-    made = result.manifest
-    told: dict[str, Any] = made.options
-    if told.get("redacted"):
+def check_result(result: AuditResult) -> MadeWith:
+    """How the audit to be repeated was made, or why it cannot be repeated."""
+    if result.manifest.options.get("redacted"):
         raise InputError("this result is redacted, its names are gone: give the one it came from.")
     if not any(control.name == "planted" for control in result.controls) and result.set_test:
         raise InputError(
@@ -35,83 +32,62 @@ def check_result(result: AuditResult) -> dict[str, Any]:
             "this result names no copy and nobody, so there is nothing to scrub by. "
             f"{result.decision.text}"
         )
-    if not _is_repeatable(told):
+    try:
+        made = read_options(result.manifest)
+    except InputError as error:
         raise InputError(
-            "this result does not say how it was made (detectors, working_size, window in "
-            "manifest.options): audit again, then scrub."
-        )
-    owner = {name + suffix: name for name, choice in DETECTORS.items() for suffix in choice.columns}
-    columns = told["detectors"]
-    strange = [column for column in columns if column not in owner]
-    if strange:
+            f"this result does not say how it was made: {error} Audit again, then scrub."
+        ) from error
+    question = result.question
+    if (made.false_alarm_rate, made.max_auc) != (question.false_alarm_rate, question.max_auc):
         raise InputError(
-            f"this result rests on {strange[0]}, a trained model (it compares with the whole "
-            "generated set) or a detector of another version: audit again without it."
+            "this result contradicts itself: its question and manifest.options give another "
+            "false-alarm rate or largest AUC. Audit again, then scrub."
         )
-    detectors = list(dict.fromkeys(owner[column] for column in columns))
-    options = told["detector_options"]
-    views = told.get("views", "none")  # results of older versions know no views
-    has_reference = bool(result.question.counts.get("reference"))
-    plan = plan_columns(detectors, has_reference, options, views=views)
+    if made.strangers:
+        raise InputError(
+            f"this result rests on {made.strangers[0]}, a trained model (it compares with the "
+            "whole generated set) or a detector of another version: audit again without it."
+        )
+    options = made.asked(result.manifest.seed)
+    has_reference = bool(question.counts.get("reference"))
+    plan = plan_columns(options.detectors, has_reference, options.options, views=options.views)
     weights = {column.name: column.weight for column in plan}
-    digests = weights_digests(plan)
-    if told.get("weights") != weights or digests != made.weights_sha256:
+    if made.weights != weights or weights_digests(plan) != result.manifest.weights_sha256:
         raise InputError(
             "the detectors of this result are not those of this version (or their weights' files "
             "have changed): audit again, then scrub."
         )
-    window = told["window"]
-    return {
-        "detectors": detectors,
-        "options": options,
-        "views": views,
-        "false_alarm_rate": result.question.false_alarm_rate,
-        "max_auc": result.question.max_auc,
-        "window": tuple(window) if window else None,
-        "seed": made.seed,
-    }
+    return made
 
 
-def _is_repeatable(told: Mapping[str, Any]) -> bool:
-    columns, options, window = (told.get(k) for k in ("detectors", "detector_options", "window"))
-    return (
-        isinstance(columns, list)
-        and all(isinstance(column, str) for column in columns)
-        and len(columns) > 0
-        and isinstance(options, dict)
-        and all(isinstance(own, dict) for own in options.values())
-        and isinstance(told.get("working_size"), int)
-        and (window is None or (isinstance(window, list) and len(window) == 2))
-    )
+def options_again(made: MadeWith, seed: int) -> AuditOptions:
+    """The options of each further audit, of sets that are read already.
+
+    The release curve is drawn once, not in each round; nothing is released without the controls.
+    """
+    return replace(made.asked(seed), release_curve=False, controls=True, engine="local")
 
 
 def read_again(
     result: AuditResult,
     given: Mapping[str, Source | None],
-    engine: str,
-    cache: str | os.PathLike[str] | None,
+    made: MadeWith,
+    options: AuditOptions,
     progress: Progress,
 ) -> dict[str, ImageSet]:
     """The images of the audit, at its working size; others are refused."""
     asked = result.manifest.inputs_sha256
-    told = result.manifest.options
     for role in ROLES:
         if (given[role] is None) == (role in asked):
             what = f"--{role} is missing" if role in asked else f"the result knows no --{role}"
             raise InputError(f"{what}: give the folders that were audited.")
     sets = {}
-    with open_executor(engine) as executor:
-        for role in (role for role in ROLES if role in asked):
-            sets[role] = read_images(
-                given[role],  # type: ignore[arg-type]  # checked above
-                role=role,
-                size=int(told["working_size"]),
-                window=tuple(told["window"]) if told["window"] else None,
-                executor=executor,
-                cache=cache,
-                progress=partial(progress, f"reading {role}"),
-                measured=MEASURED if role == "generated" else None,
-            )
+    with open_executor(options.engine) as executor:
+        for role, source in given.items():
+            if source is None:
+                continue
+            sets[role] = read_role(role, source, made.working_size, options, executor, progress)
             if sets[role].inputs_sha256 != asked[role]:
                 raise InputError(
                     f"the {role} images are not those of the result (their names or pixels "

@@ -5,13 +5,14 @@ remainder with the same reals, seed and detectors, until nothing is left beyond 
 """
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from vestige.auditing.audit import ROLES, audit
+from vestige.auditing.audit import run_audit
+from vestige.auditing.request import ROLES
 from vestige.copies.pictures import draw_pairs
 from vestige.decision import Decision
 from vestige.decision.audited import named_groups
@@ -24,7 +25,7 @@ from vestige.judging.cohort import Bag
 from vestige.registry.choices import InputError
 from vestige.release.attribution import nearest_pairs
 from vestige.release.folder import check_folder, copy_kept
-from vestige.release.repeat import check_result, fill_again, read_again
+from vestige.release.repeat import check_result, fill_again, options_again, read_again
 from vestige.report.scrubbed import render_scrub
 from vestige.result import AuditResult
 from vestige.types import Bools, Progress, quiet
@@ -128,9 +129,14 @@ def scrub(
     before = result if isinstance(result, AuditResult) else AuditResult.load(result)
     if not 0 < max_share < 1:
         raise InputError(f"the largest share to withhold is {max_share:g}; give one inside 0..1.")
-    options = check_result(before)
+    made_with = check_result(before)
+    options = replace(
+        options_again(made_with, before.manifest.seed), groups=groups, group_regex=group_regex
+    )
     given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
-    sets = read_again(before, given, engine, cache, progress)
+    sets = read_again(
+        before, given, made_with, replace(options, engine=engine, cache=cache), progress
+    )
     bag = fill_again(before, sets, groups, group_regex)
     made = sets["generated"]
     _check_ids(made.ids)
@@ -141,8 +147,7 @@ def scrub(
         def told(stage: str, done: int, total: int) -> None:
             progress(f"round {number}: {stage}", done, total)
 
-        again: dict[str, Any] = {**sets, "generated": made.subset(kept), **options}
-        return audit(**again, groups=groups, group_regex=group_regex, progress=told)
+        return run_audit({**sets, "generated": made.subset(kept)}, options, told)
 
     kept = np.ones(len(made), bool)
     most = min(int(max_share * len(made) + 1e-9), len(made) - FEWEST)

@@ -17,7 +17,7 @@ from vestige.types import Floats
 if TYPE_CHECKING:
     import os
 
-    from vestige.scoring.columns import Column
+    from vestige.scoring.plan import Column
 
 T = TypeVar("T")
 FORMAT = 3

@@ -1,5 +1,7 @@
 """AUC of cross-fitted scores: each fold has a model of its own, so only its own pairs compare."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from vestige.schema.records import Estimate
@@ -10,13 +12,21 @@ from vestige.stats.roc import SIDES
 from vestige.types import Bools, Floats, Ints
 
 
+@dataclass(frozen=True)
+class FoldedScores:
+    """Scores [n] of one side, the fold whose model gave each, and its group (None: each its own).
+
+    A group lies in one fold.
+    """
+
+    scores: Floats
+    folds: Labels
+    groups: Labels | None = None
+
+
 def auc_in_folds(
-    used: Floats,
-    unused: Floats,
-    used_folds: Labels,
-    unused_folds: Labels,
-    used_groups: Labels | None = None,
-    unused_groups: Labels | None = None,
+    used: FoldedScores,
+    unused: FoldedScores,
     level: float = 0.95,
     seed: int = 0,
     repeats: int = 2000,
@@ -31,10 +41,8 @@ def auc_in_folds(
 
     Parameters
     ----------
-    used, unused : Floats, shapes (n1,) and (n0,)
-    used_folds, unused_folds : labels of the same shapes
-        The fold whose model gave the score; a group lies in one fold.
-    used_groups, unused_groups, level, seed, repeats
+    used, unused : FoldedScores
+    level, seed, repeats
         As for `auc_interval`.
 
     Returns
@@ -42,16 +50,16 @@ def auc_in_folds(
     Estimate
         Without any pair within a fold .5 in [0, 1].
     """
-    used = finite_vector(used, "scores of used images")
-    unused = finite_vector(unused, "scores of unused images")
-    refuse_shared(used_groups, unused_groups, SIDES)
-    used_index, n_used = group_index(used_groups, used.size)
-    unused_index, n_unused = group_index(unused_groups, unused.size)
+    high = finite_vector(used.scores, "scores of used images")
+    low = finite_vector(unused.scores, "scores of unused images")
+    refuse_shared(used.groups, unused.groups, SIDES)
+    used_index, n_used = group_index(used.groups, high.size)
+    unused_index, n_unused = group_index(unused.groups, low.size)
     rng = np.random.default_rng(seed)
     drawn = draw_groups(n_used, repeats, rng), draw_groups(n_unused, repeats, rng)
-    sides = (used, used_index, used_folds), (unused, unused_index, unused_folds)
+    sides = (high, used_index, used.folds), (low, unused_index, unused.folds)
     value, samples = _drawn_auc(*sides, drawn)
-    n = used.size + unused.size
+    n = high.size + low.size
     if value is None:
         return Estimate(0.5, 0.0, 1.0, n)
     fewest, samples = min(n_used, n_unused), samples[np.isfinite(samples)]

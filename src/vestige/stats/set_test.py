@@ -54,21 +54,33 @@ class SetAnswer:
     null: Floats | None
 
 
+@dataclass(frozen=True)
+class StackLabels:
+    """What the stack learns as used, and what it counts.
+
+    rows : [n], the suspects themselves (release, and positive-unlabelled where nothing is known)
+        or known used images
+    first : it counts in full, in the place of the mean rank
+    """
+
+    rows: Bools
+    first: bool = False
+
+
 def answer_set(
     columns: Floats,
     is_suspect: Bools,
     is_control: Bools,
     groups: Labels,
     weights: Floats,
-    learned: Bools | None = None,
-    first: Literal["mean", "stack"] = "mean",
+    stack_labels: StackLabels | None = None,
     n_permutations: int = 999,
     seed: int = 0,
 ) -> SetAnswer:
     """Test suspects against controls by mean rank, tail and refitted stack together.
 
     The smallest of their own p-values decides, over the same relabellings (Westfall and Young 1993,
-    min-p); all but the `first` are multiplied by 1 / `SECOND` before, so that a set which one
+    min-p); all but the first are multiplied by 1 / `SECOND` before, so that a set which one
     statistic is enough for loses little. Labels of whole groups are permuted within classes of like
     size (`vestige.stats.size_classes`), so that the test is exact if the images of a group are
     exchangeable and its label says nothing, given its size (Phipson and Smyth 2010,
@@ -90,11 +102,8 @@ def answer_set(
     groups : [n]
         Patients; none is both suspect and control.
     weights : [D], fixed beforehand
-    learned : [n], optional
-        What the stack learns as used: the suspects themselves (release, and positive-unlabelled
-        where nothing is known) or known used images; None: no stack.
-    first : "mean" or "stack"
-        The statistic that counts in full; the mean rank where there is no stack.
+    stack_labels : optional
+        What the stack learns; None: no stack, and the mean rank counts in full.
     n_permutations, seed : int
         Relabellings, all if there are no more than one above, and their seed.
 
@@ -119,8 +128,8 @@ def answer_set(
     cut = bool((keep < sizes).any())
     rows, exact = relabel_within(status, classes, n_permutations, seed, not cut)
     stack = None
-    if learned is not None:
-        known = np.flatnonzero(learned)
+    if stack_labels is not None:
+        known = np.flatnonzero(stack_labels.rows)
         known = known[:0] if is_suspect[known].any() else known
         seen = np.isin(np.arange(len(columns)), np.concatenate([labelled, known]))
         z = log_scores(columns, codes, seen)
@@ -149,7 +158,7 @@ def answer_set(
         null = again[:, -1]
         references.append(np.sort(null if exact else np.append(null, here[-1])))
     count = np.full(len(here), SECOND)
-    count[-1 if stack is not None and first == "stack" else 0] = 1
+    count[-1 if stack_labels is not None and stack_labels.first else 0] = 1
     here, again = (_height(one, references) + np.log(count) for one in (here[np.newaxis], again))
     reached = int((again.max(axis=1) >= here.max() - 1e-9).sum())
     p_value = permutation_p(reached, len(again), exact)

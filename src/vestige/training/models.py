@@ -12,7 +12,7 @@ from vestige.images.groups import Grouping
 from vestige.images.imageset import ImageSet
 from vestige.registry.choices import InputError, build
 from vestige.schema.records import Problem
-from vestige.scoring.columns import Column
+from vestige.scoring.plan import Column
 from vestige.types import LearningDetector
 
 ASKED = ("query", "used", "unused")

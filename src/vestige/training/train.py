@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -23,8 +23,9 @@ from vestige.images.reading import read_images
 from vestige.judging.cohort import check_roles
 from vestige.registry.choices import InputError, build, choose
 from vestige.registry.options import split_options, typed_options
+from vestige.registry.rules import SEED
 from vestige.schema.records import Problem
-from vestige.scoring.columns import Column, weights_digests, weights_missing
+from vestige.scoring.plan import Column, weights_digests, weights_missing
 from vestige.training.models import patients_learned_from, pool_digest
 from vestige.types import LearningDetector, Progress, quiet
 
@@ -39,6 +40,27 @@ class Trained:
     training: dict[str, Any]
     figures: Mapping[str, Any]
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Everything that a training is told beside its images; each is a keyword of `train`.
+
+    Raises
+    ------
+    InputError
+        A negative seed; options are checked when the training begins.
+    """
+
+    groups: str | os.PathLike[str] | None = None
+    group_regex: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    window: tuple[float, float] | None = None
+    out: str | os.PathLike[str] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        SEED.check(self.seed)
 
 
 def train(
@@ -83,10 +105,8 @@ def train(
     InputError
         Anything the user can mend; the message says how.
     """
-    found = run_training(
-        detector, generated, used, unused, groups=groups, group_regex=group_regex,
-        options=options, window=window, out=out, seed=seed, progress=progress,
-    )  # fmt: skip
+    asked = TrainingOptions(groups, group_regex, options or {}, window, out, seed)
+    found = run_training(detector, generated, used, unused, asked, progress)
     for problem in found.problems:
         warnings.warn(f"{problem.path}: {problem.what}", stacklevel=2)
     return found.detector
@@ -97,18 +117,13 @@ def run_training(
     generated: Source,
     used: Source,
     unused: Source,
-    *,
-    groups: str | os.PathLike[str] | None = None,
-    group_regex: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    window: tuple[float, float] | None = None,
-    out: str | os.PathLike[str] | None = None,
-    seed: int = 0,
+    asked: TrainingOptions,
     progress: Progress = quiet,
 ) -> Trained:
     """As `train`, with all that is to be told."""
     started = monotonic()
-    made = _plan(detector, options or {}, seed)
+    made = _plan(detector, asked.options, asked.seed)
+    groups, regex, window, out = asked.groups, asked.group_regex, asked.window, asked.out
     if out is not None:
         need_safetensors(detector)
     with _checkpoints(out) as folder:
@@ -120,7 +135,7 @@ def run_training(
 
         # 2. patients (or near-duplicate clusters): the unit of what is held out
         reals = {role: images for role, images in sets.items() if role != "generated"}
-        grouping = assign_groups(reals, csv=groups, regex=group_regex)
+        grouping = assign_groups(reals, csv=groups, regex=regex)
         problems += [*grouping.problems, *_on_both_sides(grouping.labels)]
         learned_from = sorted({sha for images in reals.values() for sha in images.sha256})
 
@@ -137,9 +152,9 @@ def run_training(
         )
 
         # 4. model and card
-        named = "CSV" if groups is not None else "regular expression" if group_regex else None
+        named = "CSV" if groups is not None else "regular expression" if regex else None
         training = {
-            "seed": seed,
+            "seed": asked.seed,
             "seconds": round(monotonic() - started, 1),
             "counts": {role: len(images) for role, images in sets.items()},
             "groups": len({label for labels in grouping.labels.values() for label in labels}),
@@ -187,8 +202,6 @@ def checkpoint_folder(out: str | os.PathLike[str]) -> Path:
 def _plan(name: str, options: Mapping[str, Any], seed: int) -> Any:
     """The detector as asked for, unfitted; refuses before any image is read."""
     check_learner(name)
-    if seed < 0:
-        raise InputError(f"seed {seed} is negative; give 0 or more.")
     if "seed" in options:
         raise InputError("the seed is an argument of its own, not an option: --seed N.")
     made = build(DETECTORS, name, "detector", **{**options, "seed": seed})

@@ -1,0 +1,139 @@
+"""Folders -> images of one working size -> patients: what is known before anything is scored."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from vestige.auditing.manifest import Clock
+from vestige.auditing.options import AuditOptions
+from vestige.auditing.request import Request
+from vestige.controls.unlike import find_unlike, unlike_problems
+from vestige.controls.unread import unread_by_role
+from vestige.decision.records import Unlike, Unread
+from vestige.engine.engines import open_executor
+from vestige.images.groups import Grouping, assign_groups
+from vestige.images.imageset import ImageSet
+from vestige.images.listing import Source, peek_size
+from vestige.images.preparation import Preparation, find_preparation
+from vestige.images.reading import MEASURED, read_images
+from vestige.judging.cohort import Bag, check_roles, fill_bag, own_reference, with_reference
+from vestige.judging.judge import check_rate
+from vestige.registry.choices import InputError
+from vestige.schema.records import Problem
+from vestige.scoring.plan import Column
+from vestige.training.models import check_models, check_patients
+from vestige.types import Bools, Images, Progress
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The images by role and by patient, and the columns that will score them.
+
+    as_read, sets : role -> images before and after the common preparation, if there is one;
+        `sets` lack reference images of patients in another role
+    labels : role -> group of each image of `sets`
+    """
+
+    as_read: Mapping[str, ImageSet]
+    sets: Mapping[str, ImageSet]
+    preparation: Preparation | None
+    grouping: Grouping
+    labels: Mapping[str, tuple[str, ...]]
+    bag: Bag
+    plan: tuple[Column, ...]
+    unread: tuple[Unread, ...]
+    unlike: Unlike | None
+    problems: tuple[Problem, ...]
+
+    @cached_property
+    def suspects(self) -> Bools:
+        """Judged images [n] whose answer is not known, of groups without unused images."""
+        settled = np.isin(np.arange(len(self.bag.ids)), list(self.bag.settled))
+        return np.asarray(self.bag.judged & ~settled & ~self.bag.mixed)
+
+    @property
+    def reference(self) -> Images | None:
+        """The pixels of the reference, if there is one."""
+        return self.sets["reference"].pixels if "reference" in self.sets else None
+
+
+def gather(request: Request, clock: Clock) -> Gathered:
+    """Read all images, prepare them alike if asked, and find the patients.
+
+    Raises
+    ------
+    InputError
+        Roles that contradict each other, too few images or patients, models that know a judged
+        patient, detectors that lost their reference.
+    """
+    options, mode = request.options, request.mode
+    seen = max(column.seen for column in request.plan("reference" in request.sources))
+    with clock.stage("read"), open_executor(options.engine) as executor:
+        as_read = _read(request, seen, executor)
+    problems = [problem for images in as_read.values() for problem in images.problems]
+    problems += check_roles(as_read, mode)
+    check_models(request.trained, as_read)
+    unread, unlike = unread_by_role(as_read, mode), find_unlike(as_read)
+    problems += unlike_problems(unlike)
+    preparation, sets = find_preparation(as_read) if options.conform else None, as_read
+    if preparation is not None:
+        sets = {role: preparation.apply(images) for role, images in sets.items()}
+
+    with clock.stage("group"):
+        reals = {role: images for role, images in sets.items() if role != "generated"}
+        grouping = assign_groups(reals, csv=options.groups, regex=options.group_regex)
+        problems += [*grouping.problems, *check_patients(request.trained, grouping)]
+        labels, own, notes = own_reference(grouping.labels)
+        problems += notes
+        sets = sets if own is None else with_reference(sets, own)
+        plan = _plan(request.plan, "reference" in sets, notes)
+        bag, notes = fill_bag(sets, grouping.labels, mode)
+        problems += notes
+        problems += check_rate(bag, options.false_alarm_rate, grouping.guessed)
+    return Gathered(
+        as_read, sets, preparation, grouping, labels, bag, plan, unread, unlike, tuple(problems)
+    )
+
+
+def read_role(
+    role: str,
+    source: Source,
+    size: int,
+    options: AuditOptions,
+    executor: Executor | None,
+    progress: Progress,
+) -> ImageSet:
+    """The images of one role at the working size."""
+    return read_images(
+        source,
+        role=role,
+        size=size,
+        window=options.window,
+        executor=executor,
+        cache=options.cache,
+        progress=partial(progress, f"reading {role}"),
+        measured=MEASURED if role == "generated" else None,
+    )
+
+
+def _read(request: Request, seen: int, executor: Executor | None) -> dict[str, ImageSet]:
+    size = peek_size(request.sources.values(), seen)
+    return {
+        role: read_role(role, source, size, request.options, executor, request.progress)
+        for role, source in request.sources.items()
+    }
+
+
+def _plan(
+    planned: Callable[[bool], tuple[Column, ...]], has_reference: bool, notes: Sequence[Problem]
+) -> tuple[Column, ...]:
+    """The plan once reference images were left out; a detector that needs them says why."""
+    try:
+        return planned(has_reference)
+    except InputError as error:
+        if not notes:
+            raise
+        raise InputError(f"{notes[-1].what}. {error}") from error

@@ -1,0 +1,72 @@
+"""How often was this asked before? The cache notes each run, and p-values pay for the others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vestige.auditing.checks import Checked
+from vestige.auditing.gathering import Gathered
+from vestige.auditing.request import Request
+from vestige.auditing.scoring import Judged
+from vestige.cache.run_history import Run, contents, digest, record_run
+from vestige.controls.planted import PLAIN
+from vestige.judging.cohort import JUDGED, Mode
+from vestige.schema.records import Problem, SetTest, Tried
+from vestige.scoring.columns import Scored
+from vestige.version import __version__
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What was tried before, and what was noticed when this run was noted."""
+
+    tried: Tried
+    problems: tuple[Problem, ...]
+
+
+def note_run(
+    request: Request, gathered: Gathered, scored: Scored, judged: Judged, checked: Checked
+) -> Noted:
+    """Note this run in the cache, if there is one."""
+    run = _run(request, gathered, scored.weights, judged.test, checked.spoilt)
+    images = _open_images(gathered, request.mode)
+    tried, problems = record_run(run, images, request.options.cache)
+    return Noted(tried, tuple(problems))
+
+
+def _run(
+    request: Request,
+    gathered: Gathered,
+    weights: Mapping[str, str],
+    test: SetTest | None,
+    vetoed: bool,
+) -> Run:
+    """What the cache notes: the question, and whatever else can move its p-value."""
+    mode, options, bag = request.mode, request.options, gathered.bag
+    pixels = contents({role: images.sha256 for role, images in gathered.sets.items()})
+    beside = [mode, pixels.pop("generated")]
+    asked = [*beside, pixels.pop(JUDGED[mode])]
+    columns = [[c.name, c.detector, dict(c.options), c.weight] for c in gathered.plan]
+    moved = [
+        __version__,
+        columns,
+        weights,
+        pixels,
+        bag.units.tolist(),
+        bag.images.shape[1],
+        options.conform,
+    ]
+    p_value = None if test is None else test.p_value
+    names = tuple(column.name for column in gathered.plan)
+    return Run(digest(asked), digest(moved), options.seed, names, p_value, digest(beside), vetoed)
+
+
+def _open_images(gathered: Gathered, mode: Mode) -> list[str]:
+    """Digests of the pixels of the suspects, but for plain ones.
+
+    One blank slice is like another: it would make two questions about different images one.
+    """
+    bag, rows = gathered.bag, np.flatnonzero(gathered.suspects)
+    told = rows[bag.images[rows].std(axis=(1, 2)) >= PLAIN]
+    return [gathered.sets[JUDGED[mode]].sha256[k] for k in bag.index[told]]

@@ -1,0 +1,188 @@
+"""How an audit is made: checked once, written to the manifest, and read from there again."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+from vestige.cache.shelves import LIMIT_BYTES
+from vestige.detectors import DETECTORS, Effort
+from vestige.images.preparation import Preparation
+from vestige.registry.choices import InputError
+from vestige.registry.rules import SEED, Rule, Within, check_fields
+from vestige.schema.decode import decode
+from vestige.schema.records import Manifest
+from vestige.scoring.plan import EFFORT, VIEW, Column, Options
+from vestige.symmetries import Views
+
+MAX_AUC = 0.65
+Place = str | os.PathLike[str]
+
+RULES: dict[str, Rule] = {
+    "false_alarm_rate": Within("false-alarm rate {:g} is not between 0 and 1.", above=0, below=1),
+    "seed": SEED,
+    "cache_limit": Within("a cache of {:g} GB cannot be; give 0 or more.", least=0),
+    "max_auc": Within(
+        "the largest accepted AUC lies above .5 up to 1, found {:g}.", above=0.5, most=1
+    ),
+    "effort": EFFORT,
+    "views": VIEW,
+}
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """Everything that an audit is told beside its images; each is a keyword of `vestige.audit`.
+
+    Those that can move an answer are written to the manifest. Places on this machine (groups,
+    models, cache) and `group_regex` are not: they may name patients.
+
+    Raises
+    ------
+    InputError
+        A value out of its range (`RULES`); names of detectors and their options are checked when
+        the audit begins.
+    """
+
+    groups: Place | None = None
+    group_regex: str | None = None
+    detectors: Sequence[str] | None = None
+    options: Options = field(default_factory=dict, hash=False)
+    effort: Effort | None = None
+    views: Views = "mirror"
+    models: Sequence[Place] = ()
+    false_alarm_rate: float = 0.05
+    release_curve: bool = False
+    max_auc: float = MAX_AUC
+    assigned_by_lot: bool = False
+    window: tuple[float, float] | None = None
+    conform: bool = False
+    engine: str = "local"
+    cache: Place | None = None
+    cache_limit: float = LIMIT_BYTES / 1e9
+    controls: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, RULES)
+        own = {name: dict(given) for name, given in (self.options or {}).items()}
+        object.__setattr__(self, "options", own)  # no one else's dict
+        object.__setattr__(self, "models", tuple(self.models))
+        if self.detectors is not None:
+            object.__setattr__(self, "detectors", tuple(self.detectors))
+
+
+@dataclass(frozen=True)
+class MadeWith:
+    """What ``manifest.options`` says: the options that can move an answer, and what they became.
+
+    detectors, weights, pool : names of the columns, what each counts, and those that depend on the
+        bag of judged images and controls
+    combination : how the columns became one score
+    working_size : side of the images in pixels
+    conform : the common preparation of all sets, None without
+    """
+
+    detectors: tuple[str, ...]
+    detector_options: dict[str, dict[str, Any]]
+    effort: Effort
+    views: Views
+    false_alarm_rate: float
+    release_curve: bool
+    max_auc: float
+    assigned_by_lot: bool
+    controls: bool
+    weights: dict[str, float]
+    pool: tuple[str, ...]
+    combination: str
+    working_size: int
+    window: tuple[float, ...] | None
+    conform: Preparation | None
+    engine: str
+
+    @property
+    def strangers(self) -> list[str]:
+        """Columns of trained models, or of detectors of another version."""
+        return [column for column in self.detectors if column not in _owners()]
+
+    def asked(self, seed: int) -> AuditOptions:
+        """The options that ask the same again.
+
+        Raises
+        ------
+        InputError
+            A value out of its range, or columns that no detector has.
+        """
+        window = self.window
+        if window is not None and (len(window) != 2 or not all(map(isfinite, window))):
+            raise InputError(f"window must be a centre and a width, found {list(window)}.")
+        if self.strangers or not self.detectors:
+            raise InputError(f"no detector has the column {', '.join(self.strangers) or 'asked'}.")
+        return AuditOptions(
+            detectors=tuple(dict.fromkeys(_owners()[column] for column in self.detectors)),
+            options=self.detector_options,
+            views=self.views,
+            false_alarm_rate=self.false_alarm_rate,
+            release_curve=self.release_curve,
+            max_auc=self.max_auc,
+            assigned_by_lot=self.assigned_by_lot,
+            window=None if window is None else (window[0], window[1]),
+            conform=self.conform is not None,
+            engine=self.engine,
+            controls=self.controls,
+            seed=seed,
+        )
+
+
+def told_options(
+    options: AuditOptions,
+    plan: Sequence[Column],
+    combination: str,
+    working_size: int,
+    preparation: Preparation | None,
+) -> dict[str, Any]:
+    """What the manifest says of the options."""
+    told = MadeWith(
+        detectors=tuple(column.name for column in plan),
+        detector_options={name: dict(own) for name, own in options.options.items()},
+        effort=options.effort or "normal",
+        views=options.views,
+        false_alarm_rate=options.false_alarm_rate,
+        release_curve=options.release_curve,
+        max_auc=options.max_auc,
+        assigned_by_lot=options.assigned_by_lot,
+        controls=options.controls,
+        weights={column.name: column.weight for column in plan},
+        pool=tuple(column.name for column in plan if column.pool),
+        combination=combination,
+        working_size=working_size,
+        window=options.window,
+        conform=preparation,
+        engine=options.engine,
+    )
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}
+
+
+def read_options(manifest: Manifest) -> MadeWith:
+    """What a manifest says of the options, or which place of it holds something else.
+
+    Raises
+    ------
+    InputError
+        As of `vestige.schema.decode.decode`.
+    """
+    made: MadeWith = decode(MadeWith, _as_json(manifest.options), "manifest.options")
+    return made
+
+
+def _owners() -> Mapping[str, str]:
+    """Column -> its detector."""
+    return {name + suffix: name for name, choice in DETECTORS.items() for suffix in choice.columns}
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples, of a result that was never a file, as the lists that JSON makes of them."""
+    if isinstance(value, Mapping):
+        return {key: _as_json(one) for key, one in value.items()}
+    return [_as_json(one) for one in value] if isinstance(value, list | tuple) else value

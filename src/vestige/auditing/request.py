@@ -1,0 +1,71 @@
+"""What is asked, and whatever can be refused before an image is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vestige.auditing.before_reading import refuse_early
+from vestige.auditing.options import AuditOptions
+from vestige.images.listing import Source, listed
+from vestige.judging.cohort import Mode, find_mode
+from vestige.judging.negative import check_lot
+from vestige.judging.release_curve import check_curve
+from vestige.registry.choices import InputError
+from vestige.scoring.plan import Column, plan_columns
+from vestige.training.models import Model, open_models
+from vestige.types import Progress
+
+ROLES = ("generated", "query", "used", "unused", "reference")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which images, by role, how they are audited, and by which columns.
+
+    trained : models of `AuditOptions.models`
+    """
+
+    mode: Mode
+    sources: Mapping[str, Source]
+    options: AuditOptions
+    trained: tuple[Model, ...]
+    progress: Progress
+
+    def plan(self, has_reference: bool) -> tuple[Column, ...]:
+        """The columns of the named detectors, then those of the models.
+
+        Models run alone when no detector is named.
+        """
+        asked, known = self.options, tuple[Column, ...]()
+        if asked.detectors or not self.trained:
+            known = plan_columns(
+                asked.detectors, has_reference, asked.options, asked.effort, asked.views
+            )
+        return known + tuple(model.column for model in self.trained)
+
+
+def open_request(
+    given: Mapping[str, Source | None], options: AuditOptions, progress: Progress
+) -> Request:
+    """List the files of each role, open the models, and refuse what cannot be audited.
+
+    Raises
+    ------
+    InputError
+        Nothing to judge, options that do not fit the roles, unknown detectors, contradictions
+        that lists of files show (`refuse_early`).
+    """
+    unknown = [role for role in given if role not in ROLES]
+    if unknown or given.get("generated") is None:
+        what = f"unknown role {unknown[0]!r}" if unknown else "there are no generated images"
+        raise InputError(f"{what}: give images by role ({', '.join(ROLES)}).")
+    mode = find_mode(given.get("used"), given.get("unused"), given.get("query"))
+    has_unused = given.get("unused") is not None
+    if options.release_curve:
+        check_curve(mode, has_unused)
+    request = Request(mode, {}, options, open_models(options.models), progress)
+    plan = request.plan(given.get("reference") is not None)
+    if options.assigned_by_lot:
+        check_lot(mode, has_unused, plan)
+    sources = {role: listed(source) for role in ROLES if (source := given.get(role)) is not None}
+    refuse_early(sources, mode, options.false_alarm_rate, options.groups, options.group_regex)
+    return Request(mode, sources, options, request.trained, progress)

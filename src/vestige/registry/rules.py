@@ -1,0 +1,65 @@
+"""What a number or a word may be: one line per option, one message per rule."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vestige.registry.choices import InputError
+
+
+class Rule(Protocol):
+    """Refuses a value with one line."""
+
+    def check(self, value: Any) -> None:
+        """Raise an InputError unless the value is allowed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Within:
+    """A number between limits; `above` and `below` are not allowed themselves. NaN never is.
+
+    message : with one slot for the value
+    """
+
+    message: str
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def check(self, value: float) -> None:
+        """Raise an InputError unless the number lies inside."""
+        inside = (
+            value == value
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+        if not inside:
+            raise InputError(self.message.format(value))
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of the words of a table."""
+
+    kind: str
+    known: Collection[str]
+
+    def check(self, value: str) -> None:
+        """Raise an InputError for another word."""
+        if value not in self.known:
+            raise InputError(f"unknown {self.kind} {value!r}. Known: {', '.join(self.known)}.")
+
+
+SEED = Within("seed {} is negative; give 0 or more.", least=0)
+
+
+def check_fields(made: Any, rules: Mapping[str, Rule]) -> None:
+    """Check the fields that a table names, in its order; None means that nothing was asked for."""
+    for name, rule in rules.items():
+        value = getattr(made, name)
+        if value is not None:
+            rule.check(value)
