@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from story.world import call
+from vestige.auditing.options import AuditOptions
 from vestige.cli import audit as audit_module
 from vestige.cli.main import app
 from vestige.cli.options import PANELS, RENAMED
@@ -101,11 +102,11 @@ def test_old_and_new_spellings_mean_the_same(
 ) -> None:
     seen: dict[str, object] = {}
 
-    def stop(*folders: object, **options: object) -> None:
-        seen.update(options)
+    def stop(folders: object, options: AuditOptions, progress: object) -> None:
+        seen.update(vars(options))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit_module, "audit", stop)
+    monkeypatch.setattr(audit_module, "run_audit", stop)
     said = call(capsys, "audit", "--generated", "g", "--out", tmp_path / "o", *given)
     assert seen[keyword] == value
     assert said.err.count("will go in 0.3") == sum(g.split("=")[0] in RENAMED for g in given)
