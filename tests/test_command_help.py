@@ -1,5 +1,6 @@
 """The help of every command: full sentences in named groups; old spellings still work and warn."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import typer
 
 from story.world import call
+from vestige.auditing.options import AuditOptions
 from vestige.cli import audit as audit_module
 from vestige.cli.main import app
 from vestige.cli.options import PANELS, RENAMED
@@ -100,11 +102,11 @@ def test_old_and_new_spellings_mean_the_same(
 ) -> None:
     seen: dict[str, object] = {}
 
-    def stop(*folders: object, **options: object) -> None:
-        seen.update(options)
+    def stop(folders: object, options: AuditOptions, progress: object) -> None:
+        seen.update(vars(options))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audit_module, "audit", stop)
+    monkeypatch.setattr(audit_module, "run_audit", stop)
     said = call(capsys, "audit", "--generated", "g", "--out", tmp_path / "o", *given)
     assert seen[keyword] == value
     assert said.err.count("will go in 0.3") == sum(g.split("=")[0] in RENAMED for g in given)
@@ -129,3 +131,28 @@ def test_an_unknown_option_names_the_nearest(given: str, meant: str, capsys: Any
 def test_an_old_name_is_only_known_to_commands_that_had_it(capsys: Any) -> None:
     said = call(capsys, "train", "siamese", "--conform")
     assert said.code == 2 and "No such option: --conform" in said.err
+
+
+DOCS = Path(__file__).resolve().parents[1]
+WRITTEN = sorted(
+    {
+        (page.name, " ".join(command.replace("\\\n", " ").split()))
+        for page in (DOCS / "README.md", *(DOCS / "docs").glob("*.md"))
+        for command in re.findall(
+            r"^ {0,4}(vestige (?:[^\\\n]|\\\n)*)", page.read_text(encoding="utf-8"), re.M
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(("page", "written"), WRITTEN)
+def test_the_docs_give_options_that_exist(page: str, written: str) -> None:
+    command: Any = ROOT
+    for word in written.split()[1:]:
+        command = getattr(command, "commands", {}).get(word, command)
+    known = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", written.split("#")[0])) <= known
+
+
+def test_the_docs_give_commands() -> None:
+    assert len(WRITTEN) > 15

@@ -171,7 +171,7 @@ def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
         "1 in 81 audits",
         "AUC of 0.68 or more",
         "5 % 37 % 31 % to 43 %",
-        "at most 5 % of the unused images pass, 37 % of the suspects",
+        "at most 5 % of the unused images pass, 37 % of the targets",
         f"{stand_out} of 100; copies: 0, named: {named}",
         "about 5 would stand out even if none had been used",
         "copies of 15 % of the patients; a weaker one may go unseen",
@@ -205,13 +205,13 @@ def test_uncalibrated_says_why_and_draws_no_roc(make_result: Any) -> None:
     assert "ROC step curve" in with_controls
     assert "ROC step curve" not in without
     assert "Histogram of scores" in without
-    assert "Uncalibrated: no unused control images were given." in without
+    assert "Uncalibrated: no calibration images were given." in without
 
 
 def test_a_failed_control_takes_the_numbers_back(make_result: Any) -> None:
     html = render_html(make_result("undecided"))
     assert "FAILED" in html
-    assert "neither the AUC nor the p-values below speak about training" in html
+    assert "neither the AUC nor the p-values below say anything about training" in html
     assert "FAILED" not in render_html(make_result("leak found"))
 
 
@@ -227,13 +227,13 @@ def test_every_control_is_a_row_with_its_figures(make_result: Any) -> None:
 def test_published_measures_stand_beside_the_verdict(make_result: Any) -> None:
     result = make_result("leak found", hostile=False)
     text = Page(render_html(result)).text
-    assert "The verdict does not rest on them" in text
+    assert "The decision does not rest on them" in text
     for measure in result.set_measures:
         assert measure.says in text
     assert "data_copying -7.17 far below 0 0.001 The generated" in text
     assert "authenticity – low, of 100 – Not possible" in text
     assert "closest_share 0.53 above .5, up to 1 0.211 A share" in text
-    void = "these p-values do not speak about training"
+    void = "these p-values say nothing about training"
     assert void in Page(render_html(make_result("undecided"))).text
     assert void not in text
     assert 'id="measures"' not in render_html(replace(result, set_measures=()))
@@ -267,7 +267,7 @@ def test_patients_are_told_by_what_carries_them(make_result: Any) -> None:
     result = make_result("leak found", hostile=False, thumbnails=False)
     page = render_html(result)
     section = page[page.index('id="patients"') : page.index('id="findings"')]
-    heads = ("Patient", "Verdict", "of them stand out", "Carried by", "Strongest image")
+    heads = ("Patient", "Verdict", "of them stand out", "Stronger test", "Strongest image")
     shown = [re.findall(rf'data-head="{head}"><bdi>(.*?)</bdi>', section) for head in heads]
     assert set(shown[3]) == {"best image", "mean"}
     patients = {p.patient: p for p in result.patients}

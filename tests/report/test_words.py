@@ -15,7 +15,7 @@ from vestige.schema.records import Estimate, SetTest
         (0.51, 0.8, "lies above guessing"),
         (0.4, 0.8, "includes guessing"),
         (0.5, 0.8, "includes guessing"),
-        (0.2, 0.49, "Below guessing"),
+        (0.2, 0.49, "lies below guessing"),
     ],
 )
 def test_auc(low: float, high: float, said: str) -> None:

@@ -180,7 +180,7 @@ def test_controls_can_be_left_out_and_the_result_says_so(
         assert (said.code, result.decision.gate) == (code, gate)
         assert [c.name for c in result.controls] == ["blind", "conformity"]
         assert [p.what for p in result.problems] == [
-            "the controls were switched off, all but blind, conformity"
+            "the validity checks were switched off, all but blind, conformity"
         ]
         off = "the validity checks were switched off" in said.out
         assert off == (gate == "undecided")

@@ -110,7 +110,7 @@ CONTROLS: dict[str, Choice[Control]] = {
 ALWAYS = ("blind", "conformity")
 """Controls that run even when the others are switched off: they cost no second audit."""
 CONTROLS_OFF = Problem(
-    "", f"the controls were switched off, all but {', '.join(ALWAYS)}", "warning"
+    "", f"the validity checks were switched off, all but {', '.join(ALWAYS)}", "warning"
 )
 
 

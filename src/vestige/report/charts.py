@@ -98,7 +98,7 @@ def histogram(suspects: Floats, controls: Floats, suspects_label: str) -> str:
         if controls.size:
             axes.stairs(
                 shares[1], edges, color=CONTROL, linewidth=2, clip_on=False, baseline=None,
-                label=f"unused controls ({controls.size:,})",
+                label=f"calibration images ({controls.size:,})",
             )  # fmt: skip
         axes.set_xlim(low, high)
         axes.set_ylim(0, 1.05 * max(max(s.max() for s in shares), 1e-9))

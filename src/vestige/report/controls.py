@@ -25,15 +25,15 @@ def controls(result: Audited) -> Section | None:
         )
         for control in result.controls
     )
-    head = ("Control", "Outcome", "AUC (95 %)", "p", "What it asks", "Vetoes")
+    head = ("Check", "Outcome", "AUC (95 %)", "p", "Question", "What it takes back")
     note = Text(
-        "Here the right answer is known in advance. A failed control can take a verdict back; "
-        "none can strengthen one."
+        "The right answer of these experiments is known in advance. A failed check can take an "
+        "answer back; no check makes an answer stronger."
     )
     blocks: list[Block] = [note, Table(head, rows, numeric=(2, 3), short=(0, 1))]
     if figures := _control_figures(result):
         blocks += [Text(words.CONTROL_FIGURES), figures]
-    return Section("controls", "Controls", tuple(blocks))
+    return Section("controls", "Validity checks", tuple(blocks))
 
 
 def _control_figures(result: Audited) -> Table | None:
@@ -50,5 +50,5 @@ def _control_figures(result: Audited) -> Table | None:
         for control in result.controls
         for what, figure in control.details.items()
     )
-    head = ("Control", "Of what", "Value", "95 % interval", "Images")
+    head = ("Check", "Of what", "Value", "95 % interval", "Images")
     return Table(head, rows, numeric=(2, 3, 4), short=(0,)) if rows else None

@@ -87,7 +87,7 @@ LABELS: dict[str, str] = {
     "Images that stand out": "Stands out",
     "p": "p-value",
     "q": "q-value",
-    "Control": "Validity check",
+    "Check": "Validity check",
     "Groups": "Group",
     "95 % interval": "Interval",
 }

@@ -32,7 +32,7 @@ def reading(result: Audited) -> Section | None:
         (
             "p-value of an image",
             (
-                "The share of unused controls that score at least as high. It is not the "
+                "The share of calibration images that would score at least as high. It is not the "
                 "probability that the image was unused."
             ),
         ),
@@ -70,15 +70,15 @@ def reading(result: Audited) -> Section | None:
             "A high score can come from other images of the same patient in the training set.",
         ),
         (
-            "The controls must be like the suspects.",
+            "The calibration images must be like the targets.",
             (
-                "p-values hold if unused and suspect images, had none been used, would be "
-                "exchangeable: same source, same preparation."
+                "p-values are right if targets and calibration images differ in nothing but "
+                "training: same source, same preparation."
             ),
         ),
     ]
     if asked.mode == "forensic":
-        limits.append(("A score is no proof of use.", "It is evidence, to be weighed with other."))
+        limits.append(("A score is no proof of use.", "It is evidence, beside other evidence."))
     else:
         limits.append(
             ("Averages hide people.", "A low AUC can go with a few patients who are fully exposed.")

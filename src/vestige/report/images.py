@@ -38,7 +38,7 @@ def findings(result: Audited) -> Section | None:
         "Rank",
         "Similarity",
         "Nearest generated",
-        "Carried by",
+        "Strongest detectors",
     )
     # short names (hashes above all) stay on one line
     short = tuple(k for k in (0, 1, 2, 7) if k in (1, 2) or _longest(rows, k) <= 24)
@@ -61,7 +61,7 @@ def pairs(result: Audited) -> Section | None:
     pictures = _Pictures(result.thumbnails)
     drawn = tuple(_pair(f, pictures) for f in chosen)
     text = "Left the real image, right the generated image nearest to it. Look at them yourself: "
-    text += "near-copies are evident, and nearness alone proves nothing."
+    text += "near copies are evident, and similarity alone proves nothing."
     if not any(f.verdict == "used" or f.stands_out for f in chosen):
         text += " None of these images is named or stands out."
     blocks: list[Block] = [Text(text)]
@@ -89,8 +89,8 @@ def _introduction(result: Audited) -> str:
     total = words.plural(len(result.findings), "image")
     if all(f.verdict == "uncalibrated" for f in result.findings):
         return (
-            f"{total}, by score. Nothing can be said of any of them: there are too few controls, "
-            "or a control failed. p-values, where shown, are flagged by that."
+            f"{total}, by score. Nothing can be said of any of them: there are too few "
+            "calibration images, or a validity check failed. Do not use p-values that are shown."
         )
     rate = words.percent(result.question.false_alarm_rate)
     counts = Counter(f.word for f in result.findings)
@@ -101,9 +101,10 @@ def _introduction(result: Audited) -> str:
         f"out”: p ≤ {rate}, as {rate} of unused images would. “Rank” is the place among the unused "
         "images on the normal scale (0: their middle, 2: above about 98 % of them), which orders "
         "images of equal p. “Similarity” is that of the nearest generated image, or of the copy "
-        "(1: equal). “Carried by” names the columns that raise the image's score most, with their "
-        "parts of it. A dash for p: not tested, as the image is a copy of one whose status is "
-        "known, or no control was given."
+        "(1: equal). “Strongest detectors” names the detectors that raise the score of the "
+        "image most, with their parts of it. A dash for p: not tested, as the image is a copy "
+        "of one whose status is "
+        "known, or no calibration image was given."
     )
 
 

@@ -10,7 +10,8 @@ about add after again against alarm alike all alone already also among an and an
 apart are area arxiv as ask asked at auc audit audited authpct average back be been beforehand
 belong below beside bit bits black blatant blended
 body border both brightened but by bytes cache calibrate
-called can cannot cause centre chance change classifier clipping closer cluster clustering
+called can cannot cause centre chance change check checks classifier clipping closer cluster
+clustering
 clusters colour columns comb comes compare compared compares components compression computed
 contrast control controls copies copy corrected cost
 could count counts cropped cropping damaged darkened dcr
@@ -41,7 +42,7 @@ spectral split splits spread starts statement statistic statistics status steps 
 such suspect suspects swapped switched synthetic table take takes tells test than that the their
 them themselves then there these they this three to told too traces train trained training turned
 twice two uncalibrated unchanged unknown unseen unused
-upsampling used usual usually valid value verbatim
+upsampling used validity usual usually valid value verbatim
 verdict vertical vetoes view warning was well were what when where whether which white window with
 within without working would write written
 """.split()  # noqa: SIM905

@@ -26,8 +26,9 @@ def patients(result: Audited) -> Section | None:
         f"that {'stands' if told.count('stands out') == 1 else 'stand'} out. A finding is a "
         "statement about the patient: an image of this patient, or a near copy of it, was used. "
         "Each patient is tested by the best image and by the mean over all images, against unused "
-        "patients treated the same way; p allows for both, and “carried by” names the stronger "
-        "one. Many slices are not many witnesses: images may stand out while their patient does "
+        "patients treated the same way; p allows for both, and “stronger test” names the one "
+        "that stood out more. Many slices of one patient are not many independent observations: "
+        "images may stand out while their patient does "
         "not, and the reverse. The patient with the strongest image comes first."
     )
     blocks: list[Block] = [Text(text)]
@@ -43,7 +44,7 @@ def patients(result: Audited) -> Section | None:
         blocks.append(Text(text, "box"))
     related = any(p.relation for p in order)
     head: tuple[str, ...] = ("Patient", "Verdict", "p", "q", "Images", "of them stand out")
-    head += ("Carried by", "Strongest image")
+    head += ("Stronger test", "Strongest image")
     head += ("Known used images",) if related else ()
     rows = [_row(p, own, related) for p in order[:MOST_ROWS]]
     blocks += long_table(

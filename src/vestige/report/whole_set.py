@@ -35,7 +35,7 @@ def whole_set(result: Audited) -> Section | None:
     if not result.calibration.scores:
         blocks.append(
             Text(
-                "Uncalibrated: no unused control images were given. The scores put the images in "
+                "Uncalibrated: no calibration images were given. The scores put the images in "
                 "order, but nobody can say how high an unused image would score. So there are no "
                 "p-values, no ROC curve, and nobody is named. Give unused images of the same "
                 "source (--unused).",
@@ -43,7 +43,9 @@ def whole_set(result: Audited) -> Section | None:
             )
         )
     elif test is None:
-        blocks.append(Text("No set test was made; the reason stands in the verdict above.", "box"))
+        blocks.append(
+            Text("No set test was made; the reason is given in the decision above.", "box")
+        )
     blocks += _score_charts(result, role, suspects)
     if test is not None and test.tpr_at:
         blocks.append(_rates(result))
@@ -66,13 +68,15 @@ def _score_charts(result: Audited, role: Role, suspects: list[Finding]) -> list[
     caption = f"Filled: {suspects_label}. "
     if controls.size:
         caption += (
-            "Line: unused controls. The further the filled part lies to the right of the "
+            "Line: calibration images. The further the filled part lies to the right of the "
             "line, the stronger the evidence."
         )
     if charts.score_range(both)[2]:
         caption += " The outermost bars also hold all scores further out."
     histogram = charts.histogram(scores, controls, suspects_label)
-    drawn = [Chart(histogram, f"Histogram of scores: {suspects_label} and controls.", caption)]
+    drawn = [
+        Chart(histogram, f"Histogram of scores: {suspects_label} and calibration images.", caption)
+    ]
     shared = {f.group for f in suspects} & set(result.calibration.groups)
     groups = np.array([f.group for f in suspects])
     control_groups = np.array(result.calibration.groups)
@@ -101,7 +105,7 @@ def _rates(result: Audited) -> Table:
         )
         for rate in (result.set_test.tpr_at if result.set_test else ())
     )
-    head = ("Of the unused, at most", "Of the suspects", "95 % interval", "In words")
+    head = ("Of the unused, at most", "Of the targets", "95 % interval", "In words")
     return Table(head, rows, numeric=(0, 1, 2))
 
 
@@ -112,11 +116,13 @@ def release(result: Audited) -> Section | None:
         return None
     blocks: list[Block] = [Text(words.curve_meaning(curve), "box")]
     if any(c.state == "failed" and c.name not in SPARING for c in result.controls):
-        blocks.append(Text("A control failed: this curve does not speak about training.", "box"))
+        blocks.append(
+            Text("A validity check failed: this curve says nothing about training.", "box")
+        )
     label = "; ".join(f"{p.n:,} images: AUC {p.auc.value:.2f}" for p in curve.points)
     caption = (
         "Random parts of the synthetic set, each scored as if it were all that is released. A "
-        "smaller part gives away less of the whole; whom it does give away, it gives away as much."
+        "smaller part exposes fewer patients, but those as clearly."
     )
     blocks.append(Charts((Chart(charts.release_curve(curve), label, caption, wide=True),)))
     rows = tuple(
@@ -163,9 +169,9 @@ def detectors(result: Audited) -> Section | None:
         for test in sorted(result.set_test.detectors, key=lambda d: (d.p_adjusted, -d.auc, d.name))
     )
     note = Text(
-        "Whoever looks at many detectors will find a high AUC by luck. The adjusted p-value pays "
-        "for that; read a single row only by it. Weight: what the column counts in the "
-        "combination, from which the verdict comes."
+        "With many detectors, some AUC is high by chance. Use the adjusted p-value to judge a "
+        "single row. Weight: the part of the detector in the combined score, from which the "
+        "decision comes."
     )
     head = ("Detector", "AUC", "p", "adjusted p", "Weight", "In words")
     return Section("detectors", "The detectors", (note, Table(head, rows, numeric=(1, 2, 3, 4))))
@@ -188,13 +194,16 @@ def measures(result: Audited) -> Section | None:
         for measure in result.set_measures
     )
     note = (
-        "What other evaluations of synthetic data report, for comparison. The verdict does not "
-        "rest on them: they average over the whole synthetic set. Small p: more copying than other "
+        "What other evaluations of synthetic data report, for comparison. The decision does not "
+        "rest on them: they average over the whole synthetic set. Small p: more copying than "
+        "other "
         "choices of as many groups would show."
     )
     blocks: list[Block] = [Text(note)]
     if any(c.state == "failed" and c.name not in SPARING for c in result.controls):
-        blocks.append(Text("A control failed: these p-values do not speak about training.", "box"))
+        blocks.append(
+            Text("A validity check failed: these p-values say nothing about training.", "box")
+        )
     head = ("Measure", "Value", "Copying shows as", "p", "In words")
     table = Table(head, rows, numeric=(1, 3), short=(0, 2), whole=(4,))
     return Section("measures", "Published measures of the set", (*blocks, table))

@@ -16,8 +16,9 @@ ROLE_MEANING = {
     "generated": "synthetic images under audit",
     "query": "real images of unknown status, to be judged",
     "used": "real images the generator was trained on",
-    "unused": "real images of the same source that were not used: they calibrate",
-    "reference": "further unused images that detectors compare with; they do not calibrate",
+    "unused": "real images of the same source that were not used: p-values compare with them",
+    "reference": "further unused images that detectors learn from; p-values do not compare with "
+    "them",
 }
 
 _LOOKS: dict[Gate, Literal["alarm", "caution", "calm"]] = {
@@ -29,24 +30,24 @@ _LOOKS: dict[Gate, Literal["alarm", "caution", "calm"]] = {
 CONTROL_MEANING = {
     "conformity": "Were the sets prepared alike (size, bit depth, grey levels)? If not, "
     "differences may come from preparation.",
-    "blind": "Can suspects and controls be told apart without the generated set? If so, they "
-    "differ by themselves.",
+    "blind": "Can targets and calibration images be told apart without the generated images? If "
+    "so, they differ for another reason than training.",
     "member_only": "Do two random halves of the used images differ as much? If so, the score "
-    "reflects the split, not training.",
-    "swapped": "Does another generator's output give the same signal? If so, it is not specific "
-    "to this generator.",
-    "planted": "Are exact copies hidden in the generated set found again? If not, the audit is "
-    "blind and a negative means nothing.",
-    "smooth": "Does a smooth set with the distribution of the generated one show as much? If so, "
-    "the finding may be about kinds of images, not about single ones.",
-    "clean_calibration": "Are the unused images closer to the generated set than the reference is? "
-    "If so, some may have been used, and a leak stays hidden.",
+    "shows the split and not training.",
+    "swapped": "Do the images of another generator give the same result? If so, the result is "
+    "not specific to this generator.",
+    "planted": "Are copies that were put into the generated set found again? If not, the audit "
+    "misses copies, and finding nothing means nothing.",
+    "smooth": "Does a smooth set with the distribution of the generated images show as much? If "
+    "so, the finding may be about kinds of images and not about single images.",
+    "clean_calibration": "Are the unused images closer to the generated images than the "
+    "reference images are? If so, some of them may have been used, which hides a leak.",
 }
 
 CONTROL_FIGURES = (
-    "What the controls measured on the way. For “planted” it is the share of planted copies that "
-    "were found, from verbatim to ever fainter ones: the audit sees no copy fainter than those it "
-    "found here. For the others it is an AUC."
+    "What the checks measured. For “planted” it is the share of planted copies that were found, "
+    "from unchanged copies to fainter and fainter ones: the audit sees no copy that is fainter "
+    "than those it found here. For the other checks it is an AUC."
 )
 
 COPYING_SHOWS_AS = {
@@ -60,28 +61,28 @@ CONFORMITY = (
     "Statistics of the images as they are in their files: size, grey levels, sharpness, noise, "
     "traces of compression and resizing, borders, position. Images that were prepared in another "
     "way can be told apart by that alone. KS: largest gap between the two distributions, 0 to 1; "
-    "the adjusted p-value pays for all statistics, and sets differ below .01. The three most "
-    "different of each pair are listed. Generated images will differ from real ones; that is told, "
-    "not judged."
+    "the adjusted p-value allows for all statistics, and sets differ below .01. The three most "
+    "different of each pair are listed. Generated images differ from real ones; this is "
+    "reported and not judged."
 )
 
 CAUTIONS: dict[Code, str] = {
-    "check_failed": "A validity check failed: the sets differ by themselves, so neither the AUC "
-    "nor the p-values below speak about training.",
+    "check_failed": "A validity check failed: the sets differ for another reason, so neither "
+    "the AUC nor the p-values below say anything about training.",
     "patients_guessed": "Patients were guessed from the pixels: the intervals below are too narrow "
     "and the p-values too small if slices of one patient count as several.",
-    "finding_not_specific": "Another generated set gives the same signal: neither the AUC nor the "
-    "p-values below speak about this generator.",
+    "finding_not_specific": "Another generated set gives the same signal: neither the AUC nor "
+    "the p-values below say anything about this generator.",
     "planted_missed": "Planted copies were not found again: the audit could have missed a leak, so "
     "the smallest visible AUC below does not hold.",
     "planted_not_possible": "No copy could be planted: the audit could have missed a leak, so the "
     "smallest visible AUC below may not hold.",
     "calibration_used": "Unused images may have been used: the AUC and the p-values below can only "
     "be too weak.",
-    "distribution": "The AUC below may come from kinds of images that the suspects have more "
-    "of, and not from single images.",
+    "distribution": "The AUC below may come from kinds of images that are more frequent among "
+    "the targets, and not from single images.",
     "repeated_runs": "The same images were audited several times and the runs do not agree, or the "
-    "best of them is within the luck of so many.",
+    "best of them is within chance for so many runs.",
     "selected_part": "These images may have been chosen by the answer of an earlier audit: none of "
     "the p-values below holds.",
     "bound_above_limit": "There are too few patients for a negative answer to mean anything.",
@@ -108,13 +109,16 @@ def suspects_word(role: str) -> str:
 def auc_meaning(test: SetTest) -> str:
     """One sentence on an AUC: a share of pairs, and whether guessing explains it."""
     pairs = (
-        f"One suspect beside one unused image: the suspect scores higher in "
-        f"{percent(test.auc.value)} of such pairs. Guessing gives 50 %."
+        f"In {percent(test.auc.value)} of all pairs of one target and one calibration image, the "
+        "target has the higher score. Guessing gives 50 %."
     )
     if test.auc.low > 0.5:
         return pairs + " The interval lies above guessing."
     if test.auc.high < 0.5:
-        return pairs + " Below guessing: suspect a fault in how the sets were made."
+        return (
+            pairs
+            + " The interval lies below guessing: there may be a fault in how the sets were made."
+        )
     return pairs + " The interval includes guessing."
 
 
@@ -123,7 +127,7 @@ def p_meaning(p: float) -> str:
     if p > 0.5:
         return "Chance alone gives a difference this large in most audits."
     return (
-        f"If no suspect had been used, chance alone would give a difference this large in about "
+        f"If no target had been used, chance alone would give a difference this large in about "
         f"{one_in(p)} audits."
     )
 
@@ -166,7 +170,7 @@ def tried_meaning(tried: Tried) -> str:
     if tried.runs_before is None:
         return (
             "Earlier runs on the same images are unknown, since no cache folder was given: the "
-            "p-value is right for whoever asked once."
+            "p-value is right if this was the only run."
         )
     if tried.runs_before == 0:
         return "No other run on the same images is known to the cache folder."
@@ -181,7 +185,7 @@ def tried_meaning(tried: Tried) -> str:
         "options, seeds or further images "
         f"({plural(tried.option_sets, 'set of options', 'sets of options')} and "
         f"{plural(tried.columns, 'column')} in all): the p-value corrected for all of them is {p}. "
-        "The decision goes by it."
+        "The decision uses it."
     )
 
 
@@ -204,7 +208,7 @@ def rate_meaning(fpr: float, value: float) -> str:
     """One sentence on a true positive rate."""
     return (
         f"With a threshold that at most {percent(fpr)} of the unused images pass, "
-        f"{percent(value)} of the suspects pass it."
+        f"{percent(value)} of the targets pass it."
     )
 
 
