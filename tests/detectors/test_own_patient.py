@@ -27,8 +27,8 @@ def test_by_brute_force(views: Any, whitened_by: Any) -> None:
     assert detector.scored_ is not None and detector.generated_ is not None
     search = detector.scored_.search
     assert search.own is not None
-    ((_, rows),) = search.blocks(detector.generated_)
-    found = search.scored_views(rows)
+    ((_, rows),) = search.projected(detector.generated_)
+    found = search.scored_views(rows, rows)
     z, n = search.own.rows.astype(np.float64), len(pool)
     everyone = len(z)
     if whitened_by == "both":
@@ -40,11 +40,15 @@ def test_by_brute_force(views: Any, whitened_by: Any) -> None:
             np.linalg.inv(np.eye(p.stop - p.start) - mass * z[own, p].T @ z[own, p] / everyone)
             for p in search.filters.parts
         ]
+        even = search.filters.parts[0]
+        mean = np.zeros(z.shape[1])  # of the others: the mean of all is 0 in the even part
+        mean[even] = -mass * z[own, even].sum(axis=0) / (everyone - mass * len(own))
+        x, m = z - mean, rows - mean
         for i in own:
             parts = list(zip(search.filters.parts, others, strict=True))
-            products = [z[i, p] @ a @ rows[:, p].T for p, a in parts]
-            length = sum(float(z[i, p] @ a @ z[i, p]) for p, a in parts)
-            lengths = sum(np.einsum("bp,pq,bq->b", rows[:, p], a, rows[:, p]) for p, a in parts)
+            products = [x[i, p] @ a @ m[:, p].T for p, a in parts]
+            length = sum(float(x[i, p] @ a @ x[i, p]) for p, a in parts)
+            lengths = sum(np.einsum("bp,pq,bq->b", m[:, p], a, m[:, p]) for p, a in parts)
             wanted = [v / np.sqrt(length * lengths) for v in signed_sums(products)]
             here = found[len(wanted) * (i >= n) :]  # transposed reals come after
             for one, view in zip(wanted, here, strict=False):
@@ -63,8 +67,8 @@ def test_images_of_their_own_are_scored_as_ever() -> None:
 def test_many_images_of_a_patient_make_none_of_them_score_lower() -> None:
     """AUC of 20 patients of one image against 20 of eight, of whom nobody was used.
 
-    Mean of 30 worlds: sd of one about .1 (20 + 20 patients), so of the mean .018; the limit is 5
-    of them. With the own patient in the whitening and each slice a rival the mean was .77.
+    Mean of 30 worlds: sd of one .07, so of the mean .013; the limit is 4 of them. With the own
+    patient in the whitening, and each slice a rival, the mean was .62.
     """
     areas = []
     for seed in range(30):
@@ -74,4 +78,4 @@ def test_many_images_of_a_patient_make_none_of_them_score_lower() -> None:
         score = MatchedFilterPool(16).fit(images(60, rng)).score_pool((shared + own) / 2, groups)
         one, many = groups < 20, groups >= 20
         areas.append(auc(score[one], score[many]))
-    assert abs(np.mean(areas) - 0.5) < 0.09, np.mean(areas)
+    assert abs(np.mean(areas) - 0.5) < 0.052, np.mean(areas)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vestige.cache import feature_rows as store
 from vestige.cache.feature_rows import stored_rows
-from vestige.features import store
 from vestige.registry.choices import InputError
 from vestige.types import Float32s, Images
 

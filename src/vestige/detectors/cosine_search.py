@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vestige.detectors.own_patient import WithoutOwn
 from vestige.features.folding import Folding
 from vestige.features.rows import Rows
-from vestige.features.whitening import Whitening
+from vestige.features.whitening import Whitening, unit
 from vestige.types import Float32s, Ints
 
 BLOCK_BYTES = 8 * 2**20
@@ -40,9 +40,14 @@ class Search:
 
     def blocks(self, generated: Rows) -> Iterator[tuple[int, Float32s]]:
         """Whitened generated rows [b, p], each block with the number of its first row."""
+        for start, projected in self.projected(generated):
+            yield start, unit(projected)
+
+    def projected(self, generated: Rows) -> Iterator[tuple[int, Float32s]]:
+        """The same blocks, not of norm 1."""
         step = max(1, BLOCK_BYTES // (4 * max(len(self.rows), int(generated.shape[1]))))
         for start in range(0, len(generated), step):
-            yield start, self.filters.apply(generated[start : start + step])
+            yield start, self.filters.project(generated[start : start + step])
 
     def views(self, made: Float32s, rows: Float32s) -> list[Float32s]:
         """Cosines [b, n] of whitened generated rows with whitened reals, one array per view."""
@@ -52,11 +57,14 @@ class Search:
             return views
         return _halves(views)
 
-    def scored_views(self, made: Float32s) -> list[Float32s]:
-        """The views by which the reals are scored: without their own patients, if these count."""
+    def scored_views(self, made: Float32s, projected: Float32s) -> list[Float32s]:
+        """The views by which the reals are scored: without their own patients, if these count.
+
+        By generated rows [b, p] of norm 1, or as they were projected.
+        """
         if self.own is None:
             return self.views(made, self.rows)
-        products, divisor = self.own.products(made)
+        products, divisor = self.own.products(projected)
         views = [view / divisor for view in signed_sums(products)]
         return _halves(views) if self.folding.transposes else views
 

@@ -21,7 +21,7 @@ from vestige.features import build_space
 from vestige.features.folding import CHANNELS, Folded, Folding, turned
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.features.whitening import Whitening, whitening, whitening_of_both
+from vestige.features.whitening import Whitening, unit, whitening, whitening_of_both
 from vestige.registry.choices import InputError
 from vestige.stats.neighbours import same_width
 from vestige.symmetries import VIEWS, Views
@@ -60,8 +60,9 @@ def tally_cosines(
     neighbours: Neighbours | None = None,
 ) -> Tally:
     """Add the cosines with generated rows [m, D], streamed."""
-    for start, made in search.blocks(generated):
-        views = search.scored_views(made)
+    for start, projected in search.projected(generated):
+        made = unit(projected)
+        views = search.scored_views(made, projected)
         best = largest_view(views)
         if neighbours is not None:
             neighbours.add(start, views, best)

@@ -20,13 +20,16 @@ class WithoutOwn:
     """Reals [r, p], whitened but not of norm 1, and what takes their own patients out.
 
     For a patient with whitened rows Z of mass w each, in a population of mass N, I - w Z'Z / N is
-    what the others leave of the whitened covariance. Its inverse turns the products u = Z m with a
-    generated image of norm 1 into N (N - w ZZ')^-1 u, and its squared norm into
-    1 + u' w (N - w ZZ')^-1 u.
+    what the others leave of the whitened covariance. Its inverse A turns the products u = Z m with
+    a generated image into Z A m = N (N - w ZZ')^-1 u, and the squared norm m'm into
+    m'Am = m'm + u' w (N - w ZZ')^-1 u. The mean of the others is c = -s (sum of Z) in the first
+    part, with s = w / (N - w k) for k images, and zero in the parts that are odd.
 
     parts : columns of each part (`vestige.features.folding`), which do not vary together
     gains, excess : [r, r] of each part, block by block: N (N - w ZZ')^-1 and w (N - w ZZ')^-1
-    norms : [r], of the reals
+    shift : [G], s of each patient
+    constant, length : [r] and [G], (z - c)'A(-c) and c'Ac
+    norms : [r], of z - c
     order, first : rows patient by patient, and where each begins
     """
 
@@ -35,21 +38,33 @@ class WithoutOwn:
     parts: tuple[slice, ...]
     gains: tuple[scipy.sparse.csr_array, ...]
     excess: tuple[scipy.sparse.csr_array, ...]
+    shift: Float32s
+    constant: Float32s
+    length: Float32s
     norms: Float32s
     order: Ints
     first: Ints
 
     def products(self, made: Float32s) -> tuple[list[Float32s], Float32s]:
-        """Products [b, r] of each part with generated rows [b, p] of norm 1, and their divisor."""
+        """Products [b, r] of each part with whitened generated rows [b, p], and their divisor."""
         found = []
-        squares = np.ones((len(self.first), len(made)), np.float32)
-        for part, gain, excess in zip(self.parts, self.gains, self.excess, strict=True):
+        squares = np.einsum("bp,bp->b", made, made) + self.length[:, np.newaxis]
+        for number, part in enumerate(self.parts):
             plain = self.rows[:, part] @ made[:, part].T
-            found.append(np.asarray((gain @ plain).T, np.float32))
-            own = (excess @ plain) * plain
-            squares += np.add.reduceat(own[self.order], self.first, axis=0)
+            product = self.gains[number] @ plain
+            squares += self._of_patients((self.excess[number] @ plain) * plain)
+            if number == 0:
+                moved = self.shift[:, np.newaxis] * self._of_patients(product)
+                squares += 2 * moved
+                product = product + moved[self.groups] + self.constant[:, np.newaxis]
+            found.append(np.asarray(product.T, np.float32))
         divisor = self.norms[:, np.newaxis] * np.sqrt(squares)[self.groups]
+        divisor[divisor == 0] = 1
         return found, np.asarray(divisor.T, np.float32)
+
+    def _of_patients(self, values: Float32s) -> Float32s:
+        """Sums [G, b] over the rows [r, b] of each patient."""
+        return np.asarray(np.add.reduceat(values[self.order], self.first, axis=0))
 
 
 def without_own(
@@ -64,24 +79,40 @@ def without_own(
     """
     order = np.argsort(groups, kind="stable")
     first = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
-    gains, excess, squares = [], [], np.zeros(len(projected))
-    for part in filters.parts:
+    shift, length = np.zeros(len(first)), np.zeros(len(first))
+    constant, squares = np.zeros(len(projected)), np.zeros(len(projected))
+    gains, excess = [], []
+    for number, part in enumerate(filters.parts):
         inverses: list[Floats] = []
         gained: list[Floats] = []
-        for own in np.split(order, first[1:]):
+        for g, own in enumerate(np.split(order, first[1:])):
             rows = projected[own, part].astype(np.float64)
-            gram = rows @ rows.T
-            mass = masses[own[0]]
+            gram, mass = rows @ rows.T, masses[own[0]]
             inverse = np.asarray(np.linalg.inv(population * np.eye(len(own)) - mass * gram))
             inverses.append(mass * inverse)
             gained.append(population * inverse)
-            squares[own] += np.einsum("ij,ji->i", gained[-1], gram)
+            between = gained[-1] @ gram
+            squares[own] += between.diagonal()
+            if number == 0:
+                shift[g] = mass / (population - mass * len(own))
+                length[g] = shift[g] ** 2 * between.sum()
+                constant[own] = shift[g] * between.sum(axis=1) + length[g]
+                squares[own] += 2 * shift[g] * between.sum(axis=1) + length[g]
         gains.append(_blocks(gained, order))
         excess.append(_blocks(inverses, order))
-    norms = np.sqrt(np.maximum(squares, 0.0)).astype(np.float32)
-    norms[norms == 0] = 1
+    norms = np.sqrt(np.maximum(squares, 0.0))
     return WithoutOwn(
-        projected, groups, tuple(filters.parts), tuple(gains), tuple(excess), norms, order, first
+        rows=projected,
+        groups=groups,
+        parts=tuple(filters.parts),
+        gains=tuple(gains),
+        excess=tuple(excess),
+        shift=shift.astype(np.float32),
+        constant=constant.astype(np.float32),
+        length=length.astype(np.float32),
+        norms=norms.astype(np.float32),
+        order=order,
+        first=first,
     )
 
 

@@ -35,11 +35,7 @@ class Whitening:
 
     def apply(self, rows: Float32s) -> Float32s:
         """Rows [n, D] -> [n, p] of norm 1 (0 for a row that equals the mean)."""
-        projected = self.project(rows)
-        norms: Float32s = np.sqrt(np.einsum("ij,ij->i", projected, projected))
-        norms[norms == 0] = 1
-        projected /= norms[:, None]
-        return projected
+        return unit(self.project(rows))
 
     def project(self, rows: Float32s) -> Float32s:
         """Rows [n, D] -> [n, p]: the population has covariance below 1 in each of p directions."""
@@ -54,6 +50,13 @@ class Whitening:
             for matrix, columns, part in zip(self.matrices, given, parts, strict=True):
                 projected[:, part] = centred[:, columns] @ matrix
         return np.asarray(projected)
+
+
+def unit(rows: Float32s) -> Float32s:
+    """Rows [n, p] of norm 1; zeros stay zeros."""
+    norms: Float32s = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    norms[norms == 0] = 1
+    return np.asarray(rows / norms[:, None])
 
 
 def whitening(
