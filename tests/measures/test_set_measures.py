@@ -9,6 +9,7 @@ from scipy.stats import binom, norm
 
 from reference_worlds import reference_world
 from vestige.features.pixels import Pixels
+from vestige.measures import group_neighbours
 from vestige.measures.cells import cell_of, k_means
 from vestige.measures.group_neighbours import nearest_groups
 from vestige.measures.set_measures import (
@@ -21,7 +22,6 @@ from vestige.measures.set_measures import (
     share_of_draws,
 )
 from vestige.registry.choices import InputError
-from vestige.stats import group_neighbours
 from vestige.types import Bools, Floats, Ints
 
 MEASURES = (data_copying, authenticity, closest_share)
