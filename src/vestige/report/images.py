@@ -103,7 +103,7 @@ def _introduction(result: Audited) -> str:
         "images of equal p. “Similarity” is that of the nearest generated image, or of the copy "
         "(1: equal). “Carried by” names the columns that raise the image's score most, with their "
         "parts of it. A dash for p: not tested, as the image is a copy of one whose status is "
-        "known, or no control was given."
+        "known or is plain, or no control was given."
     )
 
 
