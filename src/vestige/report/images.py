@@ -96,7 +96,8 @@ def _introduction(result: Audited) -> str:
     counts = Counter(f.word for f in result.findings)
     count = ", ".join(f"{word}: {counts[word]:,}" for word in WORDS if counts[word])
     return (
-        f"{total} – {count}. “Copy”: a generated image is a copy of it. “Named”: its patient has "
+        f"{total} – {count}; each is counted under its strongest word. “Copy”: a "
+        "generated image is a copy of it. “Named”: its patient has "
         f"q ≤ {Q_LEVEL:.2f}, so an image of this patient, or a near copy of it, was used. “Stands "
         f"out”: p ≤ {rate}, as {rate} of unused images would. “Rank” is the place among the unused "
         "images on the normal scale (0: their middle, 2: above about 98 % of them), which orders "
