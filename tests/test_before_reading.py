@@ -38,14 +38,14 @@ def test_too_few_files(tmp_path: Path) -> None:
 
 def test_too_few_patients(tmp_path: Path) -> None:
     roles = {"used": folder(tmp_path / "a", 30), "unused": folder(tmp_path / "b", 40, "q")}
-    with pytest.raises(InputError, match="needs 19 unused groups, 4 were given"):
+    with pytest.raises(InputError, match="needs 19 unused patients, 4 were given"):
         refused(roles, regex=r"[pq]0\d")
     table = tmp_path / "groups.csv"
     rows = [f"used/p{k:03d}_0.png,u{k}" for k in range(30)]
     table.write_text(
         "\n".join(["id,group", *rows, *(f"q{k:03d}_0.png,{k // 4}" for k in range(40))])
     )
-    with pytest.raises(InputError, match="needs 19 unused groups, 10 were given"):
+    with pytest.raises(InputError, match="needs 19 unused patients, 10 were given"):
         refused(roles, csv=table)
     # rows by image of a file: only reading tells
     table.write_text("id,group\nunused/q000_0.png#0,a\n")

@@ -23,7 +23,7 @@ from vestige.imageclef.challenge import (
 from vestige.imageclef.runfile import bare_name
 from vestige.registry.choices import InputError
 from vestige.result import AuditResult
-from vestige.schema.records import Finding, Manifest, Question
+from vestige.schema.records import Control, Finding, Manifest, Question, Tried
 
 CHECK = settings(deadline=None, derandomize=True)
 
@@ -102,6 +102,18 @@ def test_uncalibrated_verdicts_are_not_handed_in_as_zeros() -> None:
     result = audit_of(("a.png", 1.0, "copy"), ("b.png", 0.0, "uncalibrated"))
     with pytest.raises(InputError, match="1 of 2 query images .*--unused.*--named.*--top-half"):
         export_run(result)
+    reasons = {
+        "a part of the images of an earlier audit": replace(
+            result, tried=Tried(1, 1, 1, 0.5, 0.5, part_of=9)
+        ),
+        r"a validity check failed \(blind\)": replace(
+            result, controls=(Control("blind", None, 0.001, False, "all", "failed"),)
+        ),
+        "there are no --unused images": result,
+    }
+    for reason, one in reasons.items():
+        with pytest.raises(InputError, match=f"verdict: (they are )?{reason}.* Use --named"):
+            export_run(one)
     assert export_run(result, by="named") == "a.png,1\nb.png,0\n"
     assert export_run(result, by="top half") == "a.png,1\nb.png,0\n"
 

@@ -67,6 +67,57 @@ def reference_of_unused_patients(seed: int) -> tuple[float, list[str]]:
     return p_value(result), [problem.what for problem in result.problems]
 
 
+def plain_on_both_sides(seed: int) -> vestige.AuditResult:
+    """Two fifths of the images of each side are black."""
+    rng = np.random.default_rng([5, seed])
+    sets = {}
+    for role in ("query", "unused"):
+        images = slices(small(40, rng), 1, rng)
+        images[rng.random(40) < 0.4] = 0
+        sets[role] = as_read(images, [f"{role}{k}-0" for k in range(40)])
+    return vestige.audit(
+        as_read(small(100, rng), [f"{k}.png" for k in range(100)]), group_regex="(.+)-",
+        detectors=["nearest_distance_contrast", "matched_filter_pool"], controls=False, seed=seed,
+        **sets,
+    )  # fmt: skip
+
+
+def mirrored_reference(seed: int) -> vestige.AuditResult:
+    """A4: the reference is made of the unused images, mirrored, and of 40 others."""
+    rng = np.random.default_rng([6, seed])
+    query, unused, others = (slices(small(40, rng), 1, rng) for _ in range(3))
+    names = [f"r{k}-0" for k in range(80)]
+    return vestige.audit(
+        as_read(small(80, rng), [f"{k}.png" for k in range(80)]),
+        query=as_read(query, [f"q{k}-0" for k in range(40)]),
+        unused=as_read(unused, [f"n{k}-0" for k in range(40)]),
+        reference=as_read(np.concatenate([unused[:, :, ::-1], others]), names),
+        group_regex="(.+)-", detectors=["calibrated_distance"], controls=False, seed=seed,
+    )  # fmt: skip
+
+
+def test_plain_images_on_both_sides_take_no_part() -> None:
+    results = [plain_on_both_sides(seed) for seed in range(WORLDS)]
+    p_values = np.array([p_value(result) for result in results])
+    assert (p_values <= LEVEL).sum() <= MOST, np.sort(p_values)
+    for result in results:
+        plain = [f for f in result.findings if f.p_value is None]
+        lost = len(plain) + 40 - len(result.calibration.ids)
+        assert plain and {(f.word, f.q_value) for f in plain} == {("no evidence", None)}
+        [row] = [p for p in result.problems if " plain " in p.what]
+        assert row.what.startswith(f"{lost} images are plain ({len(plain)} query, ")
+        assert not any("its status is known" in p.what for p in result.problems)
+
+
+def test_a_mirrored_reference_of_unused_patients_is_left_out() -> None:
+    results = [mirrored_reference(seed) for seed in range(WORLDS)]
+    p_values = np.array([p_value(result) for result in results])
+    assert (p_values <= LEVEL).sum() <= MOST, np.sort(p_values)
+    for result in results:
+        [row] = [p.what for p in result.problems if "reference image(s) belong" in p.what]
+        assert row.startswith("40 of 80 reference")
+
+
 def test_volumes_without_ids_are_no_crowd_of_patients() -> None:
     p_values = np.array([volumes_without_ids(seed) for seed in range(WORLDS)])
     assert (p_values <= LEVEL).sum() <= MOST, np.sort(p_values)

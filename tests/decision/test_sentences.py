@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import pytest
 from hypothesis import given
 
-from decision.evidence import CASES, FEW, LOW, cases, checks, copy, evidence, set_test
+from decision.evidence import CASES, FEW, LOW, MANY, PART, cases, checks, copy, evidence, set_test
 from decision.test_decide import evidences
 from report.conftest import STATES, make_result
 from report.test_page import Page
@@ -39,9 +39,9 @@ GOLDEN = {
         "the rest."
     ),
     "one copy, forensic, no ids": (
-        "Copies found: 1 generated image is a copy of 1 real image; by statistics 0 of 40 query "
-        "images can be named as used for training. Report every pair: the real image was used for "
-        "training, or a near copy of it was."
+        "Copies found: 1 generated image is a copy of 1 real image; by statistics, beyond the "
+        "copies, 0 of 40 query images can be named as used for training. Report every pair: the "
+        "real image was used for training, or a near copy of it was."
     ),
     "copies of reference, release": (
         "Undecided: 1 generated image is a copy of a reference image, so either the generator was "
@@ -83,11 +83,11 @@ GOLDEN = {
         "counts."
     ),
     "leak, forensic": (
-        "Leak found: 2 of 40 query patients can be named as used for training, and 7 stand out "
-        "where chance explains at most 4; the generated images are closer to the queried images "
-        "than to unused images of the same source: all are closer (AUC 0.52, 95 % interval 0.45 to "
-        "0.59, p < 0.0001). Report this finding with its false-alarm rate: other images of the "
-        "same patient may explain it."
+        "Leak found: 2 of 40 query patients can be named as used for training, and 7 patients "
+        "stand out where chance explains at most 4; the generated images are closer to the "
+        "queried images than to unused images of the same source: all are closer (AUC 0.52, 95 % "
+        "interval 0.45 to 0.59, p < 0.0001). Report this finding with its false-alarm rate: other "
+        "images of the same patient may explain it."
     ),
     "beyond chance, release": (
         "Individuals stand out: 1 of 40 training patients stands out, and chance explains none. Do "
@@ -300,3 +300,23 @@ def test_the_command_line_prints_it_too(
             assert said.splitlines()[0] == first
         saved = AuditResult.load(tmp_path / "o" / "result.json")
         assert saved.decision == result.decision
+
+
+def test_nobody_is_counted_in_a_selected_part_or_after_a_failed_check() -> None:
+    asked = replace(CASES["one copy"], mode="forensic", chance=replace(MANY, patients=6.2))
+    told = "by statistics, beyond the copies, 0 of 40 query patients can be named as used for "
+    told += "training"
+    assert f"{told}, and 7 patients stand out where chance explains at most 4" in decide(asked).text
+    for less in (replace(asked, tried=PART), replace(asked, checks=checks("ok no .. .. ok"))):
+        made = decide(less)
+        assert made.state == "copies found"
+        assert "stand out" not in made.text and "can be named" not in made.text
+
+
+def test_a_patient_on_both_sides_is_told_in_the_terminal(capsys: Any) -> None:
+    result = make_result("leak found", hostile=False, thumbnails=False)
+    groups = ("pat-000", "pat-000", "pat-007", *result.calibration.groups[3:])
+    both = replace(result, calibration=replace(result.calibration, groups=groups))
+    tell(both, Path("report.html"), quiet=False, as_json=False)
+    line = "2 patients have judged and unused images and no part in the test of the set."
+    assert line in capsys.readouterr().out.splitlines()

@@ -140,3 +140,16 @@ def test_every_working_size(side: int) -> None:
 def test_images_that_are_not_square_are_refused() -> None:
     with pytest.raises(InputError, match=r"\[n, s, s\]"):
         near_duplicate_groups(np.zeros((2, 4, 5), np.float32))
+
+
+def test_mirrored_copies_are_found_where_asked() -> None:
+    """Of 12 images, the last four are mirrored near copies of the first four."""
+    rng = np.random.default_rng(5)
+    faces = rng.random((8, 4, 4)).repeat(8, axis=1).repeat(8, axis=2).astype(np.float32)
+    noise = rng.normal(0, 0.004, (4, 32, 32)).astype(np.float32)
+    pixels = np.concatenate([faces, faces[:4, :, ::-1] + noise])
+    assert near_duplicate_groups(pixels).tolist() == list(range(12))
+    order = rng.permutation(12)
+    found = near_duplicate_groups(pixels[order], mirrored=True)
+    truth = np.array([*range(8), *range(4)])[order]
+    assert ((found[:, None] == found) == (truth[:, None] == truth)).all()

@@ -91,6 +91,11 @@ class TestRegex:
             assert grouping.labels["unused"] == ("p3", "v", "v")
         assert grouping.source.endswith("on the ids: 6 images in 4 groups")
 
+    def test_a_whole_match_is_told_with_an_example(self) -> None:
+        assert assign_groups(SETS, regex=r"^(p\d|v)").problems == ()
+        [row] = assign_groups(SETS, regex=r"^(?:p\d|v)").problems
+        assert "has no group in parentheses" in row.what and "matches: 'p1' here" in row.what
+
     def test_what_is_wrong_is_said(self) -> None:
         with pytest.raises(InputError, match=r"finds no group in unused/v\.nii#0"):
             assign_groups(SETS, regex=r"^p\d")

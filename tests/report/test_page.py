@@ -172,8 +172,10 @@ def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
         "AUC of 0.68 or more",
         "5 % 37 % 31 % to 43 %",
         "at most 5 % of the unused images pass, 37 % of the targets",
-        f"{stand_out} of 100; copies: 0, named: {named}",
-        "about 5 would stand out even if none had been used",
+        # one number everywhere: patients, by the share of their images
+        "Patients that stand out 7 of 50 tested; chance explains at most 4",
+        f"{stand_out} of 100 tested images have p ≤ 5 %; about 5 would even if none had been used. "
+        "Each patient counts by the share of such images, and the sum is rounded up.",
         "copies of 15 % of the patients; a weaker one may go unseen",
         "three statistics; the one that stood out most is the tail",
         f"100 images – named: {named}, stands out: {more}, no evidence:",
@@ -359,3 +361,11 @@ def test_thumbnails_of_the_fixture_are_real_pngs(make_result: Any) -> None:
 
     data = next(iter(make_result("leak found").thumbnails.values()))
     assert Image.open(io.BytesIO(data)).size == (64, 64)
+
+
+def test_the_first_box_counts_nobody_where_no_p_value_holds(make_result: Any) -> None:
+    result = make_result("copies found", "forensic", hostile=False, thumbnails=False)
+    assert "Patients that stand out 2 of 50 tested" in Page(render_html(result)).text
+    part = replace(result, tried=replace(result.tried, part_of=120))
+    text = Page(render_html(part)).text
+    assert "Images that are copied 4 of 100" in text and "Patients that stand out" not in text

@@ -48,8 +48,7 @@ def refuse_early(
     mine = groups["unused"] - groups.get(JUDGED[mode], frozenset())
     if not mine:
         raise no_calibration(mode)
-    single = len(groups["unused"]) == _most_images(sources["unused"])
-    require_resolution(false_alarm_rate, len(mine), "images" if single else "groups")
+    require_resolution(false_alarm_rate, len(mine), "patients")
 
 
 def _refuse_same_files(sources: Mapping[str, Source]) -> None:

@@ -92,7 +92,7 @@ def gather(request: Request, clock: Clock) -> Gathered:
         plan = _plan(request.plan, "reference" in sets, notes)
         bag, notes = fill_bag(sets, grouping.labels, mode)
         problems += notes
-        problems += check_rate(bag, options.false_alarm_rate, grouping.guessed)
+        problems += check_rate(bag, options.false_alarm_rate, grouping.guessed, grouping.patients)
     return Gathered(
         as_read, sets, preparation, grouping, labels, bag, plan, unread, unlike, tuple(problems)
     )

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vestige.decision.sentences import gate_line
+from vestige.decision.sentences import gate_line, plural
 from vestige.registry.choices import InputError
 from vestige.result import AuditResult
 from vestige.types import Progress
@@ -31,6 +31,11 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bo
     print(gate_line(decision) if gate else decision.text)
     if unread := sum(problem.severity == "error" for problem in result.problems):
         print(f"{unread} file(s) could not be read; see problems in the report.")
+    both = {f.group for f in result.findings} & set(result.calibration.groups)
+    if both:
+        whose = "patient" if result.question.patient_ids else "group"
+        has = f"{plural(len(both), whose)} {'has' if len(both) == 1 else 'have'}"
+        print(f"{has} judged and unused images and no part in the test of the set.")
     print(f"Report: {report}")
 
 

@@ -102,12 +102,12 @@ def _limits(decision: Decision) -> list[str]:
         told.append(missed)
     if facts.copied_share is not None:
         told.append(
-            f"At most {percent(facts.copied_share)} of the {_unit(facts)}s have an unchanged copy "
-            "in the generated set (95 % confidence)."
+            f"At most {percent(facts.copied_share)} of the {unit_of(facts)}s have an unchanged "
+            "copy in the generated set (95 % confidence)."
         )
     if facts.exposed_share:
         told.append(
-            f"Up to {percent(facts.exposed_share)} of the {_unit(facts)}s could be exposed in "
+            f"Up to {percent(facts.exposed_share)} of the {unit_of(facts)}s could be exposed in "
             "another way, and this audit would not have seen it."
         )
     return told
@@ -119,7 +119,7 @@ def _seen(facts: Facts) -> str:
         return ""
     seen = f"an AUC of {rounded_up(facts.seen_auc)}"
     if facts.seen_share is not None and facts.seen_share < 1:
-        seen += f", and copies of {percent(facts.seen_share)} of the {_unit(facts)}s"
+        seen += f", and copies of {percent(facts.seen_share)} of the {unit_of(facts)}s"
     return f"The set test would have seen {seen} in four of five such audits."
 
 
@@ -134,18 +134,24 @@ def _causes(decision: Decision) -> list[str]:
         if code in ALTHOUGH_NOTHING and code == codes[0]:
             clause = f"nothing was found, but {clause}"
         told.append(clause)
-    stands = not facts.checks and facts.auc is not None and set(codes) <= set(QUERIES_STAND)
+    stands = p_values_hold(facts) and facts.auc is not None and set(codes) <= set(QUERIES_STAND)
     if facts.mode == "forensic" and stands:
         told.insert(1 if codes[0] == "copies" else 0, _queries(facts))
     return told
 
 
+def p_values_hold(facts: Facts) -> bool:
+    """Whether anything may be said of who stands out: no check failed, and no part was chosen."""
+    return not facts.checks and not facts.part_of
+
+
 def _queries(facts: Facts) -> str:
     """What is said of the single queries."""
-    named = f"{'by statistics ' if facts.copies else ''}{_named(facts)}"
+    named = f"{'by statistics, beyond the copies, ' if facts.copies else ''}{_named(facts)}"
     if not facts.stand_out and not facts.chance:
         return named
-    return f"{named}, and {_stand_out(facts, '')} where chance explains {_most(facts)}"
+    some = _stand_out(facts, plural(facts.stand_out, unit_of(facts)))
+    return f"{named}, and {some} where chance explains {most_by_chance(facts)}"
 
 
 def _cause(code: Code, decision: Decision) -> str:
@@ -176,8 +182,8 @@ def _cause(code: Code, decision: Decision) -> str:
         "repeated_runs": f"these images were audited {plural(facts.runs, 'time')}, and the answers "
         f"do not agree: one run alone found something, and all runs together do not ({_p(facts)})",
         "patients_named": f"{_named(facts)} (at most 10 % of the names are expected to be false)",
-        "beyond_chance": f"{_stand_out(facts, f' of {_targets(facts)}')}, and chance explains "
-        f"{_most(facts)}",
+        "beyond_chance": _stand_out(facts, f"{facts.stand_out:,} of {_targets(facts)}")
+        + f", and chance explains {most_by_chance(facts)}",
         "nothing_to_test": "the status of every image is known already, so nothing is left to test",
         "uncalibrated": "there are no unused real images to compare with",
         "calibration_used": "the unused images are closer to the generated images than the "
@@ -239,7 +245,7 @@ def _named(facts: Facts) -> str:
 def _nothing(facts: Facts) -> str:
     """What was looked for and not found; without a bound the test itself is told."""
     one = f"no generated image is a copy of a {_whom(facts)[:-1]}"
-    named = "" if facts.mode == "forensic" else f", no {_unit(facts)} can be named"
+    named = "" if facts.mode == "forensic" else f", no {unit_of(facts)} can be named"
     if facts.auc_upper is None:
         return f"{one}{named}, and the set test shows no difference ({_area(facts)}, {_p(facts)})"
     return (
@@ -265,21 +271,24 @@ def _whom(facts: Facts) -> str:
     return "training images" if facts.mode == "release" else "queried images"
 
 
-def _unit(facts: Facts, side: str = "") -> str:
+def unit_of(facts: Facts, side: str = "") -> str:
     """What counts as one: a patient, or an image where patients are not known."""
     guessed = "guessed " if facts.guessed else ""
     return f"{guessed}{side}{'patient' if facts.patient_ids or facts.guessed else 'image'}"
 
 
 def _targets(facts: Facts) -> str:
-    return plural(facts.targets, _unit(facts, "training " if facts.mode == "release" else "query "))
+    return plural(
+        facts.targets, unit_of(facts, "training " if facts.mode == "release" else "query ")
+    )
 
 
-def _stand_out(facts: Facts, of: str) -> str:
-    return f"{facts.stand_out:,}{of} {'stands' if facts.stand_out == 1 else 'stand'} out"
+def _stand_out(facts: Facts, who: str) -> str:
+    return f"{who} {'stands' if facts.stand_out == 1 else 'stand'} out"
 
 
-def _most(facts: Facts) -> str:
+def most_by_chance(facts: Facts) -> str:
+    """How many stand out by chance, as the end of a clause."""
     return f"at most {facts.chance:,}" if facts.chance else "none"
 
 

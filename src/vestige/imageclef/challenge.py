@@ -128,9 +128,9 @@ def export_run(
         uncalibrated = without_verdict(findings)
         if uncalibrated and by == "stands out":
             raise InputError(
-                f"{uncalibrated} of {len(findings)} query images have no calibrated verdict: there "
-                "are no --unused images, or a validity check failed. Use --named to call only "
-                "copies used, or --top-half if half of them were used."
+                f"{uncalibrated} of {len(findings)} query images have no calibrated verdict: "
+                f"{_why_uncalibrated(result)}. Use --named to call only copies used, or "
+                "--top-half if half of them were used."
             )
         chosen = {
             f.id for f in findings if (f.called if by == "stands out" else f.verdict == "used")
@@ -146,6 +146,15 @@ def export_run(
             f"{rules.name} cannot hold this run: {some_names(faults, 10)}. Rename the files."
         )
     return text
+
+
+def _why_uncalibrated(result: AuditResult) -> str:
+    facts = result.decision.facts
+    if facts.part_of:
+        return "they are a part of the images of an earlier audit, and no p-value of a part holds"
+    if facts.checks:
+        return f"a validity check failed ({', '.join(facts.checks)})"
+    return "there are no --unused images"
 
 
 def without_verdict(findings: Sequence[Finding]) -> int:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vestige.images import spool
 from vestige.types import Bools, Floats, Images
 
 LOWEST_SPREAD = 2 / 255
@@ -10,6 +11,14 @@ _BINS_PER_SPREAD = 4
 _FLAT_BINS = 4
 _FLAT_SHARE = 0.95
 _BINS = 64
+
+
+def blank_images(images: Images) -> Bools:
+    """`are_blank` of many images [n, s, s], a few at a time."""
+    found = [
+        are_blank(part, part.std(axis=(1, 2), dtype=np.float64)) for part in spool.blocks(images)
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.bool_)
 
 
 def are_blank(images: Images, spread: Floats) -> Bools:

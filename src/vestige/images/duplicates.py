@@ -1,6 +1,7 @@
 """Exact copies by digest, near copies by correlation and structural similarity."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -31,6 +32,7 @@ def near_duplicate_groups(
     originals: Callable[[int], Float32s] | None = None,
     threshold: float = 0.98,
     confirm: float = 0.95,
+    mirrored: bool = False,
 ) -> Ints:
     """Label images so that near copies, and what hangs together through them, share a label.
 
@@ -44,6 +46,8 @@ def near_duplicate_groups(
     originals : callable or None
         Image i in full size, for an SSIM at 128 x 128; without it the SSIM is that of `pixels`.
     threshold, confirm : float, -1..1
+    mirrored : bool
+        Left-right mirrored copies are copies as well.
 
     Returns
     -------
@@ -61,11 +65,13 @@ def near_duplicate_groups(
     rows = _normalised(pixels[firsts])
     at_confirm_size = _confirm_images(pixels, originals, firsts)
     parent = np.arange(len(firsts))
-    for i, j in _candidates(rows, threshold):
-        a, b = _root(parent, i), _root(parent, j)
-        # the SSIM of a pair that already hangs together cannot change the partition
-        if a != b and _ssim(at_confirm_size(i), at_confirm_size(j)) >= confirm:
-            parent[max(a, b)] = min(a, b)
+    for turned in (False, True) if mirrored else (False,):
+        step = -1 if turned else 1
+        for i, j in _candidates(rows, _mirrored(rows) if turned else rows, threshold):
+            a, b = _root(parent, i), _root(parent, j)
+            # the SSIM of a pair that already hangs together cannot change the partition
+            if a != b and _ssim(at_confirm_size(i), at_confirm_size(j)[:, ::step]) >= confirm:
+                parent[max(a, b)] = min(a, b)
     return content_clusters([str(_root(parent, c)) for c in copies])
 
 
@@ -91,13 +97,23 @@ def _normalised(pixels: Images) -> Float32s:
     return np.asarray(rows, np.float32)
 
 
-def _candidates(rows: Float32s, threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs i < j at or above the threshold among the 50 nearest, the most similar first."""
+def _mirrored(rows: Float32s) -> Float32s:
+    """Rows [n, s * s] of images with left and right exchanged."""
+    side = math.isqrt(rows.shape[1])
+    turned = rows.reshape(len(rows), side, side)[:, :, ::-1]
+    return np.ascontiguousarray(turned).reshape(rows.shape)
+
+
+def _candidates(rows: Float32s, others: Float32s, threshold: float) -> Iterator[tuple[int, int]]:
+    """Pairs i < j at or above the threshold among the 50 nearest, the most similar first.
+
+    `others` are the rows in the view in which they are compared: as they are, or mirrored.
+    """
     n = len(rows)
     step = max(1, _BLOCK_FLOATS // max(n, 1))
     pairs: set[tuple[int, int]] = set()
     for start in range(0, n, step):
-        similar = rows[start : start + step] @ rows.T
+        similar = rows[start : start + step] @ others.T
         similar[np.arange(len(similar)), start + np.arange(len(similar))] = -np.inf
         for k in np.flatnonzero((similar >= threshold - _SLACK).any(axis=1)):
             near = np.flatnonzero(similar[k] >= threshold - _SLACK)
@@ -107,18 +123,18 @@ def _candidates(rows: Float32s, threshold: float) -> Iterator[tuple[int, int]]:
     if not pairs:
         return
     left, right = np.array(sorted(pairs)).T
-    exact = _products(rows, left, right)
+    exact = _products(rows, others, left, right)
     for p in np.argsort(-exact, kind="stable"):
         if exact[p] >= threshold:
             yield int(left[p]), int(right[p])
 
 
-def _products(rows: Float32s, left: Ints, right: Ints) -> Floats:
+def _products(rows: Float32s, others: Float32s, left: Ints, right: Ints) -> Floats:
     """Correlations of pairs in float64, which do not depend on who stands left."""
     out = np.empty(len(left))
     for start in range(0, len(left), 4096):
         part = slice(start, start + 4096)
-        out[part] = (rows[left[part]].astype(np.float64) * rows[right[part]]).sum(axis=1)
+        out[part] = (rows[left[part]].astype(np.float64) * others[right[part]]).sum(axis=1)
     return out
 
 

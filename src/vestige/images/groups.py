@@ -1,7 +1,7 @@
 """Who belongs together: patients, or near-duplicate clusters where no patient is known.
 
-Whoever names the groups, images that are equal or near copies are of one group, because an unused
-image that equals a used one was used.
+Whoever names the groups, images that are equal or near copies, also mirrored, are of one group,
+because an unused image that equals a used one was used.
 """
 
 import os
@@ -14,7 +14,7 @@ import numpy as np
 
 from vestige.images import spool
 from vestige.images.anatomy import slice_clusters
-from vestige.images.blank import are_blank
+from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
@@ -66,8 +66,8 @@ def assign_groups(
 
     The first that applies: a CSV file, a regular expression on the id, DICOM patient ids, else
     likeness. An image without a patient goes by its DICOM study, else by its file, where that
-    holds several images. Groups that share equal images or near copies become one; blank images
-    say nothing.
+    holds several images. Groups that share equal images or near copies (also mirrored) become
+    one; blank images say nothing.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def assign_groups(
     if not any(map(len, real.values())):
         raise InputError("there is no real image to group; give a query, used or unused set")
     told = who_is_told(real, csv, regex)
-    blank = _blank(real)
+    blank = np.concatenate([blank_images(images.pixels) for images in real.values()])
     units, names, problems = units_of(real, told, blank)
     joined = _joined(units, _alike(real, blank, told.patients))
     problems += _shared(real, told, joined)
@@ -118,6 +118,8 @@ def assign_groups(
 def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
     """Labels [n] by equal digests and near copies; a blank image is like no other.
 
+    Mirrored copies count: a reference that was augmented knows the patients that it was made of.
+
     Where no patients are known, neighbouring slices are alike as well.
     """
     sizes = {images.pixels.shape[1:] for images in real.values()}
@@ -125,7 +127,7 @@ def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
         raise InputError(f"the sets have several working sizes ({sizes}); read all at one size")
     pixels = reduce(spool.joined, (images.pixels for images in real.values()))
     same = content_clusters([digest for images in real.values() for digest in images.sha256])
-    joined = _joined(near_duplicate_groups(pixels), same)
+    joined = _joined(near_duplicate_groups(pixels, mirrored=True), same)
     apart = len(joined) + np.arange(len(joined))
     joined[blank] = apart[blank]
     if not patients and not blank.all():
@@ -133,15 +135,6 @@ def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
         slices[~blank] = slice_clusters(pixels if not blank.any() else pixels[~blank])
         joined = _joined(joined, slices)
     return joined
-
-
-def _blank(real: Mapping[str, ImageSet]) -> Bools:
-    found = [
-        are_blank(part, part.std(axis=(1, 2), dtype=np.float64))
-        for images in real.values()
-        for part in spool.blocks(images.pixels)
-    ]
-    return np.concatenate(found)
 
 
 def _joined(one: Ints, other: Ints) -> Ints:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from vestige.images.duplicates import content_clusters
 from vestige.images.frame import NOBODY
 from vestige.images.imageset import ImageSet
 from vestige.images.readers import format_of_name
-from vestige.images.told_groups import from_csv, from_regex
+from vestige.images.told_groups import compile_groups, from_csv, from_regex
 from vestige.registry.choices import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Ints
@@ -39,13 +39,30 @@ def who_is_told(
     real: Mapping[str, ImageSet], csv: str | os.PathLike[str] | None, regex: str | None
 ) -> Told:
     """The table or the expression where one is given, else DICOM tags."""
+    problems: tuple[Problem, ...] = ()
     if csv is not None:
         found, source = from_csv(real, Path(csv)), f"the CSV file {Path(csv).name}"
     elif regex is not None:
         found, source = from_regex(real, regex), f"the regular expression {regex!r} on the ids"
+        problems = _whole_match(real, found, regex)
     else:
         return _by_tags(real)
-    return Told(tuple(key for keys in found.values() for key in keys), source, True, True)
+    keys = tuple(key for own in found.values() for key in own)
+    return Told(keys, source, True, True, problems)
+
+
+def _whole_match(
+    real: Mapping[str, ImageSet], found: Mapping[str, Sequence[str]], regex: str
+) -> tuple[Problem, ...]:
+    """A row where the expression has no parentheses, with an example of what it finds."""
+    if compile_groups(regex).groups:
+        return ()
+    first = next(key for own in found.values() for key in own)
+    what = (
+        f"--group-regex {regex!r} has no group in parentheses, so the patient is all that it "
+        f"matches: {first!r} here. Put parentheses around the part that names the patient"
+    )
+    return (Problem(ids_of(real)[0], what, "warning"),)
 
 
 def _by_tags(real: Mapping[str, ImageSet]) -> Told:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.blank import blank_images
 from vestige.images.imageset import ImageSet
 from vestige.registry.choices import InputError
 from vestige.schema.records import Problem
@@ -53,7 +54,8 @@ class Bag:
     control: Bools
     known_used: Bools
     settled: dict[int, str]
-    """Judged rows whose answer is already known (a copy of a known image): row -> its role."""
+    """Judged rows that are not asked: row -> the role of the known image that it equals, or "plain"
+    where it says nothing."""
 
     @cached_property
     def units(self) -> npt.NDArray[np.int64]:
@@ -75,7 +77,9 @@ class Bag:
     @cached_property
     def mixed(self) -> Bools:
         """Images [n] of groups with judged and unused images: on neither side of the set test."""
-        judged, unused = self.units[self.judged], self.units[self.roles == "unused"]
+        plain = [row for row, why in self.settled.items() if why == "plain"]
+        seen = self.judged & ~np.isin(np.arange(len(self.ids)), plain)
+        judged, unused = self.units[seen], self.units[self.unused]
         return np.isin(self.units, np.intersect1d(judged, unused))
 
     @cached_property
@@ -113,6 +117,8 @@ def find_mode(used: Any, unused: Any, query: Any) -> Mode:
 def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
     """Refuse roles that contradict each other; say which images stand in two roles.
 
+    Plain images contradict nothing: those of two patients may be equal.
+
     Raises
     ------
     InputError
@@ -121,6 +127,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
     for role, images in sets.items():
         if role == "generated" and len(images) < 2:
             raise InputError(f"{len(images)} generated image was read; an audit needs 2 or more.")
+    sets = {role: images.subset(~blank_images(images.pixels)) for role, images in sets.items()}
     for first, second in CONTRADICTING:
         if first in sets and second in sets:
             pairs = _shared(sets[first], sets[second])
@@ -172,13 +179,16 @@ def fill_bag(
     """Put query, used and unused into one bag; unused images of a suspect's group do not calibrate.
 
     A patient on both sides is neither a fair suspect nor a fair control, and group permutation
-    needs every group on one side (METHODS 4.3).
+    needs every group on one side (METHODS 4.3). Plain images say nothing: judged ones are not
+    asked, others are no part of the bag. On one side only, they would set the sides apart.
     """
     roles = [role for role in ("query", "used", "unused") if role in sets]
+    blank = {role: blank_images(sets[role].pixels) for role in roles}
     order = sorted(
         (sets[role].sha256[i], sets[role].ids[i], role, i)
         for role in roles
         for i in range(len(sets[role]))
+        if role == JUDGED[mode] or not blank[role][i]
     )
     role = np.array([r for _, _, r, _ in order])
     index = np.array([i for _, _, _, i in order])
@@ -194,9 +204,12 @@ def fill_bag(
     settled = {
         row: known[sha] for row, (sha, *_) in enumerate(order) if judged[row] and sha in known
     }
-    suspects = np.unique(groups[judged])
+    plain = {row for row in np.flatnonzero(judged).tolist() if blank[role[row]][index[row]]}
+    settled |= dict.fromkeys(plain, "plain")
+    seen = judged & ~np.isin(np.arange(len(order)), list(plain))
+    suspects = np.unique(groups[seen])
     control = (role == "unused") & ~np.isin(groups, suspects)
-    problems = []
+    problems = _plain(blank)
     lost = int(((role == "unused") & ~control).sum())
     mixed, n_groups = np.intersect1d(suspects, groups[role == "unused"]), len(np.unique(groups))
     if lost:
@@ -210,6 +223,11 @@ def fill_bag(
                 "warning",
             )
         )
+    if "unused" in roles and not (role == "unused").any():
+        raise InputError(
+            "every unused image is plain (nearly constant) and says nothing; give unused images "
+            "that show something."
+        )
     if "unused" in roles and not control.any():
         raise no_calibration(mode)
     bag = Bag(
@@ -222,6 +240,21 @@ def fill_bag(
             "two groups (patients)."
         )
     return bag, problems
+
+
+def _plain(blank: Mapping[str, Bools]) -> list[Problem]:
+    """A row if some images say nothing."""
+    counts = {role: int(some.sum()) for role, some in blank.items() if some.any()}
+    if not counts:
+        return []
+    n = sum(counts.values())
+    told = ", ".join(f"{count} {role}" for role, count in counts.items())
+    what = (
+        f"{n} image{' is' if n == 1 else 's are'} plain ({told}: nearly constant, or a few flat "
+        f"areas): {'it says' if n == 1 else 'they say'} nothing and "
+        f"{'takes' if n == 1 else 'take'} no part"
+    )
+    return [Problem(next(iter(counts)), what, "warning")]
 
 
 def own_reference(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -57,19 +58,21 @@ class Judgement:
     images: JudgedImages | None = None
 
 
-def check_rate(bag: Bag, false_alarm_rate: float, guessed: bool) -> list[Problem]:
+def check_rate(
+    bag: Bag, false_alarm_rate: float, guessed: bool, patients: bool = False
+) -> list[Problem]:
     """Refuse a rate that so few controls cannot show; without controls nothing is asked of it.
 
     Where patients were `guessed` from pixels it is only told: copies are named all the same.
+    `patients` says that they are known.
     """
     controls = int(bag.control.sum())
     if not controls:
         return []
     n_groups = len(np.unique(bag.units[bag.control]))
     try:
-        require_resolution(
-            false_alarm_rate, n_groups, "images" if n_groups == controls else "groups"
-        )
+        single: Literal["images", "groups"] = "images" if n_groups == controls else "groups"
+        require_resolution(false_alarm_rate, n_groups, "patients" if patients else single)
     except InputError as error:
         if not guessed:
             raise

@@ -108,7 +108,7 @@ def fill_again(
     bag = fill_bag(sets, labels, result.question.mode)[0]
     now = {id_: str(g) for id_, g, j in zip(bag.ids, bag.groups, bag.judged, strict=True) if j}
     calibrating = sorted(
-        (id_, str(g)) for id_, g, c in zip(bag.ids, bag.groups, bag.control, strict=True) if c
+        (id_, str(g)) for id_, g, c in zip(bag.ids, bag.groups, bag.unused, strict=True) if c
     )
     known = result.calibration
     if now != {f.id: f.group for f in result.findings} or calibrating != sorted(

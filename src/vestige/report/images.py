@@ -96,15 +96,15 @@ def _introduction(result: Audited) -> str:
     counts = Counter(f.word for f in result.findings)
     count = ", ".join(f"{word}: {counts[word]:,}" for word in WORDS if counts[word])
     return (
-        f"{total} – {count}. “Copy”: a generated image is a copy of it. “Named”: its patient has "
+        f"{total} – {count}; each is counted under its strongest word. “Copy”: a "
+        "generated image is a copy of it. “Named”: its patient has "
         f"q ≤ {Q_LEVEL:.2f}, so an image of this patient, or a near copy of it, was used. “Stands "
         f"out”: p ≤ {rate}, as {rate} of unused images would. “Rank” is the place among the unused "
         "images on the normal scale (0: their middle, 2: above about 98 % of them), which orders "
         "images of equal p. “Similarity” is that of the nearest generated image, or of the copy "
         "(1: equal). “Strongest detectors” names the detectors that raise the score of the "
         "image most, with their parts of it. A dash for p: not tested, as the image is a copy "
-        "of one whose status is "
-        "known, or no calibration image was given."
+        "of one whose status is known, or is plain, or no calibration image was given."
     )
 
 

@@ -20,10 +20,12 @@ def patients(result: Audited) -> Section | None:
     place = {name: k for k, name in enumerate(own)}
     order = sorted(result.patients, key=lambda p: (place.get(p.patient, len(place)), p.patient))
     told = [p.word for p in order]
+    rate = words.percent(result.question.false_alarm_rate)
     text = (
         f"Of {words.plural(len(order), 'patient')} {told.count('copy'):,} with a copy, "
         f"{told.count('named'):,} named (q ≤ {Q_LEVEL:.2f}), {told.count('stands out'):,} more "
-        f"that {'stands' if told.count('stands out') == 1 else 'stand'} out. A finding is a "
+        f"with a patient's p ≤ {rate}. That is a test of the patient; the first part of the page "
+        "counts patients by the share of their images instead. A finding is a "
         "statement about the patient: an image of this patient, or a near copy of it, was used. "
         "Each patient is tested by the best image and by the mean over all images, against unused "
         "patients treated the same way; p allows for both, and “stronger test” names the one "

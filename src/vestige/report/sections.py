@@ -6,6 +6,7 @@ No section computes a statistic anew; ranks only show the numbers of the result.
 from collections.abc import Callable
 
 from vestige.decision.audited import Audited
+from vestige.decision.sentences import most_by_chance, p_values_hold, unit_of
 from vestige.report import words
 from vestige.report.blocks import (
     Block,
@@ -54,25 +55,37 @@ def summary(result: Audited) -> Section | None:
             for code in result.decision.codes
             if code in words.CAUTIONS
         ]
-    judged = [f for f in result.findings if f.verdict != "uncalibrated"]
-    if judged:
-        stand_out = sum(f.stands_out for f in judged)
-        tested = sum(f.p_value is not None for f in judged)
-        chance = result.question.false_alarm_rate * tested
-        shown = f"{chance:.0f}" if chance >= 1 else "fewer than 1"
-        meaning = (
-            f"At a false-alarm rate of {words.percent(result.question.false_alarm_rate)} about "
-            f"{shown} would stand out even if none had been used."
-        )
-        told = [f.word for f in judged]
-        detail = f"of {len(judged):,}; copies: {told.count('copy'):,}, "
-        detail += f"named: {told.count('named'):,}"
-        if tested < len(judged):
-            detail += f" ({len(judged) - tested:,} known without a test)"
-        facts.append(Fact("Images that stand out", f"{stand_out:,}", detail, meaning))
+    if any(f.verdict != "uncalibrated" for f in result.findings):
+        facts.append(_stand_out(result))
     if not facts:
         return None
     return Section("summary", "In numbers", (*blocks, Facts(tuple(facts))))
+
+
+def _stand_out(result: Audited) -> Fact:
+    """How many patients stand out: the number of the decision, and how it is counted."""
+    facts, images = result.decision.facts, result.findings
+    if result.chance is None or not p_values_hold(facts):
+        copies = sum(f.word == "copy" for f in images)
+        meaning = "A generated image is a copy of each. No p-value holds here, so nothing is said "
+        meaning += "of who else stands out."
+        return Fact("Images that are copied", f"{copies:,}", f"of {len(images):,}", meaning)
+    tested = [f for f in images if f.p_value is not None]
+    unit, rate = unit_of(facts), words.percent(result.question.false_alarm_rate)
+    low = sum(f.stands_out for f in tested)
+    by_chance = result.question.false_alarm_rate * len(tested)
+    usual = f"about {by_chance:.0f}" if by_chance >= 1 else "fewer than 1"
+    meaning = f"{low:,} of {words.plural(len(tested), 'tested image')} have p ≤ {rate}; {usual} "
+    meaning += "would even if none had been used."
+    groups = len({f.group for f in tested})
+    if groups < len(tested):
+        meaning += f" Each {unit} counts by the share of such images, and the sum is rounded up."
+    return Fact(
+        f"{unit.capitalize()}s that stand out",
+        f"{facts.stand_out:,}",
+        f"of {groups:,} tested; chance explains {most_by_chance(facts)}",
+        meaning,
+    )
 
 
 def question(result: Audited) -> Section | None:

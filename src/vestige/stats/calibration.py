@@ -107,14 +107,14 @@ def smallest_p_value(controls: int | Labels) -> float:
 
 
 def require_resolution(
-    rate: float, n_groups: int, unit: Literal["images", "groups"] = "images"
+    rate: float, n_groups: int, unit: Literal["images", "groups", "patients"] = "images"
 ) -> None:
     """Refuse a false-alarm rate that no p-value of these unused controls can reach.
 
     Raises
     ------
     InputError
-        With the number of unused images (or groups) that the rate needs.
+        With the number of unused images (groups, patients) that the rate needs.
     """
     if not 0.0 < rate < 1.0:
         raise InputError(f"a false-alarm rate lies between 0 and 1, found {rate:g}. 0.05 is usual.")
