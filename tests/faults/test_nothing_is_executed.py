@@ -12,7 +12,7 @@ HOME = Path(vestige.__file__).parent
 FILES = sorted(HOME.rglob("*.py"))
 RUNS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
 """Modules whose loading runs what a file says."""
-PIPES = HOME / "processes.py"
+PIPES = HOME / "engine" / "processes.py"
 """Unpickles what the processes that it started itself write on pipes; it opens no file."""
 
 
