@@ -2,7 +2,7 @@ r"""Does `auto` beat the best published detector, in every world? Makes docs/sta
 
     python benchmarks/grid.py --grid benchmarks/stack_grid.json --data ../shared/data \
         --worlds worlds --no-benchmark
-    vestige benchmark worlds/rep_* --out benchmarks/results/stack
+    vestige benchmark worlds/rep_* --out benchmarks/results/stack [--detector NAME]...
     python benchmarks/stack_table.py
 
 Everything was chosen on the development worlds of benchmarks/stack_grid.json; the page reports
@@ -26,7 +26,7 @@ PUBLISHED = (
     *("ssim_rerank", "contrastive_encoder", "autoencoder_outlier", "texture_wasserstein"),
 )
 """Detectors of the literature, in the literature's spaces; texture_pairs, which learns, apart."""
-SLACK, GAIN = 0.01, 0.02
+SLACK, GAIN = 0.01, 0.08
 
 
 def release(benchmark: Benchmark, world: str, row: str) -> Release | None:
@@ -44,6 +44,14 @@ def best(benchmark: Benchmark, world: str, what: str) -> tuple[float, str]:
             value = answer.auc.value if what == "auc" else (answer.tpr_1 or answer.auc).value
             found.append((value, name))
     return max(found)
+
+
+def measured(benchmark: Benchmark) -> int:
+    """How many of the published detectors have an answer in some world."""
+    return sum(
+        any(release(benchmark, world.name, name) for world in benchmark.worlds)
+        for name in PUBLISHED
+    )
 
 
 def table(benchmark: Benchmark, what: str) -> tuple[list[str], dict[str, list[float]]]:
@@ -83,8 +91,10 @@ def page(benchmark: Benchmark) -> str:
         'Worlds: `benchmarks/stack_grid.json`, "reporting"; nothing was chosen on them. X-ray',
         "worlds hold other persons than the development worlds, which hold no CT at all. auto:",
         "cross-fitted by patient with the labels used / unused. auto_unlabelled: the same columns,",
-        "fixed weights, no label. Best published: the best of "
-        f"{len(PUBLISHED)} published detectors in that world, picked by the truth.",
+        "no label: targets are learned against calibration images, which is the same thing where",
+        "all targets were used. Best published: the best of "
+        f"{measured(benchmark)} published detectors in that world, picked by the truth",
+        f"(of {len(PUBLISHED)} in all, those that were the best of some world).",
         "",
     ]
     for what, title in (("auc", "AUC"), ("tpr", "TPR at 1 % FPR")):
