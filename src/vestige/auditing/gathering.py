@@ -51,8 +51,7 @@ class Gathered:
     @cached_property
     def suspects(self) -> Bools:
         """Judged images [n] whose answer is not known, of groups without unused images."""
-        settled = np.isin(np.arange(len(self.bag.ids)), list(self.bag.settled))
-        return np.asarray(self.bag.judged & ~settled & ~self.bag.mixed)
+        return np.asarray(self.bag.judged & ~self.bag.answered & ~self.bag.mixed)
 
     @property
     def reference(self) -> Images | None:

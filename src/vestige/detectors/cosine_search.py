@@ -96,13 +96,6 @@ def signed_sums(products: list[Float32s]) -> list[Float32s]:
     return [a + b for a, b in pairs] + [a - b for a, b in pairs]
 
 
-def largest_of_groups(values: Float32s, groups: Ints) -> Float32s:
-    """The largest value of each group [b, G]: values [b, n] of n images of G groups."""
-    order = np.argsort(groups, kind="stable")
-    first = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
-    return np.asarray(np.maximum.reduceat(values[:, order], first, axis=1))
-
-
 def largest_view(views: list[Float32s]) -> Float32s:
     """The largest of the views of each pair."""
     best = views[0]

@@ -12,7 +12,6 @@ from vestige.detectors.cosine_search import (
     Search,
     Symmetries,
     find_neighbours,
-    largest_of_groups,
     largest_view,
 )
 from vestige.detectors.inputs import fitted, reference_of
@@ -85,7 +84,7 @@ def _added(
             if search.rivals is not search.rows:
                 among = largest_view(search.views(made, search.rivals))
             elif search.own is not None:  # a patient of many slices is one rival
-                among = largest_of_groups(cosines, search.own.groups[: cosines.shape[1]])
+                among = search.own.largest(cosines)
             cosines = cosines - _largest(among, options.competition).mean(axis=1)[:, None]
         best = _largest(np.hstack([best, cosines.T]), options.top)
     elif options.aggregate == "cube":

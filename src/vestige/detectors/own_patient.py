@@ -62,6 +62,18 @@ class WithoutOwn:
         divisor[divisor == 0] = 1
         return found, np.asarray(divisor.T, np.float32)
 
+    def largest(self, views: Float32s) -> Float32s:
+        """The largest value of each patient [b, G]: values [b, r], or [b, r / 2] of the first half.
+
+        Where the folding transposes, rows r / 2 and later are the first ones transposed.
+        """
+        n = views.shape[1]
+        if n == len(self.order):
+            return np.asarray(np.maximum.reduceat(views[:, self.order], self.first, axis=1))
+        order = self.order[self.order < n]
+        first = np.searchsorted(self.groups[order], np.arange(len(self.first)))
+        return np.asarray(np.maximum.reduceat(views[:, order], first, axis=1))
+
     def _of_patients(self, values: Float32s) -> Float32s:
         """Sums [G, b] over the rows [r, b] of each patient."""
         return np.asarray(np.add.reduceat(values[self.order], self.first, axis=0))

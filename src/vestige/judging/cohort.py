@@ -65,6 +65,11 @@ class Bag:
         rank[np.argsort(first)] = np.arange(len(first))
         return rank[codes]
 
+    @cached_property
+    def answered(self) -> Bools:
+        """Judged images [n] whose answer is known already, see `settled`."""
+        return np.isin(np.arange(len(self.ids)), list(self.settled))
+
     @property
     def unused(self) -> Bools:
         """Images [n] that single images and patients are compared with, but for their own group.

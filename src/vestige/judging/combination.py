@@ -107,9 +107,8 @@ def judge_images(
     others as they are.
     """
     weights = np.array([column.weight for column in plan])
-    settled = np.isin(np.arange(len(bag.ids)), list(bag.settled))
-    known = bag.known_used & ~settled
-    open_ = bag.judged & ~settled
+    known = bag.known_used & ~bag.answered
+    open_ = bag.judged & ~bag.answered
     taught = known
     if len(np.unique(bag.units[known])) < STACK_GROUPS:
         taught = open_ & judged_teach
@@ -117,7 +116,7 @@ def judge_images(
     p_values, standing = np.ones(len(z)), np.zeros(len(z))
     counted = np.tile(weights / weights.sum(), (len(z), 1))
     models = GroupModels(np.empty(0, np.int64), np.empty((0, len(plan))))
-    for rows in (bag.judged & settled, open_):
+    for rows in (bag.judged & bag.answered, open_):
         if rows.any():
             models = group_models(z, rows, calibration, taught, bag.units, weights)
             p_values[rows], standing[rows] = image_p_values(z, models, rows, calibration, bag.units)

@@ -96,9 +96,8 @@ def judge(
     weights = np.array([column.weight for column in plan])
     shares = weights / weights.sum()
     judged, control = bag.judged, bag.control
-    z = normal_scores(columns)
     if not control.any():
-        pooled = pooled_rank_score(columns[judged], weights)
+        pooled, z = pooled_rank_score(columns[judged], weights), normal_scores(columns)
         how = "rank average, uncalibrated"
         return Judgement(
             pooled, np.empty(0), None, None, z[judged] * shares, shares, None, how

@@ -86,7 +86,7 @@ def _by_patient(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 def _tests(bag: Bag, judgement: Judgement) -> dict[str, tuple[float, Carrier]]:
     """Patient -> p-value and what carried it, of those with an image to test."""
     said = judgement.images
-    open_ = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
+    open_ = bag.judged & ~bag.answered
     if said is None or not open_.any():
         return {}
     scored = scored_groups(said.z, said.models, open_, bag.unused, bag.units)
