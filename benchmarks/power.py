@@ -103,15 +103,15 @@ def shared(folder: Path) -> Rows:
             rng = np.random.default_rng([3, number, seed])
             chosen = rng.choice(len(others), 2 * QUERIES - number, replace=False)
             mine = rng.choice(len(used), number, replace=False)
-            bag = np.concatenate([used[mine], others[chosen]])
-            target = np.arange(len(bag)) < QUERIES
-            columns, _ = score_columns(plan, generated, None, Reals(bag, np.arange(len(bag))))
+            cohort = np.concatenate([used[mine], others[chosen]])
+            target = np.arange(len(cohort)) < QUERIES
+            columns, _ = score_columns(plan, generated, None, Reals(cohort, np.arange(len(cohort))))
             before.append(set_test(pooled_rank_score(columns, weights), target, seed=seed).p_value)
             answer = answer_set(
                 columns,
                 target,
                 ~target,
-                np.arange(len(bag)),
+                np.arange(len(cohort)),
                 weights,
                 StackLabels(target),
                 seed=seed,

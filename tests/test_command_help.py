@@ -81,15 +81,15 @@ def test_an_old_spelling_is_taken_with_a_warning_and_not_shown(
 @pytest.mark.parametrize(
     ("given", "keyword", "value"),
     [
-        (["--conform"], "conform", True),
+        (["--conform"], "harmonize", True),
         (["--curve"], "release_curve", True),
-        (["--no-controls"], "controls", False),
-        (["--no-controls", "--controls"], "controls", True),
+        (["--no-controls"], "checks", False),
+        (["--no-controls", "--controls"], "checks", True),
         (["--limit-auc=0.7"], "max_auc", 0.7),
         (["--limit-auc", "0.7"], "max_auc", 0.7),
-        (["--harmonize"], "conform", True),
+        (["--harmonize"], "harmonize", True),
         (["--release-curve"], "release_curve", True),
-        (["--no-checks"], "controls", False),
+        (["--no-checks"], "checks", False),
     ],
 )
 def test_old_and_new_spellings_mean_the_same(

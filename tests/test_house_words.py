@@ -1,7 +1,7 @@
 """User-facing text is written once and read by people only: no code looks into it.
 
 Sentences are made in `decision/sentences*.py`, `report/` and `cli/`; these may also take them
-apart. Everything else tests codes (`Decision.codes`, `Control.state`, `Likeness.few_patients`).
+apart. Everything else tests codes (`Decision.codes`, `Check.state`, `PreparationComparison.few_patients`).
 """
 
 import ast

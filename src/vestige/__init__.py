@@ -3,7 +3,7 @@
 from vestige import detectors
 from vestige.auditing.audit import audit, run_audit
 from vestige.auditing.options import AuditOptions
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.release.scrub import ScrubResult, scrub
 from vestige.result import AuditResult
 from vestige.training.train import train

@@ -10,7 +10,7 @@ from typing import Any, Self
 from vestige.decision.audited import Audited
 from vestige.files.spreadsheet import cell, number
 from vestige.files.whole import write_together
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.report import render_html
 
 

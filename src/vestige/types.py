@@ -44,10 +44,10 @@ class Detector(Protocol):
 
 @runtime_checkable
 class PoolDetector(Detector, Protocol):
-    """A detector that can use the bag of queries and controls as its own reference."""
+    """A detector that can use the cohort of queries and calibration images as its own reference."""
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one unordered bag; the result is a symmetric function of its members."""
+        """Score one unordered cohort; the result is a symmetric function of its members."""
         ...
 
 

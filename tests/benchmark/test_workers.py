@@ -8,7 +8,7 @@ import pytest
 from benchmark_worlds import cluster, odd_cell, plain_cell
 from vestige.benchmark.cells import Cell, Task
 from vestige.benchmark.workers import measured
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 ROWS = ("fine", "killed", "refused", "broken", "killed", "good", "last")
 

@@ -13,8 +13,8 @@ from reference_worlds import ReferenceWorld, reference_world
 from small_detectors import SMALL, fitted, small_detector
 from vestige.detectors import DETECTORS
 from vestige.features.pca import PCA
-from vestige.registry.choices import InputError, build
-from vestige.scoring.columns import Known, Reals, score_columns
+from vestige.registry.entries import InputError, create
+from vestige.scoring.columns import LabelledSet, Reals, score_columns
 from vestige.scoring.plan import Column, plan_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
@@ -50,7 +50,7 @@ in_a_bag = pytest.mark.parametrize("name", by_bag)
 
 
 def scores_of(name: str, world: ReferenceWorld, images: Images) -> Floats:
-    """Reference form; the bag of the images alone where there is no other.
+    """Reference form; the cohort of the images alone where there is no other.
 
     Learning detectors learn from the same images each time: the first half of used and unused.
     """
@@ -64,10 +64,10 @@ def fit_in(world: ReferenceWorld, name: str) -> Any:
     return fitted(name, world.generated, used, unused)
 
 
-def bag_scores(name: str, generated: Images, bag: Images, groups: Any = None) -> Floats:
+def bag_scores(name: str, generated: Images, cohort: Images, groups: Any = None) -> Floats:
     detector = small_detector(name).fit(generated)
     assert isinstance(detector, PoolDetector)
-    return detector.score_pool(bag, groups)
+    return detector.score_pool(cohort, groups)
 
 
 def seeds_of(name: str) -> range:
@@ -103,7 +103,7 @@ def small(name: str) -> ReferenceWorld:
 
 
 @pytest.fixture
-def bag(small: ReferenceWorld) -> Images:
+def cohort(small: ReferenceWorld) -> Images:
     return np.concatenate([small.used, small.unused])
 
 
@@ -147,104 +147,104 @@ def test_finds_nothing_in_a_bag_where_nothing_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", by_reference)
-def test_a_score_ignores_the_other_queries(name: str, small: ReferenceWorld, bag: Images) -> None:
-    together = scores_of(name, small, bag)
+def test_a_score_ignores_the_other_queries(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    together = scores_of(name, small, cohort)
     assert np.ptp(together) > 0
-    assert_same(scores_of(name, small, bag[3:4]), together[3:4])
-    assert_same(scores_of(name, small, bag[::-1]), together[::-1])
-    assert_same(scores_of(name, small, np.concatenate([bag[3:5]] * 2))[2:], together[3:5])
+    assert_same(scores_of(name, small, cohort[3:4]), together[3:4])
+    assert_same(scores_of(name, small, cohort[::-1]), together[::-1])
+    assert_same(scores_of(name, small, np.concatenate([cohort[3:5]] * 2))[2:], together[3:5])
 
 
 @in_a_bag
 def test_reordering_the_bag_reorders_the_scores(
-    name: str, small: ReferenceWorld, bag: Images
+    name: str, small: ReferenceWorld, cohort: Images
 ) -> None:
-    groups = np.arange(len(bag)) // 2
-    order = np.random.default_rng(1).permutation(len(bag))
-    scores = bag_scores(name, small.generated, bag, groups)
+    groups = np.arange(len(cohort)) // 2
+    order = np.random.default_rng(1).permutation(len(cohort))
+    scores = bag_scores(name, small.generated, cohort, groups)
     assert np.ptp(scores) > 0
-    assert_same(bag_scores(name, small.generated, bag[order], groups[order]), scores[order])
+    assert_same(bag_scores(name, small.generated, cohort[order], groups[order]), scores[order])
 
 
 @in_a_bag
-def test_names_of_groups_do_not_matter(name: str, small: ReferenceWorld, bag: Images) -> None:
-    numbers = np.arange(len(bag)) // 2
+def test_names_of_groups_do_not_matter(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    numbers = np.arange(len(cohort)) // 2
     words = np.array([f"patient {97 - g}" for g in numbers])
     assert_same(
-        bag_scores(name, small.generated, bag, words),
-        bag_scores(name, small.generated, bag, numbers),
+        bag_scores(name, small.generated, cohort, words),
+        bag_scores(name, small.generated, cohort, numbers),
     )
 
 
 @every_detector
 def test_reordering_the_generated_set_changes_nothing(
-    name: str, small: ReferenceWorld, bag: Images
+    name: str, small: ReferenceWorld, cohort: Images
 ) -> None:
     turned = ReferenceWorld(small.used, small.unused, small.reference[::-1], small.generated[::-1])
-    assert_same(scores_of(name, turned, bag), scores_of(name, small, bag))
+    assert_same(scores_of(name, turned, cohort), scores_of(name, small, cohort))
 
 
 @every_detector
-def test_repeats_bit_for_bit(name: str, small: ReferenceWorld, bag: Images) -> None:
-    np.testing.assert_array_equal(scores_of(name, small, bag), scores_of(name, small, bag))
+def test_repeats_bit_for_bit(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    np.testing.assert_array_equal(scores_of(name, small, cohort), scores_of(name, small, cohort))
     if name in by_bag:
         np.testing.assert_array_equal(
-            bag_scores(name, small.generated, bag), bag_scores(name, small.generated, bag)
+            bag_scores(name, small.generated, cohort), bag_scores(name, small.generated, cohort)
         )
 
 
 @every_detector
 def test_gives_one_float_per_image_and_leaves_its_input_alone(
-    name: str, small: ReferenceWorld, bag: Images
+    name: str, small: ReferenceWorld, cohort: Images
 ) -> None:
-    arrays = (small.generated, small.used, small.unused, small.reference, bag)
+    arrays = (small.generated, small.used, small.unused, small.reference, cohort)
     before = [x.copy() for x in arrays]
     detector = small_detector(name)
     known = (small.used, small.unused) if name in LEARNERS else (None, small.reference)
     assert detector.fit(small.generated, *known) is detector
-    scores = detector.score_samples(bag)
+    scores = detector.score_samples(cohort)
     assert scores.dtype == np.float64
-    assert scores.shape == (len(bag),)
+    assert scores.shape == (len(cohort),)
     if name in by_bag:
-        in_bag = bag_scores(name, small.generated, bag)
+        in_bag = bag_scores(name, small.generated, cohort)
         assert in_bag.dtype == np.float64
-        assert in_bag.shape == (len(bag),)
+        assert in_bag.shape == (len(cohort),)
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
 @in_a_bag
 def test_a_bag_changed_in_place_is_scored_anew(
-    name: str, small: ReferenceWorld, bag: Images
+    name: str, small: ReferenceWorld, cohort: Images
 ) -> None:
     detector = small_detector(name).fit(small.generated)
     assert isinstance(detector, PoolDetector)
-    changing = bag.copy()
+    changing = cohort.copy()
     detector.score_pool(changing)
-    changing[:] = bag[::-1]
+    changing[:] = cohort[::-1]
     np.testing.assert_array_equal(
-        detector.score_pool(changing), bag_scores(name, small.generated, bag[::-1].copy())
+        detector.score_pool(changing), bag_scores(name, small.generated, cohort[::-1].copy())
     )
 
 
 @every_detector
-def test_fitting_again_forgets(name: str, small: ReferenceWorld, bag: Images) -> None:
-    half = len(bag) // 4
+def test_fitting_again_forgets(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    half = len(cohort) // 4
     known = (None, small.reference)
     if name in LEARNERS:
         known = (small.used[:half], small.unused[:half])
     detector = fitted(name, small.generated[::-2], small.used[2:], small.unused)
-    detector.score_samples(bag)
+    detector.score_samples(cohort)
     detector.fit(small.generated, *known)
-    np.testing.assert_array_equal(detector.score_samples(bag), scores_of(name, small, bag))
+    np.testing.assert_array_equal(detector.score_samples(cohort), scores_of(name, small, cohort))
 
 
 @pytest.mark.parametrize("name", [name for name in DETECTORS if name not in LEARNERS])
 def test_label_free_detectors_ignore_the_used(
-    name: str, small: ReferenceWorld, bag: Images
+    name: str, small: ReferenceWorld, cohort: Images
 ) -> None:
     detector = small_detector(name).fit(small.generated, small.used, small.reference)
-    np.testing.assert_array_equal(detector.score_samples(bag), scores_of(name, small, bag))
+    np.testing.assert_array_equal(detector.score_samples(cohort), scores_of(name, small, cohort))
 
 
 @pytest.mark.parametrize("name", sorted(LEARNERS))
@@ -257,23 +257,23 @@ def test_learning_detectors_need_both_labels(name: str, small: ReferenceWorld) -
 
 @pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_learning_detectors_do_not_mind_the_order_of_the_known(
-    name: str, small: ReferenceWorld, bag: Images
+    name: str, small: ReferenceWorld, cohort: Images
 ) -> None:
-    half = len(bag) // 4
+    half = len(cohort) // 4
     used, unused = small.used[:half][::-1], small.unused[:half][::-1]
     assert_same(
-        fitted(name, small.generated, used, unused).score_samples(bag),
-        scores_of(name, small, bag),
+        fitted(name, small.generated, used, unused).score_samples(cohort),
+        scores_of(name, small, cohort),
     )
 
 
 @every_detector
-def test_survives_pickling(name: str, small: ReferenceWorld, bag: Images) -> None:
+def test_survives_pickling(name: str, small: ReferenceWorld, cohort: Images) -> None:
     fresh = pickle.loads(pickle.dumps(small_detector(name)))  # noqa: S301
     assert fresh == small_detector(name)
     detector = fit_in(small, name)
     copy = pickle.loads(pickle.dumps(detector))  # noqa: S301
-    np.testing.assert_array_equal(copy.score_samples(bag), detector.score_samples(bag))
+    np.testing.assert_array_equal(copy.score_samples(cohort), detector.score_samples(cohort))
 
 
 @every_detector
@@ -289,7 +289,7 @@ def test_building_only_stores(name: str, small: ReferenceWorld) -> None:
 @every_detector
 def test_follows_its_protocol(name: str) -> None:
     choice = DETECTORS[name]
-    detector = choice.build()
+    detector = choice.factory()
     assert isinstance(detector, Detector)
     assert isinstance(detector, PoolDetector) or not choice.pool
     assert isinstance(detector, LearningDetector) or not choice.needs_labels
@@ -311,10 +311,10 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
 
 @every_detector
 def test_every_column_can_be_built_and_scored(
-    name: str, small: ReferenceWorld, bag: Images
+    name: str, small: ReferenceWorld, cohort: Images
 ) -> None:
-    used = np.arange(len(bag)) < len(bag) // 2
-    known = Known(used, ~used, np.arange(len(bag)) % 2)
+    used = np.arange(len(cohort)) < len(cohort) // 2
+    known = LabelledSet(used, ~used, np.arange(len(cohort)) % 2)
     for reference in (None, small.reference):
         if reference is None and DETECTORS[name].needs_reference and name not in by_bag:
             continue
@@ -324,10 +324,10 @@ def test_every_column_can_be_built_and_scored(
             plan,
             small.generated,
             reference,
-            Reals(bag, np.arange(len(bag)), known),
+            Reals(cohort, np.arange(len(cohort)), known),
             seen.__setitem__,
         )
-        assert columns.shape == (len(bag), len(plan))
+        assert columns.shape == (len(cohort), len(plan))
         names = [column.name for column in plan]
         assert sorted(seen) == sorted(names)  # columns may be computed side by side
         assert sorted(fitted) == sorted(names)
@@ -336,7 +336,7 @@ def test_every_column_can_be_built_and_scored(
 
 @pytest.mark.parametrize("name", ["nearest_distance"])
 def test_a_score_that_is_not_finite_is_refused(
-    small: ReferenceWorld, bag: Images, monkeypatch: pytest.MonkeyPatch
+    small: ReferenceWorld, cohort: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken:
         def fit(self, generated: Any, used: Any = None, unused: Any = None) -> "Broken":
@@ -345,11 +345,11 @@ def test_a_score_that_is_not_finite_is_refused(
         def score_samples(self, images: Any) -> Floats:
             return np.append(np.ones(len(images) - 1), np.nan)
 
-    broken = vestige.detectors.DetectorChoice("broken", Broken)
+    broken = vestige.detectors.DetectorEntry("broken", Broken)
     monkeypatch.setitem(vestige.detectors.DETECTORS, "broken", broken)
     plan = [Column("broken", "broken", {}, 1.0, False)]
     with pytest.raises(ValueError, match="broken gave a score that is not finite for 1 of 32"):
-        score_columns(plan, small.generated, None, Reals(bag, np.arange(32)))
+        score_columns(plan, small.generated, None, Reals(cohort, np.arange(32)))
 
 
 growing = [
@@ -377,7 +377,7 @@ def test_scores_beside_a_grown_set_are_those_of_a_new_search(
         return detector, detector.score_pool(world.used, np.arange(len(world.used)))
 
     if in_bag and name not in by_bag:
-        pytest.skip("has no bag form")
+        pytest.skip("has no cohort form")
     detector, before = scored(few)
     with monkeypatch.context() as patch:
         # components stay those of the set of `fit`, so a new search is made in them
@@ -397,5 +397,5 @@ def test_what_learns_from_the_generated_set_does_not_grow() -> None:
         ("matched_filter_pool", {"whitened_by": "both"}),
         ("density_ratio", {}),
     ):
-        assert not build(DETECTORS, name, "detector", **options).grows
+        assert not create(DETECTORS, name, "detector", **options).grows
     assert {name for name, choice in DETECTORS.items() if choice.effort == "low"} < set(growing)

@@ -10,7 +10,7 @@ import vestige.stats.density as density
 from reference_worlds import reference_world
 from vestige import detectors
 from vestige.features.pca import PCA
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.density import GaussianKDE
 
 DensityRatio = partial(detectors.DensityRatio, views="none")

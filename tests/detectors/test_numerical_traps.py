@@ -23,7 +23,7 @@ from vestige.detectors import (
     TwoSampleClassifier,
 )
 from vestige.detectors.density_ratio import shared_components
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.density import GaussianKDE
 from vestige.stats.roc import tpr_at_fpr
 from vestige.types import Floats, Images

@@ -16,7 +16,7 @@ from reference_worlds import reference_world  # noqa: E402
 from vestige.detectors.pair_network import PairNetwork  # noqa: E402
 from vestige.detectors.siamese import Siamese  # noqa: E402
 from vestige.detectors.siamese_hybrid import SiameseHybrid  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 
 WORLD = reference_world("copy", 3)

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from reference_worlds import reference_world  # noqa: E402
 from vestige.detectors.vit_canet import VitCanet  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 
 WORLD = reference_world("copy", 3)
 G, U, N = WORLD.generated[:14], WORLD.used[:8], WORLD.unused[:7]
@@ -111,7 +111,7 @@ def test_the_vit_learns_in_the_second_phase_only() -> None:
     seen: list[float] = []
     from vestige.nets import canet_fitting
 
-    class Watching(canet_fitting.Best):
+    class Watching(canet_fitting.BestWeights):
         def see(self, auc: float, loss: float) -> None:
             seen.append(len(seen))
             super().see(float(len(seen)), loss)

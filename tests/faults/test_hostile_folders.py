@@ -19,7 +19,7 @@ from vestige.images.listing import list_files
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
 from vestige.images.thumbnails import thumbnail
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="links, modes and bytes of Unix")
 

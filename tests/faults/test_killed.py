@@ -117,7 +117,7 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
 
     def told(cache: Path | None, **more: Any) -> Any:
         result = json.loads(vestige.audit(**asked, **more, cache=cache).to_json())
-        for own_to_a_run in ("manifest", "tried", "decision"):  # earlier runs count in it
+        for own_to_a_run in ("manifest", "run_history", "decision"):  # earlier runs count in it
             del result[own_to_a_run]
         return result
 
@@ -134,10 +134,10 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
     assert taken() == {}
     assert told(None) == first
     assert taken() == every
-    others: list[dict[str, Any]] = [{"seed": 1}, {"controls": False}, {"false_alarm_rate": 0.1}]
+    others: list[dict[str, Any]] = [{"seed": 1}, {"checks": False}, {"false_alarm_rate": 0.1}]
     for more in others:
         assert told(tmp_path, **more) == told(None, **more)
-        parts = 1 if more == {"controls": False} else 2
+        parts = 1 if more == {"checks": False} else 2
         # evidence is that of the first
         assert taken() == {"run_controls": 2 * parts, "measure_sets": 2, "find_evidence": 1}
     asked |= {"used": leaking / "unused", "unused": leaking / "used"}

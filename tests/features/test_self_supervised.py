@@ -14,7 +14,7 @@ from vestige.features.self_supervised import (  # noqa: E402
     SsimFeatures,
 )
 from vestige.nets.ssim import ssim  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 
 IMAGES = population(40, np.random.default_rng(0))[0]
 SMALL = {"steps": 3, "batch": 8, "width": 4}

@@ -26,7 +26,7 @@ from vestige.features.texture_maps import (
     sobel,
     to_levels,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.wasserstein import l1_parts
 from vestige.types import Images
 

@@ -7,7 +7,7 @@ import pywt
 from reference_worlds import reference_world
 from vestige.features import wavelets
 from vestige.features.wavelets import Wavelets
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Floats, Images
 
 IMAGES = reference_world("null", 0).unused[:20]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet, Record
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 from .test_duplicates import family
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.permutation import set_test
 from vestige.stats.power import (
     auc_sd,

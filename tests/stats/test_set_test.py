@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.permutation import set_test
 from vestige.stats.set_test import StackLabels, answer_set, minimum_detectable_share
 from vestige.types import Bools, Floats, Ints
@@ -112,10 +112,10 @@ def test_what_only_one_column_shows_is_carried_by_the_stack() -> None:
 
 def test_known_used_images_may_teach_the_stack() -> None:
     columns, groups = world([1] * 150, 5)
-    target, control = groups < 50, (groups >= 50) & (groups < 100)
+    target, calibration = groups < 50, (groups >= 50) & (groups < 100)
     known = groups >= 100
     columns[:, 1] += 2.0 * (target | known)
-    answer = answer_set(columns, target, control, groups, WEIGHTS, StackLabels(known, first=True))
+    answer = answer_set(columns, target, calibration, groups, WEIGHTS, StackLabels(known, first=True))
     assert answer.p_value < 0.01
 
 
@@ -142,10 +142,10 @@ def test_neither_order_nor_names_move_the_p_value(learns: bool) -> None:
 
 def test_rows_of_neither_side_change_nothing_without_the_stack() -> None:
     columns, groups = world([1] * 60, 7)
-    target, control = groups < 20, (groups >= 20) & (groups < 50)
-    rows = target | control
-    whole = answer_set(columns, target, control, groups, WEIGHTS)
-    part = answer_set(columns[rows], target[rows], control[rows], groups[rows], WEIGHTS)
+    target, calibration = groups < 20, (groups >= 20) & (groups < 50)
+    rows = target | calibration
+    whole = answer_set(columns, target, calibration, groups, WEIGHTS)
+    part = answer_set(columns[rows], target[rows], calibration[rows], groups[rows], WEIGHTS)
     assert whole == part
 
 
@@ -159,9 +159,9 @@ def test_columns_that_never_vary_show_nothing() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     columns, target = np.zeros((4, 3)), np.array([True, True, False, False])
-    with pytest.raises(InputError, match="needs suspects and controls"):
+    with pytest.raises(InputError, match="needs candidates and calibration images"):
         answer_set(columns, ~(target & False), target & False, np.arange(4), WEIGHTS)
-    with pytest.raises(InputError, match="among suspects and controls"):
+    with pytest.raises(InputError, match="among candidates and calibration images"):
         answer_set(columns, target, ~target, np.array([0, 1, 1, 2]), WEIGHTS)
     for wrong in ((0, 5, 0.05, 0.8), (5, 0, 0.05, 0.8), (5, 5, 0.0, 0.8), (5, 5, 0.05, 1.0)):
         with pytest.raises(InputError, match="patients on both sides and rates"):

@@ -34,16 +34,16 @@ def test_in_a_file_the_findings_are_the_same_bytes(
 
 
 def peak_bytes(m: int, columns: list[str]) -> int:
-    """Peak of scoring a bag of 60 beside m generated images in a file, as NumPy reports it."""
+    """Peak of scoring a cohort of 60 beside m generated images in a file, as NumPy reports it."""
     rng = np.random.default_rng(0)
     parts = (rng.random((STEP, SIDE, SIDE), dtype=np.float32) for _ in range(m // STEP))
     generated = spooled(parts, SIDE)
     assert isinstance(generated, np.memmap)
-    bag = rng.random((60, SIDE, SIDE), dtype=np.float32)
+    cohort = rng.random((60, SIDE, SIDE), dtype=np.float32)
     plan = [c for c in plan_columns(None, has_reference=False) if c.name in columns]
     tracemalloc.start()
     try:
-        score_columns(plan, generated, None, Reals(bag, np.arange(60)))
+        score_columns(plan, generated, None, Reals(cohort, np.arange(60)))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

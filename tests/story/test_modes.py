@@ -33,17 +33,17 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         assert result.decision.gate == gate
         assert result.question.mode == "release"
         assert {f.role for f in result.findings} == {"used"}
-        states = {c.name: c.state for c in result.controls}
+        states = {c.name: c.state for c in result.checks}
         qualify = "passed" if gate == "closed" else "not needed"
         assert states == {
-            **dict.fromkeys(("blind", "conformity", "planted"), "passed"),
+            **dict.fromkeys(("blind", "preparation", "planted"), "passed"),
             **dict.fromkeys(("member_only", "swapped", "smooth"), qualify),
             "clean_calibration": "not possible",
         }  # fmt: skip
         assert {f"control {name}" for name in states} <= set(result.manifest.seconds)
         page = (out / "report.html").read_text(encoding="utf-8")
         assert "20 of 20 images with 1 copy" in page
-        planted = next(control for control in result.controls if control.name == "planted")
+        planted = next(calibration for calibration in result.checks if calibration.name == "planted")
         for level, figure in planted.details.items():
             assert level in page
             assert figure.n == 20
@@ -78,8 +78,8 @@ def test_forensic_without_labels(leaking: Path) -> None:
 def test_forensic_with_labels_stacks() -> None:
     world = worlds()[0]
     queries = np.concatenate([world.used[:HALF], world.unused[:HALF]])
-    known, controls = world.used[HALF:], world.unused[HALF:]
-    result = vestige.audit(world.generated, used=known, unused=controls, query=queries)
+    known, checks = world.used[HALF:], world.unused[HALF:]
+    result = vestige.audit(world.generated, used=known, unused=checks, query=queries)
     assert (result.question.mode, result.decision.gate) == ("forensic", "closed")
     assert result.question.counts["used"] == 40 - HALF
     assert result.manifest.options["combination"] == "stack"
@@ -142,7 +142,7 @@ def test_without_unused_images_nothing_is_decided(
     assert result.decision.codes == ("uncalibrated",)
     assert "19 or more patients" in result.decision.text
     assert result.set_test is None
-    assert result.controls == ()
+    assert result.checks == ()
     assert {(f.verdict, f.p_value, f.q_value) for f in result.findings} == {
         ("uncalibrated", None, None)
     }
@@ -165,8 +165,8 @@ def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) 
     said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
     result = load(tmp_path / "o")
     assert (said.code, result.decision.codes) == (4, ("check_failed",))
-    assert [c.state for c in result.controls[:2]] == ["failed", "failed"]
-    assert result.decision.facts.checks == ("conformity", "blind")
+    assert [c.state for c in result.checks[:2]] == ["failed", "failed"]
+    assert result.decision.facts.checks == ("preparation", "blind")
     assert {f.verdict for f in result.findings} == {"uncalibrated"}
 
 
@@ -178,7 +178,7 @@ def test_controls_can_be_left_out_and_the_result_says_so(
         said = call(capsys, "audit", *release(folder), "--no-checks", "--gate", "--out", out)
         result = load(out)
         assert (said.code, result.decision.gate) == (code, gate)
-        assert [c.name for c in result.controls] == ["blind", "conformity"]
+        assert [c.name for c in result.checks] == ["blind", "preparation"]
         assert [p.what for p in result.problems] == [
             "the validity checks were switched off, all but blind, conformity"
         ]
@@ -196,7 +196,7 @@ def test_a_detector_that_sees_no_copies_cannot_say_not_found(
     result = load(tmp_path / "o")
     assert "planted_missed" in result.decision.codes
     assert "all_detectors" in result.decision.remedy
-    planted = next(control for control in result.controls if control.name == "planted")
+    planted = next(calibration for calibration in result.checks if calibration.name == "planted")
     assert planted.state == "failed"
     assert planted.details["unchanged"].value < 0.9
     assert "only" in planted.vetoes
@@ -303,7 +303,7 @@ def test_a_query_that_is_a_known_image_is_answered_from_its_label(
     # the unused twin has the group of a query, and calibrates the other queries
     assert "000.png" in result.calibration.ids
     assert result.set_test is not None
-    assert result.set_test.suspects == "query"
+    assert result.set_test.candidates == "query"
     rest = [f for f in result.findings if f.id not in ("002.png", "012.png")]
     assert all(f.p_value is not None for f in rest)
     assert result.decision.gate == "closed"
@@ -337,6 +337,6 @@ def test_the_gate_goes_by_the_corrected_p_value(
     blind = ["--detector", "texture_wasserstein", "--false-alarm-rate", "0.03"]
     said = call(capsys, "audit", *asked, *blind, "--out", tmp_path / "b")
     result = load(tmp_path / "b")
-    assert result.tried is not None and result.tried.runs_before == 1
+    assert result.run_history is not None and result.run_history.runs_before == 1
     assert result.decision.gate != "open"
     assert said.code == result.decision.exit_code

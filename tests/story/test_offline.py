@@ -19,17 +19,17 @@ REFERENCE = re.compile(
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Every attempt to connect or to look up a name fails and is noted."""
-    tried: list[object] = []
+    run_history: list[object] = []
 
     def refuse(*arguments: Any, **options: Any) -> None:
-        tried.append(arguments)
+        run_history.append(arguments)
         raise AssertionError(f"a connection was tried: {arguments}")
 
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, refuse)
     for name in ("create_connection", "getaddrinfo", "gethostbyname"):
         monkeypatch.setattr(socket, name, refuse)
-    return tried
+    return run_history
 
 
 def test_the_fixture_refuses(offline: list[object]) -> None:

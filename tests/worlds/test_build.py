@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from phantom_reals import SIZE, N, files, pixels, without_times, write_reals
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images
 from vestige.worlds import GENERATORS, GeneratorChoice
 from vestige.worlds.build import build_world

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from phantom_reals import files, without_times, write_reals
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds.build import build_world
 from vestige.worlds.copier import Copier
 from vestige.worlds.folders import write_folder

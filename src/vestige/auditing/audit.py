@@ -40,11 +40,11 @@ def audit(
     max_auc: float = MAX_AUC,
     assigned_by_lot: bool = False,
     window: tuple[float, float] | None = None,
-    conform: bool = False,
+    harmonize: bool = False,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = LIMIT_BYTES / 1e9,
-    controls: bool = True,
+    checks: bool = True,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> AuditResult:
@@ -89,9 +89,9 @@ def audit(
         bounds of epsilon (differential privacy).
     window : (centre, width), optional
         For DICOM and NIfTI; else from the file.
-    conform : bool
-        Prepare all sets alike before anything is scored (`vestige.images.preparation`), to wash
-        out traces of unlike preparation; the control "conformity" then judges what remains.
+    harmonize : bool
+        Prepare all sets alike before anything is scored (`vestige.images.harmonize`), to wash
+        out traces of unlike preparation; the check "preparation" then judges what remains.
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images and scores by their content; a killed audit goes on from there, a
@@ -99,8 +99,8 @@ def audit(
         several times (`vestige.cache.run_history`).
     cache_limit : float
         Gigabytes kept in the cache; what was not used for longest goes first.
-    controls : bool
-        False switches off the controls that ask the audit again (all but `blind`), and the verdict
+    checks : bool
+        False switches off the checks that ask the audit again (all but `blind`), and the verdict
         says so.
     seed : int
         Of permutations and bootstraps. Same seed, same input: same findings.csv.
@@ -129,11 +129,11 @@ def audit(
         max_auc=max_auc,
         assigned_by_lot=assigned_by_lot,
         window=window,
-        conform=conform,
+        harmonize=harmonize,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,
-        controls=controls,
+        checks=checks,
         seed=seed,
     )
     roles = {"used": used, "unused": unused, "query": query, "reference": reference}

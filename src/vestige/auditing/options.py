@@ -8,8 +8,8 @@ from typing import Any
 
 from vestige.cache.shelves import LIMIT_BYTES
 from vestige.detectors import DETECTORS, Effort
-from vestige.images.preparation import Preparation
-from vestige.registry.choices import InputError
+from vestige.images.harmonize import Preparation
+from vestige.registry.entries import InputError
 from vestige.registry.rules import SEED, Rule, Within, check_fields
 from vestige.schema.decode import decode
 from vestige.schema.records import Manifest
@@ -57,11 +57,11 @@ class AuditOptions:
     max_auc: float = MAX_AUC
     assigned_by_lot: bool = False
     window: tuple[float, float] | None = None
-    conform: bool = False
+    harmonize: bool = False
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
-    controls: bool = True
+    checks: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,10 +78,10 @@ class MadeWith:
     """What ``manifest.options`` says: the options that can move an answer, and what they became.
 
     detectors, weights, pool : names of the columns, what each counts, and those that depend on the
-        bag of judged images and controls
+        cohort of target images and calibration images
     combination : how the columns became one score
     working_size : side of the images in pixels
-    conform : the common preparation of all sets, None without
+    harmonize : the common preparation of all sets, None without
     """
 
     detectors: tuple[str, ...]
@@ -92,13 +92,13 @@ class MadeWith:
     release_curve: bool
     max_auc: float
     assigned_by_lot: bool
-    controls: bool
+    checks: bool
     weights: dict[str, float]
     pool: tuple[str, ...]
     combination: str
     working_size: int
     window: tuple[float, ...] | None
-    conform: Preparation | None
+    harmonize: Preparation | None
     engine: str
 
     @property
@@ -128,9 +128,9 @@ class MadeWith:
             max_auc=self.max_auc,
             assigned_by_lot=self.assigned_by_lot,
             window=None if window is None else (window[0], window[1]),
-            conform=self.conform is not None,
+            harmonize=self.harmonize is not None,
             engine=self.engine,
-            controls=self.controls,
+            checks=self.checks,
             seed=seed,
         )
 
@@ -152,13 +152,13 @@ def told_options(
         release_curve=options.release_curve,
         max_auc=options.max_auc,
         assigned_by_lot=options.assigned_by_lot,
-        controls=options.controls,
+        checks=options.checks,
         weights={column.name: column.weight for column in plan},
         pool=tuple(column.name for column in plan if column.pool),
         combination=combination,
         working_size=working_size,
         window=options.window,
-        conform=preparation,
+        harmonize=preparation,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.readers import read_file
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Ints
 from vestige.worlds.record import GENERATED, REALS, read_truth
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vestige.benchmark.cells import RANDOM, RATE, Blind, Cell
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds.record import Recipe, decode_file, read_json
 
 SCHEMA = 1
@@ -81,7 +81,7 @@ class Benchmark:
         )
 
     def blind(self, world: str) -> Blind | None:
-        """The blind control of a world; it does not see the generated set, so any row tells it."""
+        """The blind check of a world; it does not see the generated set, so any row tells it."""
         for row in self.rows:
             for cell in self.measured(world, row.name):
                 if cell.blind is not None:

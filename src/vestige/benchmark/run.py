@@ -28,7 +28,7 @@ from vestige.benchmark.workers import check_engine, measured
 from vestige.detectors import DETECTORS
 from vestige.engine.engines import cores
 from vestige.files.whole import write_together
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create, choose
 from vestige.registry.rules import Rule, Within, check_fields
 from vestige.schema.decode import decode
 from vestige.scoring.plan import Options, plan_columns, weights_digests, weights_missing
@@ -84,7 +84,7 @@ def run_benchmark(
         As `vestige.worlds.build.build_world` leaves them; the order is kept.
     out : folder
     detectors : names, optional
-        Rows besides `auto`, the random scores and the blind control; default: all but those with
+        Rows besides `auto`, the random scores and the blind check; default: all but those with
         a network that were given no option.
     options : detector -> its options, optional
     repeats : Repeats
@@ -139,7 +139,7 @@ def run_benchmark(
         for null, asked, count in ((False, rows, repeats.seeds), (True, nulled, repeats.null_seeds))
         for seed in range(count)
         for row in asked
-        if row.name != BLIND  # every audit holds its blind control
+        if row.name != BLIND  # every audit holds its blind check
     ]
     found = {task: cell for task in tasks if (cell := _kept(place, task, weights)) is not None}
     missing = [task for task in tasks if task not in found]
@@ -196,7 +196,7 @@ def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
     runnable = [
         name
         for name, choice in DETECTORS.items()
-        if not weights_missing(name, build(DETECTORS, name, "detector", **options.get(name, {})))
+        if not weights_missing(name, create(DETECTORS, name, "detector", **options.get(name, {})))
         and (choice.extra != "deep" or name in options)  # minutes per cell: when asked for
     ]
     names = list(dict.fromkeys(detectors)) if detectors else runnable
@@ -204,9 +204,9 @@ def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
         Row(name, "detector", not choose(DETECTORS, name, "detector").needs_labels)
         for name in names
     ]
-    controls = [Row(name, "control", True) for name in CONTROL_ROWS]
+    checks = [Row(name, "control", True) for name in CONTROL_ROWS]
     automatic = Row(DEFAULT, "default", False), Row(UNLABELLED, "default", True)
-    return (*automatic, *alone, *controls)
+    return (*automatic, *alone, *checks)
 
 
 def _weights(rows: Sequence[Row], options: Options) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 from vestige.benchmark.cells import Cell, Task, measure
 from vestige.engine.engines import ENGINES, open_executor
 from vestige.engine.threads import one_core
-from vestige.registry.choices import InputError, choose
+from vestige.registry.entries import InputError, choose
 from vestige.schema.decode import decode
 
 Measure = Callable[[Task], Cell]

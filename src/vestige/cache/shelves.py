@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 SHELVES = "shelf-"
 """A cache folder holds other things too: only folders of this prefix are ever looked into."""

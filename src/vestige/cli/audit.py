@@ -30,7 +30,7 @@ from vestige.cli.options import (
     Window,
 )
 from vestige.cli.terminal import output, progress_bars, tell
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.registry.options import parse_window
 from vestige.scoring.plan import parse_options
 
@@ -196,11 +196,11 @@ def audit_command(
         max_auc=max_auc,
         assigned_by_lot=assigned_by_lot,
         window=None if window is None else parse_window(window),
-        conform=harmonize,
+        harmonize=harmonize,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,
-        controls=checks,
+        checks=checks,
         seed=seed,
     )
     with output(out), progress_bars(quiet) as progress:

@@ -21,7 +21,7 @@ from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
 from vestige.cli.worlds import benchmark
 from vestige.engine.engines import collect_rarely, keep_freed_memory
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import RegistryEntry, InputError
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -155,7 +155,7 @@ def _fail(message: str) -> int:
     return 2
 
 
-def _table(kind: Kind) -> dict[str, Choice[Any]]:
+def _table(kind: Kind) -> dict[str, RegistryEntry[Any]]:
     if kind is Kind.detectors:
         from vestige.detectors import DETECTORS
 

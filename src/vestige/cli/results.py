@@ -10,7 +10,7 @@ import typer
 from vestige.cli.options import OUTPUT, PATIENTS, QUESTION, Json
 from vestige.cli.terminal import warn
 from vestige.files.whole import write_together
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.result import AuditResult
 
 Result = Annotated[

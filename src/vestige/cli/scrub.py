@@ -25,7 +25,7 @@ from vestige.cli.options import (
 )
 from vestige.cli.terminal import output, progress_bars
 from vestige.decision.sentences import gate_line
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 def scrub(

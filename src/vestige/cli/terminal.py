@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vestige.decision.sentences import gate_line, plural
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.result import AuditResult
 from vestige.types import Progress
 from vestige.types import quiet as silent

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from vestige.copies.pairs import Block, Comparison, compare
 from vestige.engine.engines import in_threads
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.copy_line import FLOOR, LEVEL, CopyLine, copy_line
 from vestige.stats.groups import Labels
 from vestige.symmetries import VIEWS, Symmetry, Views
@@ -145,14 +145,14 @@ def _line(
     best: Float32s,
     level: float,
 ) -> tuple[CopyLine, str]:
-    judged = int(targets.sum()), len(np.unique(labels[targets]))
-    # an image of a judged patient is no bystander
+    targets = int(targets.sum()), len(np.unique(labels[targets]))
+    # an image of a target patient is no bystander
     apart = calibration & ~np.isin(labels, labels[targets])
     if len(np.unique(labels[apart])) >= FEWEST_BYSTANDERS:
-        return copy_line(best[apart], labels[apart], *judged, level), "calibration"
+        return copy_line(best[apart], labels[apart], *targets, level), "calibration"
     between = comparison.best_lead_between_reals()
     some = np.isfinite(between)
-    return copy_line(between[some], labels[some], *judged, level, CAUTIOUS_FLOOR), "reals"
+    return copy_line(between[some], labels[some], *targets, level, CAUTIOUS_FLOOR), "reals"
 
 
 _PAIR = np.dtype(

@@ -119,13 +119,13 @@ class ReconstructionAutoencoder(_AutoEncoders):
         return self._ratio(self.usual_, self._images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag against the auto-encoder of the whole bag.
+        """Score one cohort against the auto-encoder of the whole cohort.
 
         It has seen every image it draws again: the same for all of them, whatever their group.
         """
         fitted(self.model_, self.name)
-        bag = self._images(pool)
-        return self._ratio(self._train(bag), bag)
+        cohort = self._images(pool)
+        return self._ratio(self._train(cohort), cohort)
 
     def _ratio(self, usual: Any, images: Images) -> Floats:
         from vestige.nets.autoencoder import errors

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from vestige.cache.feature_rows import array_sha256
 from vestige.detectors.cosine_rules import GeneratedMaxima
 from vestige.detectors.inputs import fitted, groups_of
-from vestige.detectors.known import labelled
+from vestige.detectors.labelled_set import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features import build_backbone
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.neighbours import CANDIDATES, same_width, top_products
 from vestige.types import Embedder, Floats, Images, Ints, Progress, quiet
@@ -234,7 +234,7 @@ class CosineLogistic(CosineThreshold):
             raise InputError(f"{path}: its options are not those of cosine_logistic.") from error
         detector.scale_ = mean, deviation
         detector.embed_ = replace(detector, weights="none")._backbone()
-        detector.embed_.put(arrays)  # type: ignore[attr-defined]
+        detector.embed_.load_state(arrays)  # type: ignore[attr-defined]
         return detector
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from vestige.files.spreadsheet import cell
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.intervals import auc
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Bools, Floats

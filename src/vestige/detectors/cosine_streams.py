@@ -10,7 +10,7 @@ import numpy.typing as npt
 from vestige.detectors.cosine import CosineThreshold
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Floats
 
 
@@ -38,7 +38,7 @@ class DualStream:
     shares : pair of float
         Weight of each stream.
     standardise : bool
-        z-score each stream over the reference (over the bag in `score_pool`); False: raw cosines.
+        z-score each stream over the reference (over the cohort in `score_pool`); False: raw cosines.
     size, batch, precision, seed, cache
         See `vestige.features.backbones.Backbone`.
     """
@@ -94,7 +94,7 @@ class DualStream:
         return self._sum(cosines, self.reference_)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """The bag is its own reference: mean and deviation of the whole bag, the same for all."""
+        """The cohort is its own reference: mean and deviation of the whole cohort, the same for all."""
         cosines = self._cosines(as_images(pool, self.size))
         return self._sum(cosines, cosines if self.standardise else None)
 

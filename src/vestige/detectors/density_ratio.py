@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
-from vestige.detectors.seen import Seen, check_views
+from vestige.detectors.viewed_space import ViewedSpace, check_views
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views
@@ -41,7 +41,7 @@ class _Scored:
     so many unused reals
     """
 
-    seen: Seen
+    seen: ViewedSpace
     rows: Float32s
     near: Floats
     generated: int
@@ -100,24 +100,24 @@ class DensityRatio:
         if self.estimator == "kde":
             rows = embed.transform(queries)
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
-        seen = Seen(embed, self.views)
+        seen = ViewedSpace(embed, self.views)
         rows = seen.rows(queries)
         distances = seen.nearest(rows, usual, self.k)[0][:, -1]
         return self._knn(seen, rows, pool, distances, np.full(len(queries), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
-        bag = as_images(pool)
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
+        cohort = as_images(pool)
         made = fitted(self.generated_, "density_ratio")
-        embed, generated = shared_components(made, bag, self.dims, self.size)
-        labels = groups_of(groups, len(bag))
+        embed, generated = shared_components(made, cohort, self.dims, self.size)
+        labels = groups_of(groups, len(cohort))
         outside = rows_outside_group(labels, "density_ratio")
         if self.estimator == "kde":
-            rows = embed.transform(bag)
+            rows = embed.transform(cohort)
             usual = GaussianKDE(rows).log_density_outside_group(labels)
             return GaussianKDE(generated).log_density(rows) - usual
-        seen = Seen(embed, self.views)
-        rows = seen.rows(bag)
+        seen = ViewedSpace(embed, self.views)
+        rows = seen.rows(cohort)
         distances = seen.nearest_outside_group(rows, labels, self.k)[:, -1]
         return self._knn(seen, rows, generated, distances, outside)
 
@@ -138,7 +138,7 @@ class DensityRatio:
         return self._compare(replace(scored, near=near, generated=scored.generated + len(more)))
 
     def _knn(
-        self, seen: Seen, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
+        self, seen: ViewedSpace, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
     ) -> Floats:
         near = seen.nearest(rows, pool, self.k)[0]
         self.scored_ = _Scored(seen, rows, near, len(pool), usual, outside)

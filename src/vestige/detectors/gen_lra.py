@@ -69,14 +69,14 @@ class GenLRA:
         return _closed_form(kde, rows, pool, near, before_of, np.full(len(rows), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group.
+        """Score one cohort; each image's reference is the rest of the cohort without its group.
 
-        Space and (closed form) kernel are those of the whole bag.
+        Space and (closed form) kernel are those of the whole cohort.
         """
-        bag = as_images(pool)
+        cohort = as_images(pool)
         generated = fitted(self.generated_, "gen_lra")
-        embed, made = shared_components(generated, bag, self.dims, self.size)
-        rows, labels = embed.transform(bag), groups_of(groups, len(bag))
+        embed, made = shared_components(generated, cohort, self.dims, self.size)
+        rows, labels = embed.transform(cohort), groups_of(groups, len(cohort))
         outside = rows_outside_group(labels, "gen_lra")
         near = nearest(rows, made, self.k)[1]
         if self.refit:

@@ -11,7 +11,7 @@ from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.patch_nearest import FOREGROUND, mean_of_largest
 from vestige.features.pixels import as_images, shrink
 from vestige.features.whitening import whitening
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Bools, Floats, Images
 
@@ -82,13 +82,13 @@ class LocalFilter:
         return self._summarise(evidence[: len(queries)], seen[: len(queries)])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one unordered bag, float64 [n]; the bag (and the reference) is the population."""
+        """Score one unordered cohort, float64 [n]; the cohort (and the reference) is the population."""
         fitted(self.generated_, "local_filter")
-        bag = self._images(pool)
-        everyone = bag
+        cohort = self._images(pool)
+        everyone = cohort
         if self.reference_ is not None:
-            everyone = np.concatenate(_same_size(bag, self.reference_))
-        evidence, seen = self._evidence(bag, everyone, np.ones(len(bag), bool))
+            everyone = np.concatenate(_same_size(cohort, self.reference_))
+        evidence, seen = self._evidence(cohort, everyone, np.ones(len(cohort), bool))
         return self._summarise(evidence, seen)
 
     def _images(self, source: Any) -> Images:

@@ -63,12 +63,12 @@ class NeighbourShare:
         return self._log_odds(near, usual, len(generated), np.full(len(rows), len(reference)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "neighbour_share")
-        bag = as_images(pool)
-        embed = PCA(self.dims, self.size).fit_pair(generated, bag)
-        rows: Float32s = embed.transform(bag)
-        labels = groups_of(groups, len(bag))
+        cohort = as_images(pool)
+        embed = PCA(self.dims, self.size).fit_pair(generated, cohort)
+        rows: Float32s = embed.transform(cohort)
+        labels = groups_of(groups, len(cohort))
         outside = rows_outside_group(labels, "neighbour_share")
         usual = nearest_outside_group(rows, labels, self.k)
         # where fewer than k are there, the farthest is repeated: it counts once

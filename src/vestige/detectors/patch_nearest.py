@@ -10,7 +10,7 @@ import numpy.typing as npt
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pca import leading_components
 from vestige.features.pixels import as_images, shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Bools, Floats, Images, Ints
 
@@ -66,13 +66,13 @@ class PatchNearest:
         return self._score(self._images(images), generated, reference, None)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "patch_nearest")
-        bag = self._images(pool)
-        codes = np.unique(groups_of(groups, len(bag)), return_inverse=True)[1]
+        cohort = self._images(pool)
+        codes = np.unique(groups_of(groups, len(cohort)), return_inverse=True)[1]
         if codes.max() == 0:
             raise InputError("patch_nearest needs images of at least two groups.")
-        return self._score(bag, generated, bag, codes)
+        return self._score(cohort, generated, cohort, codes)
 
     def _images(self, source: Any) -> Images:
         return shrink(as_images(source, self.size), self.size)

@@ -43,9 +43,9 @@ class ReconstructionRatio:
         return self._score(generated, reference, as_images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag against the low-rank model of the whole bag (symmetric in its members)."""
-        bag = as_images(pool)
-        return self._score(fitted(self.generated_, "reconstruction_ratio"), bag, bag)
+        """Score one cohort against the low-rank model of the whole cohort (symmetric in its members)."""
+        cohort = as_images(pool)
+        return self._score(fitted(self.generated_, "reconstruction_ratio"), cohort, cohort)
 
     def _score(self, generated: Images, reference: Images, images: Images) -> Floats:
         dims = max(1, min(self.dims, len(reference) // 2, len(generated) // 2))

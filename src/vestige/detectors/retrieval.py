@@ -11,7 +11,7 @@ from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create, choose
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -66,7 +66,7 @@ class RetrievalCount(_Retrieval):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        build(INDEXES, self.index, "index")
+        create(INDEXES, self.index, "index")
 
     def score_samples(self, images: Any) -> Floats:
         """Counts against the reference of `fit`, float64 [n]."""
@@ -84,10 +84,10 @@ class RetrievalCount(_Retrieval):
         return counts - TIE_BREAK * self._nearest(rows, generated)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Counts within one bag; the rivals of an image are the bag without its group."""
-        bag = as_images(pool)
-        generated, rows = self._rows(fitted(self.generated_, "retrieval_count"), bag)
-        codes = np.unique(groups_of(groups, len(bag)), return_inverse=True)[1]
+        """Counts within one cohort; the rivals of an image are the cohort without its group."""
+        cohort = as_images(pool)
+        generated, rows = self._rows(fitted(self.generated_, "retrieval_count"), cohort)
+        codes = np.unique(groups_of(groups, len(cohort)), return_inverse=True)[1]
         alone = int(codes.max()) + 1 == len(codes)
         counts = np.zeros(len(rows))
         slack = _slack(generated)
@@ -105,7 +105,7 @@ class RetrievalCount(_Retrieval):
         return counts - TIE_BREAK * self._nearest(rows, generated)
 
     def _nearest(self, rows: Float32s, generated: Float32s) -> Floats:
-        search = build(INDEXES, self.index, "index", notes=self.notes_)
+        search = create(INDEXES, self.index, "index", notes=self.notes_)
         return search(rows, generated, 1)[0][:, 0]
 
 
@@ -154,10 +154,10 @@ class MeanRank(_Retrieval):
         return self._summarise(ranks, len(rows) + len(reference), len(rows), len(generated))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; the rivals of an image are the bag without its group."""
-        bag = as_images(pool)
-        generated, rows = self._rows(fitted(self.generated_, "mean_rank"), bag)
-        labels = groups_of(groups, len(bag))
+        """Score one cohort; the rivals of an image are the cohort without its group."""
+        cohort = as_images(pool)
+        generated, rows = self._rows(fitted(self.generated_, "mean_rank"), cohort)
+        labels = groups_of(groups, len(cohort))
         members = [np.flatnonzero(labels == g) for g in np.unique(labels)]
         slack = _slack(generated)
 

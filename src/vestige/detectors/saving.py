@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.files.whole import file_sha256
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.version import __version__
 
 SCHEMA = 1

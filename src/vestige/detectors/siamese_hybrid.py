@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from vestige.detectors.pair_network import PairNetwork
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 @dataclass

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, groups_of
 from vestige.features.pixels import Pixels, as_images, shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import nearest, same_width
 from vestige.stats.ssim import WINDOWS, Moments, best_shift, ssim
 from vestige.types import Float32s, Floats, Images, Ints
@@ -71,19 +71,19 @@ class SsimRerank:
         return score if self.reference_ is None else score - self._largest(queries, self.reference_)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "ssim_rerank")
-        bag = self._searched(pool)
-        codes = np.unique(groups_of(groups, len(bag.rows)), return_inverse=True)[1]
+        cohort = self._searched(pool)
+        codes = np.unique(groups_of(groups, len(cohort.rows)), return_inverse=True)[1]
         largest = int(np.bincount(codes).max())
         if largest == len(codes):
             raise InputError("ssim_rerank needs images of at least two groups.")
-        score = self._largest(bag, generated)
-        order = nearest(bag.rows, bag.rows, self.k + largest)[1]
+        score = self._largest(cohort, generated)
+        order = nearest(cohort.rows, cohort.rows, self.k + largest)[1]
         others = [
             near[codes[near] != own][: self.k] for near, own in zip(order, codes, strict=True)
         ]
-        return score - self._largest(bag, bag, others)
+        return score - self._largest(cohort, cohort, others)
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Similarities [n, k] and rows [n, k] of the most similar generated images."""

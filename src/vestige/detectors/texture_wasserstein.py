@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from vestige.cache.feature_rows import array_sha256
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.known import labelled
+from vestige.detectors.labelled_set import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
 from vestige.features.texture import STARTS, Texture
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.wasserstein import l1_parts, nearest_l1
 from vestige.types import Bools, Float32s, Floats, Ints, Progress, quiet
@@ -118,7 +118,7 @@ class CalibratedTexture(_Textured):
         return np.asarray((usual - nearest_l1(rows, pool)[0])[:, 0])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "texture_calibrated")
         rows = self.texture_.transform(as_images(pool, self.size))
         labels = groups_of(groups, len(rows))
@@ -173,7 +173,7 @@ class TexturePairs(_Textured):
         groups_unused: npt.NDArray[Any] | None = None,
         progress: Progress = quiet,
     ) -> Self:
-        """Learn from reals of known status; they must share no group with the judged images.
+        """Learn from reals of known status; they must share no group with the target images.
 
         Groups and `progress` are there because every learning detector has them.
         """

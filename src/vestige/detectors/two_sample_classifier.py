@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vestige.detectors.inputs import at_least, fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Floats, Images
 
@@ -27,11 +27,11 @@ class TwoSampleClassifier:
     simplified in DOMIAS (arXiv:2302.12580) and TAPAS (arXiv:2211.06550); METHODS 2.10. The
     published effort depends on the number of queries; here nothing does.
 
-    In a bag every image is an example of the reference class while it is scored. That is the
+    In a cohort every image is an example of the reference class while it is scored. That is the
     same for all of them, so the score stays symmetric; and it helps, because an image that was
     not copied is pulled away from the generated set with nothing to hold it there. Mean AUC of
     the reference worlds, copy / blend / null: .768 / .794 / .496, against .741 / .765 / .498 with
-    five folds of the bag held out (which would also compare scores of five models).
+    five folds of the cohort held out (which would also compare scores of five models).
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ class TwoSampleClassifier:
         return self._logits(generated, reference, as_images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Logits of one classifier of the generated set and the whole bag (groups not needed)."""
-        bag = as_images(pool)
-        return self._logits(fitted(self.generated_, "two_sample_classifier"), bag, bag)
+        """Logits of one classifier of the generated set and the whole cohort (groups not needed)."""
+        cohort = as_images(pool)
+        return self._logits(fitted(self.generated_, "two_sample_classifier"), cohort, cohort)
 
     def _logits(self, generated: Images, reference: Images, images: Images) -> Floats:
         embed = PCA(self.dims, self.size).fit_pair(generated, reference)

@@ -6,12 +6,12 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from vestige.registry.choices import Choice, InputError, build, choose
+from vestige.registry.entries import RegistryEntry, InputError, create, choose
 from vestige.types import Embedder, Images, PairEmbedder
 
 
 @dataclass(frozen=True)
-class SpaceChoice(Choice[Embedder]):
+class SpaceChoice(RegistryEntry[Embedder]):
     """A feature space, and which of a detector's options it takes.
 
     One without any needs arguments that a detector does not have (a network, its weights).
@@ -102,7 +102,7 @@ def build_space(name: str, **options: Any) -> Embedder:
         For a name that is not in `SPACES`.
     """
     choice = choose(SPACES, name, "space")
-    return choice.build(**{key: options[key] for key in choice.takes if key in options})
+    return choice.factory(**{key: options[key] for key in choice.takes if key in options})
 
 
 def is_learned(name: str) -> bool:
@@ -120,8 +120,8 @@ def fit_space(
     return space.fit(generated)
 
 
-BACKBONES: dict[str, Choice[Embedder]] = {
-    name: Choice(summary, partial(_backbone, name), extra="deep")
+BACKBONES: dict[str, RegistryEntry[Embedder]] = {
+    name: RegistryEntry(summary, partial(_backbone, name), extra="deep")
     for name, summary in {
         "resnet50": "ResNet-50, 2048 values (Medhastra, SCOPE, zhouyijiang1)",
         "efficientnet_b2": "EfficientNet-B2, 1408 values (SCOPE)",
@@ -138,7 +138,7 @@ BACKBONES: dict[str, Choice[Embedder]] = {
 def build_backbone(name: str, **options: Any) -> Embedder:
     """The backbone `name` with weights, size, ...: see `vestige.features.backbones.Backbone`."""
     return (
-        build(BACKBONES, name, "backbone", **options)
+        create(BACKBONES, name, "backbone", **options)
         if name in BACKBONES
         else _backbone(name, **options)
     )

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from vestige.cache.feature_rows import stored_rows
 from vestige.nets.networks import network, tapped, trunk, width
-from vestige.nets.saving import Arrays, put, state
+from vestige.nets.saving import Arrays, load_state, state
 from vestige.nets.training import autocast, find_device, find_precision
 from vestige.nets.trunks import fingerprint, prepare
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
 __all__ = ["Backbone", "network", "tapped", "trunk", "width"]
@@ -89,10 +89,10 @@ class Backbone:
         """The weights as arrays, for a model that must do without their file."""
         return state(self.load(), "net/")
 
-    def put(self, arrays: Arrays) -> None:
+    def load_state(self, arrays: Arrays) -> None:
         """Take the weights that `state` gave."""
         net = self.load()
-        put(net, arrays, "net/")
+        load_state(net, arrays, "net/")
         self.weights_sha256_ = fingerprint(net)
 
     def transform(self, images: Images) -> Float32s:

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
 BLOCK = 256

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from vestige.features.pixels import shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Images
 

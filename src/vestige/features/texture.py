@@ -17,7 +17,7 @@ from vestige.features.texture_maps import (
     texture_maps,
     to_levels,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
 from vestige.stats.wasserstein import bin_masses, l1_parts
 from vestige.types import Float32s, Floats, Images, Ints

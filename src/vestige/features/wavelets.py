@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from vestige.features.pixels import BLOCK, shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 def write_together(texts: Mapping[Path, str]) -> None:

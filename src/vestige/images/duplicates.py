@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vestige.images.preprocess import area_average, to_working
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats, Images, Ints
 
 _SIDE = 32

@@ -16,7 +16,7 @@ from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 Files: TypeAlias = Sequence[tuple[str, str | Path]]
 """(id, path or address)."""

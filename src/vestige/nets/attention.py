@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 class Attention(nn.Module):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.chance import seeded
+from vestige.nets.rng import seeded
 from vestige.nets.pairs import content_order
-from vestige.nets.passes import padded, settle
+from vestige.nets.passes import padded, recalibrate_batchnorm
 from vestige.nets.schedules import cosine_rate
 from vestige.nets.training import (
     Part,
@@ -98,7 +98,7 @@ def fit_autoencoder(
         loss.backward()
         optimizer.step()
         training.note(step, error=loss)
-    settle(net, data)
+    recalibrate_batchnorm(net, data)
     return net.cpu()
 
 

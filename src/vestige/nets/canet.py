@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from vestige.nets.attention import Attention
 from vestige.nets.siamese import Tokens, check_tokens
 from vestige.nets.standard import Standard
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 PairInput = Literal["concat", "difference"]
 

@@ -12,16 +12,16 @@ from vestige.nets import fingerprint, trunks
 from vestige.nets.augment import augment, patch_mask
 from vestige.nets.canet import HybridCANet
 from vestige.nets.canet_model import CanetModel, CanetPlan, layers_of
-from vestige.nets.chance import seeded
-from vestige.nets.early_stop import Best, judge
+from vestige.nets.rng import seeded
+from vestige.nets.early_stop import BestWeights, judge
 from vestige.nets.fitting import CLIP, SCALED_BY, digest
 from vestige.nets.gallery import Gallery, Outputs, batches
-from vestige.nets.losses import bce, contrastive_temperature, fit_temperature, info_nce, push
-from vestige.nets.pairs import Known, aggregate, class_weights
+from vestige.nets.losses import bce, contrastive_temperature, fit_temperature, info_nce, fgsm_step
+from vestige.nets.pairs import LabelledSet, aggregate, class_weights
 from vestige.nets.schedules import cosine_rate, linear_decay
 from vestige.nets.training import Training, find_device, find_precision
 from vestige.nets.vit_encoder import VitEncoder
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Floats, Images, Ints, Progress, quiet
 
 EPSILON = 0.01  # of the adversarial step, on unit fingerprints
@@ -86,7 +86,7 @@ class Views:
 def fit_canet(
     encoder: VitEncoder,
     canet: HybridCANet,
-    known: Known,
+    known: LabelledSet,
     generated: Images,
     plan: CanetPlan,
     facts: Mapping[str, Any],
@@ -117,7 +117,7 @@ def fit_canet(
     partners = _partners(encoder, reals, synthetic, plan)
 
     optimizer = torch.optim.AdamW(trained, plan.learning_rate)
-    best = Best(trained, plan.patience)
+    best = BestWeights(trained, plan.patience)
     per_epoch = max(1, len(learn) * partners.shape[1] // plan.batch)
     first, total = plan.epochs * per_epoch, (plan.epochs + plan.finetune_epochs) * per_epoch
     training = Training(
@@ -153,7 +153,7 @@ def fit_canet(
             loss = plain
             if plan.adversarial:
                 slopes = torch.autograd.grad(plain, (theirs, ours), retain_graph=True)
-                moved = (push(f, g, EPSILON) for f, g in zip((theirs, ours), slopes, strict=True))
+                moved = (fgsm_step(f, g, EPSILON) for f, g in zip((theirs, ours), slopes, strict=True))
                 loss = loss + plan.adversarial * bce(canet(*moved), truth)
             if plan.contrastive and plan.augment:
                 # an image drawn twice would be its own rival

@@ -13,7 +13,7 @@ from vestige.nets.gallery import Gallery, Outputs, batches, half
 from vestige.nets.pairs import aggregate
 from vestige.nets.training import find_device, find_precision
 from vestige.nets.vit_encoder import VitEncoder
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 PAIRS = 256  # judged at a time

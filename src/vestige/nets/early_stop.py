@@ -10,7 +10,7 @@ from vestige.stats.intervals import auc
 from vestige.types import Floats, Ints
 
 
-class Best(nn.Module):
+class BestWeights(nn.Module):
     """A copy of the trained parameters at their best epoch; part of every checkpoint.
 
     Better means a larger AUC over held-out real images; where it is the same (few images have few

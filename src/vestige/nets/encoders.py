@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vestige.nets.chance import seeded
+from vestige.nets.rng import seeded
 from vestige.nets.losses import cosine, nt_xent
 from vestige.nets.pairs import content_order
-from vestige.nets.passes import padded, settle
+from vestige.nets.passes import padded, recalibrate_batchnorm
 from vestige.nets.schedules import cosine_rate
 from vestige.nets.ssim import ssim
 from vestige.nets.training import (
@@ -24,7 +24,7 @@ from vestige.nets.training import (
     find_precision,
 )
 from vestige.nets.views import Changes, view
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Images, Progress, quiet
 
@@ -112,7 +112,7 @@ def fit_contrastive(images: Images, plan: EncoderPlan, progress: Progress = quie
             loss = nt_xent(first, second, TEMPERATURE)
             _step(net, optimizer, loss)
             training.note(step, contrast=loss)
-    settle(net, data)
+    recalibrate_batchnorm(net, data)
     return net.cpu()
 
 
@@ -144,7 +144,7 @@ def fit_ssim(images: Images, plan: EncoderPlan, progress: Progress = quiet) -> E
             loss = (cosine(first, second) - wanted).square().mean()
             _step(net, optimizer, loss)
             training.note(step, ssim=loss)
-    settle(net, data)
+    recalibrate_batchnorm(net, data)
     return net.cpu()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Float32s, Floats, Ints
 
 BLOCK_BYTES = 64 * 2**20

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from vestige.nets import trunks
-from vestige.nets.chance import seeded
-from vestige.nets.early_stop import Best, judge
+from vestige.nets.rng import seeded
+from vestige.nets.early_stop import BestWeights, judge
 from vestige.nets.gallery import Gallery, batches, half
 from vestige.nets.pair_model import PAIRS, PairModel, Plan, Trainable, nearest
-from vestige.nets.pairs import Known, aggregate, class_weights, split_generated
+from vestige.nets.pairs import LabelledSet, aggregate, class_weights, split_generated
 from vestige.nets.training import Training, find_device, find_precision
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats, Images, Ints, Progress, quiet
 
 CLIP = 1.0
@@ -27,7 +27,7 @@ SCALED_BY = 256  # generated images
 
 def fit_pairs(
     net: Any,
-    known: Known,
+    known: LabelledSet,
     generated: Images,
     plan: Plan,
     facts: Mapping[str, Any],
@@ -79,7 +79,7 @@ def fit_pairs(
         ],
         weight_decay=plan.weight_decay,
     )
-    best = Best(trained, plan.patience)
+    best = BestWeights(trained, plan.patience)
     per_epoch = max(1, -(-(plan.draws or len(ours)) // plan.batch))
     training = Training(
         {"trained": nn.ParameterList(trained), "best": best, "optimizer": optimizer},
@@ -130,7 +130,7 @@ def learn_scale(net: Any, synthetic: Gallery) -> None:
         standard.learn(torch.cat([features[i] for features in parts]))
 
 
-def digest(facts: Mapping[str, Any], known: Known, generated: Images, weights: str) -> str:
+def digest(facts: Mapping[str, Any], known: LabelledSet, generated: Images, weights: str) -> str:
     """One digest of all that determines a training."""
     text = json.dumps([dict(facts), known.images.shape, generated.shape, weights], sort_keys=True)
     total = hashlib.sha256(text.encode())

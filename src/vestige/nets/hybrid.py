@@ -15,7 +15,7 @@ from vestige.nets.siamese import (
 )
 from vestige.nets.standard import Standard
 from vestige.nets.trunks import ConvTrunk, VitTrunk, tokens_of
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 DIM = 256
 SCALES = 3

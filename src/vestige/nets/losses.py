@@ -44,7 +44,7 @@ def contrastive_temperature(done: float, start: float = 0.07, end: float = 0.05)
     return end + (start - end) * (1 - done)
 
 
-def push(features: Tensor, gradient: Tensor, size: float) -> Tensor:
+def fgsm_step(features: Tensor, gradient: Tensor, size: float) -> Tensor:
     """Features [..., d] moved by `size` per coordinate of their unit vector, up the gradient."""
     length = features.detach().norm(dim=-1, keepdim=True)
     moved: Tensor = features + size * length * gradient.detach().sign()

@@ -12,7 +12,7 @@ from vestige.nets.gallery import Gallery, batches
 from vestige.nets.pairs import Pairing, aggregate
 from vestige.nets.siamese import Features
 from vestige.nets.training import find_device, find_precision
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats, Images, Ints
 
 PAIRS = 256  # compared at a time

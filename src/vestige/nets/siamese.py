@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vestige.nets.attention import CrossAttention, position_code
 from vestige.nets.losses import bce
 from vestige.nets.standard import Standard
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 Features = tuple[Tensor, ...]
 """What a trunk gives per image: the first, [b, width], finds the neighbours; the others, tokens

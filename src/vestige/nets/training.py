@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images, Progress, quiet
 
 CHECKPOINT_SECONDS = 120.0
@@ -76,7 +76,7 @@ def demand_positive(generator: Any, *names: str) -> None:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+def ema_update(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
     """Move the weight average towards the weights; the decay grows with the steps at first."""
     decay = min(decay, (1 + step) / (10 + step))
     for slow, fast in zip(average.parameters(), net.parameters(), strict=True):

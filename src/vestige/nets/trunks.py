@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.chance import seeded
-from vestige.registry.choices import InputError
+from vestige.nets.rng import seeded
+from vestige.registry.entries import InputError
 from vestige.types import Images
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

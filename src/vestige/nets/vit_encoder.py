@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vestige.nets.trunks import VitTrunk
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 DIM = 768
 PRESETS = ("relative", "even", "existing", "exact")

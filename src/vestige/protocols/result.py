@@ -8,7 +8,7 @@ from typing import Any
 
 from vestige.benchmark.cells import Blind, Forensic, Release
 from vestige.benchmark.result import BenchmarkWorld
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Estimate
 from vestige.stats.agreement import Agreement
 from vestige.worlds.record import decode_file, read_json

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 class Rule(Protocol):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vestige.detectors import DETECTORS
 from vestige.engine.engines import cores
 from vestige.engine.threads import one_core
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.schema.records import Problem
 from vestige.scoring.plan import Column
 from vestige.scoring.score_cache import KeptScores
@@ -30,11 +30,11 @@ from vestige.types import (
 
 
 @dataclass(frozen=True)
-class Known:
-    """Labelled images of the bag, for detectors that learn: masks [n], and folds of whole groups.
+class LabelledSet:
+    """Labelled images of the cohort, for detectors that learn: masks [n], and folds of whole groups.
 
     Every image of a fold, labelled or not, is scored by the model that was fitted without it, so
-    that queries and controls of a fold are treated alike.
+    that queries and calibration images of a fold are treated alike.
     """
 
     used: Bools
@@ -51,7 +51,7 @@ class Reals:
 
     images: Images
     groups: npt.NDArray[Any]
-    known: Known | None = None
+    known: LabelledSet | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Ready:
 class Scored:
     """Columns of evidence of one audit.
 
-    columns : [n, D], of the images of the bag
+    columns : [n, D], of the images of the cohort
     fitted : the detectors, by column, but for those whose scores were kept
     ready : what was not made for it
     weights : digests of the networks' weights and of trained models, by detector and option
@@ -172,7 +172,7 @@ def _score_column(
     trained: Detector | None,
 ) -> tuple[Floats, Detector, float]:
     start = perf_counter()
-    detector = trained or build(DETECTORS, column.detector, "detector", **column.options)
+    detector = trained or create(DETECTORS, column.detector, "detector", **column.options)
     if trained is not None:
         scores = trained.score_samples(reals.images)
     elif column.learns:
@@ -198,28 +198,28 @@ def _cross_fit(
     progress: Progress,
 ) -> tuple[Floats, Detector]:
     """Scores [n] of models that never saw the group they score, and the last model."""
-    bag, groups, known = reals.images, reals.groups, reals.known
+    cohort, groups, known = reals.images, reals.groups, reals.known
     if known is None or not (known.used.any() and known.unused.any()):
         raise InputError(
             f"{column.detector} learns from labelled images: give both --used and --unused."
         )
-    scores = np.empty(len(bag))
+    scores = np.empty(len(cohort))
     folds = np.unique(known.folds)
     # one detector, fitted anew for each fold: it may keep what it made of the generated set
-    detector: Any = build(DETECTORS, column.detector, "detector", **column.options)
+    detector: Any = create(DETECTORS, column.detector, "detector", **column.options)
     assert isinstance(detector, LearningDetector)  # noqa: S101  # by needs_labels
     for number, fold in enumerate(folds, 1):
         inside = known.folds == fold
         used, unused = known.used & ~inside, known.unused & ~inside
         detector.fit(
             generated,
-            bag[used],
-            bag[unused],
+            cohort[used],
+            cohort[unused],
             groups_used=groups[used],
             groups_unused=groups[unused],
             progress=_within(progress, f"{column.name}, fold {number} of {len(folds)}"),
         )
-        scores[inside] = detector.score_samples(bag[inside])
+        scores[inside] = detector.score_samples(cohort[inside])
     return scores, detector
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vestige.detectors import AUTO, DETECTORS, EFFORTS, Effort
 from vestige.files.whole import file_sha256
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create, choose
 from vestige.registry.options import split_options, typed_options
 from vestige.registry.rules import OneOf
 from vestige.symmetries import VIEWS, Views
@@ -25,7 +25,7 @@ class Column:
     options: Mapping[str, Any]
     weight: float
     pool: bool
-    """True when the score depends on the bag of judged images and controls."""
+    """True when the score depends on the cohort of target images and calibration images."""
     learns: bool = False
     """True when the detector learns from labelled images: it is cross-fitted by group."""
     seen: int = 1
@@ -72,8 +72,8 @@ def plan_columns(
 ) -> tuple[Column, ...]:
     """The columns of the named detectors; "auto", or no name, stands for those of the effort.
 
-    A detector that compares with unused reals uses the reference if there is one, else the bag.
-    `views` is the option of all that take it (`DetectorChoice.views`), but for those to whom
+    A detector that compares with unused reals uses the reference if there is one, else the cohort.
+    `views` is the option of all that take it (`DetectorEntry.views`), but for those to whom
     `options` give another.
 
     Raises
@@ -95,7 +95,7 @@ def plan_columns(
         for suffix, own in choice.columns.items():
             seen = {"views": views} if choice.views else {}
             own = {**own, **seen, **options.get(name, {})}
-            made = build(DETECTORS, name, "detector", **own)
+            made = create(DETECTORS, name, "detector", **own)
             for option in weights_missing(name, made):
                 raise InputError(
                     f"{name} needs the weights of its network: --option {name}.{option}=FILE "
@@ -106,7 +106,7 @@ def plan_columns(
             if pool and not isinstance(made, PoolDetector):
                 raise InputError(
                     f"{name} needs a reference: give --reference DIR with unused real images "
-                    "that are neither judged nor controls, or use matched_filter_pool."
+                    "that are neither judged nor calibration images, or use matched_filter_pool."
                 )
             plan.append(
                 Column(
@@ -137,7 +137,7 @@ def parse_options(texts: Sequence[str]) -> Options:
             raise InputError(f"--option takes DETECTOR.NAME=VALUE, not {option!r}.")
         given.setdefault(detector, {})[name] = value
     return {
-        name: typed_options(build(DETECTORS, name, "detector"), own, "detector", name)
+        name: typed_options(create(DETECTORS, name, "detector"), own, "detector", name)
         for name, own in given.items()
     }
 

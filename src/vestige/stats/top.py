@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.slices import slices
 from vestige.types import Floats, Ints
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import RegistryEntry, InputError
 from vestige.types import Images, Progress, quiet
 
 Figures = Mapping[str, float | str]
@@ -42,7 +42,7 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True)
-class GeneratorChoice(Choice[Generator]):
+class GeneratorChoice(RegistryEntry[Generator]):
     """A generator: whether it trains, wants strangers, and may return training images verbatim."""
 
     trains: bool = False

@@ -21,7 +21,7 @@ from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
 from vestige.packages import installed
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create, choose
 from vestige.types import Images, Progress, quiet
 from vestige.version import __version__
 from vestige.worlds import GENERATORS, Generator
@@ -86,7 +86,7 @@ def build_world(
     check_recipe(recipe)
     if claim(root, recipe):
         return verify_world(root)
-    generator = build(GENERATORS, recipe.generator, "generator", **recipe.options)
+    generator = create(GENERATORS, recipe.generator, "generator", **recipe.options)
 
     # 1. reals of one size, with the 256 grey levels that the files of the world will hold
     images = _read(recipe, progress)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds.record import (
     FOLDERS,
     REALS,

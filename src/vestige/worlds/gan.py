@@ -23,10 +23,10 @@ from vestige.nets.training import (
     demand_positive,
     find_device,
     find_precision,
-    follow,
+    ema_update,
     identity,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images, Progress, quiet
 from vestige.worlds.tensors import check_square, to_images, to_tensor
 
@@ -143,7 +143,7 @@ class Gan:
             loss.backward()
             optimizer.step()
             critic.requires_grad_(True)
-            follow(average, net, self.average, step)
+            ema_update(average, net, self.average, step)
             training.note(step, critic=critic_loss, generator=loss)
         self.figures = training.figures(self.batch * self.critic_steps, len(data), net, precision)
         return self

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create, choose
 from vestige.registry.options import split_options, typed_options
 from vestige.worlds import GENERATORS
 from vestige.worlds.record import Recipe
@@ -47,5 +47,5 @@ def parse_options(generator: str, texts: Sequence[str]) -> dict[str, Any]:
     if not given:
         choose(GENERATORS, generator, "generator")
         return {}
-    made = build(GENERATORS, generator, "generator")
+    made = create(GENERATORS, generator, "generator")
     return typed_options(made, given, "generator", generator)

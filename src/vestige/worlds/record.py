@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 
 SCHEMA = 1

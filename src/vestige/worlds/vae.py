@@ -17,10 +17,10 @@ from vestige.nets.training import (
     demand_positive,
     find_device,
     find_precision,
-    follow,
+    ema_update,
     identity,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images, Progress, quiet
 from vestige.worlds.tensors import check_square, to_images, to_tensor
 
@@ -109,7 +109,7 @@ class Vae:
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
-            follow(average, net, self.average, step)
+            ema_update(average, net, self.average, step)
             training.note(step, error=error.mean(), divergence=divergence.mean())
         self.figures = training.figures(self.batch, len(data), net, precision)
         return self
