@@ -178,10 +178,10 @@ def power_page(rows: Rows) -> str:
 
 An audit says "could have seen an AUC of A or more, with 80 % power" (`minimum_detectable_auc`).
 Worlds with a mean AUC of A, and how often the test at 5 % finds them: the set test of the
-label-free combination (three columns) and the permutation test of the stack, which fits everything
-again for each relabelling; release (known_used 0: the candidates are what the stack learns from) and
-forensic. Numbers of candidates, controls and known used are groups; correlation is that of the images
-of a group.
+label-free combination (three columns) and the permutation test of the stack, which fits all
+again for each relabelling; release (known_used 0: the stack learns from the candidates) and
+forensic. Numbers of candidates, calibration images and known used are groups; correlation is that
+of the images of a group.
 
 {table(head, rows)}
 

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import binom
 
 RATES = (0.01, 0.05, 0.1)
-CHECKS, QUERIES, KNOWN, GENERATED, SIDE = 99, 12, 24, 60, 16
+CALIBRATION, QUERIES, KNOWN, GENERATED, SIDE = 99, 12, 24, 60, 16
 BAND = 0.99
 CHOICES: tuple[tuple[str, ...] | None, ...] = (
     None,
@@ -29,11 +29,11 @@ def faces(n: int, rng: np.random.Generator) -> Any:
 
 
 def null_world(seed: int, labels: bool, slices: int) -> tuple[Any, Any]:
-    """A cohort of queries, controls and (with labels) known used images, none of them used."""
+    """A cohort of queries, unused and (with labels) known used images, none of them used."""
     from vestige.judging.cohort import Cohort
 
     rng = np.random.default_rng([17, seed, labels, slices])
-    roles = ["unused"] * CHECKS + ["query"] * QUERIES + ["used"] * (KNOWN if labels else 0)
+    roles = ["unused"] * CALIBRATION + ["query"] * QUERIES + ["used"] * (KNOWN if labels else 0)
     sizes = rng.integers(1, slices + 1, len(roles))
     groups = np.repeat(np.arange(len(roles)), sizes)
     role = np.repeat(roles, sizes)
@@ -131,7 +131,7 @@ def errors_page(rows: list[dict[str, Any]]) -> str:
     counted = sum(key.partition(" ")[0] in ("image", "FDR", "set") for key in head) * len(rows)
     return f"""## False alarms
 
-{n:,} worlds in which nothing was used: {GENERATED} generated images, {CHECKS} control and
+{n:,} worlds in which nothing was used: {GENERATED} generated images, {CALIBRATION} unused and
 {QUERIES} queried patients, with labels {KNOWN} "used" ones. Counts of worlds in which one queried
 image is called used (image), any image has a q-value at the rate (FDR), and the set test rejects
 (set; the gate closes by it). 99 % binomial band: {bands}. Bold: above the band ({over} of {counted}

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import binom
 
 RATES = (0.01, 0.05, 0.1)
-CHECKS, QUERIES, KNOWN, COLUMNS = 99, 12, 24, 4
+CALIBRATION, QUERIES, KNOWN, COLUMNS = 99, 12, 24, 4
 BAND = 0.99
 COPIED, INNOCENT = 23, 127
 
@@ -32,7 +32,7 @@ class Case:
     resolved: int = 0
     twins: int = 0
     queries: int = QUERIES
-    unused: int = CHECKS
+    unused: int = CALIBRATION
 
 
 CASES = (
@@ -47,7 +47,7 @@ CASES = (
     Case("1 image against 1 to 10", (1, 1), (1, 10), 0.5),
     Case("6 to 10 images against 1 to 3", (6, 10), (1, 3), 0.5),
     Case("200 queries", queries=200),
-    Case("39 controls, 1 to 10 images", (1, 10), (1, 10), 0.5, unused=39),
+    Case("39 unused, 1 to 10 images", (1, 10), (1, 10), 0.5, unused=39),
 )
 
 
@@ -154,14 +154,14 @@ def edges_page(rows: list[dict[str, Any]]) -> str:
     bands = ", ".join(f"{low:.0f} to {high:.0f} at {r:g}" for r, (low, high) in limits.items())
     return f"""## Images, patients and names at the edges
 
-{n:,} worlds a row, {CHECKS} control and {QUERIES} queried patients unless said, with labels
+{n:,} worlds a row, {CALIBRATION} unused and {QUERIES} queried patients unless said, with labels
 {KNOWN} known used ones. Counts of worlds in which an unused image is called used at the rate
 (image), or its patient is (patient); and the sum over worlds of the share of false names among
 those named at the rate (FDR: where nothing was used, the number of worlds with any name, so FWER as
 well). 99 % binomial band: {bands}. Bold: above it ({over} of {cells} cells; 0.5 % are expected).
 Below it is caution: a patient of several images counts as one whose images all reach the image in
 question (image); where numbers of images differ, equally many are compared, at a price (patient,
-FDR); and a name needs several patients above all controls (FDR: at .01 all 12, at .1 one or two).
+FDR); and a name needs several patients above all unused (FDR: at .01 all 12, at .1 one or two).
 
 {chr(10).join(lines)}
 """

@@ -335,7 +335,10 @@ def used_table(pools: list[Source], repeats: int, seed: int) -> None:
                 side, kind = (32, 64)[number % 2], MADE_OF[(number + s) % len(MADE_OF)]
                 world = setting(source, 20, (20, 280)[number % 2], kind, side, rng)
                 first = np.unique(world.person, return_index=True)[1]
-                calibration, targets = first[world.calibration[first]], first[~world.calibration[first]]
+                calibration, targets = (
+                    first[world.calibration[first]],
+                    first[~world.calibration[first]],
+                )
                 bad = rng.permutation(calibration)[: round(share * len(calibration))]
                 good = rng.permutation(targets)[:5]
                 originals = np.concatenate([bad, good])

@@ -36,7 +36,7 @@ Arrays = dict[str, Any]
 
 
 def write_arrays(folder: Path, m: int) -> None:
-    """Reals, half of them candidates, and generated rows, a tenth of them near copies of candidates."""
+    """Reals, half of them candidates, and generated rows, a tenth of them near copies of those."""
     rng = np.random.default_rng(0)
     mix = rng.standard_normal((WIDTH, WIDTH)) / 8
     reals = rng.standard_normal((REALS, WIDTH)) @ mix
@@ -132,7 +132,7 @@ def _sets(x: Arrays) -> Any:
 
 
 def data_copying_matrices(x: Arrays) -> Any:
-    """C_T from the distance matrices of generated rows and controls to the candidates.
+    """C_T from the distance matrices of generated rows and unused to the candidates.
 
     The partition is given: the published package finds it by k-means of scikit-learn.
     """

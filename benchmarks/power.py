@@ -32,7 +32,7 @@ Rows = list[dict[str, Any]]
 
 
 def draw(n: int, copied: int, rise: float, seed: int) -> Any:
-    """Four columns of n targets, then n controls; the first `copied` targets are copies."""
+    """Four columns of n targets, then n unused; the first `copied` targets are copies."""
     rng = np.random.default_rng([41, n, seed])
     columns = (rng.normal(size=(2 * n, 1)) + rng.normal(size=(2 * n, 4))) / np.sqrt(2)
     columns[:n] += rise

@@ -69,7 +69,7 @@ def page(data: dict) -> str:
         "",
         "In *part* only about a third of the used images are copied (ceiling near .66); in",
         "*collapse* five images are; in *null* and *shift* nothing is, but in *shift* the used",
-        "images are brighter: the blind control must veto it.",
+        "images are brighter: the blind check must veto it.",
         "",
         "| column | form | " + " | ".join(NAMES) + " |",
         "|---|---|" + "---|" * len(NAMES),

@@ -1,4 +1,4 @@
-"""A release audit of small arrays up to its controls, without folders: quick enough to repeat."""
+"""A release audit of small arrays up to its unused, without folders: quick enough to repeat."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ def small_audit(
     groups: Any = None,
     seed: int = 0,
 ) -> Comparison:
-    """Candidates (known used) and controls with the audit behind them; groups of used, then unused.
+    """Candidates (known used) and unused with the audit behind them; groups of used, then unused.
 
     Every reference image is a group of its own.
     """
@@ -52,7 +52,7 @@ def small_audit(
         index=np.arange(n),
         roles=np.where(candidates, "used", "unused"),
         groups=groups,
-        judged=candidates,
+        targets=candidates,
         calibration=~candidates,
         known_used=candidates,
         resolved={},

@@ -41,7 +41,7 @@ def test_pairs_are_those_of_the_detectors() -> None:
 @pytest.mark.parametrize(("rate", "k"), [(0.05, 1), (0.1, 2), (0.25, 5)])
 def test_at_most_the_rate_of_the_controls_reaches_the_line(rate: float, k: int) -> None:
     cohort, generated = reals(40), reals(80, 1)
-    calibration = np.arange(40) >= 20  # 20 controls: k = floor(rate 21)
+    calibration = np.arange(40) >= 20  # 20 unused: k = floor(rate 21)
     for pairs in nearest_pairs(cohort, np.arange(40), calibration, generated, rate):
         best = pairs.values[calibration, 0]
         assert (best >= pairs.line).sum() == k

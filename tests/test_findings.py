@@ -34,7 +34,9 @@ def bag_of(targets: int, calibration: int, images: int = 1) -> Cohort:
     )
 
 
-def say(cohort: Cohort, judgement: Judgement, vetoed: bool = False, **more: Any) -> tuple[Finding, ...]:
+def say(
+    cohort: Cohort, judgement: Judgement, vetoed: bool = False, **more: Any
+) -> tuple[Finding, ...]:
     columns = np.zeros((len(cohort.ids), 1))
     near = [NEAR] * len(cohort.ids)
     return make_findings(columns, PLAN, cohort, judgement, near, 0.05, vetoed, **more)

@@ -43,7 +43,7 @@ def volumes_without_ids(seed: int) -> float:
     return p_value(
         vestige.audit(
             made, sets["used"], sets["unused"], detectors=["nearest_distance_contrast"],
-            calibration=False, seed=seed, false_alarm_rate=0.2,
+            checks=False, seed=seed, false_alarm_rate=0.2,
         )
     )  # fmt: skip
 
@@ -62,7 +62,7 @@ def reference_of_unused_patients(seed: int) -> tuple[float, list[str]]:
     result = vestige.audit(
         as_read(small(80, rng), [f"{k}.png" for k in range(80)]), sets["used"], sets["unused"],
         reference=reference, group_regex=r"^(\w+)-", detectors=["calibrated_distance"],
-        calibration=False, seed=seed,
+        checks=False, seed=seed,
     )  # fmt: skip
     return p_value(result), [problem.what for problem in result.problems]
 
@@ -77,7 +77,7 @@ def plain_on_both_sides(seed: int) -> vestige.AuditResult:
         sets[role] = as_read(images, [f"{role}{k}-0" for k in range(40)])
     return vestige.audit(
         as_read(small(100, rng), [f"{k}.png" for k in range(100)]), group_regex="(.+)-",
-        detectors=["nearest_distance_contrast", "matched_filter_pool"], calibration=False, seed=seed,
+        detectors=["nearest_distance_contrast", "matched_filter_pool"], checks=False, seed=seed,
         **sets,
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def mirrored_reference(seed: int) -> vestige.AuditResult:
         query=as_read(query, [f"q{k}-0" for k in range(40)]),
         unused=as_read(unused, [f"n{k}-0" for k in range(40)]),
         reference=as_read(np.concatenate([unused[:, :, ::-1], others]), names),
-        group_regex="(.+)-", detectors=["calibrated_distance"], calibration=False, seed=seed,
+        group_regex="(.+)-", detectors=["calibrated_distance"], checks=False, seed=seed,
     )  # fmt: skip
 
 

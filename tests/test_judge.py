@@ -34,7 +34,7 @@ def said(columns: Floats, cohort: Cohort) -> Judgement:
 
 
 def asked(resolved: int, seed: int) -> tuple[Floats, Cohort]:
-    """30 unused queries and 99 controls, and so many queries that copy known used images."""
+    """30 unused queries and 99 unused, and so many queries that copy known used images."""
     rng = np.random.default_rng([41, seed])
     roles = ["query"] * 30 + ["unused"] * 99 + ["query"] * resolved
     columns = rng.normal(size=(len(roles), 2))

@@ -2,7 +2,7 @@
 
 Every split draws new images, so the seed is fixed and the outcome is deterministic. The band is
 the binomial 99 % band of the issue; the sizes make 0.05 and 0.1 reachable exactly
-((controls + 1) x rate is a whole number), so that being too cautious fails as well.
+((unused + 1) x rate is a whole number), so that being too cautious fails as well.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from vestige.scoring.plan import plan_columns
 from vestige.types import Images
 
 SPLITS = 320
-CHECKS = 39
+CALIBRATION = 39
 QUERIES = 4
 PLAN = plan_columns(None, has_reference=False)
 
@@ -56,11 +56,11 @@ def null_split(kind: str, seed: int) -> np.ndarray:
     rng = np.random.default_rng([7, seed])
     generated = small(80, rng)
     if kind == "patients":
-        slices = rng.integers(1, 6, CHECKS + QUERIES)
-        images, groups = patients(CHECKS + QUERIES, slices, rng)
-        roles = np.where(groups < CHECKS, "unused", "query")
+        slices = rng.integers(1, 6, CALIBRATION + QUERIES)
+        images, groups = patients(CALIBRATION + QUERIES, slices, rng)
+        roles = np.where(groups < CALIBRATION, "unused", "query")
     else:
-        counts = {"unused": CHECKS, "query": QUERIES, "used": 20 if kind == "labels" else 0}
+        counts = {"unused": CALIBRATION, "query": QUERIES, "used": 20 if kind == "labels" else 0}
         roles = np.repeat(list(counts), list(counts.values()))
         images, groups = small(len(roles), rng), np.arange(len(roles))
     cohort = bag_of(images, roles, groups)

@@ -1,4 +1,4 @@
-"""The blind control: it must see a shifted set, and must not see patients."""
+"""The blind check: it must see a shifted set, and must not see patients."""
 
 from dataclasses import replace
 
@@ -15,7 +15,10 @@ from vestige.types import Images
 def comparison(candidates: Images, calibration: Images, seed: int = 0) -> Comparison:
     n = len(candidates) + len(calibration)
     return Comparison(
-        np.concatenate([candidates, calibration]), np.arange(n) < len(candidates), np.arange(n), seed
+        np.concatenate([candidates, calibration]),
+        np.arange(n) < len(candidates),
+        np.arange(n),
+        seed,
     )
 
 
@@ -64,7 +67,7 @@ def test_equal_populations_pass() -> None:
 
 def test_patients_that_differ_are_no_difference_of_sets() -> None:
     # 8 + 8 patients of 10 images; brightness varies by patient, far more than within. By image
-    # the sets differ "significantly" almost always; by patient the control passes.
+    # the sets differ "significantly" almost always; by patient the check passes.
     vetoed = by_image = 0
     for seed in range(12):
         rng = np.random.default_rng([seed, 79])

@@ -20,7 +20,7 @@ def test_copies_are_no_split_of_the_suspects() -> None:
     assert row.p_value == pytest.approx(1 / (1 + 2 * SPLITS))
     assert set(row.details) == {
         f"{side}, halves by {what}"
-        for side in ("suspects", "checks")
+        for side in ("candidates", "calibration images")
         for what in ("order of the files", "image statistics")
     }
 
@@ -98,8 +98,10 @@ def test_few_groups() -> None:
     cohort = rerun.cohort
     few = replace(rerun, candidates=rerun.candidates & (np.arange(120) < 10))
     row = member_only_check(claimed(replace(null, rerun=few)))
-    assert all(name.startswith("checks") for name in row.details)  # ten candidates are not split
-    none = replace(few, cohort=replace(cohort, calibration=cohort.calibration & (np.arange(120) >= 110)))
+    assert all(name.startswith("calibration images") for name in row.details)  # ten candidates are not split
+    none = replace(
+        few, cohort=replace(cohort, calibration=cohort.calibration & (np.arange(120) >= 110))
+    )
     with pytest.raises(InputError, match="20 groups or more"):
         member_only_check(claimed(replace(null, rerun=none)))
 

@@ -9,7 +9,6 @@ import pytest
 
 from small_audits import QUICK, small_audit, small_world, strangers
 from vestige.checks.levels import LEVELS
-from vestige.checks.rerun import AuditRerun
 from vestige.checks.planted import (
     Planted,
     judge_planted,
@@ -17,6 +16,7 @@ from vestige.checks.planted import (
     planted_check,
     with_sources,
 )
+from vestige.checks.rerun import AuditRerun
 from vestige.detectors import DETECTORS
 from vestige.registry.entries import InputError, create
 from vestige.schema.records import LevelCode, PlantedLevel
@@ -52,7 +52,7 @@ def test_an_audit_that_sees_no_copies_is_insensitive() -> None:
 
 
 def sources_of(rerun: AuditRerun, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Groups of the sources, of the controls that are left, and of all that is in the cohort."""
+    """Groups of the sources, of the unused that are left, and of all that is in the cohort."""
     cohort = with_sources(rerun, np.random.default_rng(seed)).cohort
     return cohort.groups[cohort.targets], cohort.groups[cohort.calibration], cohort.groups
 
@@ -86,7 +86,7 @@ def test_sources_from_the_reference_leave_it() -> None:
         assert source.tobytes() not in stayed
         assert source.tobytes() in {image.tobytes() for image in rerun.reference}
     assert len(np.unique(cohort.groups)) == 140
-    # a reference of the candidates' own patients has no groups of its own: controls are taken
+    # a reference of the candidates' own patients has no groups of its own: unused are taken
     shared = replace(rerun, reference_groups=np.arange(60))
     chosen = with_sources(shared, np.random.default_rng(0))
     assert chosen.reference is rerun.reference
@@ -106,8 +106,12 @@ def test_number_of_sources(generated: int, sources: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("checks", "says"),
-    [(18, "19 groups of controls or more"), (21, "22 groups of controls"), (22, "")],
+    ("calibration", "says"),
+    [
+        (18, "19 groups of calibration images or more"),
+        (21, "22 groups of calibration images"),
+        (22, ""),
+    ],
 )
 def test_few_controls(calibration: int, says: str) -> None:
     rerun = small_world("null").audited

@@ -1,4 +1,4 @@
-"""The conformity control: sees another preparation, names it, and does not see patients."""
+"""The preparation check: sees another preparation, names it, and does not see patients."""
 
 import io
 from dataclasses import replace
@@ -21,8 +21,8 @@ from vestige.checks.preparation_comparison import (
     facts_of_pixels,
     what_differs,
 )
-from vestige.images.stored_statistics import STATISTICS
 from vestige.images.reading import read_images
+from vestige.images.stored_statistics import STATISTICS
 from vestige.result import AuditResult
 from vestige.schema.records import PreparationComparison
 from vestige.types import Images
@@ -145,7 +145,9 @@ def test_a_control_without_facts_looks_at_its_images() -> None:
     images = np.concatenate([PHANTOMS[:50], PHANTOMS[50:100] * np.float32(0.7)])
     row = CHECKS["preparation"].factory(Comparison(images, np.arange(100) < 50, np.arange(100), 0))
     assert not row.passed
-    assert row.vetoes.startswith("any verdict: candidates and calibration images were not prepared alike; ")
+    assert row.vetoes.startswith(
+        "any verdict: candidates and calibration images were not prepared alike; "
+    )
 
 
 def test_facts_of_files_count_only_where_both_sides_are_files(tmp_path: Path) -> None:

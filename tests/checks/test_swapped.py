@@ -18,7 +18,7 @@ def test_copies_are_specific_to_their_generator(reference: bool) -> None:
     given = row.details["the given set, by the same columns"]
     assert row.auc is not None
     assert given.low > row.auc.value
-    assert row.auc.n == (120 if reference else 90)  # half of the controls were learned from
+    assert row.auc.n == (120 if reference else 90)  # half of the unused were learned from
 
 
 def test_what_any_bright_set_shows_is_not_specific() -> None:
@@ -66,7 +66,9 @@ def test_the_swapped_set_knows_neither_suspects_nor_compared_controls() -> None:
 def test_few_controls_and_no_reference() -> None:
     rerun = small_world("null").audited
     cohort = replace(rerun.cohort, calibration=rerun.cohort.calibration & (np.arange(120) >= 105))
-    with pytest.raises(InputError, match="reference of 10 images or 20 groups of controls"):
+    with pytest.raises(
+        InputError, match="reference of 10 images or 20 groups of calibration images"
+    ):
         _strangers(replace(rerun, cohort=cohort), np.random.default_rng(0))
 
 

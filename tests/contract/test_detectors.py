@@ -147,7 +147,9 @@ def test_finds_nothing_in_a_bag_where_nothing_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", by_reference)
-def test_a_score_ignores_the_other_queries(name: str, small: ReferenceWorld, cohort: Images) -> None:
+def test_a_score_ignores_the_other_queries(
+    name: str, small: ReferenceWorld, cohort: Images
+) -> None:
     together = scores_of(name, small, cohort)
     assert np.ptp(together) > 0
     assert_same(scores_of(name, small, cohort[3:4]), together[3:4])

@@ -1,4 +1,4 @@
-"""What holds for every dict of choices: generators, controls, engines, feature spaces."""
+"""What holds for every registry: generators, checks, engines, feature spaces."""
 
 import pickle
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from vestige.engine.engines import ENGINES
 from vestige.features import EMBEDDERS
 from vestige.features.index import INDEXES
 from vestige.measures import SET_MEASURES, SetComparison
-from vestige.registry.entries import RegistryEntry, InputError, create
+from vestige.registry.entries import InputError, RegistryEntry, create
 from vestige.schema.records import Check, SetMeasure
 from vestige.worlds import GENERATORS
 
@@ -25,7 +25,7 @@ TABLES: dict[str, Mapping[str, RegistryEntry[Any]]] = {
     "feature space": EMBEDDERS,
     "engine": ENGINES,
     "index": INDEXES,
-    "control": CHECKS,
+    "check": CHECKS,
     "set measure": SET_MEASURES,
     "generator": GENERATORS,
 }
@@ -46,14 +46,14 @@ def test_every_choice_is_described_in_one_line(kind: str) -> None:
 def test_a_misspelt_name_gets_a_hint(kind: str) -> None:
     name = next(iter(TABLES[kind]))
     with pytest.raises(InputError, match=f"unknown {kind} '{name}x'. Did you mean '{name}'"):
-        build(TABLES[kind], name + "x", kind)
+        create(TABLES[kind], name + "x", kind)
 
 
 @pytest.mark.parametrize("kind", ["detector", "feature space", "generator"])
 def test_an_unknown_option_is_named(kind: str) -> None:
     for name in TABLES[kind]:
         with pytest.raises(InputError, match=f"{kind} '{name}' does not take.*no_such_option"):
-            build(TABLES[kind], name, kind, no_such_option=1)
+            create(TABLES[kind], name, kind, no_such_option=1)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -13,7 +13,7 @@ from vestige.decision.records import (
     Unlike,
     Unread,
 )
-from vestige.schema.records import Check, CheckState, Estimate, PlantedLevel, SetTest, RunHistory
+from vestige.schema.records import Check, CheckState, Estimate, PlantedLevel, RunHistory, SetTest
 
 STATES: dict[str, CheckState] = {
     "ok": "passed", "no": "failed", "--": "not possible", "..": "not needed"
@@ -100,8 +100,10 @@ CASES: dict[str, Evidence] = {
     "distribution": evidence(checks=checks("ok ok ok ok ok no", *CHECKS, "smooth"),
                              test=set_test(0.001)),
     "leak of runs": evidence(checks=checks("ok ok ok ok ok"), test=set_test(0.0012),
-                             run_history=RunHistory(3, 4, 2, 0.0048, 0.4), chance=FEW),
-    "selected part": evidence(test=set_test(0.0001), run_history=PART, chance=MANY, named_patients=2,
+                             run_history=RunHistory(3, 4, 2, 0.0048, 0.4),
+                             chance=FEW),
+    "selected part": evidence(test=set_test(0.0001), run_history=PART, chance=MANY,
+                              named_patients=2,
                               checks=checks("ok no ok ok ok")),
     "selected part without a finding": evidence(run_history=PART),
     "named": evidence(named_patients=1, chance=FEW),

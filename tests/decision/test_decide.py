@@ -40,7 +40,7 @@ from vestige.decision.records import (
     Remedy,
     Unread,
 )
-from vestige.schema.records import Check, PlantedLevel, SetTest, RunHistory
+from vestige.schema.records import Check, PlantedLevel, RunHistory, SetTest
 
 EXITS = {"open": 0, "closed": 3, "undecided": 4}
 TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {

@@ -71,7 +71,7 @@ def test_no_image_is_scored_by_a_model_that_saw_its_group() -> None:
         unused=world.unused[:30],
         query=np.concatenate([world.used[30:40], world.unused[30:40]]),
         detectors=["centroids"],
-        calibration=False,  # those that ask the audit again fit it again
+        checks=False,  # those that ask the audit again fit it again
         progress=lambda stage, done, total: stages.add(stage),
     )
     assert {f"centroids, fold {n} of 5: learning" for n in range(1, 6)} <= stages
@@ -84,7 +84,7 @@ def test_no_image_is_scored_by_a_model_that_saw_its_group() -> None:
 
 
 def test_brighter_used_images_are_found_and_the_set_test_says_so() -> None:
-    """(It is split bias, which the blind control then vetoes.)"""
+    """(It is split bias, which the blind check then vetoes.)"""
     world = reference_world("shift", 0)
     result = vestige.audit(
         generated=world.generated[:50],

@@ -65,7 +65,7 @@ def summary(own: Floats, seen: Any, usual: Floats, usually: Any, top: int, count
 
 
 # cohorts smaller (30) and larger (200) than a window has pixels
-@pytest.mark.parametrize("bag", [X, BAG], ids=["small cohort", "large cohort"])
+@pytest.mark.parametrize("cohort", [X, BAG], ids=["small cohort", "large cohort"])
 @pytest.mark.parametrize(
     "options",
     [

@@ -214,7 +214,7 @@ def test_an_interpolated_roc_promises_what_no_threshold_gives() -> None:
     def interpolated(rate: float) -> float:
         return float(np.interp(rate, false, true))
 
-    # below 1 / n0 no control can be counted; the curve answers all the same
+    # below 1 / n0 no unused image can be counted; the curve answers all the same
     assert interpolated(0.001) > 0
     with pytest.raises(InputError, match="needs 1000 unused images, 100 were given"):
         tpr_at_fpr(used, unused, 0.001)

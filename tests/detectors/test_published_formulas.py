@@ -1,8 +1,8 @@
 """Every published label-free detector equals its formula, image by image, to 1e-6.
 
 The formulas of METHODS 2.3-2.10 are written down here a second time, slowly and in float64: one
-image, one list of generated images, one list of unused ones. In a cohort the unused are the images of
-other patients; the patients have one to five images.
+image, one list of generated images, one list of unused ones. In a cohort the unused are the images
+of other patients; the patients have one to five images.
 """
 
 from collections.abc import Callable

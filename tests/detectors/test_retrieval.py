@@ -61,7 +61,9 @@ def test_an_image_ties_with_its_duplicates() -> None:
     found = RetrievalCount().fit(G, unused=doubled).score_samples(X)
     np.testing.assert_array_equal(np.round(found), wanted)
     cohort = np.concatenate([X, X[:6]])
-    wanted = np.array([(ranks(x, np.delete(cohort, i, 0), G) == 1).sum() for i, x in enumerate(cohort)])
+    wanted = np.array(
+        [(ranks(x, np.delete(cohort, i, 0), G) == 1).sum() for i, x in enumerate(cohort)]
+    )
     found = RetrievalCount().fit(G).score_pool(cohort)
     np.testing.assert_array_equal(np.round(found), wanted)
     ranked = MeanRank(summary="mean").fit(G, unused=doubled).score_samples(X)

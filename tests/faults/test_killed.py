@@ -87,7 +87,7 @@ def test_a_second_audit_computes_no_column_again(
     ]
     assert call(capsys, *asked).code == 0
     first, before = (tmp_path / "o" / "findings.csv").read_bytes(), len(computed)
-    assert before > 13  # those of the audit, and those of its controls
+    assert before > 13  # those of the audit, and those of its checks
     assert call(capsys, *asked).code == 0
     assert (tmp_path / "o" / "findings.csv").read_bytes() == first
     assert len(computed) == before
@@ -122,7 +122,7 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
         return result
 
     def taken() -> dict[str, int]:
-        """How often each was made, whatever the threads did first; controls are in two parts."""
+        """How often each was made, whatever the threads did first; checks are in two parts."""
         counts = {name: made.count(name) for name in set(made)}
         made.clear()
         return counts

@@ -180,7 +180,7 @@ def test_an_audit_tells_what_an_index_may_have_missed(
                 detectors=["nearest_distance"],
                 options={"nearest_distance": {"index": "ivf"}},
                 cache=tmp_path,
-                calibration=False,
+                checks=False,
             )
         (said,) = [p for p in result.problems if p.path == "detector/nearest_distance"]
         assert "index ivf found" in said.what

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from vestige.images.imageset import ImageSet
 from vestige.images.harmonize import Preparation, find_preparation
+from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
 from vestige.worlds.phantom import chest_phantoms
 

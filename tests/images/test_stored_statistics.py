@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from images.picture import grey, save
-from vestige.images.stored_statistics import STATISTICS, border_runs, stored_statistics
 from vestige.images.reading import read_images
+from vestige.images.stored_statistics import STATISTICS, border_runs, stored_statistics
 from vestige.worlds.phantom import chest_phantoms
 
 PHANTOMS = np.rint(chest_phantoms(12, 96, seed=3)[0] * 255).astype(np.uint8)

@@ -12,7 +12,7 @@ import vestige
 import vestige.measures
 from reference_worlds import reference_world
 from vestige.measures import SET_MEASURES, SetComparison, measure_sets
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.result import AuditResult
 from vestige.schema.records import SetMeasure
 from vestige.types import Images
@@ -122,7 +122,10 @@ def test_groups_of_unlike_size_are_said() -> None:
     even, uneven = rows // 2, np.where(rows < 40, rows // 4, rows)
     assert not [m for m in measure_sets(comparison(groups=even)) if "per group" in m.says]
     for measure in measure_sets(comparison(groups=uneven)):
-        assert "4.0 images per group and controls 1.0: that alone moves value and p" in measure.says
+        assert (
+            "4.0 images per group and calibration images 1.0: that alone moves value and p"
+            in measure.says
+        )
 
 
 def test_verbatim_copies_and_constant_images() -> None:

@@ -34,7 +34,9 @@ def small_sets(
 ) -> FeatureSets:
     """Groups of 1 to 4 images in three dimensions; whole numbers make ties."""
     rng = np.random.default_rng(seed)
-    groups = np.repeat(np.arange(n_candidate + n_calibration), rng.integers(1, 5, n_candidate + n_calibration))
+    groups = np.repeat(
+        np.arange(n_candidate + n_calibration), rng.integers(1, 5, n_candidate + n_calibration)
+    )
     reals = rng.normal(size=(len(groups), 3)) + rng.normal(size=(groups.max() + 1, 3))[groups]
     generated = rng.normal(size=(m, 3)) * 1.4
     generated[: m // 3] = reals[groups < n_candidate][0] + 0.3 * generated[: m // 3]
@@ -242,7 +244,7 @@ def test_one_law_gives_half() -> None:
     assert np.mean(shares) == pytest.approx(0.5, abs=0.06)
     uneven = [closest_share(world_sets("null", seed, 25), 1).value for seed in range(5)]
     assert np.mean(uneven) == pytest.approx(0.5, abs=0.1)
-    # what counting against all controls would call copying
+    # what counting against all unused would call copying
     assert np.mean([(world_sets("null", s, 25).of_generated.groups[0] < 100).mean()
                     for s in range(5)]) > 0.7  # fmt: skip
 
@@ -266,7 +268,7 @@ def test_adjacent_slices_do_not_make_copies_authentic() -> None:
 
 
 def test_a_cell_without_controls_or_suspects_joins_another() -> None:
-    """Three places; controls are absent from one, candidates from another."""
+    """Three places; unused are absent from one, candidates from another."""
     rng = np.random.default_rng(3)
     places = np.array([[0.0, 0.0], [30.0, 0.0], [60.0, 0.0]])
     reals = rng.normal(size=(180, 2)) + np.repeat(places, 60, axis=0)
@@ -382,13 +384,22 @@ def test_more_groups_on_one_side_than_twenty_to_one() -> None:
 
 X = np.zeros((4, 2))
 REFUSED: list[tuple[tuple[Any, ...], str]] = [
-    ((X, X, np.ones(4, bool)), "needs candidates and calibration images, found 4 candidate groups among 4"),
-    ((X, X, np.zeros(4, bool)), "needs candidates and calibration images, found 0 candidate groups among 4"),
+    (
+        (X, X, np.ones(4, bool)),
+        "needs candidates and calibration images, found 4 candidate groups among 4",
+    ),
+    (
+        (X, X, np.zeros(4, bool)),
+        "needs candidates and calibration images, found 0 candidate groups among 4",
+    ),
     ((X, X, np.ones(3, bool)), "4 real rows were given with 3 candidate flags"),
     ((X, X[:, :1], np.arange(4) < 2), "different sizes cannot be compared: 2 and 1 values"),
     ((X[:0], X, np.arange(4) < 2), r"generated must be rows of features .*\(0, 2\)"),
     ((X, X * np.nan, np.arange(4) < 2), "reals: a feature is not finite"),
-    ((X, X, np.arange(4) < 2, ["a", "b", "b", "c"]), r"among candidates and calibration images \(b\)"),
+    (
+        (X, X, np.arange(4) < 2, ["a", "b", "b", "c"]),
+        r"among candidates and calibration images \(b\)",
+    ),
 ]
 
 

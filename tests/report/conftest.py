@@ -14,23 +14,23 @@ from vestige.schema.records import (
     Check,
     CurvePoint,
     DetectorTest,
-    PreparationDifference,
     Estimate,
     Evidence,
     Finding,
-    PreparationComparison,
     Manifest,
     Needed,
     PatientFinding,
     PlantedLevel,
+    PreparationComparison,
+    PreparationDifference,
     Problem,
     Question,
     Rate,
     ReleaseCurve,
     Role,
+    RunHistory,
     SetMeasure,
     SetTest,
-    RunHistory,
 )
 
 HOSTILE = (
@@ -227,11 +227,14 @@ def _measures() -> tuple[SetMeasure, ...]:
 def _preparation(role: str, state: State) -> tuple[PreparationComparison, ...]:
     alike = state != "undecided"
     cause = "JPEG compression, of this file or of one it was made from"
-    trace = PreparationDifference("blockiness", "1.31", "1.02", 0.8, 0.4 if alike else 0.0001, cause)
+    trace = PreparationDifference(
+        "blockiness", "1.31", "1.02", 0.8, 0.4 if alike else 0.0001, cause
+    )
     return (
         PreparationComparison(role, "unused", "as stored", trace.p_adjusted, alike, (), (trace,)),
         PreparationComparison("generated", role, "as stored", None, True, ("size",),
-                 (PreparationDifference("height", "64", "256", 1.0, None, "images of another size"),)),
+                 (PreparationDifference("height", "64", "256", 1.0, None,
+                                        "images of another size"),)),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A redacted report does not depend on names: with others it is the same but for the hashes.
 
 This says more than a search for each name, which cannot tell a patient called "white" from the
-"share of white" of a control.
+"share of white" of a check.
 """
 
 import re

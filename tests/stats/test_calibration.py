@@ -94,7 +94,7 @@ def test_each_row_has_its_own_controls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queries", "checks", "message"),
+    ("queries", "calibration", "message"),
     [
         ([1.0], [], "at least 1 needed"),
         ([np.nan], [1.0], "query scores: 1 of 1 values are not finite"),

@@ -48,7 +48,7 @@ def patients(n: int, sizes: Ints, rng: np.random.Generator) -> tuple[Floats, Int
     return np.sqrt(0.95) * rng.normal(size=n)[groups] + np.sqrt(0.05) * noise, groups
 
 
-@pytest.mark.parametrize(("judged", "checks", "rate"), [(20, 50, 0.1), (60, 37, 0.05)])
+@pytest.mark.parametrize(("targets", "calibration", "rate"), [(20, 50, 0.1), (60, 37, 0.05)])
 def test_a_null_gate_closes_by_chance_in_one_of_a_hundred_worlds(
     targets: int, calibration: int, rate: float
 ) -> None:

@@ -23,7 +23,9 @@ from vestige.types import Bools, Floats, Ints
 PRIOR = np.array([8.0, 1.0, 1.0])
 
 
-def p_of(columns: Floats, targets: Bools, calibration: Bools, positives: Bools, groups: Any) -> Floats:
+def p_of(
+    columns: Floats, targets: Bools, calibration: Bools, positives: Bools, groups: Any
+) -> Floats:
     """p-values of the target rows, in the way of an audit."""
     weights = PRIOR[: columns.shape[1]]
     z = log_scores(columns, groups, targets | calibration | positives)
@@ -31,12 +33,16 @@ def p_of(columns: Floats, targets: Bools, calibration: Bools, positives: Bools, 
     return image_p_values(z, models, targets, calibration, groups)[0]
 
 
-def p_values(targets: Floats, calibration: Floats, used: Floats, calibration_groups: Any = None) -> Floats:
+def p_values(
+    targets: Floats, calibration: Floats, used: Floats, calibration_groups: Any = None
+) -> Floats:
     n, c, u = len(targets), len(calibration), len(used)
     own = 500 + np.arange(c) if calibration_groups is None else calibration_groups
     groups = np.concatenate([np.arange(n), own, 1000 + np.arange(u)])
     role = np.repeat([0, 1, 2], [n, c, u])
-    return p_of(np.concatenate([targets, calibration, used]), role == 0, role == 1, role == 2, groups)
+    return p_of(
+        np.concatenate([targets, calibration, used]), role == 0, role == 1, role == 2, groups
+    )
 
 
 ROWS = st.integers(-3, 3).map(float)
@@ -64,9 +70,9 @@ def test_the_promise_with_continuous_columns_is_exact() -> None:
     np.testing.assert_allclose(np.sort(p), np.arange(1, 13) / 12)
 
 
-# --- edges of section 5: the first patient was not used; 39 controls make .05, .1 and .2 exact
+# --- edges of section 5: the first patient was not used; 39 unused make .05, .1 and .2 exact
 Edge = Callable[[np.random.Generator], tuple[Floats, Ints, Ints, Ints]]
-"""Columns, role (0 query, 1 control), true groups, and groups as a careless audit has them."""
+"""Columns, role (0 query, 1 unused), true groups, and groups as a careless audit has them."""
 
 
 def persons(sizes: Ints, likeness: float, rng: np.random.Generator) -> tuple[Floats, Ints]:
@@ -171,8 +177,8 @@ def test_the_queries_teach_and_few_used_ones_are_not_outvoted(used: int, least: 
 
 
 def test_columns_without_information_give_no_power() -> None:
-    # P(p <= .1) is .1 for each of 200 unused images against one control set of 59. The count
-    # varies more than a binomial one (they share the controls): sd of the rate .045, limit .30
+    # P(p <= .1) is .1 for each of 200 unused images against one calibration set of 59. The count
+    # varies more than a binomial one (they share the unused): sd of the rate .045, limit .30
     rng = np.random.default_rng(5)
     calibration, used, targets = (rng.normal(size=(n, 3)) for n in (59, 30, 200))
     assert (p_values(targets, calibration, used) <= 0.1).mean() < 0.3
@@ -182,7 +188,9 @@ def test_columns_without_information_give_no_power() -> None:
 def test_a_large_patient_has_one_voice() -> None:
     rng = np.random.default_rng(6)
     used = rng.normal(size=(20, 1)) + 3
-    calibration = np.r_[np.full(40, 2.0) + rng.normal(size=40) * 0.01, np.linspace(-1, 0, 9)][:, None]
+    calibration = np.r_[np.full(40, 2.0) + rng.normal(size=40) * 0.01, np.linspace(-1, 0, 9)][
+        :, None
+    ]
     groups = 100 + np.r_[np.zeros(40), np.arange(1, 10)]
     p = p_values(np.array([[1.0]]), calibration, used, groups)
     assert p == pytest.approx([2 / 11])
@@ -245,7 +253,8 @@ def test_standing_is_a_normal_score_that_goes_on_beyond_the_controls() -> None:
     rng = np.random.default_rng(11)
     calibration, groups = rng.normal(size=30), np.arange(30)
     np.testing.assert_allclose(
-        normal_standing(calibration, calibration, groups), norm.ppf((rankdata(calibration) - 0.5) / 30)
+        normal_standing(calibration, calibration, groups),
+        norm.ppf((rankdata(calibration) - 0.5) / 30),
     )
     beyond = calibration.max() + np.array([0.0, 1.0, 2.0])
     told = normal_standing(beyond, calibration, groups)

@@ -26,7 +26,7 @@ def test_storey_takes_off_what_was_used() -> None:
 
 
 def named_wrongly(used: int, patients: int, seed: int) -> tuple[float, float]:
-    """False and found share of those named at .1, with 1 to 10 images a patient, 60 controls."""
+    """False and found share of those named at .1, with 1 to 10 images a patient, 60 unused."""
     rng = np.random.default_rng([31, used, seed])
     n = patients + 60
     groups = np.repeat(np.arange(n), rng.integers(1, 11, n))
@@ -52,7 +52,7 @@ def test_few_of_the_names_are_false(used: int, patients: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("checks", "judged", "k"),
+    ("calibration", "targets", "k"),
     [(99, 100, 10), (1000, 100, 1), (5000, 500, 1), (9, 5, 4), (9, 20, 12), (8, 5, 6), (1, 3, 4)],
 )
 def test_fewest_named(calibration: int, targets: int, k: int) -> None:

@@ -19,7 +19,7 @@ from vestige.stats.scale import log_scores
 from vestige.types import Floats, Ints
 
 WEIGHTS = np.array([4.0, 1.0, 1.0])
-CHECKS = 39
+CALIBRATION = 39
 
 
 def p_of(
@@ -41,7 +41,7 @@ def p_of(
 
 
 @pytest.mark.parametrize(
-    ("judged_sizes", "control_sizes", "preparation", "known"),
+    ("target_sizes", "calibration_sizes", "likeness", "known"),
     [
         ((1, 10), (1, 10), 0.9, 0),
         ((1, 10), (1, 10), 0.0, 0),
@@ -53,16 +53,16 @@ def p_of(
     ],
 )
 def test_an_innocent_patient_is_called_no_more_often_than_asked(
-    judged_sizes: tuple[int, int], control_sizes: tuple[int, int], likeness: float, known: int
+    target_sizes: tuple[int, int], calibration_sizes: tuple[int, int], likeness: float, known: int
 ) -> None:
     # one patient of each world, so that draws are independent; binomial limits of 1e-5 at three
     # rates: fails falsely with probability below 1e-4
     first = []
     for seed in range(300):
         rng = np.random.default_rng([4, seed])
-        low, high = np.array([judged_sizes, control_sizes]).T
+        low, high = np.array([target_sizes, calibration_sizes]).T
         sizes = np.concatenate(
-            [rng.integers(low[k], high[k] + 1, n) for k, n in enumerate((5, CHECKS))]
+            [rng.integers(low[k], high[k] + 1, n) for k, n in enumerate((5, CALIBRATION))]
             + [rng.integers(1, 4, known)]
         )
         first.append(p_of(sizes, 5, likeness, seed, known=known)[0])
@@ -122,7 +122,7 @@ def test_all_choices_at_once_are_the_mean_over_each() -> None:
 
 
 def test_a_larger_patient_pays_for_his_choice() -> None:
-    # 6 images, 19 controls of 2: pairs, and one of three pairs holds the best image
+    # 6 images, 19 unused of 2: pairs, and one of three pairs holds the best image
     calibration = np.linspace(-1, 1, 38)
     found = compare_equal_numbers(np.array([9.0] + [-9.0] * 5), calibration, np.arange(38) // 2)
     assert found == (pytest.approx(2 * 3 / 20), "best image")

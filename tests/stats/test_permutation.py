@@ -226,7 +226,9 @@ def test_refitting_enumerates_small_sets() -> None:
 
 def test_what_cannot_be_tested_is_refused() -> None:
     flags = np.array([True, True, False])
-    with pytest.raises(InputError, match=r"1 groups have images among candidates and calibration images \(b\)"):
+    with pytest.raises(
+        InputError, match=r"1 groups have images among candidates and calibration images \(b\)"
+    ):
         set_test(np.zeros(3), flags, ["a", "b", "b"])
     for none_missing in (np.ones(3, bool), np.zeros(3, bool)):
         with pytest.raises(InputError, match="needs candidates and calibration images"):

@@ -115,7 +115,9 @@ def test_known_used_images_may_teach_the_stack() -> None:
     target, calibration = groups < 50, (groups >= 50) & (groups < 100)
     known = groups >= 100
     columns[:, 1] += 2.0 * (target | known)
-    answer = answer_set(columns, target, calibration, groups, WEIGHTS, StackLabels(known, first=True))
+    answer = answer_set(
+        columns, target, calibration, groups, WEIGHTS, StackLabels(known, first=True)
+    )
     assert answer.p_value < 0.01
 
 

@@ -40,10 +40,12 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
             **dict.fromkeys(("member_only", "swapped", "smooth"), qualify),
             "clean_calibration": "not possible",
         }  # fmt: skip
-        assert {f"control {name}" for name in states} <= set(result.manifest.seconds)
+        assert {f"check {name}" for name in states} <= set(result.manifest.seconds)
         page = (out / "report.html").read_text(encoding="utf-8")
         assert "20 of 20 images with 1 copy" in page
-        planted = next(calibration for calibration in result.checks if calibration.name == "planted")
+        planted = next(
+            calibration for calibration in result.checks if calibration.name == "planted"
+        )
         for level, figure in planted.details.items():
             assert level in page
             assert figure.n == 20
@@ -66,7 +68,7 @@ def test_forensic_without_labels(leaking: Path) -> None:
     ids = [f"{k:06d}" for k in range(35)]
     assert [f.id for f in result.findings] == ids
     assert named(result, set(ids[:20])) >= 18
-    # 15 innocents, 25 controls: P(more than 6 of 15 at 5 %) < 1e-5
+    # 15 innocents, 25 unused: P(more than 6 of 15 at 5 %) < 1e-5
     assert named(result, set(ids[20:])) <= 6
     # 20 and more patients a side: queries against unused images are learned
     assert result.manifest.options["combination"] == "stack"
@@ -207,7 +209,7 @@ def test_a_reference_replaces_the_bag() -> None:
     world = worlds()[0]
     asked: dict[str, Any] = {"used": world.used, "unused": world.unused[10:]}
     without = vestige.audit(world.generated, **asked)
-    # strangers of the same source: neither judged nor controls
+    # strangers of the same source: neither targets nor calibration images
     strangers = embedded_worlds(8, n_used=30, n_unused=1, n_generated=1, size=64)[0].used
     given = vestige.audit(world.generated, **asked, reference=strangers)
     assert given.question.counts["reference"] == 30

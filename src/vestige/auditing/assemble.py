@@ -82,7 +82,7 @@ def assemble(seen: Evidence, clock: Clock) -> AuditResult:
         set_measures=checked.measures,
         patients=patients,
         release_curve=curve,
-        preparation=checked.likeness,
+        preparation=checked.preparation,
         run_history=seen.noted.run_history,
         copies=judged.copies.copies,
         copy_search=judged.copies.search,
@@ -114,7 +114,12 @@ def _bounds(seen: Evidence) -> tuple[Bounds | None, Epsilon | None]:
     test, options = seen.judged.test, seen.request.options
     if test is None:
         return None, None
-    evidence = (seen.scored.columns, seen.scored.plan, seen.gathered.cohort, seen.gathered.candidates)
+    evidence = (
+        seen.scored.columns,
+        seen.scored.plan,
+        seen.gathered.cohort,
+        seen.gathered.candidates,
+    )
     combined = combine(*evidence, seen.judged.judgement.stack)
     bounds = bound_negative(
         combined, test, *evidence[2:], seen.judged.copies.copies,

@@ -42,7 +42,10 @@ def answers_kept(
     if kept is None:
         return None
     cohort, theirs = rerun.cohort, np.unique(rerun.reference_groups, return_inverse=True)[1]
-    masks = [array_sha256(mask) for mask in (rerun.candidates, cohort.judged, cohort.calibration, theirs)]
+    masks = [
+        array_sha256(mask)
+        for mask in (rerun.candidates, cohort.targets, cohort.calibration, theirs)
+    ]
     asked = [
         array_sha256(rerun.columns),
         rerun.plan,

@@ -12,9 +12,9 @@ from vestige.auditing.request import Request
 from vestige.auditing.scoring import Judged
 from vestige.checks import ALWAYS, CHECKS, CHECKS_OFF, Comparison, compare, run_named_checks
 from vestige.checks.preparation import (
+    candidates_and_calibration,
     compare_sets,
     mismatch_problems,
-    candidates_and_calibration,
     without_patients,
 )
 from vestige.checks.rerun import AuditRerun, open_rerun
@@ -32,11 +32,11 @@ from vestige.types import Floats, Progress
 class Checked:
     """What was found beside the set test.
 
-    likeness : how the sets compare as stored
+    preparation : how the sets compare as stored
     nearest : [2, n, k], see `vestige.judging.findings.find_evidence`
     """
 
-    likeness: tuple[PreparationComparison, ...]
+    preparation: tuple[PreparationComparison, ...]
     checks: tuple[Check, ...]
     measures: tuple[SetMeasure, ...]
     nearest: Floats
@@ -54,40 +54,42 @@ def run_checks(
     """Experiments with a known answer and, a core each, measures of the set and evidence."""
     kept = scored.ready.kept
     with clock.stage("preparation"):
-        likeness = _compare(request, gathered)
+        preparation = _compare(request, gathered)
         rerun = open_rerun(
             scored, gathered.cohort, gathered.candidates, gathered.sets, gathered.labels
         )
-        alike = candidates_and_calibration(likeness, request.mode)
-        said = answers_kept(
-            kept, rerun, judged.test, alike, request.options, judged.copies.search
-        )
-    checks = partial(_check, request, rerun, judged, alike, clock)
+        alike = candidates_and_calibration(preparation, request.mode)
+        said = answers_kept(kept, rerun, judged.test, alike, request.options, judged.copies.search)
+    run = partial(_run_checks, request, rerun, judged, alike, clock)
     measure = partial(_measure, request, gathered, judged)
     find = partial(find_evidence, scored.fitted, gathered.cohort, gathered.sets["generated"])
     with clock.stage("side by side"):
         checks, measures, nearest = side_by_side(
-            clock.timed("checks", partial(rows_of, said, Check, "checks", checks)),
+            clock.timed("checks", partial(rows_of, said, Check, "checks", run)),
             clock.timed("measures", partial(rows_of, said, SetMeasure, "measures", measure)),
             clock.timed("evidence", partial(array_of, kept, "evidence", find)),
         )
-    problems = [*notes_of(scored.fitted), *mismatch_problems(likeness, request.mode)]
+    problems = [*notes_of(scored.fitted), *mismatch_problems(preparation, request.mode)]
     problems += [] if request.options.checks else [CHECKS_OFF]
-    return Checked(likeness, checks, measures, nearest, tuple(problems))
+    return Checked(preparation, checks, measures, nearest, tuple(problems))
 
 
 def _compare(request: Request, gathered: Gathered) -> tuple[PreparationComparison, ...]:
     options = request.options
-    likeness = compare_sets(
+    preparation = compare_sets(
         gathered.sets, gathered.labels, gathered.cohort, gathered.candidates, request.mode,
         options.harmonize, options.seed,
     )  # fmt: skip
     guessed = gathered.grouping.guessed
-    return without_patients(likeness, gathered.as_read) if guessed else likeness
+    return without_patients(preparation, gathered.as_read) if guessed else preparation
 
 
-def _check(
-    request: Request, rerun: AuditRerun, judged: Judged, alike: PreparationComparison | None, clock: Clock
+def _run_checks(
+    request: Request,
+    rerun: AuditRerun,
+    judged: Judged,
+    alike: PreparationComparison | None,
+    clock: Clock,
 ) -> tuple[Check, ...]:
     if judged.test is None:
         return ()
@@ -112,7 +114,9 @@ def _run(
 
     progress("checks", 0, len(names))
     parts = [tuple(n for n in names if (n in ALWAYS) == always) for always in (True, False)]
-    rows = side_by_side(*(partial(run_named_checks, comparison, done, part) for part in parts if part))
+    rows = side_by_side(
+        *(partial(run_named_checks, comparison, done, part) for part in parts if part)
+    )
     return tuple(sorted(itertools.chain(*rows), key=lambda row: names.index(row.name)))
 
 
@@ -123,6 +127,9 @@ def _measure(request: Request, gathered: Gathered, judged: Judged) -> tuple[SetM
     rows = candidates | cohort.calibration
     # by digest: a part that the order and the names of the files do not choose
     part = sorted(range(len(generated)), key=generated.sha256.__getitem__)[:MOST_GENERATED]
-    images, sides = generated.pixels[part], (cohort.images[rows], candidates[rows], cohort.group_index[rows])
+    images, sides = (
+        generated.pixels[part],
+        (cohort.images[rows], candidates[rows], cohort.group_index[rows]),
+    )
     seed = request.options.seed
     return measure_sets(SetComparison(images, *sides, seed, n_generated=len(generated)))

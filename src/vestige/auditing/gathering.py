@@ -15,9 +15,9 @@ from vestige.checks.unread import unread_by_role
 from vestige.decision.records import Unlike, Unread
 from vestige.engine.engines import open_executor
 from vestige.images.groups import Grouping, assign_groups
+from vestige.images.harmonize import Preparation, find_preparation
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, peek_size
-from vestige.images.harmonize import Preparation, find_preparation
 from vestige.images.reading import MEASURED, read_images
 from vestige.judging.cohort import Cohort, check_roles, form_cohort, own_reference, with_reference
 from vestige.judging.judge import check_rate
@@ -51,7 +51,7 @@ class Gathered:
     @cached_property
     def candidates(self) -> Bools:
         """Judged images [n] whose answer is not known, of groups without unused images."""
-        return np.asarray(self.cohort.judged & ~self.cohort.answered & ~self.cohort.mixed)
+        return np.asarray(self.cohort.targets & ~self.cohort.answered & ~self.cohort.mixed)
 
     @property
     def reference(self) -> Images | None:
@@ -65,13 +65,15 @@ def gather(request: Request, clock: Clock) -> Gathered:
     Raises
     ------
     InputError
-        Roles that contradict each other, too few images or patients, models that know a judged
+        Roles that contradict each other, too few images or patients, models that know a target
         patient, detectors that lost their reference.
     """
     options, mode = request.options, request.mode
-    seen = max(column.required_resolution for column in request.plan("reference" in request.sources))
+    required_resolution = max(
+        column.required_resolution for column in request.plan("reference" in request.sources)
+    )
     with clock.stage("read"), open_executor(options.engine) as executor:
-        as_read = _read(request, seen, executor)
+        as_read = _read(request, required_resolution, executor)
     problems = [problem for images in as_read.values() for problem in images.problems]
     problems += check_roles(as_read, mode)
     check_models(request.trained, as_read)
@@ -91,7 +93,9 @@ def gather(request: Request, clock: Clock) -> Gathered:
         plan = _plan(request.plan, "reference" in sets, notes)
         cohort, notes = form_cohort(sets, grouping.labels, mode)
         problems += notes
-        problems += check_rate(cohort, options.false_alarm_rate, grouping.guessed, grouping.patients)
+        problems += check_rate(
+            cohort, options.false_alarm_rate, grouping.guessed, grouping.patients
+        )
     return Gathered(
         as_read, sets, preparation, grouping, labels, cohort, plan, unread, unlike, tuple(problems)
     )
@@ -118,8 +122,10 @@ def read_role(
     )
 
 
-def _read(request: Request, seen: int, executor: Executor | None) -> dict[str, ImageSet]:
-    size = peek_size(request.sources.values(), seen)
+def _read(
+    request: Request, required_resolution: int, executor: Executor | None
+) -> dict[str, ImageSet]:
+    size = peek_size(request.sources.values(), required_resolution)
     return {
         role: read_role(role, source, size, request.options, executor, request.progress)
         for role, source in request.sources.items()

@@ -12,7 +12,7 @@ from vestige.auditing.scoring import Judged
 from vestige.cache.run_history import Run, contents, digest, record_run
 from vestige.checks.planted import PLAIN
 from vestige.judging.cohort import TARGET_ROLE, Mode
-from vestige.schema.records import Problem, SetTest, RunHistory
+from vestige.schema.records import Problem, RunHistory, SetTest
 from vestige.scoring.columns import Scored
 from vestige.version import __version__
 

@@ -174,8 +174,8 @@ def measure(task: Task) -> Cell:
 def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
     if "unused" not in rows:
         raise InputError("this world has no unused images: nothing can calibrate an audit.")
-    checks = len(np.unique(world.groups[rows["unused"]]))
-    rate = max(RATE, smallest_p_value(checks))
+    unused = len(np.unique(world.groups[rows["unused"]]))
+    rate = max(RATE, smallest_p_value(unused))
     if task.row == RANDOM:
         return _random_answer(world, rows, rate, task)
     if task.row == UNLABELLED:
@@ -209,7 +209,7 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
         rate,
         np.array([finding.score for finding in result.findings]),
         np.array([finding.called for finding in result.findings]) if calibrated else None,
-        next((calibration for calibration in result.checks if calibration.name == "blind"), None),
+        next((check for check in result.checks if check.name == "blind"), None),
         result.manifest.peak_rss_bytes,
     )
 

@@ -28,7 +28,7 @@ from vestige.benchmark.workers import check_engine, measured
 from vestige.detectors import DETECTORS
 from vestige.engine.engines import cores
 from vestige.files.whole import write_together
-from vestige.registry.entries import InputError, create, choose
+from vestige.registry.entries import InputError, choose, create
 from vestige.registry.rules import Rule, Within, check_fields
 from vestige.schema.decode import decode
 from vestige.scoring.plan import Options, plan_columns, weights_digests, weights_missing
@@ -204,9 +204,9 @@ def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
         Row(name, "detector", not choose(DETECTORS, name, "detector").needs_labels)
         for name in names
     ]
-    checks = [Row(name, "control", True) for name in CONTROL_ROWS]
+    controls = [Row(name, "control", True) for name in CONTROL_ROWS]
     automatic = Row(DEFAULT, "default", False), Row(UNLABELLED, "default", True)
-    return (*automatic, *alone, *checks)
+    return (*automatic, *alone, *controls)
 
 
 def _weights(rows: Sequence[Row], options: Options) -> dict[str, str]:

@@ -92,7 +92,8 @@ def record_run(
 
     Other runs count if they asked about one of the same images, beside the same generated set and
     in the same mode. If one of them also asked about images that are missing here, these may have
-    been chosen by its answer (`RunHistory.part_of`); the same run again is what it was the first time.
+    been chosen by its answer (`RunHistory.part_of`); the same run again is what it was the first
+    time.
 
     The run is written first and the others are read then, so of two runs at once at least one
     knows of the other. A run without a set test (`p_value` None) asks nothing and is not noted. A

@@ -1,4 +1,4 @@
-"""Validity checks: experiments in which the right answer is known; a failed one can veto the verdict.
+"""Validity checks: experiments in which the right answer is known; a failed one can veto.
 
 A check is a function from a `Comparison` to a `vestige.result.Check`. A new one is one file and
 one line in `CHECKS`. Those that ask the audit again (`AuditRerun`) need what it was asked.
@@ -12,9 +12,9 @@ from typing import Any
 import numpy.typing as npt
 
 from vestige.checks.levels import REQUIRED
-from vestige.checks.rerun import Named, AuditRerun
+from vestige.checks.rerun import AuditRerun, Named
 from vestige.engine.threads import one_core
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.schema.records import Check, LevelCode, PreparationComparison, Problem, SetTest
 from vestige.types import Bools, Images
 
@@ -97,14 +97,23 @@ def _smooth(comparison: Comparison) -> Check:
 
 
 CHECKS: dict[str, RegistryEntry[Check]] = {
-    "blind": RegistryEntry("must not separate candidates from calibration images without the generated set", _blind),
-    "preparation": RegistryEntry("candidates and calibration images must be prepared alike", _preparation),
-    "member_only": RegistryEntry("must not separate two parts of the candidates as well", _member_only),
+    "blind": RegistryEntry(
+        "must not separate candidates from calibration images without the generated set", _blind
+    ),
+    "preparation": RegistryEntry(
+        "candidates and calibration images must be prepared alike", _preparation
+    ),
+    "member_only": RegistryEntry(
+        "must not separate two parts of the candidates as well", _member_only
+    ),
     "swapped": RegistryEntry("must not find as much beside a set that cannot know them", _swapped),
     "planted": RegistryEntry("must find copies that were put into the generated set", _planted),
-    "smooth": RegistryEntry("should find less beside a smooth set of the same distribution", _smooth),
+    "smooth": RegistryEntry(
+        "should find less beside a smooth set of the same distribution", _smooth
+    ),
     "clean_calibration": RegistryEntry(
-        "calibration images must be no closer to the generated set than the reference", _clean_calibration
+        "calibration images must be no closer to the generated set than the reference",
+        _clean_calibration,
     ),
 }
 ALWAYS = ("blind", "preparation")

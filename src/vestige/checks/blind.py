@@ -1,4 +1,4 @@
-"""Can candidates and calibration images be told apart by something that never sees the generated set?
+"""Can candidates and calibration images be told apart without the generated set?
 
 If so, the sets differ by themselves (scanner, window, kernel, file history) and a detector that
 separates them proves nothing.

@@ -75,9 +75,10 @@ def _halves(rerun: AuditRerun, rng: np.random.Generator) -> tuple[Images, Bools,
 
 
 def calibration_against(cohort: Cohort, reference: Images, theirs: npt.NDArray[Any]) -> Cohort:
-    """The calibration images of a cohort as those that are judged, reference images as calibration images.
+    """A cohort whose targets are the calibration images, with reference images to calibrate.
 
-    In an order of pixels alone, as in the cohort of an audit: folds go by it, and must not know sides.
+    In an order of pixels alone, as in the cohort of an audit: folds go by it, and must not know
+    sides.
     """
     mine = np.flatnonzero(cohort.calibration)
     images = np.concatenate([cohort.images[mine], reference])

@@ -27,27 +27,30 @@ SPLITS = 20
 FEWEST = 20
 """Groups of a side that can be split in two."""
 SEPARATES = 0.05
-"""p-value at which a property that orders the images also separates candidates from calibration images."""
+"""p-value at which what orders the images separates candidates from calibration images too."""
 
 
 def member_only_check(comparison: "Comparison") -> Check:
-    """Split the candidates, and the calibration images, in two by group, at random and by what orders them.
+    """Split the candidates, and the calibration images, in two: at random, and by what orders them.
 
     Passes if the audit's figure exceeds the 95th percentile of that of random splits, and that
     of every split by a property (the order of the files, the first principal component of the image
-    statistics) which separates candidates from calibration images as well. The figure is the AUC or, where a
-    few stand out (the tail carries the set test), the p-value of the set test of the combined
-    score: a handful of copied patients moves no AUC, and one half of the candidates may hold them
-    all, so that properties split the calibration images alone. AUC: of the random splits, with the range that
-    holds 95 % of them; p-value: the share of random splits that reach the audit's figure.
+    statistics) which separates candidates from calibration images as well. The figure is the AUC
+    or, where a few stand out (the tail carries the set test), the p-value of the set test of the
+    combined score: a handful of copied patients moves no AUC, and one half of the candidates may
+    hold them all, so that properties split the calibration images alone. AUC: of the random splits,
+    with the range that holds 95 % of them; p-value: the share of random splits that reach the
+    audit's figure.
     """
     rerun, seed = comparison.audited, comparison.seed
     if not rerun.positive:
         return not_needed("member_only")
-    masks = {"suspects": rerun.candidates, "checks": rerun.cohort.calibration}
+    masks = {"candidates": rerun.candidates, "calibration images": rerun.cohort.calibration}
     sides = {name: m for name, m in masks.items() if _count(rerun, m) >= FEWEST}
     if not sides:
-        raise InputError(f"neither candidates nor calibration images are of {FEWEST} groups or more.")
+        raise InputError(
+            f"neither candidates nor calibration images are of {FEWEST} groups or more."
+        )
     rng = np.random.default_rng([seed, 11])
     drawn = [
         rerun.split(half, side & ~half, seed)
@@ -61,7 +64,7 @@ def member_only_check(comparison: "Comparison") -> Check:
 
     own = rerun.auc
     if few:
-        own = figure(rerun.split(masks["suspects"], masks["checks"], seed))
+        own = figure(rerun.split(masks["candidates"], masks["calibration images"], seed))
     figures = np.array([figure(parts) for parts in drawn])
     low, middle, high = np.quantile([parts.area() for parts in drawn], [0.025, 0.5, 0.975])
     details, rivals = {}, {"random parts": float(np.quantile(figures, 0.95))}
@@ -74,7 +77,7 @@ def member_only_check(comparison: "Comparison") -> Check:
             parts = [(half, side & ~half), (side & ~half, half)]
             found = max((rerun.split(*p, seed) for p in parts), key=figure)
             details[f"{name}, halves by {what}"] = found.auc(seed)
-            if also and not (few and name == "suspects" and "checks" in sides):
+            if also and not (few and name == "candidates" and "calibration images" in sides):
                 rivals[f"halves of the {name} by {what}"] = figure(found)
     strongest = max(rivals, key=rivals.__getitem__)
     passed = own > rivals[strongest]
@@ -82,8 +85,8 @@ def member_only_check(comparison: "Comparison") -> Check:
     vetoes = (
         f"none: {theirs}, candidates and calibration images {_told(own, few)}"
         if passed
-        else f"a finding: {theirs}, which is not weaker than the {_told(own, few)} of candidates and "
-        "checks"
+        else f"a finding: {theirs}, which is not weaker than the {_told(own, few)} of candidates "
+        "and calibration images"
     )
     n = sum(int(side.sum()) for side in sides.values())
     reached = (1 + int((figures >= own).sum())) / (1 + len(figures))

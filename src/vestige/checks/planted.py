@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.checks.levels import LEVELS, REQUIRED
-from vestige.checks.rerun import Named, AuditRerun
+from vestige.checks.rerun import AuditRerun, Named
 from vestige.checks.swapped import part
 from vestige.judging.cohort import Cohort
 from vestige.judging.combination import judge_images
@@ -62,10 +62,10 @@ def plant(
 ) -> Planted:
     """Plant copies of each level, alone and of all sources at once, and see which are found.
 
-    Sources are of the reference where there is one, else calibration images, which calibrate no longer here.
-    The columns, and the combination of them, are those of the audit. Where a column searches the
-    whole generated set each time, only the required levels have all sources; the others share the
-    sources in one pass.
+    Sources are of the reference where there is one, else calibration images, which calibrate no
+    longer here. The columns, and the combination of them, are those of the audit. Where a column
+    searches the whole generated set each time, only the required levels have all sources; the
+    others share the sources in one pass.
 
     Parameters
     ----------
@@ -84,7 +84,8 @@ def plant(
     cohort, rows = chosen.cohort, chosen.rows
     sources = cohort.images[cohort.targets]
     score = rerun.scorer(cohort, chosen.reference)
-    # other images of a source's group: in the cohort, as they would be of a real member, but not asked
+    # other images of a source's group: in the cohort, as they would be of a real member, but not
+    # asked
     asked = cohort.targets | ~np.isin(cohort.group_index, cohort.group_index[cohort.targets])
     targets = part(cohort, asked)
     each = max(1, int(SHARE * len(rerun.generated)) // len(sources))
@@ -158,7 +159,9 @@ def with_sources(rerun: AuditRerun, rng: np.random.Generator) -> Sources:
     groups = len(np.unique(cohort.group_index[cohort.calibration]))
     needed = round(1 / LEVEL) - 1
     if smallest_p_value(max(groups, 1)) > LEVEL:
-        raise InputError(f"{needed} groups of calibration images or more are needed, found {groups}.")
+        raise InputError(
+            f"{needed} groups of calibration images or more are needed, found {groups}."
+        )
     wanted = min(MOST, max(USUAL, int(SHARE * len(rerun.generated))))
     first = np.sort(np.unique(theirs, return_index=True)[1])  # by pixels: a name moves no result
     spare = theirs[first][~np.isin(theirs[first], cohort.groups)]
@@ -169,15 +172,21 @@ def with_sources(rerun: AuditRerun, rng: np.random.Generator) -> Sources:
         return Sources(_joined(cohort, reference[rows]), left, len(cohort.ids) + rows)
     if groups < needed + FEWEST:
         raise InputError(
-            f"{needed + FEWEST} groups of calibration images (or a reference of {2 * FEWEST} groups) are "
-            f"needed, found {groups}."
+            f"{needed + FEWEST} groups of calibration images (or a reference of {2 * FEWEST} "
+            f"groups) are needed, found {groups}."
         )
     group_index = rng.permutation(np.unique(cohort.group_index[cohort.calibration]))
-    rows = np.sort(_one_of_each(cohort.images, cohort.group_index, group_index, min(wanted, groups - needed), rng))
+    rows = np.sort(
+        _one_of_each(
+            cohort.images, cohort.group_index, group_index, min(wanted, groups - needed), rng
+        )
+    )
     sources = np.isin(np.arange(len(cohort.ids)), rows)
     taken = np.isin(cohort.group_index, cohort.group_index[rows])
     calibration = cohort.calibration & ~taken
-    return Sources(replace(cohort, targets=sources, calibration=calibration, resolved={}), reference, rows)
+    return Sources(
+        replace(cohort, targets=sources, calibration=calibration, resolved={}), reference, rows
+    )
 
 
 def _one_of_each(

@@ -46,8 +46,9 @@ def compare_sets(
 ) -> tuple[PreparationComparison, ...]:
     """Compare the sets that must not differ, then reals with generated images, which will.
 
-    Candidates against calibration images comes first, as the rows [n] of the cohort say; in forensic mode used
-    against unused; reference against unused. Images of a patient on both sides are left out.
+    The candidates and the calibration images come first, by the rows [n] of the cohort; in
+    forensic mode used against unused; reference against unused. Images of a patient on both sides
+    are left out.
 
     Parameters
     ----------
@@ -107,7 +108,9 @@ def _sides(
     return sides
 
 
-def candidates_and_calibration(found: Sequence[PreparationComparison], mode: Mode) -> PreparationComparison | None:
+def candidates_and_calibration(
+    found: Sequence[PreparationComparison], mode: Mode
+) -> PreparationComparison | None:
     """The comparison that the check judges: the last preparation, where there was one."""
     asked = (TARGET_ROLE[mode], "unused")
     return next((one for one in found if (one.first, one.second) == asked), None)
@@ -164,7 +167,9 @@ def preparation_check(comparison: "Comparison") -> Check:
         candidate, groups = comparison.is_candidate, comparison.groups
         sides = [facts_of_pixels(comparison.images[rows]) for rows in (candidate, ~candidate)]
         both = np.concatenate([groups[candidate], groups[~candidate]])
-        found = compare(sides[0], sides[1], both, ("suspects", "checks"), comparison.seed)
+        found = compare(
+            sides[0], sides[1], both, ("candidates", "calibration images"), comparison.seed
+        )
     vetoes = (
         f"none: what differs most ({found.differences[0].statistic}) is within chance"
         if found.passed

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.stored_statistics import STATISTICS, stored_statistics
 from vestige.images.imageset import ImageSet
-from vestige.schema.records import PreparationDifference, PreparationComparison
+from vestige.images.stored_statistics import STATISTICS, stored_statistics
+from vestige.schema.records import PreparationComparison, PreparationDifference
 from vestige.stats.kolmogorov import kolmogorov_distances, kolmogorov_tests
 from vestige.types import Floats, Images
 

@@ -146,7 +146,12 @@ class AuditRerun:
         """What the cache has of another cohort."""
         if self.kept is None:
             return None
-        parts: list[npt.NDArray[Any]] = [cohort.images, cohort.group_index, cohort.known_used, cohort.calibration]
+        parts: list[npt.NDArray[Any]] = [
+            cohort.images,
+            cohort.group_index,
+            cohort.known_used,
+            cohort.calibration,
+        ]
         parts += [] if reference is None else [reference]
         return self.kept.about(*(array_sha256(part) for part in parts))
 
@@ -158,7 +163,9 @@ class AuditRerun:
         cohort, known = self.cohort, self.cohort.known_used
         learned = all(column.learns for column in self.plan)
         if (known & self.candidates).any() and not learned:
-            known = candidates  # as the real candidates are the used images that the stack learns from
+            known = (
+                candidates  # as the real candidates are the used images that the stack learns from
+            )
         asked = replace(cohort, targets=candidates, calibration=calibration, known_used=known)
         return combine_again(self.columns, self.plan, asked, candidates, seed, n_permutations=0)
 

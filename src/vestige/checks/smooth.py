@@ -1,7 +1,8 @@
 """Does a smooth set with the distribution of the generated one show as much?
 
 Then what was found need not come from single images: a generator that has learned which kinds of
-images there are, and no image, gives it too, where candidates and calibration images differ in their kinds.
+images there are, and no image, gives it too, where candidates and calibration images differ in
+their kinds.
 """
 
 from typing import TYPE_CHECKING
@@ -28,9 +29,9 @@ def smooth_check(comparison: "Comparison") -> Check:
     """Ask again beside draws from a Gaussian that was fitted to the generated set itself.
 
     On its first principal components, with its spectrum and mean grey. Fails if these draws
-    separate candidates from calibration images (p < .05) and the generated set does so by no more: the AUC is
-    higher by less than .05, and the interval of the gap (paired bootstrap of groups) reaches 0. It
-    takes nothing back; the decision quotes it.
+    separate candidates from calibration images (p < .05) and the generated set does so by no more:
+    the AUC is higher by less than .05, and the interval of the gap (paired bootstrap of groups)
+    reaches 0. It takes nothing back; the decision quotes it.
     """
     rerun, seed = comparison.audited, comparison.seed
     if not rerun.positive:

@@ -33,13 +33,14 @@ MOST = 5_000
 
 
 def swapped_check(comparison: "Comparison") -> Check:
-    """Replace the generated set by one learned from neither candidates nor the calibration images compared.
+    """Replace the generated set by one learned from none of the images compared.
 
     It is drawn from a Gaussian on the first principal components of the reference or, without
-    one, of one half of the calibration groups, while the candidates are compared with the other half (if
-    that would veto, the other way round as well); its spectrum and mean grey are those of the
-    generated set. Passes if its p-value is .05 or more, or if the generated set separates candidates
-    from calibration images by more (paired bootstrap of groups, lower 95 % limit above 0).
+    one, of one half of the calibration groups, while the candidates are compared with the other
+    half (if that would veto, the other way round as well); its spectrum and mean grey are those of
+    the generated set. Passes if its p-value is .05 or more, or if the generated set separates
+    candidates from calibration images by more (paired bootstrap of groups, lower 95 % limit above
+    0).
     """
     rerun, seed = comparison.audited, comparison.seed
     if not rerun.positive:
@@ -98,7 +99,9 @@ def ask_beside(rerun: AuditRerun, made: Images, kept: Bools, seed: int) -> Besid
     columns = rerun.score(made, asked, rerun.reference, made)
     there = combine_again(columns, plan, asked, candidates[kept], seed)
     here = combine_again(rerun.columns[:, rerun.cheap], plan, cohort, candidates, seed, 0)
-    gap = auc_difference(_compared(here), _compared(there), here.is_candidate, here.groups, seed=seed)
+    gap = auc_difference(
+        _compared(here), _compared(there), here.is_candidate, here.groups, seed=seed
+    )
     return Beside(here, there, *gap)
 
 

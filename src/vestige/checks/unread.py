@@ -24,7 +24,9 @@ def unread_by_role(sets: Mapping[str, ImageSet], mode: Mode) -> tuple[Unread, ..
     if targets.files and unused.files:
         p_value = unread_p_value((targets.unread, targets.read), (unused.unread, unused.read))
     return tuple(
-        Unread(role, one.files, one.unread, one.first, p_value if role == TARGET_ROLE[mode] else None)
+        Unread(
+            role, one.files, one.unread, one.first, p_value if role == TARGET_ROLE[mode] else None
+        )
         for role, one in files.items()
         if one.files
     )

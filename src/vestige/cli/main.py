@@ -21,7 +21,7 @@ from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
 from vestige.cli.worlds import benchmark
 from vestige.engine.engines import collect_rarely, keep_freed_memory
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.version import __version__
 
 app = typer.Typer(

@@ -35,7 +35,7 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bo
     if both:
         whose = "patient" if result.question.patient_ids else "group"
         has = f"{plural(len(both), whose)} {'has' if len(both) == 1 else 'have'}"
-        print(f"{has} judged and unused images and no part in the test of the set.")
+        print(f"{has} target and unused images and no part in the test of the set.")
     print(f"Report: {report}")
 
 

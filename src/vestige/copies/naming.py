@@ -61,7 +61,8 @@ def find_copies(
     def found() -> Found:
         targets = cohort.targets | cohort.known_used
         return search_copies(
-            cohort.images, cohort.group_index, cohort.calibration & ~targets, targets, sets["generated"].pixels,
+            cohort.images, cohort.group_index, cohort.calibration & ~targets, targets,
+            sets["generated"].pixels,
             views, move,
         )  # fmt: skip
 

@@ -145,14 +145,14 @@ def _line(
     best: Float32s,
     level: float,
 ) -> tuple[CopyLine, str]:
-    targets = int(targets.sum()), len(np.unique(labels[targets]))
+    judged = int(targets.sum()), len(np.unique(labels[targets]))
     # an image of a target patient is no bystander
     apart = calibration & ~np.isin(labels, labels[targets])
     if len(np.unique(labels[apart])) >= FEWEST_BYSTANDERS:
-        return copy_line(best[apart], labels[apart], *targets, level), "calibration"
+        return copy_line(best[apart], labels[apart], *judged, level), "calibration"
     between = comparison.best_lead_between_reals()
     some = np.isfinite(between)
-    return copy_line(between[some], labels[some], *targets, level, CAUTIOUS_FLOOR), "reals"
+    return copy_line(between[some], labels[some], *judged, level, CAUTIOUS_FLOOR), "reals"
 
 
 _PAIR = np.dtype(

@@ -27,16 +27,16 @@ from vestige.schema.records import (
     Check,
     Estimate,
     Finding,
-    PreparationComparison,
     Manifest,
     PatientFinding,
     PlantedLevel,
+    PreparationComparison,
     Problem,
     Question,
     ReleaseCurve,
+    RunHistory,
     SetMeasure,
     SetTest,
-    RunHistory,
     planted_levels,
 )
 
@@ -202,7 +202,7 @@ def _check(result: Audited) -> None:
     for c in result.checks:
         shares += [("checks", p) for p in (c.p_value,) if p is not None]
         shares += [("checks", v) for v in (_ends(c.auc) if c.auc else ())]
-        shares += [("controls.details", v) for e in c.details.values() for v in _ends(e)]
+        shares += [("checks.details", v) for e in c.details.values() for v in _ends(e)]
     shares += [("set_measures", m.p_value) for m in result.set_measures if m.p_value is not None]
     if (run_history := result.run_history) is not None:
         asked = (run_history.p_adjusted, run_history.smallest_before)

@@ -34,7 +34,7 @@ from vestige.decision.records import (
     Unread,
 )
 from vestige.decision.sentences import decision_text
-from vestige.schema.records import Check, CheckState, LevelCode, PlantedLevel, SetTest, RunHistory
+from vestige.schema.records import Check, CheckState, LevelCode, PlantedLevel, RunHistory, SetTest
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
@@ -278,7 +278,9 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         [one.share for one in bounds.copied_shares if one.level == "verbatim"] if bounds else []
     )
     run_history = evidence.run_history
-    runs, part_of = (1 + (run_history.runs_before or 0), run_history.part_of) if run_history else (1, 0)
+    runs, part_of = (
+        (1 + (run_history.runs_before or 0), run_history.part_of) if run_history else (1, 0)
+    )
     return Facts(
         mode=evidence.mode,
         targets=evidence.targets,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vestige.schema.records import Check, Estimate, LevelCode, PlantedLevel, SetTest, RunHistory
+from vestige.schema.records import Check, Estimate, LevelCode, PlantedLevel, RunHistory, SetTest
 from vestige.symmetries import Symmetry
 
 State = Literal[

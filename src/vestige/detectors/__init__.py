@@ -50,7 +50,7 @@ NEAREST = {"_32": {"size": 32, "nearest": 3}}
 
 DETECTORS: dict[str, DetectorEntry] = {
     "matched_filter_pool": DetectorEntry(
-        "whitened cosine with the generated set, whitened by queries and calibration images (primary)",
+        "whitened cosine with the generated set, whitened by queries and unused images (primary)",
         lambda **options: _load("matched_filter", "MatchedFilterPool")(**options),
         pool=True,
         columns=SIZES | NEAREST,
@@ -95,7 +95,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         weight=0.25,
     ),
     "local_filter_pool": DetectorEntry(
-        "the matched filter window by window, whitened by queries and calibration images: copied parts",
+        "the matched filter window by window, whitened by queries and unused images: copied parts",
         lambda **options: _load("local_filter", "LocalFilter")(**options),
         pool=True,
         effort="high",

@@ -38,7 +38,8 @@ class DualStream:
     shares : pair of float
         Weight of each stream.
     standardise : bool
-        z-score each stream over the reference (over the cohort in `score_pool`); False: raw cosines.
+        z-score each stream over the reference (over the cohort in `score_pool`); False: raw
+        cosines.
     size, batch, precision, seed, cache
         See `vestige.features.backbones.Backbone`.
     """
@@ -94,7 +95,7 @@ class DualStream:
         return self._sum(cosines, self.reference_)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """The cohort is its own reference: mean and deviation of the whole cohort, the same for all."""
+        """The cohort is its own reference: mean and deviation of all of it, the same for all."""
         cosines = self._cosines(as_images(pool, self.size))
         return self._sum(cosines, cosines if self.standardise else None)
 

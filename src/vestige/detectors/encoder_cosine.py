@@ -52,8 +52,8 @@ class EncoderCosine:
         whiten=False. On eight development worlds that gives AUC .47 to .69 where the whitened map
         after the second stage, which still knows where things are, gives .57 to .95.
     whiten : bool
-        Whiten the features by the reference or the cohort, as `matched_filter` does with pixels, and
-        take the mean of the `top` largest cosines: no difference is taken then.
+        Whiten the features by the reference or the cohort, as `matched_filter` does with pixels,
+        and take the mean of the `top` largest cosines: no difference is taken then.
     top, ridge
         Cosines averaged, and ridge of the whitening, as of `matched_filter`.
     calibrate : bool

@@ -10,8 +10,10 @@ from vestige.stats.groups import Labels
 from vestige.types import Images
 
 
-def labelled(used: Any, unused: Any, detector: str, seen: int = 64) -> tuple[Images, Images]:
-    """Used and unused images, float32 [n, h, w]; `seen` as in `as_images`.
+def labelled(
+    used: Any, unused: Any, detector: str, required_resolution: int = 64
+) -> tuple[Images, Images]:
+    """Used and unused images, float32 [n, h, w]; `required_resolution` as in `as_images`.
 
     Raises
     ------
@@ -24,7 +26,7 @@ def labelled(used: Any, unused: Any, detector: str, seen: int = 64) -> tuple[Ima
                 f"{detector} learns from labelled images and got no {role} ones: "
                 "give both --used and --unused, fit(generated, used, unused)."
             )
-    return as_images(used, seen), as_images(unused, seen)
+    return as_images(used, required_resolution), as_images(unused, required_resolution)
 
 
 def groups_from(images: Any, groups: Labels | None) -> Labels | None:

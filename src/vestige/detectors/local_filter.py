@@ -82,7 +82,7 @@ class LocalFilter:
         return self._summarise(evidence[: len(queries)], seen[: len(queries)])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one unordered cohort, float64 [n]; the cohort (and the reference) is the population."""
+        """Score one unordered cohort, float64 [n]; it is the population, with the reference."""
         fitted(self.generated_, "local_filter")
         cohort = self._images(pool)
         everyone = cohort

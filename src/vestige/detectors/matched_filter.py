@@ -123,8 +123,8 @@ class MatchedFilter:
     Chests look alike: what all share dominates every plain distance. Whitening by the population
     removes it, and the cosine then measures what one image alone has. A generated image that is
     near to many reals proves nothing of any: from its cosines the mean of its `competition`
-    largest ones among unused reals (in cohort form: among the cohort) is subtracted. Source: ours; the
-    idea of whitening is that of exemplar-LDA (Hariharan et al., ECCV 2012,
+    largest ones among unused reals (in cohort form: among the cohort) is subtracted. Source: ours;
+    the idea of whitening is that of exemplar-LDA (Hariharan et al., ECCV 2012,
     doi:10.1007/978-3-642-33765-9_33), the correction that of cross-domain similarity local scaling
     (Conneau et al. 2018, arXiv:1710.04087); METHODS 2.18.
 
@@ -250,7 +250,7 @@ class MatchedFilter:
 
 @dataclass
 class MatchedFilterPool(MatchedFilter):
-    """The matched filter whitened by the cohort of queries and calibration images (and the reference, if any).
+    """The matched filter whitened by the cohort (and the reference, if any).
 
     Where patients have several images, each is compared by the whitening of the others
     (`vestige.detectors.own_patient`), and a patient is one rival: else the images of whoever has
@@ -268,7 +268,7 @@ class MatchedFilterPool(MatchedFilter):
         return self._score(self._search(cohort, _of_several(groups)), cohort)
 
     def score_samples(self, images: Any) -> Floats:
-        """Score a cohort of its own; prefer `score_pool` with the calibration images in the cohort."""
+        """Score a cohort of its own; prefer `score_pool` of the whole cohort."""
         return self.score_pool(images)
 
     def nearest_pool(self, pool: Any, k: int) -> tuple[Floats, Ints, Symmetries]:
@@ -288,7 +288,7 @@ class MatchedFilterPool(MatchedFilter):
         return cosines[:, :k].astype(np.float64), rows[:, :k], symmetries[:, :k]
 
     def nearest_real(self, pool: Any) -> tuple[Floats, Ints, Symmetries]:
-        """For each generated image the largest cosine, the image of the cohort, the symmetry, [m]."""
+        """For each generated image the largest cosine, image of the cohort and symmetry, [m]."""
         search = self._search(self._rows(as_images(pool)))
         generated = fitted(self.generated_, "matched_filter_pool")
         found = find_neighbours(search, generated, 1, both_ways=True).of_generated

@@ -102,9 +102,9 @@ class PairNetwork:
         images = as_images(generated, self.size)
         need_torch(self.name)
         from vestige.features.backbones import refuse_smaller_than_patch
-        from vestige.nets.rng import seeded
         from vestige.nets.fitting import fit_pairs
         from vestige.nets.pairs import check_aggregate, content_order, known
+        from vestige.nets.rng import seeded
 
         plan = self._plan()
         plan.check()

@@ -43,7 +43,7 @@ class ReconstructionRatio:
         return self._score(generated, reference, as_images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one cohort against the low-rank model of the whole cohort (symmetric in its members)."""
+        """Score one cohort against the low-rank model of all of it (symmetric in its members)."""
         cohort = as_images(pool)
         return self._score(fitted(self.generated_, "reconstruction_ratio"), cohort, cohort)
 

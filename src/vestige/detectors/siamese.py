@@ -12,7 +12,7 @@ class Siamese(PairNetwork):
 
     Attacker: holds labelled used and unused reals. Source: Areeb, Vashist & Kalinathan, CLEF 2025
     working notes; METHODS 1.1. With random pairing the score is almost a function of the real image
-    alone: read it beside the blind calibration image.
+    alone: read it beside the blind check.
 
     Parameters
     ----------

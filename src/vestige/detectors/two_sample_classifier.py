@@ -65,7 +65,7 @@ class TwoSampleClassifier:
         return self._logits(generated, reference, as_images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Logits of one classifier of the generated set and the whole cohort (groups not needed)."""
+        """Logits of one classifier of the generated set and the cohort (groups not needed)."""
         cohort = as_images(pool)
         return self._logits(fitted(self.generated_, "two_sample_classifier"), cohort, cohort)
 

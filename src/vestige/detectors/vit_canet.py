@@ -208,8 +208,8 @@ class VitCanet:
 
     def _networks(self, weights: str) -> tuple[Any, Any]:
         from vestige.nets.canet import HybridCANet
-        from vestige.nets.rng import seeded
         from vestige.nets.networks import trunk
+        from vestige.nets.rng import seeded
         from vestige.nets.trunks import VitTrunk
         from vestige.nets.vit_encoder import VitEncoder
 

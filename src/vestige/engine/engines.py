@@ -24,7 +24,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from vestige.registry.entries import RegistryEntry, InputError, choose
+from vestige.registry.entries import InputError, RegistryEntry, choose
 
 TIMES = 3
 """A shard is sent at most so often."""
@@ -114,7 +114,9 @@ def map_shards(
     lost_exceptions: tuple[type[BaseException], ...] = (*workers.lost_exceptions, CancelledError)
     try:
         while True:
-            for group in islice(groups, max(workers.max_in_flight() - len(waiting), 0) if rest else 0):
+            for group in islice(
+                groups, max(workers.max_in_flight() - len(waiting), 0) if rest else 0
+            ):
                 waiting.append(_Sent(group, executor.submit(each, function, group, arguments)))
             if not waiting:
                 return

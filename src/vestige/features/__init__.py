@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from vestige.registry.entries import RegistryEntry, InputError, create, choose
+from vestige.registry.entries import InputError, RegistryEntry, choose, create
 from vestige.types import Embedder, Images, PairEmbedder
 
 

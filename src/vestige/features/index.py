@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.engine.threads import one_core
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.stats.neighbours import CANDIDATES, Pool, check_k, in_blocks, nearest, same_width
 from vestige.stats.top import Top, check_finite, merge, nothing, pair_distances, smallest, top_of
 from vestige.types import Bools, Float32s, Floats, Ints

@@ -11,10 +11,10 @@ from vestige.types import Float32s, Images
 BLOCK = 256
 
 
-def as_images(source: Any, seen: int = 64) -> Images:
+def as_images(source: Any, required_resolution: int = 64) -> Images:
     """Accept arrays, ImageSets, folders and lists of paths.
 
-    `seen` is the largest side in pixels at which anything looks at images that are read.
+    `required_resolution` is the largest side in pixels at which anything looks at images read here.
 
     Returns
     -------
@@ -26,7 +26,9 @@ def as_images(source: Any, seen: int = 64) -> Images:
         from vestige.images.listing import peek_size
         from vestige.images.reading import read_images
 
-        pixels: Images = read_images(source, role="images", size=peek_size([source], seen)).pixels
+        pixels: Images = read_images(
+            source, role="images", size=peek_size([source], required_resolution)
+        ).pixels
         return pixels
     if source.ndim != 3 or 0 in source.shape:
         raise InputError(f"images need shape [n, h, w] with no empty side, got {source.shape}.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vestige.images.listing import natural_key
-from vestige.registry.entries import RegistryEntry, InputError, create
+from vestige.registry.entries import InputError, RegistryEntry, create
 from vestige.stats.groups import some_names
 
 # Longest first, so that "scan.nii.gz" loses both.

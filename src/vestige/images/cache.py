@@ -111,7 +111,7 @@ def kept_or_read(
     fingerprint, start = _fingerprint(size, window), 0
     # one role after the other: opened again only where something was added to it
     shelf = _shelf(folder, fingerprint, str(last_change(folder, fingerprint)))
-    while shelf.max_in_flight and start < len(shards):
+    while shelf.places and start < len(shards):
         some = shards[start : start + STRETCH]
         start += len(some)
         found = [_kept_shard(paths, size, share, shelf) for paths in some]

@@ -16,9 +16,9 @@ from vestige.images import spool
 from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
+from vestige.images.group_sources import Told, group_index_of, ids_of, who_is_told
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
-from vestige.images.group_sources import Told, ids_of, group_index_of, who_is_told
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Ints

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vestige.images.stored_statistics import STATISTICS, border_runs
 from vestige.images.imageset import ImageSet
 from vestige.images.spool import blocks, spooled
+from vestige.images.stored_statistics import STATISTICS, border_runs
 from vestige.types import Floats, Images, Ints
 
 SIGMA = 0.7

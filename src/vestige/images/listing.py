@@ -161,22 +161,23 @@ def source_root(source: Source) -> Path | None:
     return root if root.is_dir() else root.parent
 
 
-def peek_size(sources: Iterable[Source], seen: int = USUAL) -> int:
+def peek_size(sources: Iterable[Source], required_resolution: int = USUAL) -> int:
     """Working size that fits these sources, from the headers of up to 16 files of each.
 
     Parameters
     ----------
-    seen : int
+    required_resolution : int
         Largest side in pixels at which anything looks at the images.
 
     Returns
     -------
     int
-        64, or for larger `seen` 128, 256, ..., so that smaller sizes stay area averages of it; or
-        the smallest of the images' larger sides if that is less, but at least 8.
+        64, or for larger `required_resolution` 128, 256, ..., so that smaller sizes
+        stay area averages of it; or the smallest of the images' larger sides if that is less, but
+        at least 8.
     """
     high = USUAL
-    while high < seen:
+    while high < required_resolution:
         high *= 2
     sides = [side for source in sources for side in _sides(source)]
     return max(SMALLEST, min([high, *sides]))

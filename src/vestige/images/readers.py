@@ -23,7 +23,7 @@ from vestige.images.frame import (
     check_size,
 )
 from vestige.images.other_formats import other_format
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 
 
 class Reader(Protocol):

@@ -1,7 +1,7 @@
 """The reals of one audit in one cohort: who is judged, who calibrates, who is known.
 
-The order of the cohort depends on the pixels alone, so that neither the order of the files nor their
-role can move a score.
+The order of the cohort depends on the pixels alone, so that neither the order of the files nor
+their role can move a score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,13 +75,13 @@ class Cohort:
         """Images [n] that single images and patients are compared with, but for their own group.
 
         Those of mixed groups as well: left out, they would take away the images of unused patients
-        that look most like those of the judged, and leave the target ones (docs/statistics.md).
+        that look most like the target images, and leave the target images (docs/statistics.md).
         """
         return np.asarray(self.roles == "unused")
 
     @cached_property
     def mixed(self) -> Bools:
-        """Images [n] of groups with judged and unused images: on neither side of the set test."""
+        """Images [n] of groups with target and unused images: on neither side of the set test."""
         plain = [row for row, why in self.resolved.items() if why == "plain"]
         seen = self.targets & ~np.isin(np.arange(len(self.ids)), plain)
         targets, unused = self.group_index[seen], self.group_index[self.unused]
@@ -93,7 +93,9 @@ class Cohort:
 
         Whole groups, known used images spread evenly; used and others need two groups each.
         """
-        labelled = [np.unique(self.group_index[mask]) for mask in (self.known_used, ~self.known_used)]
+        labelled = [
+            np.unique(self.group_index[mask]) for mask in (self.known_used, ~self.known_used)
+        ]
         if min(map(len, labelled)) < 2:
             return None
         k = min(FOLDS, *map(len, labelled))
@@ -181,11 +183,12 @@ def no_calibration(mode: Mode) -> InputError:
 def form_cohort(
     sets: Mapping[str, ImageSet], labels: Mapping[str, tuple[str, ...]], mode: Mode
 ) -> tuple[Cohort, list[Problem]]:
-    """Put query, used and unused into one cohort; unused images of a candidate's group do not calibrate.
+    """Make one cohort of all reals; unused images of a target's group do not calibrate.
 
-    A patient on both sides is neither a fair candidate nor a fair calibration image, and group permutation
-    needs every group on one side (METHODS 4.3). Plain images say nothing: target ones are not
-    asked, others are no part of the cohort. On one side only, they would set the sides apart.
+    A patient on both sides is neither a fair candidate nor a fair calibration image, and group
+    permutation needs every group on one side (METHODS 4.3). Plain images say nothing: target ones
+    are not asked, others are no part of the cohort. On one side only, they would set the sides
+    apart.
     """
     roles = [role for role in ("query", "used", "unused") if role in sets]
     blank = {role: blank_images(sets[role].pixels) for role in roles}
@@ -222,8 +225,8 @@ def form_cohort(
             Problem(
                 "unused",
                 f"{lost} unused image(s) belong to a group (patient or near-duplicate cluster) "
-                f"that is also in {TARGET_ROLE[mode]}: {len(mixed)} such group(s) take no part in the "
-                f"test of the set, and their unused images calibrate only the images of others"
+                f"that is also in {TARGET_ROLE[mode]}: {len(mixed)} such group(s) take no part in "
+                f"the test of the set, and their unused images calibrate only the images of others"
                 f"{MANY_MIXED if len(mixed) > MIXED_SHARE * n_groups else ''}",
                 "warning",
             )

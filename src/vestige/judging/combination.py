@@ -1,6 +1,6 @@
 """Columns of evidence -> one score: the stack where there are labels enough, else rank average.
 
-`judge` asks it once per audit; the calibration images ask it again where the answer is known.
+`judge` asks it once per audit; the validity checks ask it again where the answer is known.
 """
 
 from collections.abc import Sequence
@@ -45,9 +45,18 @@ def fit_stack_test(
     learned = learned_rows(plan, cohort, candidates)
     if learned is None:
         return None
-    z = log_scores(columns[:, counted], cohort.group_index, candidates | cohort.calibration | learned)
+    z = log_scores(
+        columns[:, counted], cohort.group_index, candidates | cohort.calibration | learned
+    )
     return stack_test(
-        z, candidates, cohort.calibration, learned, cohort.group_index, weights[counted], n_permutations, seed
+        z,
+        candidates,
+        cohort.calibration,
+        learned,
+        cohort.group_index,
+        weights[counted],
+        n_permutations,
+        seed,
     )
 
 
@@ -119,7 +128,9 @@ def judge_images(
     for rows in (cohort.targets & cohort.answered, open_):
         if rows.any():
             models = group_models(z, rows, calibration, taught, cohort.group_index, weights)
-            p_values[rows], standing[rows] = image_p_values(z, models, rows, calibration, cohort.group_index)
+            p_values[rows], standing[rows] = image_p_values(
+                z, models, rows, calibration, cohort.group_index
+            )
             counted[rows] = models.weights[np.searchsorted(models.names, cohort.group_index[rows])]
     targets = cohort.targets
     return JudgedImages(z, taught, models, p_values[targets], standing[targets], counted[targets])
@@ -199,12 +210,16 @@ class Combined:
 
 
 def combine(
-    columns: Floats, plan: Sequence[Column], cohort: Cohort, candidates: Bools, stack: StackTest | None
+    columns: Floats,
+    plan: Sequence[Column],
+    cohort: Cohort,
+    candidates: Bools,
+    stack: StackTest | None,
 ) -> Combined:
     """The tested combination: the stack where there is one, else the pooled rank average.
 
-    Scores of a `Judgement` will not do: those of candidates and of calibration images come from pools of unlike
-    size, and ties (a column full of zeros) would be broken in favour of one side.
+    Scores of a `Judgement` will not do: those of candidates and of calibration images come from
+    pools of unlike size, and ties (a column full of zeros) would be broken in favour of one side.
     """
     rows, counted = candidates | cohort.calibration, counted_columns(plan)
     sides = candidates[rows], cohort.group_index[rows]

@@ -38,7 +38,8 @@ FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 class Judgement:
     """What is known of the target rows; None where nothing calibrates.
 
-    scores, calibration_scores : normal-scale ranks among the calibration images, where there are any
+    scores, calibration_scores : normal-scale ranks among the calibration images, where there are
+    any
     p_values : [targets], full-conformal
     q_values : [targets], those of the image's patient; nan where nothing is left to ask
     parts : [targets, D], what each column adds to a score, in the same unit for all columns
@@ -61,7 +62,7 @@ class Judgement:
 def check_rate(
     cohort: Cohort, false_alarm_rate: float, guessed: bool, patients: bool = False
 ) -> list[Problem]:
-    """Refuse a rate that so few calibration images cannot show; without calibration images nothing is asked of it.
+    """Refuse a rate that so few calibration images cannot show; without any, any rate will do.
 
     Where patients were `guessed` from pixels it is only told: copies are named all the same.
     `patients` says that they are known.
@@ -90,8 +91,8 @@ def judge(
 ) -> Judgement:
     """One score per target image and, when there are calibration images, a valid p-value.
 
-    `candidates` [n] are the target rows whose answer is not known already. Patients who are `copied`
-    are named by that; the rate of false names is that of the others.
+    `candidates` [n] are the target rows whose answer is not known already. Patients who are
+    `copied` are named by that; the rate of false names is that of the others.
     """
     weights = np.array([column.weight for column in plan])
     shares = weights / weights.sum()
@@ -114,7 +115,9 @@ def judge(
         scores=said.standing,
         calibration_scores=normal_standing(usual, usual, cohort.group_index[cohort.unused]),
         p_values=said.p_values,
-        q_values=name_patients(said, cohort, candidates & ~np.isin(cohort.groups, list(copied)), weights),
+        q_values=name_patients(
+            said, cohort, candidates & ~np.isin(cohort.groups, list(copied)), weights
+        ),
         parts=said.z[targets] * said.weights,
         shares=shares,
         stack=stack,
@@ -133,7 +136,7 @@ def test_set(
     false_alarm_rate: float,
     seed: int,
 ) -> SetTest | None:
-    """Candidates against calibration images, by group; None without calibration images or candidates.
+    """Candidates against calibration images, by group; None where either are missing.
 
     By mean rank, tail and refitted stack together (`vestige.stats.set_test`). Columns that learned
     from the labels are compared within their folds, by their mean rank, if there are no others.

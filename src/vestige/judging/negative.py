@@ -77,7 +77,9 @@ def _copied_shares(
     return found
 
 
-def by_chance(judgement: Judgement, cohort: Cohort, candidates: Bools, rate: float) -> Chance | None:
+def by_chance(
+    judgement: Judgement, cohort: Cohort, candidates: Bools, rate: float
+) -> Chance | None:
     """Target patients that stand out, and how many chance explains; None without p-values."""
     if judgement.p_values is None:
         return None
@@ -87,7 +89,9 @@ def by_chance(judgement: Judgement, cohort: Cohort, candidates: Bools, rate: flo
         return None
     return Chance(
         patients=patients_called(judgement.p_values[tested], groups, rate),
-        most=explained_by_chance(len(np.unique(groups)), cohort.group_index[cohort.calibration], rate),
+        most=explained_by_chance(
+            len(np.unique(groups)), cohort.group_index[cohort.calibration], rate
+        ),
     )
 
 

@@ -91,6 +91,8 @@ def _tests(cohort: Cohort, judgement: Judgement) -> dict[str, tuple[float, Carri
         return {}
     scored = scored_groups(said.z, said.models, open_, cohort.unused, cohort.group_index)
     tests = test_patients(scored, cohort.group_index)
-    names = {int(unit): str(name) for unit, name in zip(cohort.group_index, cohort.groups, strict=True)}
+    names = {
+        int(unit): str(name) for unit, name in zip(cohort.group_index, cohort.groups, strict=True)
+    }
     rows = zip(tests.names, tests.p_values, tests.carried_by, strict=True)
     return {names[int(k)]: (float(p), carried) for k, p, carried in rows}

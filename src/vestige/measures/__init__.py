@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vestige.engine.threads import one_core
 from vestige.features.pca import PCA
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.schema.records import SetMeasure
 from vestige.types import Bools, Images
 
@@ -29,7 +29,7 @@ DIMS, SIZE = 64, 32
 
 @dataclass(frozen=True)
 class SetComparison:
-    """What a measure gets: generated images, candidates and calibration images with their groups, the seed.
+    """What a measure gets: generated images, candidates, calibration images, groups, the seed.
 
     n_generated : size of the generated set, when `generated` is a part of it
     """
@@ -76,7 +76,7 @@ def _closest_share(comparison: SetComparison) -> SetMeasure:
 
 SET_MEASURES: dict[str, RegistryEntry[SetMeasure]] = {
     "data_copying": RegistryEntry(
-        "C_T: are generated images nearer to candidates than calibration images are? (Meehan et al.)",
+        "C_T: are generated images nearer to candidates than unused images are? (Meehan et al.)",
         _data_copying,
     ),
     "authenticity": RegistryEntry(

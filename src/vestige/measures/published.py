@@ -36,22 +36,22 @@ def authenticity(comparison: "SetComparison") -> SetMeasure:
     return _measure(
         "authenticity",
         found,
-        f"{100 - found.value:.0f} % of the generated images lie nearer to a candidate than its "
-        f"nearest fellow candidate of another group, {_chance(found)}; a generator that merely fits "
-        "the source well also lowers the value, so only p compares.",
+        f"{100 - found.value:.0f} % of the generated images lie nearer to a candidate than "
+        f"its nearest fellow candidate of another group, {_chance(found)}; a generator that merely "
+        "fits the source well also lowers the value, so only p compares.",
         comparison,
     )
 
 
 def closest_share(comparison: "SetComparison") -> SetMeasure:
-    """Share of generated images nearer to a candidate than to a calibration image, 0..1; high means copying."""
+    """Share of generated images nearer to a candidate than to an unused one; high means copying."""
     found = _take(stats.closest_share, comparison)
     return _measure(
         "closest_share",
         found,
         f"{100 * found.value:.0f} % of the generated images lie nearer to a candidate than to a "
-        f"calibration image, {_chance(found)}; a share of .5 is no statement about privacy, and passing says "
-        "nothing against membership inference (arXiv:2505.01524).",
+        f"calibration image, {_chance(found)}; a share of .5 is no statement about privacy, and "
+        "passing says nothing against membership inference (arXiv:2505.01524).",
         comparison,
     )
 
@@ -71,8 +71,8 @@ def _measure(name: str, found: Measured, says: str, comparison: "SetComparison")
     )
     if not 1 / UNEVEN < candidates / calibration < UNEVEN:
         says += (
-            f" Candidates have {candidates:.1f} images per group and calibration images {calibration:.1f}: that "
-            "alone moves value and p."
+            f" Candidates have {candidates:.1f} images per group and calibration images "
+            f"{calibration:.1f}: that alone moves value and p."
         )
     compared = len(comparison.generated)
     if comparison.n_generated > compared:

@@ -1,9 +1,9 @@
 """Three published measures of a whole generated set, each with a p-value that holds.
 
-They ask how near the generated images lie to the candidates T, compared with the calibration images P of the
-same source. The published tests treat generated images as independent, which they are not: many
-share a neighbour. Here whole groups are relabelled (see `vestige.stats.permutation`), under the
-same assumption as there: how many images a patient has must not depend on being a candidate.
+They ask how near the generated images lie to the candidates T, compared with the calibration images
+P of the same source. The published tests treat generated images as independent, which they are not:
+many share a neighbour. Here whole groups are relabelled (see `vestige.stats.permutation`), under
+the same assumption as there: how many images a patient has must not depend on being a candidate.
 """
 
 import math
@@ -45,8 +45,8 @@ class FeatureSets:
     Raises
     ------
     InputError
-        Without generated rows, candidates or calibration images, with a group on both sides, with rows of
-        different width, or with a feature that is not finite.
+        Without generated rows, candidates or calibration images, with a group on both sides, with
+        rows of different width, or with a feature that is not finite.
     """
 
     generated: Floats
@@ -108,18 +108,19 @@ class FeatureSets:
 
 
 def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
-    """C_T: are generated images nearer to the candidates than calibration images are? Far below 0: copying.
+    """C_T: are generated images nearer to candidates than calibration images are? Far below 0: yes.
 
     L(x) is the distance from x to the nearest candidate (of another group). In each cell of a
     k-means partition the L of generated images are compared with those of calibration images by the
     Mann-Whitney Z of :func:`rank_sum`; C_T is the mean of Z over cells with 20 or more generated
-    images, weighted by the cell's share of calibration images. Source: Meehan, Chaudhuri and Dasgupta,
-    AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; METHODS 2.11.
+    images, weighted by the cell's share of calibration images. Source: Meehan, Chaudhuri and
+    Dasgupta, AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; METHODS 2.11.
 
-    We decided: k = |P| / 20, at least 1 and at most 5, cells of candidates and calibration images together, so
-    that the partition does not know the labels that are permuted (the paper: of candidates); a cell
-    without candidates or without calibration images joins the nearest that has both; when no cell holds 20
-    generated images, all are one cell; the variance is corrected for ties.
+    We decided: k = |P| / 20, at least 1 and at most 5, cells of candidates and calibration images
+    together, so that the partition does not know the labels that are permuted (the paper: of
+    candidates); a cell without candidates or without calibration images joins the nearest that has
+    both; when no cell holds 20 generated images, all are one cell; the variance is corrected for
+    ties.
 
     Parameters
     ----------
@@ -144,7 +145,8 @@ def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
             f"data_copying compares cells of {FEWEST_IN_CELL} or more generated images, {m} were "
             "given. Generate more images."
         )
-    # the number of calibration images to expect of so many groups: it must not depend on the labels either
+    # the number of calibration images to expect of so many groups: it must not depend on the labels
+    # either
     calibration = (1 - sets.status.mean()) * len(sets.reals)
     k = int(np.clip(calibration / PER_CELL, 1, MOST_CELLS))
     centroids = k_means(sets.reals, k, seed)
@@ -167,9 +169,9 @@ def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
 def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
     """AuthPct: share of generated images that are no copies of a candidate, 0..100. Low: copying.
 
-    With x the candidate nearest to a generated image g: g is authentic if x has another candidate, of
-    another group, nearer than g. (Without that exception adjacent slices of one patient make every
-    copy look authentic.) Source: Alaa, van Breugel, Saveliev and van der Schaar 2022,
+    With x the candidate nearest to a generated image g: g is authentic if x has another candidate,
+    of another group, nearer than g. (Without that exception adjacent slices of one patient make
+    every copy look authentic.) Source: Alaa, van Breugel, Saveliev and van der Schaar 2022,
     arXiv:2102.08921; METHODS 2.12.
 
     Parameters
@@ -205,16 +207,16 @@ def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
 
 
 def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
-    """Share of generated images nearer to a candidate than to a calibration image, 0..1. High: copying.
+    """Share of generated images nearer to a candidate than to an unused image, 0..1. High: copying.
 
     The distance to the closest record with a hold-out (DCR). Industry practice; passing it says
     nothing against membership inference ("The DCR Delusion", arXiv:2505.01524); METHODS 2.13.
 
     Of the larger side as many groups are drawn as the smaller has; the value is the mean over all
     such draws, which has a closed form (:func:`share_of_draws`); ties count one half. With more
-    candidate than calibration groups copies of those not drawn look like chance, and even a pure copier
-    stays below 1. The p-value is that of the share without drawing, so that nobody is left out:
-    the two agree when both sides have as many groups.
+    candidate than calibration groups copies of those not drawn look like chance, and even a pure
+    copier stays below 1. The p-value is that of the share without drawing, so that nobody is left
+    out: the two agree when both sides have as many groups.
 
     Parameters
     ----------
@@ -236,7 +238,9 @@ def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) 
     n_calibration = sets.status.size - n_candidate
     few = sets.status if n_candidate <= n_calibration else ~sets.status
     nearer, tied = sets.of_generated.passed(few)
-    share = share_of_draws(nearer, tied, max(n_candidate, n_calibration), min(n_candidate, n_calibration))
+    share = share_of_draws(
+        nearer, tied, max(n_candidate, n_calibration), min(n_candidate, n_calibration)
+    )
     value = share if n_candidate <= n_calibration else 1 - share
     return Measured(value, found.p_value, found.exact)
 
@@ -271,11 +275,13 @@ def rank_sum(first: Floats, second: Floats) -> tuple[float, float]:
     return float(u), float((u - n * m / 2 + 0.5) / math.sqrt(variance))
 
 
-def c_t(generated: Floats, calibration: Floats, generated_cells: Ints, calibration_cells: Ints) -> float:
+def c_t(
+    generated: Floats, calibration: Floats, generated_cells: Ints, calibration_cells: Ints
+) -> float:
     """C_T of distances [m] and [n] to the nearest candidate, given the cell of each.
 
-    Cells without calibration images, or with fewer than 20 generated images, do not count; when none counts
-    all are one cell.
+    Cells without calibration images, or with fewer than 20 generated images, do not count; when
+    none counts all are one cell.
     """
     size = np.bincount(generated_cells, minlength=int(calibration_cells.max()) + 1)
     share = np.bincount(calibration_cells, minlength=len(size))

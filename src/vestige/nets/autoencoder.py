@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.rng import seeded
 from vestige.nets.pairs import content_order
 from vestige.nets.passes import padded, recalibrate_batchnorm
+from vestige.nets.rng import seeded
 from vestige.nets.schedules import cosine_rate
 from vestige.nets.training import (
     Part,

@@ -12,12 +12,12 @@ from vestige.nets import fingerprint, trunks
 from vestige.nets.augment import augment, patch_mask
 from vestige.nets.canet import HybridCANet
 from vestige.nets.canet_model import CanetModel, CanetPlan, layers_of
-from vestige.nets.rng import seeded
 from vestige.nets.early_stop import BestWeights, judge
 from vestige.nets.fitting import CLIP, SCALED_BY, digest
 from vestige.nets.gallery import Gallery, Outputs, batches
-from vestige.nets.losses import bce, contrastive_temperature, fit_temperature, info_nce, fgsm_step
+from vestige.nets.losses import bce, contrastive_temperature, fgsm_step, fit_temperature, info_nce
 from vestige.nets.pairs import LabelledSet, aggregate, class_weights
+from vestige.nets.rng import seeded
 from vestige.nets.schedules import cosine_rate, linear_decay
 from vestige.nets.training import Training, find_device, find_precision
 from vestige.nets.vit_encoder import VitEncoder
@@ -153,7 +153,9 @@ def fit_canet(
             loss = plain
             if plan.adversarial:
                 slopes = torch.autograd.grad(plain, (theirs, ours), retain_graph=True)
-                moved = (fgsm_step(f, g, EPSILON) for f, g in zip((theirs, ours), slopes, strict=True))
+                moved = (
+                    fgsm_step(f, g, EPSILON) for f, g in zip((theirs, ours), slopes, strict=True)
+                )
                 loss = loss + plan.adversarial * bce(canet(*moved), truth)
             if plan.contrastive and plan.augment:
                 # an image drawn twice would be its own rival

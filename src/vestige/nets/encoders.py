@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vestige.nets.rng import seeded
 from vestige.nets.losses import cosine, nt_xent
 from vestige.nets.pairs import content_order
 from vestige.nets.passes import padded, recalibrate_batchnorm
+from vestige.nets.rng import seeded
 from vestige.nets.schedules import cosine_rate
 from vestige.nets.ssim import ssim
 from vestige.nets.training import (

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from vestige.nets import trunks
-from vestige.nets.rng import seeded
 from vestige.nets.early_stop import BestWeights, judge
 from vestige.nets.gallery import Gallery, batches, half
 from vestige.nets.pair_model import PAIRS, PairModel, Plan, Trainable, nearest
 from vestige.nets.pairs import LabelledSet, aggregate, class_weights, split_generated
+from vestige.nets.rng import seeded
 from vestige.nets.training import Training, find_device, find_precision
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats, Images, Ints, Progress, quiet

@@ -1,6 +1,7 @@
 """The shape of every dict entry, and the one exception a user can mend.
 
-Every kind of choice (detectors, embedders, generators, ...) is one literal ``dict[str, Choice]``.
+Every kind of choice (detectors, embedders, generators, ...) is one literal ``dict[str,
+RegistryEntry]``.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-C = TypeVar("C", bound="Choice[Any]")
+C = TypeVar("C", bound="RegistryEntry[Any]")
 
 
 class InputError(ValueError):
@@ -24,7 +25,7 @@ class RegistryEntry(Generic[T]):
     ----------
     summary : str
         One line for ``vestige list`` and the documentation.
-    build : callable
+    factory : callable
         Makes the thing; imports what it needs only when called.
     needs_labels : bool
         Learns from used and unused images.
@@ -37,7 +38,7 @@ class RegistryEntry(Generic[T]):
     """
 
     summary: str
-    build: Callable[..., T]
+    factory: Callable[..., T]
     needs_labels: bool = False
     needs_reference: bool = False
     pool: bool = False
@@ -53,7 +54,7 @@ def choose(table: Mapping[str, C], name: str, kind: str) -> C:
     raise InputError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(sorted(table))}.")
 
 
-def build(table: Mapping[str, RegistryEntry[T]], name: str, kind: str, **options: Any) -> T:
+def create(table: Mapping[str, RegistryEntry[T]], name: str, kind: str, **options: Any) -> T:
     """Build the choice `name`; an unknown name or option is an :class:`InputError`."""
     choice = choose(table, name, kind)
     try:

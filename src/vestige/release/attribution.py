@@ -1,9 +1,9 @@
 """Which generated images carry the evidence against which real ones?
 
 A pair (real x, generated g) is looked at as if g were the nearest that x has left: it carries
-evidence when x, by this pair alone, would still score higher than the calibration images may at the asked
-rate. Taking out all such generated images is exactly what brings x back among the calibration images in
-that column, however many copies of x there are; and a generated image near to nobody in
+evidence when x, by this pair alone, would still score higher than the calibration images may at the
+asked rate. Taking out all such generated images is exactly what brings x back among the calibration
+images in that column, however many copies of x there are; and a generated image near to nobody in
 particular is left alone.
 """
 
@@ -42,12 +42,16 @@ class Pairs:
 
     @property
     def excess(self) -> Floats:
-        """How far each pair lies above the line, [n, k], in standard deviations of calibration images."""
+        """How far each pair lies above the line, [n, k], in deviations of unused images."""
         return (self.values - self.line) / self.spread
 
 
 def nearest_pairs(
-    cohort: Images, group_index: npt.NDArray[np.int64], calibration: Bools, generated: Images, rate: float
+    cohort: Images,
+    group_index: npt.NDArray[np.int64],
+    calibration: Bools,
+    generated: Images,
+    rate: float,
 ) -> tuple[Pairs, Pairs]:
     """Pairs by the whitened cosine of the matched filter, and by plain distance.
 
@@ -67,7 +71,9 @@ def nearest_pairs(
     cosines, at, _ = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(cohort, NEIGHBOURS)
     plain = NearestDistance(space="contrast", size=SIZE).fit(generated)
     distances, near, _ = plain.nearest(cohort, NEIGHBOURS)
-    usual = plain.space_.nearest_outside_group(plain.space_.rows(cohort), group_index, USUAL).mean(axis=1)
+    usual = plain.space_.nearest_outside_group(plain.space_.rows(cohort), group_index, USUAL).mean(
+        axis=1
+    )
     ratios = np.log(usual + FLOOR)[:, None] - np.log(FLOOR - distances)
     return (
         _pairs("whitened cosine", cosines, at, calibration, rate),

@@ -22,7 +22,7 @@ def check_result(result: AuditResult) -> MadeWith:
     """How the audit to be repeated was made, or why it cannot be repeated."""
     if result.manifest.options.get("redacted"):
         raise InputError("this result is redacted, its names are gone: give the one it came from.")
-    if not any(calibration.name == "planted" for calibration in result.checks) and result.set_test:
+    if not any(check.name == "planted" for check in result.checks) and result.set_test:
         raise InputError(
             "the validity checks of this result were switched off, so nothing that scrub leaves "
             "could be released: audit again without --no-checks, then scrub."
@@ -106,9 +106,15 @@ def fill_again(
     reals = {role: images for role, images in sets.items() if role != "generated"}
     labels = assign_groups(reals, csv=groups, regex=group_regex).labels
     cohort = form_cohort(sets, labels, result.question.mode)[0]
-    now = {id_: str(g) for id_, g, j in zip(cohort.ids, cohort.groups, cohort.targets, strict=True) if j}
+    now = {
+        id_: str(g)
+        for id_, g, j in zip(cohort.ids, cohort.groups, cohort.targets, strict=True)
+        if j
+    }
     calibrating = sorted(
-        (id_, str(g)) for id_, g, c in zip(cohort.ids, cohort.groups, cohort.unused, strict=True) if c
+        (id_, str(g))
+        for id_, g, c in zip(cohort.ids, cohort.groups, cohort.unused, strict=True)
+        if c
     )
     known = result.calibration
     if now != {f.id: f.group for f in result.findings} or calibrating != sorted(

@@ -116,8 +116,8 @@ def scrub(
     Returns
     -------
     ScrubResult
-        The remainder was chosen by this audit, with these calibration images: that nothing is left in it
-        says less than an audit with calibration images that took no part (docs/release.md).
+        The remainder was chosen by this audit, with these calibration images: that nothing is left
+        in it says less than an audit with calibration images that took no part (docs/release.md).
 
     Raises
     ------
@@ -230,7 +230,9 @@ def _carriers(
     """
     rate = result.question.false_alarm_rate
     left = np.flatnonzero(kept)
-    spaces = nearest_pairs(cohort.images, cohort.group_index, cohort.calibration, made.pixels[left], rate)
+    spaces = nearest_pairs(
+        cohort.images, cohort.group_index, cohort.calibration, made.pixels[left], rate
+    )
     called = {f.id for f in result.findings if f.called or f.verdict == "used"}
     row_called = cohort.targets & np.array([id_ in called for id_ in cohort.ids])
     wide = cohort.targets if result.decision.state == "leak found" else row_called

@@ -141,7 +141,9 @@ def roc(
 
     fpr, tpr = roc_points(candidates, calibration)
     grid = np.linspace(0.0, 1.0, 201)
-    repeats = 1000 if candidates.size + calibration.size < 4000 else 200  # the page must come quickly
+    repeats = (
+        1000 if candidates.size + calibration.size < 4000 else 200
+    )  # the page must come quickly
     low, high = roc_band(
         candidates, calibration, grid, candidate_groups, calibration_groups, seed, repeats=repeats
     )

@@ -13,7 +13,7 @@ body border both brightened but by bytes cache calibrate
 called can cannot cause centre chance change check checks classifier clipping closer cluster
 clustering
 clusters colour columns comb comes compare compared compares components compression computed
-contrast check checks copies copy corrected cost
+contrast control copies copy corrected cost
 could count counts cropped cropping damaged darkened dcr
 decide degrees depth detector detectors dicom differ difference different differently differs
 distance distinct distribution does duplicate each earlier effort encoder error even every exactly

@@ -13,12 +13,14 @@ from vestige.schema.records import CurvePoint, Finding, ReleaseCurve, Role
 
 
 def whole_set(result: Audited) -> Section | None:
-    """Set test, score histogram and ROC curve; without checks, the reason they are missing."""
+    """Set test, score histogram and ROC curve; without calibration images, why not."""
     test = result.set_test
     role: Role = test.candidates if test else _default_candidates(result)
     candidates = [f for f in result.findings if f.role == role]
     if any(f.p_value is not None for f in candidates):
-        candidates = [f for f in candidates if f.p_value is not None]  # copies of known images: no test
+        candidates = [
+            f for f in candidates if f.p_value is not None
+        ]  # copies of known images: no test
     blocks: list[Block] = []
     if test is not None:
         label = (
@@ -75,7 +77,9 @@ def _score_charts(result: Audited, role: Role, candidates: list[Finding]) -> lis
         caption += " The outermost bars also hold all scores further out."
     histogram = charts.histogram(scores, calibration, candidates_label)
     drawn = [
-        Chart(histogram, f"Histogram of scores: {candidates_label} and calibration images.", caption)
+        Chart(
+            histogram, f"Histogram of scores: {candidates_label} and calibration images.", caption
+        )
     ]
     shared = {f.group for f in candidates} & set(result.calibration.groups)
     groups = np.array([f.group for f in candidates])

@@ -8,7 +8,7 @@ from vestige.decision.sentences import GATES, HEADINGS
 from vestige.decision.sentences import plural as plural
 from vestige.decision.sentences_next import next_command
 from vestige.report.blocks import Banner
-from vestige.schema.records import ReleaseCurve, SetTest, RunHistory
+from vestige.schema.records import ReleaseCurve, RunHistory, SetTest
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 
@@ -177,14 +177,16 @@ def run_history_meaning(run_history: RunHistory) -> str:
     p = p_text(run_history.p_adjusted)
     if run_history.part_of:
         return (
-            f"One of {plural(run_history.runs_before, 'other run')} also asked about images that are "
-            f"missing here ({plural(run_history.part_of, 'image')} in all): no p-value of a part holds."
+            f"One of {plural(run_history.runs_before, 'other run')} also asked about images that "
+            f"are missing here ({plural(run_history.part_of, 'image')} in all): "
+            "no p-value of a part holds."
         )
     return (
-        f"{plural(run_history.runs_before, 'other run')} on these images, or some of them, with other "
-        "options, seeds or further images "
+        f"{plural(run_history.runs_before, 'other run')} on these images, or some of them, with "
+        "other options, seeds or further images "
         f"({plural(run_history.option_sets, 'set of options', 'sets of options')} and "
-        f"{plural(run_history.columns, 'column')} in all): the p-value corrected for all of them is {p}. "
+        f"{plural(run_history.columns, 'column')} in all): the p-value corrected for all of them "
+        f"is {p}. "
         "The decision uses it."
     )
 

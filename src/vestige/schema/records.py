@@ -282,7 +282,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scores of the calibration images, in the unit of `Finding.score`; what p-values compare with."""
+    """Scores of the calibration images, in the unit of `Finding.score`."""
 
     ids: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()

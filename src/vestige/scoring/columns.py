@@ -31,7 +31,7 @@ from vestige.types import (
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Labelled images of the cohort, for detectors that learn: masks [n], and folds of whole groups.
+    """Labelled images of the cohort, for detectors that learn: masks [n], folds of whole groups.
 
     Every image of a fold, labelled or not, is scored by the model that was fitted without it, so
     that queries and calibration images of a fold are treated alike.

@@ -6,7 +6,7 @@ from typing import Any
 
 from vestige.detectors import AUTO, DETECTORS, EFFORTS, Effort
 from vestige.files.whole import file_sha256
-from vestige.registry.entries import InputError, create, choose
+from vestige.registry.entries import InputError, choose, create
 from vestige.registry.options import split_options, typed_options
 from vestige.registry.rules import OneOf
 from vestige.symmetries import VIEWS, Views
@@ -28,7 +28,7 @@ class Column:
     """True when the score depends on the cohort of target images and calibration images."""
     learns: bool = False
     """True when the detector learns from labelled images: it is cross-fitted by group."""
-    seen: int = 1
+    required_resolution: int = 1
     """Largest side in pixels at which the detector looks at images."""
 
 
@@ -106,7 +106,7 @@ def plan_columns(
             if pool and not isinstance(made, PoolDetector):
                 raise InputError(
                     f"{name} needs a reference: give --reference DIR with unused real images "
-                    "that are neither judged nor calibration images, or use matched_filter_pool."
+                    "that are neither targets nor calibration images, or use matched_filter_pool."
                 )
             plan.append(
                 Column(

@@ -82,7 +82,7 @@ def array_of(
 def rows_of(
     kept: KeptScores | None, kind: type[T], name: str, make: Callable[[], tuple[T, ...]]
 ) -> tuple[T, ...]:
-    """The same for rows of a result, such as calibration images; `kind` is their dataclass."""
+    """The same for rows of a result, such as checks; `kind` is their dataclass."""
     if kept is None:
         return make()
 

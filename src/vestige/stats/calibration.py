@@ -18,18 +18,18 @@ def conformal_p_values(
 ) -> Floats:
     """Share of calibration images that score at least as high as each query.
 
-    p = (1 + sum over groups of the share of the group's calibration images with s(c) >= s(x)) / (G + 1):
-    with one image per group the plain conformal p-value (Bates et al. 2023,
+    p = (1 + sum over groups of the share of the group's calibration images with s(c) >= s(x)) / (G
+    + 1): with one image per group the plain conformal p-value (Bates et al. 2023,
     doi:10.1214/22-AOS2244), with several the hierarchical one (Lee, Barber, Willett,
-    arXiv:2306.06342). Ties count against the query. Needs queries exchangeable with the calibration images
-    when unused, from groups that hold no calibration image.
+    arXiv:2306.06342). Ties count against the query. Needs queries exchangeable with the calibration
+    images when unused, from groups that hold no calibration image.
 
     Parameters
     ----------
     scores : Floats, shape (nq,)
         Queries, higher = more likely used; any finite unit.
     calibration_scores : Floats, shape (nc,)
-        Unused calibration images in the same unit, not used for fitting.
+        Calibration images in the same unit, not used for fitting.
     calibration_groups : labels of shape (nc,), optional
         Patients of the calibration images; None makes each image its own group.
 
@@ -63,7 +63,7 @@ def conformal_p_values(
 def conformal_p_value_rows(
     scores: Floats, calibration_scores: Floats, calibration_groups: Labels | None = None
 ) -> Floats:
-    """Like :func:`conformal_p_values`, for calibration images whose scores differ from query to query.
+    """Like :func:`conformal_p_values`, for calibration scores that differ from query to query.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def conformal_p_value_rows(
 
 
 def smallest_p_value(calibration: int | Labels) -> float:
-    """1 / (G + 1) for a number of calibration groups, or for the group labels of the calibration images."""
+    """1 / (G + 1) for a number of calibration groups, or for the group labels of the images."""
     if isinstance(calibration, int | np.integer):
         n_groups = int(calibration)
     else:
@@ -134,7 +134,7 @@ def require_resolution(
 
 
 def benjamini_hochberg(p: Floats) -> Floats:
-    """q-values [n] of p-values [n]: for p-values that share one calibration image set (METHODS 4.2)."""
+    """q-values [n] of p-values [n]: for p-values that share one calibration set (METHODS 4.2)."""
     p = _checked_p(p)
     if p.size == 0:
         return p

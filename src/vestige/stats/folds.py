@@ -88,7 +88,9 @@ def auc_difference(
     groups : [n]
     """
     used_index, n_used = group_index(np.asarray(groups)[is_candidate], int(is_candidate.sum()))
-    unused_index, n_unused = group_index(np.asarray(groups)[~is_candidate], int((~is_candidate).sum()))
+    unused_index, n_unused = group_index(
+        np.asarray(groups)[~is_candidate], int((~is_candidate).sum())
+    )
     rng = np.random.default_rng(seed)
     drawn = draw_groups(n_used, repeats, rng), draw_groups(n_unused, repeats, rng)
     values, samples = [], []

@@ -2,10 +2,10 @@
 
 One rule with labels and without. The model of a patient learns images that may have been used (the
 known used ones, or the other queries) against the unused images *and all his own*. It cannot tell
-him from a calibration image, so his images compare with the very calibration images that the model was fitted on, and
-no calibration image is spent on fitting: P(p <= a) <= a whatever the other queries are. Source: full
-conformal prediction (Vovk, Gammerman, Shafer 2005), hierarchical over patients (Lee, Barber,
-Willett, arXiv:2306.06342).
+them from a calibration patient, so his images compare with the very calibration images that the
+model was fitted on, and no calibration image is spent on fitting: P(p <= a) <= a whatever the other
+queries are. Source: full conformal prediction (Vovk, Gammerman, Shafer 2005), hierarchical over
+patients (Lee, Barber, Willett, arXiv:2306.06342).
 """
 
 from collections.abc import Iterator
@@ -80,8 +80,8 @@ def group_models(
     Raises
     ------
     InputError
-        Without a calibration image outside the group of each target image, or with a score that is not
-        finite.
+        Without a calibration image outside the group of each target image, or with a score that is
+        not finite.
     """
     if not np.isfinite(z).all():
         raise InputError("a detector gave a score that is not finite.")
@@ -89,7 +89,9 @@ def group_models(
     fixed = z @ (weights / weights.sum())
     everyone = equal_group_weights(targets | calibration | positives, index)
     usual = weighted_median(fixed[:, np.newaxis], everyone)[0]
-    alike, unused, own = (equal_group_weights(side, index) for side in (positives, calibration, targets))
+    alike, unused, own = (
+        equal_group_weights(side, index) for side in (positives, calibration, targets)
+    )
     high = alike * np.maximum(fixed - usual, 0.0)
     totals = [moments(z, mass) for mass in (alike, high, unused)]
     names = np.unique(index[targets])
@@ -119,7 +121,7 @@ def pooled_model(
     Parameters
     ----------
     z : [n, D]
-    pool : [n], judged and unused images
+    pool : [n], target and unused images
     positives : [n], known used images
     groups : [n]
     weights : [D]
@@ -165,8 +167,8 @@ def image_p_values(
     -------
     p_values : [targets]
         (1 + sum over calibration groups of the share of their images that reach the image) /
-        (calibration groups + 1). For a group of several images cautious: it counts as one that reaches
-        itself wholly.
+        (calibration groups + 1). For a group of several images cautious: it counts as one that
+        reaches itself wholly.
     standing : [targets]
         From `normal_standing`: orders images whose p-values tie.
     """
@@ -180,11 +182,14 @@ def image_p_values(
     return np.minimum(p_values[targets], 1.0), standing[targets]
 
 
-def normal_standing(scores: Floats, calibration_scores: Floats, calibration_groups: Labels) -> Floats:
+def normal_standing(
+    scores: Floats, calibration_scores: Floats, calibration_groups: Labels
+) -> Floats:
     """Normal-scale rank of each score [n] among those of unused images, which stand as N(0, 1).
 
-    Between two calibration images by linear interpolation; beyond the largest (or smallest) by the distance
-    in standard deviations of the calibration images, so that images above all calibration images still have an order.
+    Between two calibration images by linear interpolation; beyond the largest (or smallest) by the
+    distance in standard deviations of the calibration images, so that images above all calibration
+    images still have an order.
     """
     index, n_groups = group_index(calibration_groups, len(calibration_scores))
     group_weights = equal_group_weights(np.ones(len(index), np.bool_), index)

@@ -72,7 +72,7 @@ def learned_max_t(
     n_permutations: int = 9999,
     seed: int = 0,
 ) -> tuple[Floats, float]:
-    """Do candidates stand above calibration images in any column, or in the scores of the classifier?
+    """Do candidates stand above calibration images in any column or in the classifier's scores?
 
     Statistics are differences of group means: of mid-ranks for columns, of scores for the
     classifier, each less its mean and over its standard deviation over all relabellings. One

@@ -1,8 +1,8 @@
 """Which patients to name, so that few of the names are false (false discovery rate, per patient).
 
-Benjamini and Hochberg's rule with Storey's factor on p-values that share their calibration images: proven for
-one score that treats judged and unused patients alike (Marandon, Lei, Mary, Roquain 2024,
-arXiv:2208.06685).
+Benjamini and Hochberg's rule with Storey's factor on p-values that share their calibration images:
+proven for one score that treats target and unused patients alike (Marandon, Lei, Mary, Roquain
+2024, arXiv:2208.06685).
 """
 
 import math
@@ -24,7 +24,7 @@ def share_of_nulls(p: Floats) -> float:
 def conformal_q_values(scores: Floats, calibration_scores: Floats) -> Floats:
     """q-values [m] of target patients against calibration patients.
 
-    Naming all with q <= a keeps the expected share of false names below a, if unused judged
+    Naming all with q <= a keeps the expected share of false names below a, if unused target
     patients and calibration images are exchangeable and the score treats both alike.
 
     Parameters
@@ -45,7 +45,7 @@ def storey_q_values(p: Floats) -> Floats:
 
 
 def fewest_named(n_calibration: int, n_targets: int, level: float = 0.10) -> int:
-    """How many patients must stand above every calibration image before `conformal_q_values` names any.
+    """How many patients must stand above every unused one before `conformal_q_values` names any.
 
     The smallest k with pi m / k <= level (n + 1), where pi is Storey's share if the p-values of the
     m - k others are spread evenly. More than `n_targets` means: it can name none.
@@ -64,8 +64,8 @@ def fewest_named(n_calibration: int, n_targets: int, level: float = 0.10) -> int
     """
     if n_calibration < 1 or n_targets < 1 or not 0.0 < level < 1.0:
         raise InputError(
-            "naming patients needs at least one calibration image, one target patient and a level between 0 "
-            f"and 1, found {n_calibration}, {n_targets}, {level:g}."
+            "naming patients needs at least one calibration image, one target patient and a level "
+            f"between 0 and 1, found {n_calibration}, {n_targets}, {level:g}."
         )
     # no q is below its p
     for k in range(1, n_targets + 1) if level * (n_calibration + 1) >= 1 - 1e-9 else ():

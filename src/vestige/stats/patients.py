@@ -41,8 +41,9 @@ class PatientTests:
 def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
     """p-values of the target patients against calibration patients.
 
-    Exact when a patient, his number of images included, is exchangeable with the calibration patients;
-    where `like_sizes` says that he is not, when his images are exchangeable with as many of theirs.
+    Exact when a patient, his number of images included, is exchangeable with the calibration
+    patients; where `like_sizes` says that he is not, when his images are exchangeable with as many
+    of theirs.
 
     Parameters
     ----------
@@ -55,7 +56,9 @@ def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
     sizes = np.array([len(one.rows) for one in said])
     usual = np.bincount(index[np.unique(np.concatenate([s.calibration_rows for s in said]))])
     compare = compare_all if like_sizes(sizes, usual[usual > 0]) else compare_equal_numbers
-    found = [compare(one.scores, one.calibration_scores, index[one.calibration_rows]) for one in said]
+    found = [
+        compare(one.scores, one.calibration_scores, index[one.calibration_rows]) for one in said
+    ]
     return PatientTests(
         np.array([one.name for one in said]),
         np.array([p for p, _ in found]),
@@ -112,15 +115,17 @@ def compare_all(own: Floats, calibration: Floats, groups: Labels) -> tuple[float
     return float(p), "best image" if best[-1] >= mean[-1] else "mean"
 
 
-def compare_equal_numbers(own: Floats, calibration: Floats, groups: Labels) -> tuple[float, Carrier]:
+def compare_equal_numbers(
+    own: Floats, calibration: Floats, groups: Labels
+) -> tuple[float, Carrier]:
     """Compare a patient with equally many images of calibration patients, by best and by mean.
 
-    The best of k images compares with the best of k of each calibration patient who has as many: the
-    share, over all choices of k of his images, that reach it. Where few have as many, t < k images
-    take their place, at a price: the best of k images is among t of them with probability t / k, so
-    k / t times the p-value is one. t is the number that allows the smallest p-value. Means compare
-    with means of t neighbours in the (canonical) order of the images. p is twice the smaller one
-    (Bonferroni); the only one, for a single image.
+    The best of k images compares with the best of k of each calibration patient who has as many:
+    the share, over all choices of k of his images, that reach it. Where few have as many, t < k
+    images take their place, at a price: the best of k images is among t of them with probability t
+    / k, so k / t times the p-value is one. t is the number that allows the smallest p-value. Means
+    compare with means of t neighbours in the (canonical) order of the images. p is twice the
+    smaller one (Bonferroni); the only one, for a single image.
     """
     index, n = group_index(groups, len(calibration))
     sizes = np.bincount(index, minlength=n)

@@ -1,4 +1,4 @@
-"""Set-level tests (METHODS 4.6): do the candidates rank above the calibration images by more than chance?
+"""Set-level tests (METHODS 4.6): do candidates rank above calibration images by more than chance?
 
 Whole groups are relabelled. Under "no candidate was used" the groups are exchangeable units even
 when their sizes differ, provided that the number of images of a patient has nothing to do with
@@ -24,7 +24,7 @@ _CHUNK = 1000  # relabellings held in memory at a time
 
 @dataclass(frozen=True)
 class SetTestResult:
-    """Statistic, one-sided p-value (high = candidates above calibration images), every relabelling tried?"""
+    """Statistic, one-sided p-value (high = candidates above unused), every relabelling tried?"""
 
     statistic: float
     p_value: float
@@ -40,9 +40,9 @@ def set_test(
 ) -> SetTestResult:
     """Test whether some candidates were used, for scores that did not learn from this labelling.
 
-    The statistic is the mean over candidate groups of the group's mean mid-rank (in all scores) less
-    the same over calibration groups. p = (1 + #{T* >= T}) / (B + 1), or the exact share when all
-    relabellings can be enumerated (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
+    The statistic is the mean over candidate groups of the group's mean mid-rank (in all scores)
+    less the same over calibration groups. p = (1 + #{T* >= T}) / (B + 1), or the exact share when
+    all relabellings can be enumerated (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
 
     Parameters
     ----------
@@ -62,10 +62,13 @@ def set_test(
     Raises
     ------
     InputError
-        Without candidates or calibration images, with a group on both sides, or a score that is not finite.
+        Without candidates or calibration images, with a group on both sides, or a score that is not
+        finite.
     """
     scores = finite_vector(scores, "scores")
-    p, _, statistic, exact = _max_t(scores[:, np.newaxis], is_candidate, groups, n_permutations, seed)
+    p, _, statistic, exact = _max_t(
+        scores[:, np.newaxis], is_candidate, groups, n_permutations, seed
+    )
     return SetTestResult(float(statistic[0]), float(p[0]), exact)
 
 
@@ -232,8 +235,8 @@ def group_labels(is_candidate: Bools, groups: Labels | None) -> tuple[Bools, Int
     status = group_status(flags, index, n_groups, groups)
     if not 0 < status.sum() < n_groups:
         raise InputError(
-            f"a set test needs candidates and calibration images, found {int(status.sum())} candidate groups "
-            f"among {n_groups}. Add images of the missing side."
+            f"a set test needs candidates and calibration images, found {int(status.sum())} "
+            f"candidate groups among {n_groups}. Add images of the missing side."
         )
     return status, index
 

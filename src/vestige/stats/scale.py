@@ -22,7 +22,7 @@ def log_scores(columns: Floats, groups: Labels, rows: Bools) -> Floats:
     groups : [n]
         Each has equal weight in what is usual.
     rows : [n]
-        Those that say what is usual: judged and unused images alike, or the scale knows who is who.
+        Those that say what is usual: target and unused images alike, or the scale knows who is who.
     """
     group_weights = equal_group_weights(rows, group_index(groups, len(columns))[0])
     centred = columns - weighted_median(columns, group_weights)

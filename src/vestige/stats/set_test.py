@@ -89,7 +89,8 @@ def answer_set(
     on the safe side.
 
     1. Mean rank: mean over candidate groups of the mean mid-rank of the fixed combination.
-    2. Tail: mean over candidate groups of ``(-log((G - r + .5) / G))^c`` with c = 3 and c = 8, r the
+    2. Tail: mean over candidate groups of ``(-log((G - r + .5) / G))^c`` with c = 3 and c = 8, r
+    the
        rank of the group among all G by its best image, its size allowed for.
     3. Stack: fitted again for each relabelling (`vestige.stats.stack_test`).
 
@@ -119,8 +120,8 @@ def answer_set(
     status = group_status(candidates, index, len(names), np.asarray(groups)[labelled])
     if not 0 < status.sum() < len(names):
         raise InputError(
-            f"a set test needs candidates and calibration images, found {int(status.sum())} candidate groups "
-            f"among {len(names)}. Add images of the missing side."
+            f"a set test needs candidates and calibration images, found {int(status.sum())} "
+            f"candidate groups among {len(names)}. Add images of the missing side."
         )
     score = pooled_rank_score(columns[labelled], weights)
     sizes = np.bincount(index)
@@ -231,7 +232,7 @@ def _smallest_share(n_candidates: int, n_calibration: int, alpha: float, power: 
 
 @dataclass(frozen=True)
 class _Stack:
-    """What does not change from draw to draw; `known` are rows, none where candidates are learned."""
+    """What does not change from draw to draw; `known` are rows, none where candidates teach."""
 
     z: Floats
     folds: Ints

@@ -1,8 +1,8 @@
 """Classes of patients with about as many images, within which labels may be exchanged.
 
 A patient with many images has a higher best image and a steadier mean. Whoever has ten images is
-no fair calibration image of whoever has one; so labels move within classes of like size only, and inside a
-class every patient counts by as many images as the smallest has.
+no fair calibration image of whoever has one; so labels move within classes of like size only, and
+inside a class every patient counts by as many images as the smallest has.
 """
 
 import itertools

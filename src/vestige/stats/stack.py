@@ -86,7 +86,9 @@ def mixed_classes(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, 
     group_weights = alike[:, 0]
     alone = group_weights < 0.5
     alike = np.where(alone[:, np.newaxis], unused, alike)
-    high = np.where(high[:, :1] <= 1e-9 * np.maximum(group_weights, 1.0)[:, np.newaxis], alike, high)
+    high = np.where(
+        high[:, :1] <= 1e-9 * np.maximum(group_weights, 1.0)[:, np.newaxis], alike, high
+    )
     (all_mean, all_square), (high_mean, high_square), (low_mean, low_square) = map(
         class_means, (alike, high, unused)
     )

@@ -1,4 +1,4 @@
-"""The stack as a test: candidates against calibration images, everything fitted again for each relabelling.
+"""The stack as a test: candidates against unused images, all fitted again for each relabelling.
 
 The label of a group enters a fit only through sums over the groups of a class. These are kept by
 fold, so that a relabelling costs products of small matrices (METHODS 4.6).
@@ -27,7 +27,8 @@ class Refit:
 
     z : [n, D]
     folds : [n]
-    index : [n], the group of each labelled image (candidate or calibration image), -1 for other images
+    index : [n], the group of each labelled image (candidate or calibration image), -1 for other
+    images
     members : [G, 2 (1 + D + D * D)], of each labelled group: the moments of its images
         (`vestige.stats.stack.moments`), and those by how far each stands above the median
     fold_of : [G], fold of each labelled group
@@ -77,7 +78,7 @@ class Refit:
         return np.round(found, DIGITS), shares
 
     def statistics(self, labels: Bools) -> Floats:
-        """Mean rank of candidate groups less that of calibration groups, within folds, pooled: [B]."""
+        """Mean rank of candidate groups less that of calibration groups, in folds, pooled: [B]."""
         return np.concatenate([self._some(part) for part in _chunks(labels)])
 
     def _some(self, labels: Bools) -> Floats:
@@ -100,12 +101,14 @@ class Refit:
         return total
 
     def auc_unit(self, status: Bools) -> float:
-        """What `statistics` gives for AUC 1 less .5: images times candidate and calibration image shares."""
+        """What `statistics` gives for AUC 1 less .5: images times shares of both."""
         total = 0.0
         for fold in np.unique(self.folds):
             inside = (self.folds == fold) & (self.index >= 0)
             candidates = status[np.unique(self.index[inside])]
-            total += inside.sum() * candidates.mean() * (1 - candidates.mean()) if inside.any() else 0.0
+            total += (
+                inside.sum() * candidates.mean() * (1 - candidates.mean()) if inside.any() else 0.0
+            )
         return max(total, 1e-9)
 
 
@@ -125,7 +128,9 @@ def open_refit(
     """
     labelled = index >= 0
     fixed = z @ (weights / weights.sum())
-    group_weights = equal_group_weights(labelled if known_used is None else labelled | known_used, groups)
+    group_weights = equal_group_weights(
+        labelled if known_used is None else labelled | known_used, groups
+    )
     above = np.maximum(fixed - weighted_median(fixed[:, np.newaxis], group_weights)[0], 0.0)
     products = np.einsum("nd,ne->nde", z, z).reshape(len(z), -1)
     moments = np.column_stack([np.ones(len(z)), z, products])
@@ -179,12 +184,12 @@ def stack_test(
     n_permutations: int = 999,
     seed: int = 0,
 ) -> StackTest:
-    """Score every image by a model that saw none of its fold, and test candidates against calibration images.
+    """Score every image by a model that saw none of its fold, and test the candidates.
 
-    The model of a fold learns the used images of the other folds against their calibration images. Each
-    relabelling of whole groups fits everything again; where the candidates are themselves the known
-    used images, it moves what is learned too. Folds are of whole groups and know no label, so the
-    test is exact whatever the columns (METHODS 4.6; Phipson and Smyth 2010,
+    The model of a fold learns the used images of the other folds against their calibration images.
+    Each relabelling of whole groups fits everything again; where the candidates are themselves the
+    known used images, it moves what is learned too. Folds are of whole groups and know no label, so
+    the test is exact whatever the columns (METHODS 4.6; Phipson and Smyth 2010,
     doi:10.2202/1544-6115.1585).
 
     Parameters

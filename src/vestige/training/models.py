@@ -64,7 +64,9 @@ def open_models(paths: Sequence[str | os.PathLike[str]]) -> tuple[Model, ...]:
         number = sum(column.startswith(name) for column in found) + 1
         name += f"_{number}" if number > 1 else ""
         size = int(getattr(detector, "size", 1))
-        column = Column(name, card.detector, dict(card.options), 1.0, pool=False, required_resolution=size)
+        column = Column(
+            name, card.detector, dict(card.options), 1.0, pool=False, required_resolution=size
+        )
         found[name] = Model(os.fspath(path), column, detector, card.training, card.sha256)
     return tuple(found.values())
 
@@ -93,7 +95,7 @@ def check_models(models: Sequence[Model], sets: Mapping[str, ImageSet]) -> None:
 
 
 def check_patients(models: Sequence[Model], grouping: Grouping) -> list[Problem]:
-    """Refuse a model that learned from other images of judged or unused patients.
+    """Refuse a model that learned from other images of target or unused patients.
 
     Returns
     -------

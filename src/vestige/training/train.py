@@ -21,7 +21,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, peek_size
 from vestige.images.reading import read_images
 from vestige.judging.cohort import check_roles
-from vestige.registry.entries import InputError, create, choose
+from vestige.registry.entries import InputError, choose, create
 from vestige.registry.options import split_options, typed_options
 from vestige.registry.rules import SEED
 from vestige.schema.records import Problem
@@ -222,14 +222,14 @@ def _weights(name: str, made: Any) -> dict[str, str]:
 
 def _read(
     sources: Mapping[str, Source],
-    seen: int,
+    required_resolution: int,
     window: tuple[float, float] | None,
     progress: Progress,
 ) -> dict[str, ImageSet]:
     for role, source in sources.items():
         if source is None:
             raise InputError(f"no {role} images were given: training needs --{role} DIR.")
-    size = peek_size(list(sources.values()), seen)
+    size = peek_size(list(sources.values()), required_resolution)
     return {
         role: read_images(
             source, role=role, size=size, window=window,

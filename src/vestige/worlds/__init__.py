@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.types import Images, Progress, quiet
 
 Figures = Mapping[str, float | str]

@@ -21,7 +21,7 @@ from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
 from vestige.packages import installed
-from vestige.registry.entries import InputError, create, choose
+from vestige.registry.entries import InputError, choose, create
 from vestige.types import Images, Progress, quiet
 from vestige.version import __version__
 from vestige.worlds import GENERATORS, Generator

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from vestige.registry.entries import InputError, create, choose
+from vestige.registry.entries import InputError, choose, create
 from vestige.registry.options import split_options, typed_options
 from vestige.worlds import GENERATORS
 from vestige.worlds.record import Recipe

@@ -15,9 +15,9 @@ from vestige.nets.training import (
     Training,
     autocast,
     demand_positive,
+    ema_update,
     find_device,
     find_precision,
-    ema_update,
     identity,
 )
 from vestige.registry.entries import InputError
