@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from reference_worlds import population
 from vestige.checks import CHECKS, Comparison, run_named_checks
-from vestige.checks.blind import LIMIT, image_statistics
+from vestige.checks.blind import ALPHA, image_statistics
 from vestige.types import Images
 
 
@@ -43,7 +43,7 @@ def test_a_brightness_shift_is_vetoed() -> None:
             assert calibration.auc is not None
             assert calibration.auc.value > 0.5  # turned so that candidates are high
             assert calibration.p_value is not None
-            assert calibration.p_value < LIMIT
+            assert calibration.p_value < ALPHA
     darker = run_named_checks(shifted_world(0, -12 / 255))[0]
     assert not darker.passed
     assert darker.auc is not None
@@ -60,7 +60,7 @@ def test_equal_populations_pass() -> None:
     p = np.array([run_named_checks(small_null(seed))[0].p_value for seed in range(40)], dtype=float)
     # P(p <= .5) <= .5 and P(p < .01) <= .01: each bound fails with probability < 1e-4
     assert (p <= 0.5).sum() <= binom.isf(1e-4, 40, 0.5)
-    assert (p < LIMIT).sum() <= binom.isf(1e-4, 40, LIMIT)
+    assert (p < ALPHA).sum() <= binom.isf(1e-4, 40, ALPHA)
     assert (p < 0.5).sum() >= 8  # and it is no constant: max-T is exact up to its 9,999 draws
     assert len(np.unique(p)) > 30
 
@@ -77,7 +77,7 @@ def test_patients_that_differ_are_no_difference_of_sets() -> None:
         both = Comparison(images, patient < 8, patient, seed)
         vetoed += not run_named_checks(both)[0].passed
         by_image += not run_named_checks(replace(both, groups=np.arange(160)))[0].passed
-    assert vetoed <= binom.isf(1e-4, 12, LIMIT)  # at a rate of 1 % fails with P < 1e-4
+    assert vetoed <= binom.isf(1e-4, 12, ALPHA)  # at a rate of 1 % fails with P < 1e-4
     assert by_image >= 4  # the trap: groups ignored
 
 

@@ -10,7 +10,7 @@ from scipy.stats import binom
 import vestige
 from reference_worlds import reference_world
 from small_audits import small, small_audit, small_world, strangers
-from vestige.checks.clean_calibration import FEWEST, clean_calibration_check
+from vestige.checks.clean_calibration import MIN_GROUPS, clean_calibration_check
 from vestige.registry.entries import InputError
 
 
@@ -47,10 +47,10 @@ def test_it_takes_a_reference_of_groups_of_its_own() -> None:
     given = small_world("null", reference=True)
     rerun = given.audited
     theirs = rerun.reference_groups
-    for few in (np.minimum(theirs, theirs[FEWEST - 2]), np.where(theirs % 4, 3, theirs)):
+    for few in (np.minimum(theirs, theirs[MIN_GROUPS - 2]), np.where(theirs % 4, 3, theirs)):
         # patients who are in the cohort as well do not count
         asked = replace(given, rerun=replace(rerun, reference_groups=few))
-        with pytest.raises(InputError, match=f"{FEWEST} groups is needed, found 1[59]"):
+        with pytest.raises(InputError, match=f"{MIN_GROUPS} groups is needed, found 1[59]"):
             clean_calibration_check(asked)
 
 

@@ -98,7 +98,9 @@ def test_few_groups() -> None:
     cohort = rerun.cohort
     few = replace(rerun, candidates=rerun.candidates & (np.arange(120) < 10))
     row = member_only_check(claimed(replace(null, rerun=few)))
-    assert all(name.startswith("calibration images") for name in row.details)  # ten candidates are not split
+    assert all(
+        name.startswith("calibration images") for name in row.details
+    )  # ten candidates are not split
     none = replace(
         few, cohort=replace(cohort, calibration=cohort.calibration & (np.arange(120) >= 110))
     )

@@ -212,7 +212,7 @@ def test_forensic_mode_compares_queries_and_the_known_with_controls() -> None:
     assert vetoed.decision.codes == ("check_failed",)
     assert vetoed.decision.facts.checks[0] == "preparation"
     assert vetoed.decision.remedy[-2:] == ("harmonize", "report_no_conclusion")
-    (row,) = (c for c in vetoed.calibration if c.name == "preparation")
+    (row,) = (c for c in vetoed.checks if c.name == "preparation")
     assert "blockiness" in row.vetoes
     bare = audited(generated=pictures[150:], query=pictures[:30])
     assert [(one.first, one.second) for one in bare.preparation] == [("generated", "query")]

@@ -51,7 +51,7 @@ GOLDEN = {
     ),
     "not prepared alike, forensic": (
         "Undecided: the queried images and the unused images were not prepared alike (failed "
-        "check: conformity); the queried images and the unused images can be told apart without "
+        "check: preparation); the queried images and the unused images can be told apart without "
         "the generated images (failed check: blind). Export all real images by the same steps, or "
         "let --harmonize prepare them alike, and audit again. Report no conclusion from this audit."
     ),
@@ -318,5 +318,5 @@ def test_a_patient_on_both_sides_is_told_in_the_terminal(capsys: Any) -> None:
     groups = ("pat-000", "pat-000", "pat-007", *result.calibration.groups[3:])
     both = replace(result, calibration=replace(result.calibration, groups=groups))
     tell(both, Path("report.html"), quiet=False, as_json=False)
-    line = "2 patients have judged and unused images and no part in the test of the set."
+    line = "2 patients have target and unused images and no part in the test of the set."
     assert line in capsys.readouterr().out.splitlines()

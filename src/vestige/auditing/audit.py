@@ -15,12 +15,14 @@ from vestige.cache.shelves import LIMIT_BYTES, trim
 from vestige.detectors import Effort
 from vestige.engine.threads import one_core
 from vestige.images.listing import Source
+from vestige.registry.old_names import accept_old_names
 from vestige.result import AuditResult
 from vestige.scoring.plan import Options
 from vestige.symmetries import Views
 from vestige.types import Progress, quiet
 
 
+@accept_old_names(conform="harmonize", controls="checks")
 def audit(
     generated: Source,
     used: Source | None = None,

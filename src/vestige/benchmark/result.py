@@ -16,7 +16,7 @@ from vestige.worlds.record import Recipe, decode_file, read_json
 SCHEMA = 1
 BLIND = "blind"
 CONTROL_ROWS = (RANDOM, BLIND)
-LEVEL = 0.99
+CONFIDENCE = 0.99
 """Null rows may reject more often than asked with a probability of 1 %."""
 
 
@@ -131,6 +131,6 @@ def null_rates(cells: Sequence[Cell]) -> tuple[NullRate, ...]:
             ]
             if p:
                 rejected = int((np.array(p) <= RATE).sum())
-                allowed = int(binom.ppf(LEVEL, len(p), RATE))
+                allowed = int(binom.ppf(CONFIDENCE, len(p), RATE))
                 rates.append(NullRate(world, row, rejected, len(p), allowed))
     return tuple(rates)

@@ -20,7 +20,7 @@ from vestige.types import Floats, Images
 if TYPE_CHECKING:
     from vestige.checks import Comparison
 
-LIMIT = 0.01
+ALPHA = 0.01
 """The p-value below which the check fails (METHODS 5)."""
 DIMS, SIZE, FOLDS = 64, 32, 5
 STRENGTH = 0.01
@@ -53,7 +53,7 @@ def blind_check(comparison: "Comparison") -> Check:
             for side in (candidate, ~candidate)
         )
         auc = auc_in_folds(used, unused, seed=seed)
-    passed = p_value >= LIMIT
+    passed = p_value >= ALPHA
     vetoes = (
         f"none: what differs most ({what}) is within chance"
         if passed

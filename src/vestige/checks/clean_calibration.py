@@ -20,11 +20,11 @@ from vestige.types import Bools, Images
 if TYPE_CHECKING:
     from vestige.checks import Comparison
 
-LIMIT = 0.01
+ALPHA = 0.01
 """The p-value below which the check fails (METHODS 5)."""
-FEWEST = 20
+MIN_GROUPS = 20
 """Reference groups that are needed: one half is compared with, detectors learn from the other."""
-MOST = 500
+MAX_GROUPS = 500
 """Reference groups that are compared with."""
 
 
@@ -39,7 +39,7 @@ def clean_calibration_check(comparison: "Comparison") -> Check:
     Raises
     ------
     InputError
-        Without a reference of `FEWEST` groups of its own.
+        Without a reference of `MIN_GROUPS` groups of its own.
     """
     rerun, seed = comparison.audited, comparison.seed
     reference, compared, rest = _halves(rerun, np.random.default_rng([seed, 41]))
@@ -50,7 +50,7 @@ def clean_calibration_check(comparison: "Comparison") -> Check:
     plan = rerun.cheap_plan
     p_value = answer_question(columns, plan, cohort, candidates, seed).p_value
     auc = combine_again(columns, plan, cohort, candidates, seed, 0).auc(seed)
-    passed = p_value >= LIMIT
+    passed = p_value >= ALPHA
     vetoes = (
         "none: unused images are no closer to the generated images than reference images are"
         if passed
@@ -68,9 +68,9 @@ def _halves(rerun: AuditRerun, rng: np.random.Generator) -> tuple[Images, Bools,
     own = ~np.isin(theirs, rerun.cohort.groups)
     first = np.sort(np.unique(theirs[own], return_index=True)[1])  # by pixels: no name moves it
     names = rng.permutation(theirs[own][first])
-    if len(names) < FEWEST:
-        raise InputError(f"a reference of {FEWEST} groups is needed, found {len(names)}.")
-    compared = own & np.isin(theirs, names[: min(len(names) // 2, MOST)])
+    if len(names) < MIN_GROUPS:
+        raise InputError(f"a reference of {MIN_GROUPS} groups is needed, found {len(names)}.")
+    compared = own & np.isin(theirs, names[: min(len(names) // 2, MAX_GROUPS)])
     return reference, compared, ~compared
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SPLITS = 20
 """Random splits of each side (METHODS 5)."""
-FEWEST = 20
+MIN_GROUPS = 20
 """Groups of a side that can be split in two."""
 SEPARATES = 0.05
 """p-value at which what orders the images separates candidates from calibration images too."""
@@ -46,10 +46,10 @@ def member_only_check(comparison: "Comparison") -> Check:
     if not rerun.positive:
         return not_needed("member_only")
     masks = {"candidates": rerun.candidates, "calibration images": rerun.cohort.calibration}
-    sides = {name: m for name, m in masks.items() if _count(rerun, m) >= FEWEST}
+    sides = {name: m for name, m in masks.items() if _count(rerun, m) >= MIN_GROUPS}
     if not sides:
         raise InputError(
-            f"neither candidates nor calibration images are of {FEWEST} groups or more."
+            f"neither candidates nor calibration images are of {MIN_GROUPS} groups or more."
         )
     rng = np.random.default_rng([seed, 11])
     drawn = [

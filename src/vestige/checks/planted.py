@@ -24,9 +24,9 @@ from vestige.types import Images, Ints
 if TYPE_CHECKING:
     from vestige.checks import Comparison
 
-LEVEL, RECALL = 0.05, 0.9
+ALPHA, RECALL = 0.05, 0.9
 """A copy is found at this p-value; this share of a required level must be (METHODS 5)."""
-FEWEST, USUAL, MOST = 3, 20, 50
+MIN_PLANTED, USUAL_PLANTED, MAX_PLANTED = 3, 20, 50
 """Source images, one per group. Three: an audit that sees nothing finds them all once in 8,000."""
 SHARE = 0.01
 """Of the generated set, planted at most: more sources first, then more copies of each; never less
@@ -100,7 +100,7 @@ def plant(
         said = judge_images(
             columns, rerun.cheap_plan, targets, targets.calibration, targets_teach=False
         )
-        found = said.p_values <= LEVEL
+        found = said.p_values <= ALPHA
         known = np.zeros(len(at), np.bool_) if named is None else named(planted, rows)
         for code in LEVELS:
             if (here := at == code).any():
@@ -157,23 +157,23 @@ def with_sources(rerun: AuditRerun, rng: np.random.Generator) -> Sources:
     """
     cohort, reference, theirs = rerun.cohort, rerun.reference, rerun.reference_groups
     groups = len(np.unique(cohort.group_index[cohort.calibration]))
-    needed = round(1 / LEVEL) - 1
-    if smallest_p_value(max(groups, 1)) > LEVEL:
+    needed = round(1 / ALPHA) - 1
+    if smallest_p_value(max(groups, 1)) > ALPHA:
         raise InputError(
             f"{needed} groups of calibration images or more are needed, found {groups}."
         )
-    wanted = min(MOST, max(USUAL, int(SHARE * len(rerun.generated))))
+    wanted = min(MAX_PLANTED, max(USUAL_PLANTED, int(SHARE * len(rerun.generated))))
     first = np.sort(np.unique(theirs, return_index=True)[1])  # by pixels: a name moves no result
     spare = theirs[first][~np.isin(theirs[first], cohort.groups)]
-    if reference is not None and len(spare) // 2 >= FEWEST:
+    if reference is not None and len(spare) // 2 >= MIN_PLANTED:
         wanted = min(wanted, len(spare) // 2)
         rows = _one_of_each(reference, theirs, rng.permutation(spare), wanted, rng)
         left = reference[~np.isin(theirs, theirs[rows])]
         return Sources(_joined(cohort, reference[rows]), left, len(cohort.ids) + rows)
-    if groups < needed + FEWEST:
+    if groups < needed + MIN_PLANTED:
         raise InputError(
-            f"{needed + FEWEST} groups of calibration images (or a reference of {2 * FEWEST} "
-            f"groups) are needed, found {groups}."
+            f"{needed + MIN_PLANTED} groups of calibration images (or a reference of "
+            f"{2 * MIN_PLANTED} groups) are needed, found {groups}."
         )
     group_index = rng.permutation(np.unique(cohort.group_index[cohort.calibration]))
     rows = np.sort(
@@ -215,10 +215,10 @@ def _one_of_each(
             if len(rows := rows[images[rows].std(axis=(1, 2)) >= least]):
                 row = int(rng.choice(rows))
                 chosen.setdefault(images[row].tobytes(), row)
-        if len(chosen) >= FEWEST:
+        if len(chosen) >= MIN_PLANTED:
             return np.array(list(chosen.values()), np.int64)
     raise InputError(
-        f"{FEWEST} unused images that differ, of groups of their own, are needed, found "
+        f"{MIN_PLANTED} unused images that differ, of groups of their own, are needed, found "
         f"{len(chosen)}."
     )
 

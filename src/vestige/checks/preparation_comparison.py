@@ -14,9 +14,9 @@ from vestige.schema.records import PreparationComparison, PreparationDifference
 from vestige.stats.kolmogorov import kolmogorov_distances, kolmogorov_tests
 from vestige.types import Floats, Images
 
-LIMIT = 0.01
+ALPHA = 0.01
 """The p-value below which sets count as prepared differently (METHODS 6.5)."""
-NAMED = 3
+MAX_NAMED = 3
 """Statistics reported for two sets: the most different, and the `TRACES` that differ as well."""
 TRACES = ("blockiness", "checkerboard", "histogram comb", "spectral slope", "high-frequency share")
 """Statistics with a cause of their own, which may move others as well: JPEG and an overshooting
@@ -150,7 +150,7 @@ def compare(
     table, flags = np.stack(list(columns.values()), axis=1)[order], is_first[order]
     labels = _in_order_of_appearance(np.arange(len(keys)) if groups is None else groups[order])
     if tested:
-        test = kolmogorov_tests(table, flags, labels, seed=seed, limit=LIMIT)
+        test = kolmogorov_tests(table, flags, labels, seed=seed, limit=ALPHA)
         distances, adjusted = test.distances, test.p_adjusted
     else:
         distances = kolmogorov_distances(table, flags, labels)
@@ -161,7 +161,7 @@ def compare(
     first_named = ~np.isin(listed, [*split, *(("height", "width") if "size" in split else ())])
     first_named |= distances == 0
     best = np.lexsort((vague, -distances, adjusted, first_named))
-    traced = [k for k in best[NAMED:] if listed[k] in TRACES and adjusted[k] < LIMIT]
+    traced = [k for k in best[MAX_NAMED:] if listed[k] in TRACES and adjusted[k] < ALPHA]
     seen = ~np.isin(listed, OF_FILES)
     p_value = float(adjusted[seen].min()) if tested else None
     return PreparationComparison(
@@ -169,7 +169,7 @@ def compare(
         second=names[1],
         stage=AS_STORED,
         p_value=p_value,
-        passed=p_value is None or p_value >= LIMIT,
+        passed=p_value is None or p_value >= ALPHA,
         separated_by=split,
         differences=tuple(
             PreparationDifference(
@@ -180,7 +180,7 @@ def compare(
                 p_adjusted=float(adjusted[k]) if tested else None,
                 cause=CAUSES[listed[k]],
             )
-            for k in (*best[:NAMED], *traced)
+            for k in (*best[:MAX_NAMED], *traced)
         ),
     )
 
@@ -227,7 +227,7 @@ def what_differs(found: PreparationComparison) -> str:
     if found.separated_by:
         named = " and ".join(found.separated_by)
         return f"{named} alone tells them apart ({worst.statistic} {told})"
-    others = [d for d in found.differences[1:] if (d.p_adjusted or 0) < LIMIT]
+    others = [d for d in found.differences[1:] if (d.p_adjusted or 0) < ALPHA]
     telling = (worst, *(d for d in others if d.statistic in TRACES))
     first_with = {d.cause: d for d in reversed(telling)}  # each cause is told once
     names = [

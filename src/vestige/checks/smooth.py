@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vestige.checks.rerun import not_needed
-from vestige.checks.swapped import GIVEN, LIMIT, MOST, ask_beside, gaussian_set, like
+from vestige.checks.swapped import ALPHA, GIVEN, MAX_ROWS, ask_beside, gaussian_set, like
 from vestige.schema.records import Check
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def smooth_check(comparison: "Comparison") -> Check:
     if not rerun.positive:
         return not_needed("smooth")
     rng = np.random.default_rng([seed, 43])
-    made = gaussian_set(rerun.generated, min(len(rerun.generated), MOST), rng, RANK)
+    made = gaussian_set(rerun.generated, min(len(rerun.generated), MAX_ROWS), rng, RANK)
     everyone = np.ones(len(rerun.cohort.ids), np.bool_)
     found = ask_beside(rerun, like(made, rerun), everyone, seed)
     auc, p_value = found.there.auc(seed), found.there.p_value(seed)
-    passed = p_value >= LIMIT or found.low > 0 or found.gap >= EQUAL
+    passed = p_value >= ALPHA or found.low > 0 or found.gap >= EQUAL
     against = f"the given set has an AUC higher by {found.told}"
     vetoes = (
         f"none: beside a smooth set {against}"

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from vestige.checks import Comparison
 
 GIVEN = "the given set, by the same columns"
-LIMIT = 0.05
+ALPHA = 0.05
 """The p-value from which the swapped set shows nothing (METHODS 5)."""
 RANK, NOISE = 16, 0.01
 FEWEST_IMAGES = 10
 """Images the swapped set is learned from."""
 FEWEST_GROUPS = 20
 """Groups of calibration images that can give one half to the swapped set."""
-MOST = 5_000
+MAX_ROWS = 5_000
 """Swapped images made, and 1,000 images at most learned from."""
 
 
@@ -47,7 +47,7 @@ def swapped_check(comparison: "Comparison") -> Check:
         return not_needed("swapped")
     rng = np.random.default_rng([seed, 23])
     for strangers, kept in _strangers(rerun, rng):
-        swapped = like(gaussian_set(strangers, min(len(rerun.generated), MOST), rng), rerun)
+        swapped = like(gaussian_set(strangers, min(len(rerun.generated), MAX_ROWS), rng), rerun)
         row = _row(rerun, swapped, kept, seed)
         if row.passed:  # the second half is asked only if the first would veto
             break
@@ -60,7 +60,7 @@ def _row(rerun: AuditRerun, swapped: Images, kept: Bools, seed: int) -> Check:
     auc = found.there.auc(seed)
     few = rerun.carried_by == "tail"  # an AUC says little of a few
     p_value = found.there.few_p_value(seed) if few else found.there.p_value(seed)
-    passed = p_value >= LIMIT or found.low > 0
+    passed = p_value >= ALPHA or found.low > 0
     against = f"the given set has an AUC higher by {found.told}"
     vetoes = (
         f"none: beside a set that cannot know the candidates {against}"
@@ -160,7 +160,7 @@ def gaussian_set(
 
 def like(images: Float32s, rerun: AuditRerun) -> Images:
     """Images with the mean grey and the radial power spectrum of the generated set, 0..1."""
-    wanted = rerun.generated[:MOST]
+    wanted = rerun.generated[:MAX_ROWS]
     ring = _rings(*images.shape[1:])
     power = [
         np.bincount(ring.ravel(), (np.abs(np.fft.rfft2(part)) ** 2).mean(axis=0).ravel())

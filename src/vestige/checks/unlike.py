@@ -19,7 +19,7 @@ from vestige.schema.records import Problem
 from vestige.stats.kolmogorov import kolmogorov_distances
 from vestige.types import Bools, Float32s, Floats, Images
 
-FEWEST = 10
+MIN_IMAGES = 10
 """Images on each side; with fewer nothing is said."""
 WEAK, STRONG = 0.1, 0.4
 """Correlation with their mean image that three quarters of the reals reach: below the first it
@@ -66,7 +66,7 @@ def find_unlike(sets: Mapping[str, ImageSet]) -> Unlike | None:
     """
     generated = sets["generated"]
     reals = [images for role, images in sets.items() if role != "generated"]
-    if len(generated) < FEWEST or sum(map(len, reals)) < FEWEST:
+    if len(generated) < MIN_IMAGES or sum(map(len, reals)) < MIN_IMAGES:
         return None
     inside = _inside([generated, *reals])
     if inside.mean() < _LEAST_PART:

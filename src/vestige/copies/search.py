@@ -8,7 +8,7 @@ import numpy.typing as npt
 from vestige.copies.pairs import Block, Comparison, compare
 from vestige.engine.engines import in_threads
 from vestige.registry.entries import InputError
-from vestige.stats.copy_line import FLOOR, LEVEL, CopyLine, copy_line
+from vestige.stats.copy_line import COPY_ALPHA, FLOOR, CopyLine, copy_line
 from vestige.stats.groups import Labels
 from vestige.symmetries import VIEWS, Symmetry, Views
 from vestige.types import Bools, Float32s, Floats, Images, Ints
@@ -86,7 +86,7 @@ def search_copies(
     generated: Images,
     views: Views = "mirror",
     move: bool = False,
-    level: float = LEVEL,
+    level: float = COPY_ALPHA,
 ) -> CopySearch:
     """Compare all reals with all generated images, and name the pairs that no bystander explains.
 

@@ -26,7 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from vestige.registry.entries import InputError, RegistryEntry, choose
 
-TIMES = 3
+MAX_ATTEMPTS = 3
 """A shard is sent at most so often."""
 LOOK_SECONDS = 1.0
 """While a result is waited for, the workers are looked at so often."""
@@ -93,7 +93,7 @@ def map_shards(
     Raises
     ------
     InputError
-        When a shard was lost `TIMES` times, or no worker is left and none comes.
+        When a shard was lost `MAX_ATTEMPTS` times, or no worker is left and none comes.
     """
     workers = executor if isinstance(executor, Workers) else Workers()
     worth = float("inf") if executor is None else workers.start_seconds()
@@ -130,7 +130,7 @@ def map_shards(
             except lost_exceptions as error:
                 for sent in waiting:  # with a scheduler all are lost at once
                     if _is_lost(sent.future, lost_exceptions):
-                        if sent.times == TIMES:
+                        if sent.times == MAX_ATTEMPTS:
                             raise _given_up(name(sent.shards[0]), error) from error
                         sent.future = executor.submit(each, function, sent.shards, arguments)
                         sent.times += 1
@@ -158,8 +158,8 @@ def _is_lost(future: Future[Any], lost_exceptions: tuple[type[BaseException], ..
 def _given_up(shard: str, error: BaseException) -> InputError:
     why = " ".join(str(error).split()) or type(error).__name__
     return InputError(
-        f"the work on {shard} was lost {TIMES} times with its worker ({why}). Was there enough "
-        "memory? Else take that file, or one of those that follow it, out and start again."
+        f"the work on {shard} was lost {MAX_ATTEMPTS} times with its worker ({why}). Was there "
+        "enough memory? Else take that file, or one of those that follow it, out and start again."
     )
 
 

@@ -95,7 +95,7 @@ _NO_IMAGE_NAMES = frozenset(
     ]
 )
 _PEEKED_FILES = 16
-SMALLEST, USUAL = 8, 64
+SMALLEST_SIDE, USUAL_SIDE = 8, 64
 
 
 def listed(source: Source) -> Source:
@@ -161,7 +161,7 @@ def source_root(source: Source) -> Path | None:
     return root if root.is_dir() else root.parent
 
 
-def peek_size(sources: Iterable[Source], required_resolution: int = USUAL) -> int:
+def peek_size(sources: Iterable[Source], required_resolution: int = USUAL_SIDE) -> int:
     """Working size that fits these sources, from the headers of up to 16 files of each.
 
     Parameters
@@ -176,11 +176,11 @@ def peek_size(sources: Iterable[Source], required_resolution: int = USUAL) -> in
         stay area averages of it; or the smallest of the images' larger sides if that is less, but
         at least 8.
     """
-    high = USUAL
+    high = USUAL_SIDE
     while high < required_resolution:
         high *= 2
     sides = [side for source in sources for side in _sides(source)]
-    return max(SMALLEST, min([high, *sides]))
+    return max(SMALLEST_SIDE, min([high, *sides]))
 
 
 def natural_key(identifier: str) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from vestige.stats.permutation import set_test
 from vestige.types import Bools, Images, Ints, Progress, quiet
 
 HALVINGS = 4
-FEWEST = 2
+MIN_IMAGES = 2
 """Generated images that an audit needs."""
 
 
@@ -92,7 +92,7 @@ def release_curve(
 
 def part_sizes(m: int) -> list[int]:
     """m/16, m/8, m/4, m/2 and m images; at least two, none twice."""
-    return sorted({max(min(m, FEWEST), round(m / 2**k)) for k in range(HALVINGS + 1)})
+    return sorted({max(min(m, MIN_IMAGES), round(m / 2**k)) for k in range(HALVINGS + 1)})
 
 
 def random_order(generated: ImageSet, seed: int) -> Ints:

@@ -12,7 +12,7 @@ from vestige.schema.records import SetMeasure
 if TYPE_CHECKING:
     from vestige.measures import SetComparison
 
-LEVEL = 0.05
+ALPHA = 0.05
 UNEVEN = 1.5
 """Ratio of images per group, candidates to calibration images or back, from which it is said."""
 
@@ -81,4 +81,4 @@ def _measure(name: str, found: Measured, says: str, comparison: "SetComparison")
 
 
 def _chance(found: Measured) -> str:
-    return "more than chance explains" if found.p_value <= LEVEL else "within chance"
+    return "more than chance explains" if found.p_value <= ALPHA else "within chance"

@@ -20,7 +20,7 @@ from vestige.types import Bools, Floats, Images, Ints
 Space = Literal["whitened cosine", "distance"]
 SIZE = 32
 NEIGHBOURS = 32
-USUAL = 5  # neighbours among the other reals, by which a distance is measured
+NEIGHBOURS = 5  # neighbours among the other reals, by which a distance is measured
 FLOOR = 1e-9
 
 
@@ -71,9 +71,9 @@ def nearest_pairs(
     cosines, at, _ = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(cohort, NEIGHBOURS)
     plain = NearestDistance(space="contrast", size=SIZE).fit(generated)
     distances, near, _ = plain.nearest(cohort, NEIGHBOURS)
-    usual = plain.space_.nearest_outside_group(plain.space_.rows(cohort), group_index, USUAL).mean(
-        axis=1
-    )
+    usual = plain.space_.nearest_outside_group(
+        plain.space_.rows(cohort), group_index, NEIGHBOURS
+    ).mean(axis=1)
     ratios = np.log(usual + FLOOR)[:, None] - np.log(FLOOR - distances)
     return (
         _pairs("whitened cosine", cosines, at, calibration, rate),

@@ -31,7 +31,7 @@ from vestige.result import AuditResult
 from vestige.types import Bools, Progress, quiet
 
 ROUNDS = 10
-FEWEST = 2  # generated images that an audit needs
+MIN_GENERATED = 2  # generated images that an audit needs
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def scrub(
         return run_audit({**sets, "generated": made.subset(kept)}, options, told)
 
     kept = np.ones(len(made), bool)
-    most = min(int(max_share * len(made) + 1e-9), len(made) - FEWEST)
+    most = min(int(max_share * len(made) + 1e-9), len(made) - MIN_GENERATED)
     withheld, remainder, number = _copies(before, made, 0, most), before, 0
     if withheld:
         kept[list(withheld)] = False

@@ -33,7 +33,7 @@ SIDE_BYTES = 32 * 2**20
 PAIR_BYTES = 2**19
 WAITING = 16
 """Tiles whose pairs are kept until they are sorted in."""
-MOST = 1e36
+MAX_SQUARE = 1e36
 """Squared length of a row beyond which products could overflow."""
 MANY = 4
 """Pairs per row and neighbour left in a tile beyond which they are sifted more finely."""
@@ -302,5 +302,5 @@ def _copies_before(tile: Rows) -> Ints:
 
 def check_finite(squares: Rows) -> None:
     """Refuse squared lengths that are not finite, or so large that products could overflow."""
-    if not (squares < MOST).all():
+    if not (squares < MAX_SQUARE).all():
         raise InputError("a feature is not a finite number of usual size: check the images.")
