@@ -104,7 +104,7 @@ def test_uncalibrated_verdicts_are_not_handed_in_as_zeros() -> None:
         export_run(result)
     reasons = {
         "a part of the images of an earlier audit": replace(
-            result, tried=RunHistory(1, 1, 1, 0.5, 0.5, part_of=9)
+            result, run_history=RunHistory(1, 1, 1, 0.5, 0.5, part_of=9)
         ),
         r"a validity check failed \(blind\)": replace(
             result, checks=(Check("blind", None, 0.001, False, "all", "failed"),)

@@ -193,7 +193,7 @@ def test_the_sentence_names_the_role_that_is_unread() -> None:
 
 # --- checks (METHODS 5)
 CHECKED = [
-    # p, conformity, blind, member_only, swapped, planted -> code
+    # p, preparation, blind, member_only, swapped, planted -> code
     (0.01, "ok ok ok ok ok", "set_test"),
     (0.01, "no ok ok ok ok", "check_failed"),
     (0.01, "ok no ok ok ok", "check_failed"),
@@ -218,7 +218,7 @@ def test_checks(p: float, states: str, code: str) -> None:
     assert decide(evidence(test=set_test(p), checks=checks(states))).codes == (code,)
 
 
-def test_failed_checks_are_named_and_conformity_comes_first() -> None:
+def test_failed_checks_are_named_and_preparation_comes_first() -> None:
     names = ("swapped", "blind", "planted", "preparation")
     failed = checks("no no no no", *names)
     assert [c.name for c in vetoing(failed, True)] == ["preparation", "swapped", "blind"]

@@ -182,7 +182,7 @@ def test_controls_can_be_left_out_and_the_result_says_so(
         assert (said.code, result.decision.gate) == (code, gate)
         assert [c.name for c in result.checks] == ["blind", "preparation"]
         assert [p.what for p in result.problems] == [
-            "the validity checks were switched off, all but blind, conformity"
+            "the validity checks were switched off, all but blind, preparation"
         ]
         off = "the validity checks were switched off" in said.out
         assert off == (gate == "undecided")

@@ -38,7 +38,7 @@ def test_a_jpeg_past_is_vetoed_named_and_washed_out(
     assert result.decision.facts.checks[0] == "preparation"
     without = decide(replace(result.evidence, copies=()))
     assert (without.gate, without.codes) == ("undecided", ("check_failed",))
-    assert "not prepared alike (failed check: conformity)" in without.text
+    assert "not prepared alike (failed check: preparation)" in without.text
     assert "--harmonize" in without.text
     calibration = next(c for c in result.checks if c.name == "preparation")
     assert "blockiness" in calibration.vetoes
