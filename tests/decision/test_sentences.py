@@ -14,7 +14,7 @@ from decision.evidence import CASES, FEW, LOW, MANY, PART, cases, checks, copy, 
 from decision.test_decide import evidences
 from report.conftest import STATES, make_result
 from report.test_page import Page
-from vestige.cli import audit as cli
+from vestige.auditing import audit as cli
 from vestige.cli.main import main
 from vestige.cli.terminal import tell
 from vestige.decision import Evidence, decide

@@ -115,7 +115,7 @@ def test_a_constant_image_comes_back() -> None:
 
 
 def test_options_that_cannot_train_are_refused() -> None:
-    with pytest.raises(InputError, match="latent must be above 0, not 0"):
+    with pytest.raises(InputError, match="latent must be above 0, 0 was given"):
         AutoencoderOutlier(latent=0).fit(G)
 
 

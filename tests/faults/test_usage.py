@@ -318,6 +318,7 @@ DEEP = (
     "worlds/vae.py",
     "worlds/gan.py",
     "worlds/diffusion.py",
+    "worlds/deep.py",
     "worlds/tensors.py",
 )
 

@@ -57,7 +57,7 @@ def test_larger_images_are_looked_at_in_its_own_size(space: type[SelfSupervised]
 def test_what_does_not_fit_is_refused(space: type[SelfSupervised]) -> None:
     with pytest.raises(InputError, match="unknown layer 'head'. Known: output, stage1"):
         space(layer="head")
-    with pytest.raises(InputError, match="steps must be above 0, not 0"):
+    with pytest.raises(InputError, match="steps must be above 0, 0 was given"):
         space(steps=0).fit(IMAGES)
     with pytest.raises(InputError, match="different sizes"):
         space(**SMALL).fit(IMAGES).transform(IMAGES[:, ::2, ::2])

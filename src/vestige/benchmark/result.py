@@ -10,8 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vestige.benchmark.cells import RANDOM, RATE, Blind, Cell
-from vestige.registry.entries import InputError
-from vestige.worlds.record import Recipe, decode_file, read_json
+from vestige.worlds.record import Recipe, load_schema
 
 SCHEMA = 1
 BLIND = "blind"
@@ -102,13 +101,7 @@ def load_benchmark(path: str | os.PathLike[str]) -> Benchmark:
     InputError
         When it cannot be read or is not one of this version.
     """
-    raw = read_json(Path(path))
-    if raw.get("schema") != SCHEMA or raw["schema"] is True:
-        raise InputError(
-            f"{os.fspath(path)} has schema {raw.get('schema')!r:.40}, this version reads {SCHEMA}: "
-            "use the vestige version that wrote it."
-        )
-    benchmark: Benchmark = decode_file(Benchmark, raw, Path(path))
+    benchmark: Benchmark = load_schema(Benchmark, Path(path), SCHEMA)
     return benchmark
 
 

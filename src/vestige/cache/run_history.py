@@ -11,7 +11,6 @@ cache earlier runs are unknown.
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b, sha256
@@ -19,6 +18,7 @@ from math import expm1, log1p
 from pathlib import Path
 from typing import Any
 
+from vestige.files.whole import whole
 from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 from vestige.schema.records import Problem, RunHistory
@@ -191,15 +191,9 @@ def _read(path: Path) -> Run | None:
 
 
 def _write(place: Path, text: str) -> None:
-    """Whole or not at all, also when two runs write the same file at once."""
-    partial = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(".tmp", ".run-", place.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(partial, place)
+        with whole(place) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
         raise InputError(f"cannot write to the cache {place.parent}: {error.strerror}") from error

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.auditing.audit import audit
 from vestige.cli.audit import audit_command
 from vestige.cli.options import OUTPUT, Command, Json, Quiet, Seed
 from vestige.cli.results import export, report, score
@@ -63,6 +62,7 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Audit one leaking and one clean set of embedded CT-like phantoms."""
+    from vestige.auditing.audit import audit
     from vestige.worlds.embedded import write_demo
 
     with output(out), progress_bars(quiet) as progress:

@@ -24,7 +24,6 @@ from vestige.cli.options import (
     Used,
 )
 from vestige.cli.terminal import output, progress_bars
-from vestige.decision.sentences import gate_line
 from vestige.registry.entries import InputError
 
 
@@ -82,6 +81,7 @@ def scrub(
 
     The exit code is that of `vestige audit --gate` for the rest.
     """
+    from vestige.decision.sentences import gate_line
     from vestige.release.scrub import beside, called_used
     from vestige.release.scrub import scrub as run_scrub
 

@@ -6,17 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vestige.decision.sentences import gate_line, plural
 from vestige.registry.entries import InputError
-from vestige.result import AuditResult
 from vestige.types import Progress
 from vestige.types import quiet as silent
 
+if TYPE_CHECKING:
+    from vestige.result import AuditResult
 
-def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bool = False) -> None:
+
+def tell(
+    result: "AuditResult", report: Path, quiet: bool, as_json: bool, gate: bool = False
+) -> None:
     """Print the decision for a person, or as JSON; with `gate` the way of the gate before it."""
+    from vestige.decision.sentences import gate_line, plural
+
     decision = result.decision
     if as_json:
         used = sum(f.verdict == "used" for f in result.findings)

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.viewed_space import ViewedSpace, check_views, viewed_space
+from vestige.detectors.viewed_space import ViewedSpace, viewed_space
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
-from vestige.registry.entries import InputError, choose
+from vestige.registry.entries import choose
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images
@@ -59,9 +60,7 @@ class CalibratedDistance:
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
-        check_views(self.views)
-        if self.form not in ("log_ratio", "difference"):
-            raise InputError(f"unknown form {self.form!r}. Known: log_ratio, difference.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

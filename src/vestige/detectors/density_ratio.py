@@ -6,12 +6,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
-from vestige.detectors.viewed_space import ViewedSpace, check_views
+from vestige.detectors.inputs import fitted, groups_of, reference_of
+from vestige.detectors.viewed_space import ViewedSpace
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
-from vestige.registry.entries import InputError
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views
@@ -78,11 +78,9 @@ class DensityRatio:
     scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.estimator not in ("kde", "knn"):
-            raise InputError(f"unknown estimator {self.estimator!r}. Known: kde, knn.")
-        check_views(self.views)
-        at_least(1, "density_ratio", k=self.k)
-        at_least(2, "density_ratio", dims=self.dims)
+        check_words(self)
+        at_least(1, self, "k", of="density_ratio: ")
+        at_least(2, self, "dims", of="density_ratio: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.density_ratio import shared_components
-from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
+from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pixels import as_images
+from vestige.registry.rules import at_least
 from vestige.stats.density import BLOCK_BYTES, GaussianKDE
 from vestige.stats.neighbours import nearest, rows_outside_group
 from vestige.types import Float32s, Floats, Images, Ints
@@ -45,8 +46,8 @@ class GenLRA:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        at_least(1, "gen_lra", k=self.k)
-        at_least(2, "gen_lra", dims=self.dims)
+        at_least(1, self, "k", of="gen_lra: ")
+        at_least(2, self, "dims", of="gen_lra: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

@@ -34,10 +34,3 @@ def fitted(value: Any, detector: str) -> Any:
     if value is None:
         raise RuntimeError(f"{detector}: call fit(generated) before scoring")
     return value
-
-
-def at_least(least: int, detector: str, **options: int) -> None:
-    """Refuse too small a number of neighbours, components, ..."""
-    for name, value in options.items():
-        if value < least:
-            raise InputError(f"{detector}: {name} must be {least} or more, {value} was given.")

@@ -1,7 +1,7 @@
 """The matched filter window by window: for generated images that copy a part only."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from vestige.detectors.patch_nearest import FOREGROUND, mean_of_largest
 from vestige.features.pixels import as_images, shrink
 from vestige.features.whitening import whitening
 from vestige.registry.entries import InputError
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import same_width
 from vestige.types import Bools, Floats, Images
 
@@ -54,13 +55,10 @@ class LocalFilter:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.aggregate not in get_args(Aggregate):
-            known = ", ".join(get_args(Aggregate))
-            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: {known}.")
+        check_words(self)
         if self.window < 3:
             raise InputError(f"a window has 3 px or more, {self.window} was given.")
-        if self.top < 1:
-            raise InputError(f"top must be 1 or more, {self.top} was given.")
+        at_least(1, self, "top")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference, if any; `used` is ignored."""

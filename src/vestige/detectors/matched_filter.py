@@ -1,7 +1,7 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,9 @@ from vestige.features.folding import CHANNELS, Folded, Folding, turned
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening, unit, whitening, whitening_of_both
-from vestige.registry.entries import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
-from vestige.symmetries import VIEWS, Views
+from vestige.symmetries import Views
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
 TEMPERATURE = 0.1
@@ -170,14 +170,7 @@ class MatchedFilter:
     scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.aggregate not in ("top", "cube", "logsumexp"):
-            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: top, cube, logsumexp.")
-        if self.whitened_by not in ("reals", "both"):
-            raise InputError(f"unknown whitened_by {self.whitened_by!r}. Known: reals, both.")
-        if self.space not in (known := get_args(Unlearned)):
-            raise InputError(f"unknown space {self.space!r}. Known: {', '.join(known)}.")
-        if self.views not in VIEWS:
-            raise InputError(f"unknown views {self.views!r}. Known: {', '.join(VIEWS)}.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""

@@ -10,7 +10,7 @@ from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
-from vestige.registry.entries import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Floats, Images
 
@@ -47,8 +47,7 @@ class MonteCarloBall:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.form not in ("log", "count"):
-            raise InputError(f"unknown form {self.form!r}. Known: log, count.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

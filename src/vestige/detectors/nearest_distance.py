@@ -6,12 +6,13 @@ from typing import Any, Self
 import numpy as np
 
 from vestige.detectors.inputs import fitted
-from vestige.detectors.viewed_space import ViewedSpace, check_views, viewed_space
+from vestige.detectors.viewed_space import ViewedSpace, viewed_space
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.registry.entries import choose, create
+from vestige.registry.entries import create, choose
+from vestige.registry.rules import check_words
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -56,7 +57,7 @@ class NearestDistance:
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
         create(INDEXES, self.index, "index")
-        check_views(self.views)
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""

@@ -6,10 +6,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
+from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
+from vestige.registry.rules import at_least
 from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -44,7 +45,7 @@ class NeighbourShare:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        at_least(1, "neighbour_share", k=self.k, dims=self.dims)
+        at_least(1, self, "k", "dims", of="neighbour_share: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

@@ -12,6 +12,7 @@ from vestige.features.pca import leading_components
 from vestige.features.pixels import as_images, shrink
 from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
+from vestige.stats.slices import slices
 from vestige.types import Bools, Floats, Images, Ints
 
 FOREGROUND = 0.02
@@ -191,6 +192,4 @@ def _moments(images: Images, place: Place) -> tuple[Floats, Floats]:
 
 
 def _blocks(n: int, width: int) -> Iterator[slice]:
-    step = max(1, BLOCK_BYTES // (8 * width))
-    for start in range(0, n, step):
-        yield slice(start, start + step)
+    return slices(n, max(1, BLOCK_BYTES // (8 * width)))

@@ -11,8 +11,10 @@ from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
-from vestige.registry.entries import InputError, choose, create
+from vestige.registry.entries import create, choose
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
+from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Images, Ints
 
 TIE_BREAK = 1e-6
@@ -31,6 +33,7 @@ class _Retrieval:
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -124,11 +127,6 @@ class MeanRank(_Retrieval):
 
     summary: Literal["best", "log", "mean"] = "best"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.summary not in ("best", "log", "mean"):
-            raise InputError(f"unknown summary {self.summary!r}. Known: best, log, mean.")
-
     def score_samples(self, images: Any) -> Floats:
         """Score against the reference of `fit`, float64 [n]."""
         queries = as_images(images)
@@ -214,6 +212,4 @@ def _rank_from_top(closeness: Floats, slack: float) -> Ints:
 
 
 def _blocks(width: int, m: int) -> Iterator[slice]:
-    step = max(1, BLOCK_BYTES // (8 * width))
-    for start in range(0, m, step):
-        yield slice(start, start + step)
+    return slices(m, max(1, BLOCK_BYTES // (8 * width)))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from vestige.detectors.inputs import fitted, groups_of
 from vestige.features.pixels import Pixels, as_images, shrink
 from vestige.registry.entries import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import nearest, same_width
 from vestige.stats.ssim import WINDOWS, Moments, best_shift, ssim
 from vestige.types import Float32s, Floats, Images, Ints
@@ -46,10 +47,7 @@ class SsimRerank:
     reference_: "_Searched | None" = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.window not in WINDOWS:
-            raise InputError(f"unknown window {self.window!r}. Known: gaussian, uniform7.")
-        if self.similarity not in ("ssim", "gradient"):
-            raise InputError(f"unknown similarity {self.similarity!r}. Known: ssim, gradient.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

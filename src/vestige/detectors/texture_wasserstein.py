@@ -15,6 +15,7 @@ from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
 from vestige.features.texture import STARTS, Texture
 from vestige.registry.entries import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.wasserstein import l1_parts, nearest_l1
 from vestige.types import Bools, Float32s, Floats, Ints, Progress, quiet
@@ -158,10 +159,7 @@ class TexturePairs(_Textured):
         return replace(cls(256, lbp_distance="cdf", pairs="random"), **options)
 
     def __post_init__(self) -> None:
-        if self.pairs not in ("nearest", "random"):
-            raise InputError(f"unknown pairs {self.pairs!r}. Known: nearest, random.")
-        if self.aggregate not in ("mean", "max"):
-            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: mean, max.")
+        check_words(self)
 
     def fit(
         self,

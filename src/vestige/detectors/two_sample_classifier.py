@@ -6,10 +6,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors.inputs import at_least, fitted, reference_of
+from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
-from vestige.registry.entries import InputError
+from vestige.registry.rules import above_zero, at_least
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Floats, Images
 
@@ -48,9 +48,8 @@ class TwoSampleClassifier:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        at_least(1, "two_sample_classifier", dims=self.dims)
-        if not self.strength > 0:
-            raise InputError(f"strength must be above 0, {self.strength:g} was given.")
+        at_least(1, self, "dims", of="two_sample_classifier: ")
+        above_zero(self, "strength", of="two_sample_classifier: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

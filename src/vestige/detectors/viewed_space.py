@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from vestige.features.folding import CHANNELS, Folded, Folding
 from vestige.features.index import Search
-from vestige.registry.entries import InputError
 from vestige.stats.neighbours import (
     Pool,
     nearest,
@@ -19,12 +18,6 @@ from vestige.stats.neighbours import (
 )
 from vestige.symmetries import INVERSE, VIEWS, Views, seen_as
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
-
-
-def check_views(views: str) -> None:
-    """Refuse a word that is no choice of views."""
-    if views not in VIEWS:
-        raise InputError(f"unknown views {views!r}. Known: {', '.join(VIEWS)}.")
 
 
 @dataclass(frozen=True)

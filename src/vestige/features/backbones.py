@@ -20,6 +20,7 @@ from vestige.nets.saving import Arrays, load_state, state
 from vestige.nets.training import autocast, find_device, find_precision
 from vestige.nets.trunks import fingerprint, prepare
 from vestige.registry.entries import InputError
+from vestige.registry.rules import at_least
 from vestige.types import Float32s, Images
 
 __all__ = ["Backbone", "network", "tapped", "trunk", "width"]
@@ -77,8 +78,7 @@ class Backbone:
     def load(self) -> Any:
         """The trunk on its device, loaded once."""
         if self.net_ is None:
-            if self.batch < 1:
-                raise InputError(f"batch must be 1 or more, not {self.batch}.")
+            at_least(1, self, "batch")
             find_precision(find_device(), self.precision)  # refuses an unknown one before loading
             net = trunk(self.name, self.weights, self.seed, self.size).requires_grad_(False)
             self.weights_sha256_ = fingerprint(net)

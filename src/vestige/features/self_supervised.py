@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from vestige.features.pixels import shrink
-from vestige.registry.entries import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Images
 
@@ -53,9 +53,7 @@ class SelfSupervised:
     shape_: tuple[int, ...] = field(init=False, default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        known = ("output", "stage1", "stage2", "stage3", "stage4")
-        if self.layer not in known:
-            raise InputError(f"unknown layer {self.layer!r}. Known: {', '.join(known)}.")
+        check_words(self)
 
     def fit(self, images: Images) -> Self:
         """Train the encoder on images [m, h, w]; their order and their repeats change nothing."""

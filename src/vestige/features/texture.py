@@ -17,7 +17,7 @@ from vestige.features.texture_maps import (
     texture_maps,
     to_levels,
 )
-from vestige.registry.entries import InputError
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import same_width
 from vestige.stats.wasserstein import bin_masses, l1_parts
 from vestige.types import Float32s, Floats, Images, Ints
@@ -77,10 +77,8 @@ class Texture:
 
     def fit_transform(self, images: Images) -> Float32s:
         """Fit on images [n, h, w] and return their rows."""
-        if self.lbp_distance not in ("tv", "cdf"):
-            raise InputError(f"unknown lbp_distance {self.lbp_distance!r}. Known: tv, cdf.")
-        if self.size < 1:
-            raise InputError(f"size must be 1 pixel or more, {self.size} was given.")
+        check_words(self)
+        at_least(1, self, "size")
         levels = self._levels(images)
         self.side_ = levels.shape[1:]
         self.order_ = drawn_order(levels, self.seed)

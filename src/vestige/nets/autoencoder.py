@@ -16,10 +16,10 @@ from vestige.nets.training import (
     Part,
     Training,
     autocast,
-    demand_positive,
     find_device,
     find_precision,
 )
+from vestige.registry.rules import above_zero
 from vestige.stats.neighbours import same_width
 from vestige.types import Floats, Images, Progress, quiet
 
@@ -77,7 +77,7 @@ def fit_autoencoder(
     images: Images, plan: AutoEncoderPlan, progress: Progress = quiet
 ) -> AutoEncoder:
     """Train on images [m, h, w] by mean squared error; their order changes nothing."""
-    demand_positive(plan, "latent", "width", "steps", "batch", "learning_rate")
+    above_zero(plan, "latent", "width", "steps", "batch", "learning_rate")
     device = find_device()
     precision = find_precision(device, plan.precision)
     data = torch.from_numpy(images[content_order(images)])[:, None].to(device) * 2 - 1

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from vestige.files.whole import whole
 from vestige.registry.entries import InputError
 from vestige.types import Bools, Float32s, Floats, Ints
 
@@ -152,17 +153,12 @@ class Library:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the FAISS index, or the rows as .npy, to `path`; whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
+        with whole(Path(path)) as partial:
             if self._index is not None:
                 find_faiss().write_index(self._index, os.fspath(partial))
             else:
                 with partial.open("wb") as file:
                     np.save(file, self.rows, allow_pickle=False)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], faiss: bool = False) -> Self:

@@ -58,6 +58,14 @@ def known(
     return LabelledSet(images, status, np.asarray(fold == 0))
 
 
+def same_size(known: LabelledSet, generated: Images) -> None:
+    """Refuse generated images that are larger or smaller than the real ones."""
+    if generated.shape[1:] != known.images.shape[1:]:
+        raise InputError(
+            "generated and real images have different sizes: bring them to one working size."
+        )
+
+
 def content_order(images: Images) -> Ints:
     """An order of images [n, h, w] that depends on their pixels, not on how they were given."""
     digests = _digests(images)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FORMAT = 3
-COMPUTED_BY = ("numpy", "scipy", "scikit-image", "PyWavelets", "scikit-learn", "torch", "timm")
+COMPUTED_BY = ("numpy", "scipy", "PyWavelets", "torch", "timm")
 
 
 @dataclass(frozen=True)
