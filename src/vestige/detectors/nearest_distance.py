@@ -11,7 +11,7 @@ from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.registry.entries import create, choose
+from vestige.registry.entries import choose, create
 from vestige.registry.rules import check_words
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints

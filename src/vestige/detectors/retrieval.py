@@ -11,7 +11,7 @@ from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
-from vestige.registry.entries import create, choose
+from vestige.registry.entries import choose, create
 from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices

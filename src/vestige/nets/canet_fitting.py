@@ -15,7 +15,7 @@ from vestige.nets.canet_model import CanetModel, CanetPlan, layers_of
 from vestige.nets.early_stop import judge, open_training, train_epochs
 from vestige.nets.fitting import SCALED_BY, digest
 from vestige.nets.gallery import Gallery, Outputs, batches
-from vestige.nets.losses import bce, contrastive_temperature, fit_temperature, info_nce, fgsm_step
+from vestige.nets.losses import bce, contrastive_temperature, fgsm_step, fit_temperature, info_nce
 from vestige.nets.pairs import LabelledSet, aggregate, class_weights, same_size
 from vestige.nets.schedules import cosine_rate, linear_decay
 from vestige.nets.training import descend, find_device, find_precision

@@ -18,9 +18,9 @@ from vestige.nets.training import (
     SHEET,
     Training,
     autocast,
+    ema_update,
     find_device,
     find_precision,
-    ema_update,
     identity,
 )
 from vestige.registry.entries import InputError
