@@ -50,7 +50,7 @@ def planned(names: list[str]) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"name": name + suffix, "detector": name}
             row |= {"options": dict(options), "labels": choice.needs_labels}
             try:
-                missing = weights_missing(name, choice.factory(**options))
+                missing = weights_missing(choice, choice.factory(**options))
             except (InputError, ImportError) as error:
                 row["not_measured"] = _line(error)
             else:

@@ -19,7 +19,7 @@ from vestige.registry.old_names import accept_old_names
 from vestige.result import AuditResult
 from vestige.scoring.plan import Options
 from vestige.symmetries import Views
-from vestige.types import Progress, quiet
+from vestige.types import Detector, Progress, quiet
 
 
 @accept_old_names(conform="harmonize", controls="checks")
@@ -32,7 +32,7 @@ def audit(
     *,
     groups: str | os.PathLike[str] | None = None,
     group_regex: str | None = None,
-    detectors: Sequence[str] | None = None,
+    detectors: Sequence[str | Detector] | None = None,
     options: Options | None = None,
     effort: Effort | None = None,
     views: Views = "mirror",
@@ -64,9 +64,10 @@ def audit(
     groups : path, optional
         CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM
         patient; else files of several images, DICOM studies and images that look alike.
-    detectors : names, optional
-        See `vestige.detectors.DETECTORS`; default: "auto", all of the effort. Detectors that learn
-        from labels are cross-fitted by group.
+    detectors : names or objects, optional
+        Names of `vestige.detectors.DETECTORS` or of plug-ins, and objects of a class of yours
+        (docs/adding-a-detector.md); default: "auto", all of the effort. Detectors that learn from
+        labels are cross-fitted by group.
     options : detector -> its options, optional
         Such as ``{"siamese": {"backbone": "squeezenet1_1", "weights": "squeezenet.safetensors"}}``.
     effort : "low", "normal" or "high", optional

@@ -18,8 +18,11 @@ from vestige.scoring.score_cache import KeptScores, open_kept_scores
 def scores_kept(
     cache: str | os.PathLike[str] | None, gathered: Gathered, weights: Mapping[str, str]
 ) -> KeptScores | None:
-    """Scores that an earlier run kept; all that determines a column is in the question."""
-    if cache is None:
+    """Scores that an earlier run kept; all that determines a column is in the question.
+
+    Nothing is kept beside a detector that is no part of vestige: its code may have changed.
+    """
+    if cache is None or any(column.choice.origin for column in gathered.plan):
         return None
     sets, cohort = gathered.sets, gathered.cohort
     pixels = [(role, sets[role].sha256) for role in ("generated", "reference") if role in sets]

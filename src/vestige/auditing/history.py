@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,8 @@ def _run(
     pixels = contents({role: images.sha256 for role, images in gathered.sets.items()})
     beside = [mode, pixels.pop("generated")]
     asked = [*beside, pixels.pop(TARGET_ROLE[mode])]
-    columns = [[c.name, c.detector, dict(c.options), c.weight] for c in gathered.plan]
+    columns: list[Any] = [[c.name, c.detector, dict(c.options), c.weight] for c in gathered.plan]
+    columns += [str(one) for column in gathered.plan if (one := column.choice.origin)]
     moved = [
         __version__,
         columns,

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from vestige.checks.levels import REQUIRED
 from vestige.checks.rerun import AuditRerun, Named
 from vestige.engine.threads import one_core
-from vestige.registry.entries import InputError, RegistryEntry
+from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.lazy import Lazy
 from vestige.schema.records import Check, LevelCode, PreparationComparison, Problem, SetTest
 from vestige.types import Bools, Images
 
@@ -54,68 +55,50 @@ class Comparison:
         return self.rerun
 
 
-def _blind(comparison: Comparison) -> Check:
-    from vestige.checks.blind import blind_check
-
-    return blind_check(comparison)
-
-
-def _preparation(comparison: Comparison) -> Check:
-    from vestige.checks.preparation import preparation_check
-
-    return preparation_check(comparison)
-
-
-def _member_only(comparison: Comparison) -> Check:
-    from vestige.checks.member_only import member_only_check
-
-    return member_only_check(comparison)
-
-
-def _swapped(comparison: Comparison) -> Check:
-    from vestige.checks.swapped import swapped_check
-
-    return swapped_check(comparison)
-
-
-def _planted(comparison: Comparison) -> Check:
-    from vestige.checks.planted import planted_check
-
-    return planted_check(comparison)
-
-
-def _clean_calibration(comparison: Comparison) -> Check:
-    from vestige.checks.clean_calibration import clean_calibration_check
-
-    return clean_calibration_check(comparison)
-
-
-def _smooth(comparison: Comparison) -> Check:
-    from vestige.checks.smooth import smooth_check
-
-    return smooth_check(comparison)
+def _of(path: str) -> Lazy:
+    """A function of this package, "file:function"."""
+    file, _, name = path.partition(":")
+    return Lazy(f"vestige.checks.{file}", name)
 
 
 CHECKS: dict[str, RegistryEntry[Check]] = {
     "blind": RegistryEntry(
-        "must not separate candidates from calibration images without the generated set", _blind
+        "Can targets and calibration images be told apart without the generated images? If "
+        "so, they differ for another reason than training.",
+        _of("blind:blind_control"),
     ),
     "preparation": RegistryEntry(
-        "candidates and calibration images must be prepared alike", _preparation
+        "Were the sets prepared alike (size, bit depth, grey levels)? If not, differences may "
+        "come from preparation.",
+        _of("conformity:conformity_control"),
     ),
     "member_only": RegistryEntry(
-        "must not separate two parts of the candidates as well", _member_only
+        "Do two random halves of the used images differ as much? If so, the score shows the "
+        "split and not training.",
+        _of("member_only:member_only_control"),
     ),
-    "swapped": RegistryEntry("must not find as much beside a set that cannot know them", _swapped),
-    "planted": RegistryEntry("must find copies that were put into the generated set", _planted),
+    "swapped": RegistryEntry(
+        "Do the images of another generator give the same result? If so, the result is not "
+        "specific to this generator.",
+        _of("swapped:swapped_control"),
+    ),
+    "planted": RegistryEntry(
+        "Are copies that were put into the generated set found again? If not, the audit "
+        "misses copies, and finding nothing means nothing.",
+        _of("planted:planted_control"),
+    ),
     "smooth": RegistryEntry(
-        "should find less beside a smooth set of the same distribution", _smooth
+        "Does a smooth set with the distribution of the generated images show as much? If so, "
+        "the finding may be about kinds of images and not about single images.",
+        _of("smooth:smooth_control"),
     ),
     "clean_calibration": RegistryEntry(
-        "calibration images must be no closer to the generated set than the reference",
-        _clean_calibration,
+        "Are the unused images closer to the generated images than the reference images are? "
+        "If so, some of them may have been used, which hides a leak.",
+        _of("clean_calibration:clean_calibration_control"),
     ),
 }
+"""Name -> the question that the report prints, and the function that answers it."""
 ALWAYS = ("blind", "preparation")
 """Checks that run even when the others are switched off: they cost no second audit."""
 CHECKS_OFF = Problem(
@@ -159,10 +142,10 @@ def run_named_checks(
         start = perf_counter()
         try:
             with one_core():  # one core, so that no bit depends on how many there are
-                row = choice.factory(comparison)
+                row = replace(choice.factory(comparison), question=choice.summary)
         except InputError as error:
             why = f"not possible: {error}".rstrip(".")
-            row = Check(name, None, None, False, why, "not possible")
+            row = Check(name, None, None, False, why, "not possible", question=choice.summary)
         rows.append(row)
         done(name, perf_counter() - start)
     return tuple(rows)

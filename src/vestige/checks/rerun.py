@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.cache.feature_rows import array_sha256
-from vestige.detectors import DETECTORS
 from vestige.features.pixels import shrink
 from vestige.images.imageset import ImageSet
 from vestige.images.spool import joined
 from vestige.judging.cohort import Cohort
 from vestige.judging.combination import Combined, combine_again
-from vestige.registry.entries import InputError, create
+from vestige.registry.entries import InputError
 from vestige.schema.records import Check
 from vestige.scoring.columns import Ready, Scored, score_columns
 from vestige.scoring.plan import Column
@@ -71,7 +70,7 @@ class AuditRerun:
             raise InputError(
                 "a trained model compares only with the generated images it was trained beside."
             )
-        low = [d for d in asked if DETECTORS[self.plan[d].detector].effort == CHEAP]
+        low = [d for d in asked if self.plan[d].choice.effort == CHEAP]
         return np.array(low or asked)
 
     @property
@@ -196,7 +195,7 @@ def _beside(kept: KeptScores | None, count: int, instead: Images) -> KeptScores 
 
 
 def _grows(column: Column) -> bool:
-    detector = create(DETECTORS, column.detector, "detector", **column.options)
+    detector = column.make()
     return isinstance(detector, GrowingDetector) and detector.grows
 
 

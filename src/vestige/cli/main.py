@@ -158,8 +158,9 @@ def _fail(message: str) -> int:
 def _table(kind: Kind) -> dict[str, RegistryEntry[Any]]:
     if kind is Kind.detectors:
         from vestige.detectors import DETECTORS
+        from vestige.detectors.plugins import DETECTORS_AND_PLUGINS
 
-        return dict(DETECTORS)
+        return DETECTORS | DETECTORS_AND_PLUGINS.rows()
     if kind is Kind.engines:
         from vestige.engine.engines import ENGINES
 
@@ -170,8 +171,9 @@ def _table(kind: Kind) -> dict[str, RegistryEntry[Any]]:
         return dict(SET_MEASURES)
     if kind is Kind.generators:
         from vestige.worlds import GENERATORS
+        from vestige.worlds.plugins import GENERATORS_AND_PLUGINS
 
-        return dict(GENERATORS)
+        return GENERATORS | GENERATORS_AND_PLUGINS.rows()
     if kind is Kind.formats:
         from vestige.imageclef.challenge import FORMATS
         from vestige.images.readers import READERS

@@ -45,7 +45,7 @@ def check_form(system: str, name: str, made: Any) -> None:
     """
     if DETECTORS[name].extra == "deep" and find_spec("torch") is None:
         raise InputError(f"{system} needs torch and torchvision: pip install 'vestige[deep]'.")
-    for option in weights_missing(name, made):
+    for option in weights_missing(DETECTORS[name], made):
         raise InputError(
             f"{system} needs the weights of its network: --option {name}.{option}=FILE "
             f"(safetensors or a state dict), or {name}.{option}=imagenet to download them."

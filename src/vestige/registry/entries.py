@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
+from vestige.registry.origin import Origin
+
 T = TypeVar("T")
 C = TypeVar("C", bound="RegistryEntry[Any]")
 
@@ -35,6 +37,8 @@ class RegistryEntry(Generic[T]):
         Treats queries and calibration images as one unordered cohort (METHODS 0.2).
     extra : str
         The optional dependency group it needs ("deep", "faiss", ...), "" for none.
+    origin : Origin or None
+        Where it comes from; None: it is part of vestige.
     """
 
     summary: str
@@ -43,6 +47,7 @@ class RegistryEntry(Generic[T]):
     needs_reference: bool = False
     pool: bool = False
     extra: str = ""
+    origin: Origin | None = None
 
 
 def choose(table: Mapping[str, C], name: str, kind: str) -> C:
@@ -59,5 +64,11 @@ def create(table: Mapping[str, RegistryEntry[T]], name: str, kind: str, **option
     choice = choose(table, name, kind)
     try:
         return choice.factory(**options)
+    except ImportError as error:
+        if not choice.extra:
+            raise
+        raise InputError(
+            f"{kind} {name!r} needs {error.name}: pip install 'vestige[{choice.extra}]'."
+        ) from error
     except TypeError as error:
         raise InputError(f"{kind} {name!r} does not take these options: {error}") from error

@@ -38,6 +38,7 @@ def check_result(result: AuditResult) -> MadeWith:
         raise InputError(
             f"this result does not say how it was made: {error} Audit again, then scrub."
         ) from error
+    made.check_origins()
     question = result.question
     if (made.false_alarm_rate, made.max_auc) != (question.false_alarm_rate, question.max_auc):
         raise InputError(

@@ -18,7 +18,7 @@ def checks(result: Audited) -> Section | None:
                 if check.auc
                 else "–",
                 words.p_text(check.p_value),
-                words.CHECK_MEANING.get(check.name, ""),
+                check.question,
                 check.vetoes,
             ),
             "caution" if check.state == "failed" else "",

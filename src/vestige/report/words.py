@@ -27,23 +27,6 @@ _LOOKS: dict[Gate, Literal["alarm", "caution", "calm"]] = {
     "undecided": "caution",
 }
 
-CHECK_MEANING = {
-    "preparation": "Were the sets prepared alike (size, bit depth, grey levels)? If not, "
-    "differences may come from preparation.",
-    "blind": "Can targets and calibration images be told apart without the generated images? If "
-    "so, they differ for another reason than training.",
-    "member_only": "Do two random halves of the used images differ as much? If so, the score "
-    "shows the split and not training.",
-    "swapped": "Do the images of another generator give the same result? If so, the result is "
-    "not specific to this generator.",
-    "planted": "Are copies that were put into the generated set found again? If not, the audit "
-    "misses copies, and finding nothing means nothing.",
-    "smooth": "Does a smooth set with the distribution of the generated images show as much? If "
-    "so, the finding may be about kinds of images and not about single images.",
-    "clean_calibration": "Are the unused images closer to the generated images than the "
-    "reference images are? If so, some of them may have been used, which hides a leak.",
-}
-
 CHECK_FIGURES = (
     "What the checks measured. For “planted” it is the share of planted copies that were found, "
     "from unchanged copies to fainter and fainter ones: the audit sees no copy that is fainter "

@@ -116,6 +116,7 @@ class Check:
     state : "not possible" with these images; "not needed" where no claim is made that it qualifies
     details : further figures by name, such as the recall of each kind of planted copy
     levels : of "planted": how many copies of each degradation level were seen
+    question : what it asks, as the report prints it
     """
 
     name: str
@@ -126,6 +127,7 @@ class Check:
     state: CheckState = "passed"
     details: dict[str, Estimate] = field(default_factory=dict)
     levels: tuple[PlantedLevel, ...] = ()
+    question: str = ""
 
     def __post_init__(self) -> None:
         if self.passed or self.state == "passed":  # files of earlier versions know `passed` only

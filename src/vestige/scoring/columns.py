@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors import DETECTORS
 from vestige.engine.engines import cores
 from vestige.engine.threads import one_core
-from vestige.registry.entries import InputError, create
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
+from vestige.scoring.contract import Watched
 from vestige.scoring.plan import Column
 from vestige.scoring.score_cache import KeptScores
 from vestige.types import (
@@ -172,16 +172,14 @@ def _score_column(
     trained: Detector | None,
 ) -> tuple[Floats, Detector, float]:
     start = perf_counter()
-    detector = trained or create(DETECTORS, column.detector, "detector", **column.options)
-    if trained is not None:
-        scores = trained.score_samples(reals.images)
-    elif column.learns:
-        scores, detector = _cross_fit(column, generated, reals, progress)
-    elif column.pool and isinstance(detector, PoolDetector):
-        detector.fit(generated, unused=reference)
-        scores = detector.score_pool(reals.images, reals.groups)
-    else:
-        scores = detector.fit(generated, unused=reference).score_samples(reals.images)
+    watched = Watched(column)
+    with watched.watch():
+        if trained is not None:
+            scores, detector = trained.score_samples(reals.images), trained
+        else:
+            scores, detector = _fit_and_score(
+                column, watched, watched.lend(generated), watched.lend(reference), reals, progress
+            )
     lost = int((~np.isfinite(scores)).sum())
     if lost:
         raise InputError(
@@ -191,14 +189,37 @@ def _score_column(
     return scores, detector, perf_counter() - start
 
 
+def _fit_and_score(
+    column: Column,
+    watched: Watched,
+    generated: Images,
+    reference: Images | None,
+    reals: Reals,
+    progress: Progress,
+) -> tuple[Floats, Detector]:
+    if column.learns:
+        return _cross_fit(column, watched, generated, reals, progress)
+    detector: Any = column.make()
+    images, n = watched.lend(reals.images), len(reals.images)
+    watched.fitted(detector.fit(generated, unused=reference), detector)
+    if column.pool and isinstance(detector, PoolDetector):
+        scores = watched.form(detector.score_pool(images, reals.groups), n)
+        watched.order_of_bag(detector.score_pool, images, reals.groups, scores)
+    else:
+        scores = watched.form(detector.score_samples(images), n)
+        watched.order(detector.score_samples, images, scores)
+    return scores, detector
+
+
 def _cross_fit(
     column: Column,
+    watched: Watched,
     generated: Images,
     reals: Reals,
     progress: Progress,
 ) -> tuple[Floats, Detector]:
     """Scores [n] of models that never saw the group they score, and the last model."""
-    cohort, groups, known = reals.images, reals.groups, reals.known
+    cohort, groups, known = watched.lend(reals.images), reals.groups, reals.known
     if known is None or not (known.used.any() and known.unused.any()):
         raise InputError(
             f"{column.detector} learns from labelled images: give both --used and --unused."
@@ -206,7 +227,7 @@ def _cross_fit(
     scores = np.empty(len(cohort))
     folds = np.unique(known.folds)
     # one detector, fitted anew for each fold: it may keep what it made of the generated set
-    detector: Any = create(DETECTORS, column.detector, "detector", **column.options)
+    detector: Any = column.make()
     assert isinstance(detector, LearningDetector)  # noqa: S101  # by needs_labels
     for number, fold in enumerate(folds, 1):
         inside = known.folds == fold
@@ -219,7 +240,8 @@ def _cross_fit(
             groups_unused=groups[unused],
             progress=_within(progress, f"{column.name}, fold {number} of {len(folds)}"),
         )
-        scores[inside] = detector.score_samples(cohort[inside])
+        scores[inside] = watched.form(detector.score_samples(cohort[inside]), int(inside.sum()))
+    watched.order(detector.score_samples, cohort[inside], scores[inside])
     return scores, detector
 
 

@@ -205,7 +205,7 @@ def _plan(name: str, options: Mapping[str, Any], seed: int) -> Any:
     if "seed" in options:
         raise InputError("the seed is an argument of its own, not an option: --seed N.")
     made = create(DETECTORS, name, "detector", **{**options, "seed": seed})
-    for option in weights_missing(name, made):
+    for option in weights_missing(DETECTORS[name], made):
         raise InputError(
             f"{name} needs the weights of its network: --option {option}=FILE (safetensors or a "
             f"state dict), or --option {option}=imagenet to download them."
