@@ -30,7 +30,7 @@ __all__ = [
 _HOMES = {
     "AuditOptions": "auditing.options",
     "AuditResult": "result",
-    "InputError": "registry.choices",
+    "InputError": "registry.entries",
     "ScrubResult": "release.scrub",
     "audit": "auditing.audit",
     "run_audit": "auditing.audit",

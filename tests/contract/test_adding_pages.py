@@ -15,7 +15,7 @@ from vestige.detectors import DETECTORS, DetectorEntry
 from vestige.registry.entries import RegistryEntry
 from vestige.report.blocks import Section
 from vestige.testing import check_detector, check_generator
-from vestige.worlds import GENERATORS, GeneratorChoice
+from vestige.worlds import GENERATORS, GeneratorEntry
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -60,15 +60,15 @@ def test_the_generator_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> No
     check_generator(made.NoisyMean)
     name, call = entry("adding-a-generator.md")
     assert name not in GENERATORS
-    assert held(call) == (GeneratorChoice.__name__, "noisy_mean:NoisyMean")
+    assert held(call) == (GeneratorEntry.__name__, "noisy_mean:NoisyMean")
 
 
 def test_the_check_gives_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     made = module("adding-a-check.md", 0, monkeypatch)
     name, call = entry("adding-a-check.md")
     assert name not in CHECKS
-    assert held(call) == (RegistryEntry.__name__, "mirrored:mirrored_control")
-    row = made.mirrored_control(small_world("copy"))
+    assert held(call) == (RegistryEntry.__name__, "mirrored:mirrored_check")
+    row = made.mirrored_check(small_world("copy"))
     assert (row.name, row.state) == (name, "passed")
 
 

@@ -208,7 +208,7 @@ def test_a_result_with_an_object_is_read_and_not_repeated(tmp_path: Path) -> Non
 
 
 def with_controls(result: AuditResult) -> AuditResult:
-    """As `vestige.audit` gives it with controls: `scrub` looks for one."""
+    """As `vestige.audit` gives it with checks: `scrub` looks for one."""
     from dataclasses import replace
 
     from vestige.schema.records import Check

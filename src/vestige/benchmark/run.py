@@ -202,7 +202,7 @@ def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
     ]
     names = list(dict.fromkeys(detectors)) if detectors else runnable
     alone = [Row(name, "detector", not find_detector(name).needs_labels) for name in names]
-    checks = [Row(name, "control", True) for name in CONTROL_ROWS]
+    controls = [Row(name, "control", True) for name in CONTROL_ROWS]
     automatic = Row(DEFAULT, "default", False), Row(UNLABELLED, "default", True)
     return (*automatic, *alone, *controls)
 

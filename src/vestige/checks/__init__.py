@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vestige.checks.levels import REQUIRED
 from vestige.checks.rerun import AuditRerun, Named
 from vestige.engine.threads import one_core
-from vestige.registry.entries import RegistryEntry, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.registry.lazy import Lazy
 from vestige.schema.records import Check, LevelCode, PreparationComparison, Problem, SetTest
 from vestige.types import Bools, Images

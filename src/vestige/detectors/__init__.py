@@ -52,7 +52,7 @@ NEAREST = {"_32": {"size": 32, "nearest": 3}}
 
 DETECTORS: dict[str, DetectorEntry] = {
     "matched_filter_pool": DetectorEntry(
-        "whitened cosine with the generated set, whitened by queries and calibration images (primary)",
+        "whitened cosine with the generated set, whitened by queries and unused images (primary)",
         _of("matched_filter:MatchedFilterPool"),
         pool=True,
         columns=SIZES | NEAREST,
@@ -97,7 +97,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         weight=0.25,
     ),
     "local_filter_pool": DetectorEntry(
-        "the matched filter window by window, whitened by queries and calibration images: copied parts",
+        "the matched filter window by window, whitened by queries and unused images: copied parts",
         _of("local_filter:LocalFilter"),
         pool=True,
         effort="high",
@@ -303,7 +303,7 @@ _CLASSES = {
 }
 """The class of each entry, public by its name."""
 
-__all__ = ["AUTO", "DETECTORS", "EFFORTS", "DetectorChoice", "Effort", *_CLASSES]
+__all__ = ["AUTO", "DETECTORS", "EFFORTS", "DetectorEntry", "Effort", *_CLASSES]
 
 
 def __getattr__(name: str) -> Any:

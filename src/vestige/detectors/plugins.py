@@ -33,11 +33,11 @@ def _names(name: str) -> Iterator[str]:
     yield from (f"{name}_{number}" for number in count(2))
 
 
-def _entry(made: Detector, build: Callable[..., Any]) -> DetectorEntry:
+def _entry(made: Detector, factory: Callable[..., Any]) -> DetectorEntry:
     """What a detector needs is read from its methods."""
     learning, pool = learns(type(made)), isinstance(made, PoolDetector)
     return DetectorEntry(
-        summary_of(made), build, needs_labels=learning, needs_reference=pool and not learning
+        summary_of(made), factory, needs_labels=learning, needs_reference=pool and not learning
     )
 
 

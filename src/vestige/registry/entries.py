@@ -21,7 +21,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class RegistryEntry(Generic[T]):
-    """One entry of a dict of choices.
+    """One entry of a registry, which is a dict.
 
     Parameters
     ----------

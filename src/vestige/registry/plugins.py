@@ -12,8 +12,8 @@ from functools import cache
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from vestige.registry.entries import RegistryEntry, InputError, choose
 from vestige.registry.contract import ContractError, no_other_error, require, shown
+from vestige.registry.entries import InputError, RegistryEntry, choose
 from vestige.registry.origin import Origin, object_origin, thing
 
 if TYPE_CHECKING:
@@ -119,11 +119,11 @@ class Plugged(Generic[E]):
         except (Exception, SystemExit) as error:
             raise ContractError(what, self.rule, shown(error)) from error
         whole = isinstance(held, RegistryEntry)
-        build = held.build if whole else held
+        factory = held.factory if whole else held
         with no_other_error(what, self.rule):
-            made = build()
+            made = factory()
         self.check(made, what)
-        own = self.entry(made, build)
+        own = self.entry(made, factory)
         require(isinstance(held, type(own)) or not whole, what, self.rule, "its entry is another's")
         return replace(held if whole else own, origin=origin)
 

@@ -41,7 +41,7 @@ class Column:
 
     def make(self) -> Any:
         """The detector, not fitted."""
-        return build({self.detector: self.choice}, self.detector, "detector", **self.options)
+        return create({self.detector: self.choice}, self.detector, "detector", **self.options)
 
 
 EFFORT = OneOf("effort", EFFORTS)
@@ -119,7 +119,7 @@ def plan_columns(
         for suffix, own in choice.columns.items():
             seen = {"views": views} if choice.views else {}
             own = {**own, **seen, **options.get(name, {})}
-            made = build(entries, name, "detector", **own)
+            made = create(entries, name, "detector", **own)
             for option in weights_missing(choice, made):
                 raise InputError(
                     f"{name} needs the weights of its network: --option {name}.{option}=FILE "
@@ -163,7 +163,7 @@ def parse_options(texts: Sequence[str]) -> Options:
         given.setdefault(detector, {})[name] = value
     return {
         name: typed_options(
-            build({name: find_detector(name)}, name, "detector"), own, "detector", name
+            create({name: find_detector(name)}, name, "detector"), own, "detector", name
         )
         for name, own in given.items()
     }

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.plugins import DETECTORS_AND_PLUGINS
-from vestige.registry.entries import InputError
 from vestige.registry.contract import ContractError, no_other_error, require
+from vestige.registry.entries import InputError
 from vestige.registry.origin import name_of, thing
 from vestige.scoring.contract import form_of, is_scores, same_scores
 from vestige.stats.intervals import auc

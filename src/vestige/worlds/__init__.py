@@ -42,7 +42,7 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True)
-class GeneratorChoice(RegistryEntry[Generator]):
+class GeneratorEntry(RegistryEntry[Generator]):
     """A generator: whether it trains, wants strangers, and may return training images verbatim."""
 
     trains: bool = False
@@ -56,30 +56,30 @@ def _of(path: str) -> Lazy:
     return Lazy(f"vestige.worlds.{file}", name)
 
 
-GENERATORS: dict[str, GeneratorChoice] = {
-    "copier": GeneratorChoice(
+GENERATORS: dict[str, GeneratorEntry] = {
+    "copier": GeneratorEntry(
         "near-copies of a set share of training images, the rest fresh",
         _of("copier:Copier"),
         strangers=True,
         copies=True,
     ),
-    "pca_gaussian": GeneratorChoice(
+    "pca_gaussian": GeneratorEntry(
         "draws of a Gaussian on mean and first principal components: returns no single image",
         _of("pca_gaussian:PcaGaussian"),
     ),
-    "vae": GeneratorChoice(
+    "vae": GeneratorEntry(
         "variational auto-encoder",
         _of("vae:Vae"),
         extra="deep",
         trains=True,
     ),
-    "gan": GeneratorChoice(
+    "gan": GeneratorEntry(
         "residual GAN: hinge loss, spectral norm, differentiable augmentation, weight average",
         _of("gan:Gan"),
         extra="deep",
         trains=True,
     ),
-    "diffusion": GeneratorChoice(
+    "diffusion": GeneratorEntry(
         "diffusion model: v-prediction U-Net, cosine schedule, DDIM sampling",
         _of("diffusion:Diffusion"),
         extra="deep",

@@ -22,12 +22,12 @@ from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
 from vestige.packages import installed
-from vestige.registry.entries import InputError, create
 from vestige.registry.contract import no_other_error
+from vestige.registry.entries import InputError, create
 from vestige.registry.origin import options_of, thing
 from vestige.types import Images, Progress, quiet
 from vestige.version import __version__
-from vestige.worlds import GENERATORS, Generator, GeneratorChoice
+from vestige.worlds import GENERATORS, Generator, GeneratorEntry
 from vestige.worlds.folders import Bytes, abandon, claim, png_bytes, write_folder
 from vestige.worlds.options import check_recipe
 from vestige.worlds.plugins import (
@@ -104,7 +104,7 @@ def build_world(
     check_recipe(recipe)
     if claim(root, recipe):
         return verify_world(root)
-    made = build({recipe.generator: choice}, recipe.generator, "generator", **recipe.options)
+    made = create({recipe.generator: choice}, recipe.generator, "generator", **recipe.options)
     what = thing("generator", recipe.generator, choice.origin)
 
     # 1. reals of one size, with the 256 grey levels that the files of the world will hold
@@ -188,7 +188,7 @@ def build_world(
     return record
 
 
-def _choose(recipe: Recipe, generator: Generator | None) -> tuple[Recipe, GeneratorChoice]:
+def _choose(recipe: Recipe, generator: Generator | None) -> tuple[Recipe, GeneratorEntry]:
     """The entry of the generator, and the recipe with the options of an object."""
     if generator is None:
         return recipe, find_generator(recipe.generator)

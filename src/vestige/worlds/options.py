@@ -46,5 +46,5 @@ def parse_options(generator: str, texts: Sequence[str]) -> dict[str, Any]:
     if not given:
         find_generator(generator)
         return {}
-    made = build({generator: find_generator(generator)}, generator, "generator")
+    made = create({generator: find_generator(generator)}, generator, "generator")
     return typed_options(made, given, "generator", generator)

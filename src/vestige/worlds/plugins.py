@@ -7,15 +7,15 @@ import numpy as np
 from vestige.registry.contract import require
 from vestige.registry.origin import Origin
 from vestige.registry.plugins import Plugged, summary_of
-from vestige.worlds import GENERATORS, GeneratorChoice
+from vestige.worlds import GENERATORS, GeneratorEntry
 
 GENERATORS_AND_PLUGINS = Plugged(
     "generator", "vestige.generators", GENERATORS, GENERATORS, ("fit", "sample", "figures"), "G1",
-    lambda made, build: GeneratorChoice(summary_of(made), build),
+    lambda made, factory: GeneratorEntry(summary_of(made), factory),
 )  # fmt: skip
 
 
-def find_generator(name: str) -> GeneratorChoice:
+def find_generator(name: str) -> GeneratorEntry:
     """The entry of a generator, built in or of a plug-in (`Plugged.find`)."""
     return GENERATORS_AND_PLUGINS.find(name)
 
