@@ -141,7 +141,7 @@ def images(name: str = "copy") -> dict[str, Images]:
 
 
 def ask(*detectors: Any, **options: Any) -> AuditResult:
-    return vestige.audit(**images(), detectors=detectors, calibration=False, **options)
+    return vestige.audit(**images(), detectors=detectors, checks=False, **options)
 
 
 def rows(images: Any) -> Floats:
@@ -214,7 +214,7 @@ def with_controls(result: AuditResult) -> AuditResult:
     from vestige.schema.records import Check
 
     planted = Check("planted", None, None, True, "nothing")
-    return replace(result, calibration=(*result.checks, planted))
+    return replace(result, checks=(*result.checks, planted))
 
 
 class NotADetector:
@@ -246,7 +246,7 @@ def test_a_plugin_is_a_detector_by_name(installed: Path, name: str) -> None:
 
 def test_a_plugin_takes_options(installed: Path, tmp_path: Path) -> None:
     assert vestige.audit(
-        **images(), detectors=["mine"], options={"mine": {"k": 2}}, calibration=False
+        **images(), detectors=["mine"], options={"mine": {"k": 2}}, checks=False
     ).manifest.options["detector_options"] == {"mine": {"k": 2}}
     with pytest.raises(InputError, match="detector 'mine' does not take these options"):
         ask("mine", options={"mine": {"q": 2}})
@@ -281,7 +281,7 @@ BROKEN = {
     "short": "D3 .*float64",
     "lost": "D3 .*1 of 50 scores are not finite",
     "ranks": "D4 ",
-    "bag": "D5 ",
+    "cohort": "D5 ",
     "writes": "D2 .*ValueError",
     "other": "D2 .*fit returned something else",
     "plain": "D1 .*Plain has no fit",

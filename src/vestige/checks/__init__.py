@@ -65,37 +65,37 @@ CHECKS: dict[str, RegistryEntry[Check]] = {
     "blind": RegistryEntry(
         "Can targets and calibration images be told apart without the generated images? If "
         "so, they differ for another reason than training.",
-        _of("blind:blind_control"),
+        _of("blind:blind_check"),
     ),
     "preparation": RegistryEntry(
         "Were the sets prepared alike (size, bit depth, grey levels)? If not, differences may "
         "come from preparation.",
-        _of("conformity:conformity_control"),
+        _of("preparation:preparation_check"),
     ),
     "member_only": RegistryEntry(
         "Do two random halves of the used images differ as much? If so, the score shows the "
         "split and not training.",
-        _of("member_only:member_only_control"),
+        _of("member_only:member_only_check"),
     ),
     "swapped": RegistryEntry(
         "Do the images of another generator give the same result? If so, the result is not "
         "specific to this generator.",
-        _of("swapped:swapped_control"),
+        _of("swapped:swapped_check"),
     ),
     "planted": RegistryEntry(
         "Are copies that were put into the generated set found again? If not, the audit "
         "misses copies, and finding nothing means nothing.",
-        _of("planted:planted_control"),
+        _of("planted:planted_check"),
     ),
     "smooth": RegistryEntry(
         "Does a smooth set with the distribution of the generated images show as much? If so, "
         "the finding may be about kinds of images and not about single images.",
-        _of("smooth:smooth_control"),
+        _of("smooth:smooth_check"),
     ),
     "clean_calibration": RegistryEntry(
         "Are the unused images closer to the generated images than the reference images are? "
         "If so, some of them may have been used, which hides a leak.",
-        _of("clean_calibration:clean_calibration_control"),
+        _of("clean_calibration:clean_calibration_check"),
     ),
 }
 """Name -> the question that the report prints, and the function that answers it."""
