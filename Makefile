@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow mutants check clean
 
 demo: $(DEMO)/.done
 	$(DEMO)/bin/vestige demo --out demo
@@ -14,6 +14,9 @@ test: check
 
 test-slow: $(TEST)/.done
 	$(TEST)/bin/python -m pytest -m slow
+
+mutants: $(TEST)/.done
+	$(TEST)/bin/python tests/mutants.py
 
 check: $(TEST)/.done
 	$(TEST)/bin/ruff check .

@@ -87,6 +87,25 @@ def test_a_copy_is_the_nearest_generated_image() -> None:
     assert (second.similarity, second.copied) == (0.4, False)
 
 
+def test_a_patient_whose_images_are_answered_is_not_tested() -> None:
+    resolved = {0: "used", 1: "used", 2: "unused"}
+    cohort = replace(bag_of(4, 39, 2), resolved=resolved)
+    scores = np.random.default_rng(50).standard_normal((len(cohort.ids), 1))
+    scores[2] += 20  # answered: the other image of the patient speaks alone
+    scores[4:6] += 9
+    judgement = judge(scores, PLAN, cohort, cohort.targets & ~cohort.answered)
+    rows = {
+        vetoed: judge_patients(cohort, judgement, say(cohort, judgement, vetoed), 0.05, vetoed)
+        for vetoed in (False, True)
+    }
+    by_name = {row.patient: row for row in rows[False]}
+    assert by_name["p0"].p_value is None
+    assert not by_name["p1"].stands_out
+    assert [by_name[name].verdict for name in ("p0", "p1")] == ["used", "no evidence"]
+    assert by_name["p2"].stands_out
+    assert not any(row.stands_out for row in rows[True])
+
+
 @pytest.mark.parametrize("images", [1, 3])
 def test_where_nothing_was_used_almost_nobody_is_called_used(images: int) -> None:
     """250 null worlds. At most one in ten names anybody (the FDR of an empty set of true names):

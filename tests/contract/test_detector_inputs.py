@@ -1,5 +1,6 @@
 """Hostile images, kinds of input, and errors that say what to change."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ def one_pixel_apart(image: Images, n: int) -> Images:
     many = np.repeat(image, n, axis=0)
     many[np.arange(n), np.arange(n) % 16, np.arange(n) // 16] += np.float32(1 / 255)
     return many
+
+
+@cache
+def usual(name: str) -> Any:
+    """A detector that was fitted once, for tests of what it refuses to score."""
+    return fitted(name, G, U, R)
 
 
 HOSTILE: dict[str, tuple[Images, Images, Images]] = {
@@ -201,7 +208,7 @@ def test_images_of_another_size_are_refused(name: str) -> None:
         with pytest.raises(InputError, match="different sizes"):
             small_detector(name).fit(SMALLER, U, R)
         return
-    detector = fitted(name, G, U, R)
+    detector = usual(name)
     with pytest.raises(InputError, match="different sizes"):
         detector.score_samples(SMALLER)
     if isinstance(detector, PoolDetector):
@@ -273,7 +280,7 @@ def test_arrays_that_are_no_images_are_refused(
     with pytest.raises(InputError, match=message):
         fitted(name, array, U, R)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
-        fitted(name, G, U, R).score_samples(array)
+        usual(name).score_samples(array)
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

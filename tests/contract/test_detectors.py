@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ WEAKER |= {"siamese": 0.7, "siamese_hybrid": 0.75, "vit_canet": 0.75}
 SLOW = {"texture_wasserstein", "texture_calibrated", "texture_pairs"}  # some ms per image
 # 200 generated images leave one used image in eight without a copy
 WEAKER |= dict.fromkeys(SLOW, 0.8)
+COSTLY = SLOW | {
+    "siamese", "siamese_hybrid", "vit_canet", "ssim_rerank", "ssim_encoder", "patch_nearest",
+}  # fmt: skip
+"""One seed in the quick tests, all in the slow ones."""
 LEARNERS = {name for name, choice in DETECTORS.items() if choice.needs_labels}
 
 # trained for eight steps here; tests/detectors/test_autoencoder.py trains them long enough
@@ -72,15 +76,18 @@ def bag_scores(name: str, generated: Images, cohort: Images, groups: Any = None)
 
 
 def seeds_of(name: str) -> range:
-    return range(1) if name in SLOW | {"siamese_hybrid", "vit_canet"} else SEEDS
+    return range(1) if name in COSTLY else SEEDS
 
 
 def mean_auc(
-    name: str, world_name: str, score: Callable[[ReferenceWorld, Images], Floats]
+    name: str,
+    world_name: str,
+    score: Callable[[ReferenceWorld, Images], Floats],
+    seeds: range | None = None,
 ) -> float:
     """Of used against unused images that were not learned from, over the seeds."""
     found = []
-    for seed in seeds_of(name):
+    for seed in seeds or seeds_of(name):
         world = reference_world(world_name, seed)
         if name in SLOW:
             world = replace(world, reference=world.reference[:60], generated=world.generated[:200])
@@ -91,8 +98,7 @@ def mean_auc(
     return float(np.mean(found))
 
 
-@pytest.fixture
-def small(name: str) -> ReferenceWorld:
+def small_world(name: str) -> ReferenceWorld:
     """A world of 16 used, 16 unused, 40 reference and 80 generated images of 16 px."""
     w = reference_world("copy", 7)
     counts = (8, 8, 10, 16) if name in SLOW else (16, 16, 40, 80)
@@ -104,8 +110,23 @@ def small(name: str) -> ReferenceWorld:
 
 
 @pytest.fixture
+def small(name: str) -> ReferenceWorld:
+    return small_world(name)
+
+
+@pytest.fixture
 def cohort(small: ReferenceWorld) -> Images:
     return np.concatenate([small.used, small.unused])
+
+
+@cache
+def usual_scores(name: str, in_bag: bool = False) -> Floats:
+    """What a new detector says of the cohort of the small world; computed once, read only."""
+    world = small_world(name)
+    cohort = np.concatenate([world.used, world.unused])
+    found = bag_scores(name, world.generated, cohort) if in_bag else scores_of(name, world, cohort)
+    found.flags.writeable = False
+    return found
 
 
 def assert_same(found: Floats, wanted: Floats) -> None:
@@ -126,13 +147,13 @@ def test_finds_what_a_copier_used_in_a_bag(name: str) -> None:
     )
 
 
-def chance(name: str) -> float:
+def chance(name: str, seeds: range | None = None) -> float:
     """Four standard deviations of the mean of independent seeds where there is nothing to find.
 
     A right detector fails with probability 6e-5, per detector and form.
     """
     n = 50 if name in LEARNERS else 100
-    return float(4 * null_sd(n, n) / np.sqrt(len(seeds_of(name))))
+    return float(4 * null_sd(n, n) / np.sqrt(len(seeds or seeds_of(name))))
 
 
 @pytest.mark.parametrize("name", by_reference)
@@ -147,12 +168,136 @@ def test_finds_nothing_in_a_bag_where_nothing_is(name: str) -> None:
     assert abs(found - 0.5) < chance(name)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(COSTLY))
+def test_costly_detectors_find_copies_and_nothing_else_over_all_seeds(name: str) -> None:
+    forms: list[Callable[[ReferenceWorld, Images], Floats]] = []
+    if name in by_reference:
+        forms.append(lambda w, x: scores_of(name, w, x))
+    if name in by_bag:
+        forms.append(lambda w, x: bag_scores(name, w.generated, x))
+    assert forms
+    for score in forms:
+        assert mean_auc(name, "copy", score, SEEDS) > WEAKER.get(name, 0.9)
+        assert abs(mean_auc(name, "null", score, SEEDS) - 0.5) < chance(name, SEEDS)
+
+
+@pytest.mark.parametrize("name", by_reference)
+def test_a_score_ignores_the_other_queries(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    together, other = usual_scores(name), fit_in(small, name)  # which sees one image first
+    assert np.ptp(together) > 0
+    assert_same(other.score_samples(cohort[3:4]), together[3:4])
+    assert_same(other.score_samples(cohort[::-1]), together[::-1])
+    assert_same(other.score_samples(np.concatenate([cohort[3:5]] * 2))[2:], together[3:5])
+
+
+@in_a_bag
+def test_reordering_the_bag_reorders_the_scores(
+    name: str, small: ReferenceWorld, cohort: Images
+) -> None:
+    groups = np.arange(len(cohort)) // 2
+    order = np.random.default_rng(1).permutation(len(cohort))
+    scores = bag_scores(name, small.generated, cohort, groups)
+    assert np.ptp(scores) > 0
+    assert_same(bag_scores(name, small.generated, cohort[order], groups[order]), scores[order])
+
+
+@in_a_bag
+def test_names_of_groups_do_not_matter(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    numbers = np.arange(len(cohort)) // 2
+    words = np.array([f"patient {97 - g}" for g in numbers])
+    assert_same(
+        bag_scores(name, small.generated, cohort, words),
+        bag_scores(name, small.generated, cohort, numbers),
+    )
+
+
+@every_detector
+def test_reordering_the_generated_set_changes_nothing(
+    name: str, small: ReferenceWorld, cohort: Images
+) -> None:
+    turned = ReferenceWorld(small.used, small.unused, small.reference[::-1], small.generated[::-1])
+    assert_same(scores_of(name, turned, cohort), usual_scores(name))
+
+
+@every_detector
+def test_repeats_bit_for_bit(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    np.testing.assert_array_equal(scores_of(name, small, cohort), usual_scores(name))
+    if name in by_bag:
+        np.testing.assert_array_equal(
+            bag_scores(name, small.generated, cohort), usual_scores(name, in_bag=True)
+        )
+
+
+@every_detector
+def test_gives_one_float_per_image_and_leaves_its_input_alone(
+    name: str, small: ReferenceWorld, cohort: Images
+) -> None:
+    arrays = (small.generated, small.used, small.unused, small.reference, cohort)
+    before = [x.copy() for x in arrays]
+    detector = small_detector(name)
+    known = (small.used, small.unused) if name in LEARNERS else (None, small.reference)
+    assert detector.fit(small.generated, *known) is detector
+    scores = detector.score_samples(cohort)
+    assert scores.dtype == np.float64
+    assert scores.shape == (len(cohort),)
+    if name in by_bag:
+        in_bag = bag_scores(name, small.generated, cohort)
+        assert in_bag.dtype == np.float64
+        assert in_bag.shape == (len(cohort),)
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@in_a_bag
+def test_a_bag_changed_in_place_is_scored_anew(
+    name: str, small: ReferenceWorld, cohort: Images
+) -> None:
+    detector = small_detector(name).fit(small.generated)
+    assert isinstance(detector, PoolDetector)
+    changing = cohort.copy()
+    detector.score_pool(changing)
+    changing[:] = cohort[::-1]
+    np.testing.assert_array_equal(
+        detector.score_pool(changing), bag_scores(name, small.generated, cohort[::-1].copy())
+    )
+
+
+@every_detector
+def test_fitting_again_forgets(name: str, small: ReferenceWorld, cohort: Images) -> None:
+    half = len(cohort) // 4
+    known = (None, small.reference)
+    if name in LEARNERS:
+        known = (small.used[:half], small.unused[:half])
+    detector = fitted(name, small.generated[::-2], small.used[2:], small.unused)
+    detector.score_samples(cohort)
+    detector.fit(small.generated, *known)
+    np.testing.assert_array_equal(detector.score_samples(cohort), usual_scores(name))
+
+
+@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in LEARNERS])
+def test_label_free_detectors_ignore_the_used(
+    name: str, small: ReferenceWorld, cohort: Images
+) -> None:
+    detector = small_detector(name).fit(small.generated, small.used, small.reference)
+    np.testing.assert_array_equal(detector.score_samples(cohort), usual_scores(name))
+
+
 @pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_learning_detectors_need_both_labels(name: str, small: ReferenceWorld) -> None:
     assert isinstance(small_detector(name), LearningDetector)
     for used, unused, missing in ((None, small.unused, "used"), (small.used, None, "unused")):
         with pytest.raises(InputError, match=f"{name} learns .* got no {missing} ones"):
             small_detector(name).fit(small.generated, used, unused)
+
+
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+def test_learning_detectors_do_not_mind_the_order_of_the_known(
+    name: str, small: ReferenceWorld, cohort: Images
+) -> None:
+    half = len(cohort) // 4
+    used, unused = small.used[:half][::-1], small.unused[:half][::-1]
+    assert_same(fitted(name, small.generated, used, unused).score_samples(cohort), usual_scores(name))
 
 
 @every_detector

@@ -270,6 +270,8 @@ def test_a_difference_of_distribution_is_told_unless_single_images_speak_against
         (0.4, RunHistory(3, 4, 2, 0.87, 0.3), "nothing_found"),
         (0.4, RunHistory(3, 4, 2, 0.87, 0.01), "repeated_runs"),  # a leak is not asked away
         (0.4, RunHistory(40, 4, 2, 1.0, 0.01), "repeated_runs"),  # however often
+        (0.4, RunHistory(3, 4, 2, 0.87, 0.05), "repeated_runs"),  # p <= the rate, as everywhere
+        (0.4, RunHistory(3, 4, 2, 0.87, 0.0501), "nothing_found"),
     ],
 )
 def test_the_corrected_p_decides(p: float, run_history: RunHistory | None, code: str) -> None:

@@ -164,6 +164,8 @@ def test_share_used_on_a_mixture() -> None:
     grouped = share_used(p, np.repeat(np.arange(100), 10))
     assert grouped.value == found.value
     assert grouped.high - grouped.low > found.high - found.low  # used images came in patients
+    draws = [share_used(p, np.repeat(np.arange(100), 10), seed=seed) for seed in (0, 1)]
+    assert draws[0] == grouped != draws[1]  # the seed decides the draws, and nothing else does
 
 
 def test_share_used_at_the_ends() -> None:

@@ -62,6 +62,22 @@ def test_false_alarms_stay_within_the_promise(rows: Floats, used: Floats) -> Non
         assert (p <= allowed / n + 1e-12).sum() <= allowed
 
 
+def test_the_model_of_a_patient_cannot_tell_them_from_a_control() -> None:
+    # a target patient and a control change places: the model of the one is that of the other
+    rng = np.random.default_rng(24)
+    role, groups = np.repeat([0, 1], 20), np.arange(40)
+    z = rng.normal(size=(40, 3)) + np.where(role == 0, 1.0, 0.0)[:, None]
+    changed = role.copy()
+    changed[0], changed[20] = 1, 0
+    models = [
+        group_models(z, who == 0, who == 1, who == 0, groups, PRIOR).of(np.array([name]))
+        for who, name in ((role, 0), (changed, 20))
+    ]
+    assert [len(model.names) for model in models] == [1, 1]
+    np.testing.assert_allclose(models[0].weights, models[1].weights, rtol=1e-9)
+    assert np.abs(models[0].weights - PRIOR / PRIOR.sum()).max() > 0.01  # something was learned
+
+
 def test_the_promise_with_continuous_columns_is_exact() -> None:
     # no ties: the n p-values are 1/n, ..., 1, each once
     rng = np.random.default_rng(3)
