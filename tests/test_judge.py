@@ -98,7 +98,9 @@ def clustered(seed: int) -> tuple[Floats, Cohort]:
     groups = np.concatenate([alone, common])
     columns = rng.normal(size=(200, 2)) + np.where(groups >= 100, 1.5, 0.0)[:, None]
     cohort = bag_of(rng.choice(["query", "unused"], 200), groups)
-    return columns, replace(cohort, calibration=cohort.calibration & ~cohort.mixed)  # as a cohort has it
+    return columns, replace(
+        cohort, calibration=cohort.calibration & ~cohort.mixed
+    )  # as a cohort has it
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ WEIGHTS = np.array([2.0, 1.0])
 PLAN = tuple(Column(name, name, {}, w, False) for name, w in zip("ab", WEIGHTS, strict=True))
 
 
-def asked(columns: Floats, cohort: Cohort, plan: tuple[Column, ...] = PLAN, seed: int = 0) -> SetTest:
+def asked(
+    columns: Floats, cohort: Cohort, plan: tuple[Column, ...] = PLAN, seed: int = 0
+) -> SetTest:
     candidates = cohort.targets & ~cohort.mixed
     judgement = judge(columns, plan, cohort, candidates, seed)
     test = judge_set(columns, plan, cohort, candidates, judgement, "forensic", 0.1, seed)
@@ -75,7 +77,9 @@ def test_unused_images_of_judged_patients_are_on_neither_side() -> None:
     columns, cohort = a_leak()
     groups = cohort.groups.copy()
     groups[10:13] = groups[:3]  # three patients on both sides
-    both = replace(cohort, groups=groups, calibration=cohort.calibration & ~np.isin(groups, groups[:3]))
+    both = replace(
+        cohort, groups=groups, calibration=cohort.calibration & ~np.isin(groups, groups[:3])
+    )
     assert both.mixed.sum() == 6
     rest = ~both.mixed
     alone = bag_of(cohort.roles[rest], groups[rest])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -182,122 +182,12 @@ def test_costly_detectors_find_copies_and_nothing_else_over_all_seeds(name: str)
         assert abs(mean_auc(name, "null", score, SEEDS) - 0.5) < chance(name, SEEDS)
 
 
-@pytest.mark.parametrize("name", by_reference)
-def test_a_score_ignores_the_other_queries(name: str, small: ReferenceWorld, cohort: Images) -> None:
-    together, other = usual_scores(name), fit_in(small, name)  # which sees one image first
-    assert np.ptp(together) > 0
-    assert_same(other.score_samples(cohort[3:4]), together[3:4])
-    assert_same(other.score_samples(cohort[::-1]), together[::-1])
-    assert_same(other.score_samples(np.concatenate([cohort[3:5]] * 2))[2:], together[3:5])
-
-
-@in_a_bag
-def test_reordering_the_bag_reorders_the_scores(
-    name: str, small: ReferenceWorld, cohort: Images
-) -> None:
-    groups = np.arange(len(cohort)) // 2
-    order = np.random.default_rng(1).permutation(len(cohort))
-    scores = bag_scores(name, small.generated, cohort, groups)
-    assert np.ptp(scores) > 0
-    assert_same(bag_scores(name, small.generated, cohort[order], groups[order]), scores[order])
-
-
-@in_a_bag
-def test_names_of_groups_do_not_matter(name: str, small: ReferenceWorld, cohort: Images) -> None:
-    numbers = np.arange(len(cohort)) // 2
-    words = np.array([f"patient {97 - g}" for g in numbers])
-    assert_same(
-        bag_scores(name, small.generated, cohort, words),
-        bag_scores(name, small.generated, cohort, numbers),
-    )
-
-
-@every_detector
-def test_reordering_the_generated_set_changes_nothing(
-    name: str, small: ReferenceWorld, cohort: Images
-) -> None:
-    turned = ReferenceWorld(small.used, small.unused, small.reference[::-1], small.generated[::-1])
-    assert_same(scores_of(name, turned, cohort), usual_scores(name))
-
-
-@every_detector
-def test_repeats_bit_for_bit(name: str, small: ReferenceWorld, cohort: Images) -> None:
-    np.testing.assert_array_equal(scores_of(name, small, cohort), usual_scores(name))
-    if name in by_bag:
-        np.testing.assert_array_equal(
-            bag_scores(name, small.generated, cohort), usual_scores(name, in_bag=True)
-        )
-
-
-@every_detector
-def test_gives_one_float_per_image_and_leaves_its_input_alone(
-    name: str, small: ReferenceWorld, cohort: Images
-) -> None:
-    arrays = (small.generated, small.used, small.unused, small.reference, cohort)
-    before = [x.copy() for x in arrays]
-    detector = small_detector(name)
-    known = (small.used, small.unused) if name in LEARNERS else (None, small.reference)
-    assert detector.fit(small.generated, *known) is detector
-    scores = detector.score_samples(cohort)
-    assert scores.dtype == np.float64
-    assert scores.shape == (len(cohort),)
-    if name in by_bag:
-        in_bag = bag_scores(name, small.generated, cohort)
-        assert in_bag.dtype == np.float64
-        assert in_bag.shape == (len(cohort),)
-    for array, copy in zip(arrays, before, strict=True):
-        np.testing.assert_array_equal(array, copy)
-
-
-@in_a_bag
-def test_a_bag_changed_in_place_is_scored_anew(
-    name: str, small: ReferenceWorld, cohort: Images
-) -> None:
-    detector = small_detector(name).fit(small.generated)
-    assert isinstance(detector, PoolDetector)
-    changing = cohort.copy()
-    detector.score_pool(changing)
-    changing[:] = cohort[::-1]
-    np.testing.assert_array_equal(
-        detector.score_pool(changing), bag_scores(name, small.generated, cohort[::-1].copy())
-    )
-
-
-@every_detector
-def test_fitting_again_forgets(name: str, small: ReferenceWorld, cohort: Images) -> None:
-    half = len(cohort) // 4
-    known = (None, small.reference)
-    if name in LEARNERS:
-        known = (small.used[:half], small.unused[:half])
-    detector = fitted(name, small.generated[::-2], small.used[2:], small.unused)
-    detector.score_samples(cohort)
-    detector.fit(small.generated, *known)
-    np.testing.assert_array_equal(detector.score_samples(cohort), usual_scores(name))
-
-
-@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in LEARNERS])
-def test_label_free_detectors_ignore_the_used(
-    name: str, small: ReferenceWorld, cohort: Images
-) -> None:
-    detector = small_detector(name).fit(small.generated, small.used, small.reference)
-    np.testing.assert_array_equal(detector.score_samples(cohort), usual_scores(name))
-
-
 @pytest.mark.parametrize("name", sorted(LEARNERS))
 def test_learning_detectors_need_both_labels(name: str, small: ReferenceWorld) -> None:
     assert isinstance(small_detector(name), LearningDetector)
     for used, unused, missing in ((None, small.unused, "used"), (small.used, None, "unused")):
         with pytest.raises(InputError, match=f"{name} learns .* got no {missing} ones"):
             small_detector(name).fit(small.generated, used, unused)
-
-
-@pytest.mark.parametrize("name", sorted(LEARNERS))
-def test_learning_detectors_do_not_mind_the_order_of_the_known(
-    name: str, small: ReferenceWorld, cohort: Images
-) -> None:
-    half = len(cohort) // 4
-    used, unused = small.used[:half][::-1], small.unused[:half][::-1]
-    assert_same(fitted(name, small.generated, used, unused).score_samples(cohort), usual_scores(name))
 
 
 @every_detector
