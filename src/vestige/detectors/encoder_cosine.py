@@ -42,8 +42,8 @@ class EncoderCosine:
 
     Attacker: holds the released set and unused reals. The encoder f is trained on the generated
     set and never sees a real image. A real image with the very pixels of a generated one is a
-    finding, not an error: METHODS 2.14 would refuse such a set, we do not. The published verdict
-    bands (DeepSSIM: .6 and .85) belong to other images and are not used.
+    finding, not an error. The published verdict bands (DeepSSIM: .6 and .85) belong to other images
+    and are not used: METHODS 2.14.
 
     Parameters
     ----------
