@@ -1,4 +1,4 @@
-"""Mean AUC of every detector in the reference worlds of METHODS 0.4 (tests/reference_worlds.py).
+"""Mean AUC of every detector in the reference worlds of methods.md 0.4 (tests/reference_worlds.py).
 
     python benchmarks/reference_table.py
 

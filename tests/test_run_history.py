@@ -54,7 +54,7 @@ def test_distinct_runs_count_and_identical_ones_do_not(tmp_path: Path) -> None:
 
 
 def test_p_is_corrected_as_published() -> None:
-    assert corrected(0.001348, 15) == pytest.approx(0.0200, abs=5e-5)  # METHODS 4.5
+    assert corrected(0.001348, 15) == pytest.approx(0.0200, abs=5e-5)  # docs/methods.md 4.5
     assert corrected(0.04, 1) == pytest.approx(0.04)
     assert corrected(1.0, 3) == 1.0 and corrected(0.0, 3) == 0.0
     assert corrected(1e-18, 4) == pytest.approx(4e-18, rel=1e-9)  # 1 - (1 - p)^4 would be 0

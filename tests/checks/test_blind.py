@@ -32,7 +32,7 @@ def shifted_world(seed: int, shift: float) -> Comparison:
 
 
 def test_a_brightness_shift_is_vetoed() -> None:
-    # METHODS 5: in at least 95 of 100 worlds. At that rate fewer than 6 of 10 has P < 1e-4.
+    # docs/methods.md 5: in at least 95 of 100 worlds. At that rate fewer than 6 of 10 has P < 1e-4.
     found = [run_named_checks(shifted_world(seed, 6 / 255))[0] for seed in range(10)]
     vetoed = sum(not calibration.passed for calibration in found)
     assert vetoed >= 6

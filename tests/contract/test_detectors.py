@@ -29,7 +29,7 @@ from vestige.types import (
 )
 
 SEEDS = range(3)
-# METHODS 0.4 gives these two less than .9 when each image is scored against a reference: in
+# docs/methods.md 0.4 gives these two less than .9 when each image is scored against a reference: in
 # W-copy every generated image has one source, and most sources are met five times only
 WEAKER = {"retrieval_count": 0.843 - 0.06, "mean_rank": 0.801 - 0.06}
 # few of the five nearest are copies of x, and a linear rule cannot single out images (0.4 as well)

@@ -191,7 +191,7 @@ def test_the_sentence_names_the_role_that_is_unread() -> None:
     assert (facts.unread, facts.listed, facts.role) == (12, 240, "generated")
 
 
-# --- checks (METHODS 5)
+# --- checks (docs/methods.md 5)
 CHECKED = [
     # p, preparation, blind, member_only, swapped, planted -> code
     (0.01, "ok ok ok ok ok", "set_test"),

@@ -1,4 +1,4 @@
-"""Cosine systems: Medhastra and the two earlier routes of zhouyijiang1 (METHODS 1.3, 1.4b)."""
+"""Cosine systems: Medhastra and the two earlier routes of zhouyijiang1 (methods.md 1.3, 1.4b)."""
 
 import csv
 import pickle

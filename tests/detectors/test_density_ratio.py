@@ -111,7 +111,7 @@ def test_kde_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_two_shifted_gaussians_give_the_analytic_slope() -> None:
-    # log N(x; a, 1) - log N(x; -a, 1) = 2 a x: METHODS 2.6 asks for 10 % at n = 5,000
+    # log N(x; a, 1) - log N(x; -a, 1) = 2 a x: docs/methods.md 2.6 asks for 10 % at n = 5,000
     rng = np.random.default_rng(7)
     a = 0.5
     first, second = rng.normal(a, 1, (5000, 2)), rng.normal(-a, 1, (5000, 2))

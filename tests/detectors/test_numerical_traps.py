@@ -1,7 +1,7 @@
 """Where a published form loses the ranking to arithmetic, and ours does not.
 
 Each test shows first that the form as published fails (ties, not a number, lost rows, a rate that
-no threshold has), then that the detector on the same images does not. METHODS 2.3-2.8, 4.4.
+no threshold has), then that the detector on the same images does not. docs/methods.md 2.3-2.8, 4.4.
 """
 
 import warnings

@@ -1,8 +1,8 @@
 """Every published label-free detector equals its formula, image by image, to 1e-6.
 
-The formulas of METHODS 2.3-2.10 are written down here a second time, slowly and in float64: one
-image, one list of generated images, one list of unused ones. In a cohort the unused are the images
-of other patients; the patients have one to five images.
+The formulas of docs/methods.md 2.3-2.10 are written down here a second time, slowly and in float64:
+one image, one list of generated images, one list of unused ones. In a cohort the unused are the
+images of other patients; the patients have one to five images.
 """
 
 from collections.abc import Callable
@@ -270,7 +270,7 @@ def test_gen_lra_grows_as_x_comes_near() -> None:
 
 
 def test_gen_lra_closed_form_and_refit_agree_about_the_order() -> None:
-    # METHODS 2.7: values differ, Spearman .965 over 30 points at n = 400
+    # docs/methods.md 2.7: values differ, Spearman .965 over 30 points at n = 400
     from scipy.stats import spearmanr
 
     x = np.concatenate([WORLD.used[:15], WORLD.unused[:15]])

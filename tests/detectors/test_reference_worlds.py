@@ -1,4 +1,4 @@
-"""Every detector reaches what METHODS 0.4 measured for it in worlds with a known answer.
+"""Every detector reaches what docs/methods.md 0.4 measured for it in worlds with a known answer.
 
 Mean AUC of five seeds. Where a trace exists it may fall short of the table by .06; where none
 exists it may differ from chance by .06, or by .06 from the table where that itself lies off .5.
@@ -53,7 +53,7 @@ MADE: dict[str, Callable[[], Detector]] = {
     "matched filter": MatchedFilter,
     "matched filter, cohort": MatchedFilterPool,
 }
-# Matched filters: METHODS 2.18 (g), not in the table of 0.4; .66 is the ceiling of W-part.
+# Matched filters: docs/methods.md 2.18 (g), not in the table of 0.4; .66 is the ceiling of W-part.
 TABLE = """
                         | copy | part | blend | collapse | null | shift
 nearest                 | .997 | .663 | .996  | .526     | .518 | .515
@@ -130,7 +130,7 @@ def test_the_median_of_the_reference_is_too_wide_a_ball() -> None:
 
 
 def test_the_bag_helps_the_ball_in_count_form() -> None:
-    # METHODS 0.4, median of the queries: .997; they are half copies, so the ball is small
+    # docs/methods.md 0.4, median of the queries: .997; they are half copies, so the ball is small
     found = []
     for seed in range(3):
         world = reference_world("copy", seed)

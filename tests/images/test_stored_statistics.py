@@ -28,7 +28,7 @@ def jpeg(image: Any, quality: int) -> np.ndarray[Any, Any]:
 
 
 def slow(image: np.ndarray[Any, Any]) -> dict[str, float]:
-    """The formulas of METHODS 6.5, pixel by pixel, in float64; for images of 64 px and less."""
+    """The formulas of methods.md 6.5, pixel by pixel, in float64; for images of 64 px and less."""
     full = np.iinfo(image.dtype).max
     x = image.astype(np.float64) / full
     height, width = x.shape

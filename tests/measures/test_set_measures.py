@@ -188,7 +188,7 @@ def test_the_share_is_tested_with_every_control() -> None:
 
 # --- golden values and formulas
 def test_golden_rank_sum() -> None:
-    """METHODS 2.11 (g)."""
+    """docs/methods.md 2.11 (g)."""
     u, z = rank_sum(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.25, 0.35, 0.45, 0.55, 0.65]))
     assert u == 3
     assert z == pytest.approx(-1.592, abs=5e-4)

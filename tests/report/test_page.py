@@ -198,7 +198,7 @@ def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
     ).text.replace("\N{NO-BREAK SPACE}", " ")
     assert (
         "So images can reach q ≤ 0.10 only if at least 10 of the 100" in text
-    )  # METHODS 4.2, table: 100 unused, 100 queries
+    )  # docs/methods.md 4.2, table: 100 unused, 100 queries
 
 
 def test_uncalibrated_says_why_and_draws_no_roc(make_result: Any) -> None:

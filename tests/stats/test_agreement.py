@@ -1,4 +1,4 @@
-"""Confusion-matrix measures: the golden of METHODS 4.5, sklearn, and undefined ones."""
+"""Confusion-matrix measures: the golden of docs/methods.md 4.5, sklearn, and undefined ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Conformal p-values keep their promise; q-values agree with scipy; numbers of METHODS 4.1, 4.2."""
+"""Conformal p-values keep their promise; q-values agree with scipy (docs/methods.md 4.1, 4.2)."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The table of METHODS 4.7, and the correlation that shrinks a sample."""
+"""The table of docs/methods.md 4.7, and the correlation that shrinks a sample."""
 
 import numpy as np
 import pytest

@@ -107,7 +107,7 @@ def test_a_doubled_column_raises_no_auc() -> None:
         sides = (FoldedScores(done.scores[side], done.folds[side]) for side in (used, ~used))
         return auc_in_folds(*sides, repeats=1).value
 
-    assert area(np.hstack([z, z[:, :1]])) <= area(z) + 0.02  # METHODS 3.1
+    assert area(np.hstack([z, z[:, :1]])) <= area(z) + 0.02  # docs/methods.md 3.1
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)

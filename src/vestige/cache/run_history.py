@@ -73,7 +73,7 @@ def contents(digests: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def corrected(p_value: float, runs: int) -> float:
-    """1 - (1 - p)^runs: the p-value of the best of so many runs (Sidak; METHODS 4.5)."""
+    """1 - (1 - p)^runs: the p-value of the best of so many runs (Sidak; docs/methods.md 4.5)."""
     return 1.0 if p_value >= 1.0 else -expm1(runs * log1p(-p_value))
 
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from vestige.checks import Comparison
 
 ALPHA = 0.01
-"""The p-value below which the check fails (METHODS 5)."""
+"""The p-value below which the check fails (docs/methods.md 5)."""
 DIMS, SIZE, FOLDS = 64, 32, 5
 STRENGTH = 0.01
-"""C of the logistic regression on the principal components (METHODS 5)."""
+"""C of the logistic regression on the principal components (docs/methods.md 5)."""
 
 
 def blind_check(comparison: "Comparison") -> Check:
@@ -74,7 +74,8 @@ def image_statistics(images: Images) -> dict[str, Floats]:
     """Statistics [n] of the working images that need no model.
 
     Mean, spread, quantiles, shares of black and white, sharpness, fine noise, spectral slope,
-    border level and the centre of mass (METHODS 6.5, the part that working images can show).
+    border level and the centre of mass (docs/methods.md 6.5, the part that working images can
+    show).
     """
     flat = images.reshape(len(images), -1).astype(np.float64)
     low, median, high = np.quantile(flat, [0.01, 0.5, 0.99], axis=1)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vestige.checks import Comparison
 
 ALPHA = 0.01
-"""The p-value below which the check fails (METHODS 5)."""
+"""The p-value below which the check fails (docs/methods.md 5)."""
 MIN_GROUPS = 20
 """Reference groups that are needed: one half is compared with, detectors learn from the other."""
 MAX_GROUPS = 500

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vestige.checks import Comparison
 
 SPLITS = 20
-"""Random splits of each side (METHODS 5)."""
+"""Random splits of each side (docs/methods.md 5)."""
 MIN_GROUPS = 20
 """Groups of a side that can be split in two."""
 SEPARATES = 0.05

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vestige.checks import Comparison
 
 ALPHA, RECALL = 0.05, 0.9
-"""A copy is found at this p-value; this share of a required level must be (METHODS 5)."""
+"""A copy is found at this p-value; this share of a required level must be (docs/methods.md 5)."""
 MIN_PLANTED, USUAL_PLANTED, MAX_PLANTED = 3, 20, 50
 """Source images, one per group. Three: an audit that sees nothing finds them all once in 8,000."""
 SHARE = 0.01

@@ -1,4 +1,4 @@
-"""Were the sets prepared alike? Which sets are compared, and the check (METHODS 6.5).
+"""Were the sets prepared alike? Which sets are compared, and the check (docs/methods.md 6.5).
 
 A set that was resized, compressed or windowed in its own way can be told apart by that alone, and
 a detector that separates it proves nothing.

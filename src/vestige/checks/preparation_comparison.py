@@ -1,4 +1,4 @@
-"""How two sets of images compare in statistics of their preparation (METHODS 6.5)."""
+"""How two sets of images compare in statistics of their preparation (docs/methods.md 6.5)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from vestige.stats.kolmogorov import kolmogorov_distances, kolmogorov_tests
 from vestige.types import Floats, Images
 
 ALPHA = 0.01
-"""The p-value below which sets count as prepared differently (METHODS 6.5)."""
+"""The p-value below which sets count as prepared differently (docs/methods.md 6.5)."""
 MAX_NAMED = 3
 """Statistics reported for two sets: the most different, and the `TRACES` that differ as well."""
 TRACES = ("blockiness", "checkerboard", "histogram comb", "spectral slope", "high-frequency share")
@@ -59,8 +59,8 @@ CAUSES: dict[str, str] = {
     "bit depth": "files of another bit depth",
     "coding": "another file format, or JPEG of another quality or encoder",
 }
-"""What is compared, and what a difference usually comes from: the 26 statistics of METHODS 6.5,
-then two facts of the files."""
+"""What is compared, and what a difference usually comes from: the 26 statistics of docs/methods.md
+6.5, then two facts of the files."""
 _FIELDS = ("mode", "bit depth", "coding")
 OF_FILES = (*_FIELDS, "bytes per pixel")
 """Facts that no detector can see; they are told, but only pixels make two sets differ."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 GIVEN = "the given set, by the same columns"
 ALPHA = 0.05
-"""The p-value from which the swapped set shows nothing (METHODS 5)."""
+"""The p-value from which the swapped set shows nothing (docs/methods.md 5)."""
 RANK, NOISE = 16, 0.01
 FEWEST_IMAGES = 10
 """Images the swapped set is learned from."""

@@ -39,7 +39,7 @@ from vestige.schema.records import Check, CheckState, LevelCode, PlantedLevel, R
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
 FINDING_ONLY = ("member_only", "swapped")
-"""Checks that can take back a finding and nothing else (METHODS 5)."""
+"""Checks that can take back a finding and nothing else (docs/methods.md 5)."""
 SPARING = ("planted", "clean_calibration", "smooth")
 """Checks that take no finding back: the first two only that there is none, "smooth" neither. Every
 other check takes back both."""

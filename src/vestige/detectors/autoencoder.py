@@ -63,10 +63,11 @@ class AutoencoderOutlier(_AutoEncoders):
     """Minus the squared error of an image under the auto-encoder of the generated set.
 
     Attacker: holds the released set only. Source: team VCMI, ImageCLEFmedical GANs 2023 (CEUR-WS
-    3497); METHODS 2.2. Every twentieth generated image, in the order of its pixels' digest, is held
-    out. The paper calls an image used when its error is at most the mean plus 3 standard deviations
-    of `held_out_` (1 in its form with two decoders): not applied here, detectors only score. Ours:
-    64 px and 64 latent numbers without a mean over places before them (the paper: 256 px, 128).
+    3497); docs/methods.md 2.2. Every twentieth generated image, in the order of its pixels' digest,
+    is held out. The paper calls an image used when its error is at most the mean plus 3 standard
+    deviations of `held_out_` (1 in its form with two decoders): not applied here, detectors only
+    score. Ours: 64 px and 64 latent numbers without a mean over places before them (the paper: 256
+    px, 128).
     """
 
     name: ClassVar[str] = "autoencoder_outlier"
@@ -97,7 +98,7 @@ class AutoencoderOutlier(_AutoEncoders):
 class ReconstructionAutoencoder(_AutoEncoders):
     """log e_R(x) - log e_S(x), e the squared error under the auto-encoder of R or S.
 
-    Both are trained alike: same first weights, same steps. Source: METHODS 2.16.
+    Both are trained alike: same first weights, same steps. Source: docs/methods.md 2.16.
     """
 
     name: ClassVar[str] = "reconstruction_autoencoder"

@@ -36,7 +36,7 @@ class CalibratedDistance:
 
     An ordinary image is near to everything, a rare one far from everything; dividing by the
     distance to R removes that difficulty. Source: GAN-Leaks (arXiv:1909.03935) with a reference
-    set as in Synth-MIA (arXiv:2509.18014); METHODS 2.4.
+    set as in Synth-MIA (arXiv:2509.18014); docs/methods.md 2.4.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Largest cosine with the generated set in the features of an ImageNet network (Medhastra).
 
-METHODS 1.3. The paper's decisions are in `vestige.detectors.cosine_rules`.
+docs/methods.md 1.3. The paper's decisions are in `vestige.detectors.cosine_rules`.
 """
 
 import os
@@ -63,8 +63,8 @@ class CosineThreshold:
     """Mean of the `top_k` largest cosines with generated images.
 
     Attacker: holds the released set only. Source: Chandrasekar et al., CEUR-WS 4038 paper 184,
-    2025 (team Medhastra); METHODS 1.3. ImageNet cosines of CT slices lie close to 1: only their
-    order means something, and the paper's own threshold is `cosine_rules.rule_unknown`.
+    2025 (team Medhastra); docs/methods.md 1.3. ImageNet cosines of CT slices lie close to 1: only
+    their order means something, and the paper's own threshold is `cosine_rules.rule_unknown`.
 
     Parameters
     ----------
@@ -145,8 +145,9 @@ class CosineLogistic(CosineThreshold):
 
     z1 = max_g cos(x, g); z2 = max_g [cos(x, g) - max over unused x' of other groups cos(x', g)];
     both standardised, L2 logistic regression with C = 1 and balanced classes; the score is the
-    logit. Attacker: knows some used and unused images. Source: METHODS 1.3 (the paper learns from
-    labels that its features define; see `cosine_rules.demo_circular`). `top_k` is not used.
+    logit. Attacker: knows some used and unused images. Source: docs/methods.md 1.3 (the paper
+    learns from labels that its features define; see `cosine_rules.demo_circular`). `top_k` is not
+    used.
     """
 
     rivals_: Floats | None = field(init=False, default=None, repr=False, compare=False)

@@ -1,4 +1,4 @@
-"""The earlier routes of team zhouyijiang1: one network, or two in fixed shares (METHODS 1.4b)."""
+"""The earlier routes of team zhouyijiang1: one or two networks (docs/methods.md 1.4b)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Resnet50Retrieval(CosineThreshold):
     """Largest cosine in ResNet-50 features, under the name of its route.
 
     The computation is `CosineThreshold`'s with top_k=1; the team's decision rule is unpublished.
-    Source: Zhou & Ding, CEUR-WS 4038 paper 216, 2025; METHODS 1.4b.
+    Source: Zhou & Ding, CEUR-WS 4038 paper 216, 2025; docs/methods.md 1.4b.
     """
 
 
@@ -29,7 +29,7 @@ class DualStream:
 
     Raw cosines of two networks have different spreads, so that the shares mean nothing;
     by default each stream is first standardised over unused reals. Source: Zhou & Ding, CEUR-WS
-    4038 paper 216, 2025; METHODS 1.4b.
+    4038 paper 216, 2025; docs/methods.md 1.4b.
 
     Parameters
     ----------

@@ -54,8 +54,8 @@ class DensityRatio:
     """log p_S(x) - log p_R(x) in principal-component space, always in logarithms.
 
     Source: van Breugel et al., DOMIAS, AISTATS 2023, arXiv:2302.12580 (the kernel-density form;
-    the published normalising flow is left out); METHODS 2.6. The published ratio adds 1e-20 to a
-    density that may be smaller than that, which turns it into a plain density.
+    the published normalising flow is left out); docs/methods.md 2.6. The published ratio adds 1e-20
+    to a density that may be smaller than that, which turns it into a plain density.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class EncoderCosine:
     Attacker: holds the released set and unused reals. The encoder f is trained on the generated
     set and never sees a real image. A real image with the very pixels of a generated one is a
     finding, not an error. The published verdict bands (DeepSSIM: .6 and .85) belong to other images
-    and are not used: METHODS 2.14.
+    and are not used: docs/methods.md 2.14.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ class GenLRA:
     what an x far from every g gets `k` times. Gaussian kernels, Scott's factor, full covariance,
     in principal-component space, always in logarithms.
 
-    Source: Ward, Wang, Cheng, arXiv:2508.21146 (2025); METHODS 2.7. The authors take k = 200,
-    Silverman's factor, and fit the density anew for every x.
+    Source: Ward, Wang, Cheng, arXiv:2508.21146 (2025); docs/methods.md 2.7. The authors take k =
+    200, Silverman's factor, and fit the density anew for every x.
 
     Parameters
     ----------

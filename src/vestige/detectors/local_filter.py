@@ -31,7 +31,7 @@ class LocalFilter:
     out; an image of background only scores 0. A copied part is a window or two of one generated
     image: more cosines or windows dilute it, larger windows fit into it only where they stand
     exactly. Whole copies are the matched filter's business. Source: ours, the open point of
-    METHODS 2.18.
+    docs/methods.md 2.18.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ class MatchedFilter:
     largest ones among unused reals (in cohort form: among the cohort) is subtracted. Source: ours;
     the idea of whitening is that of exemplar-LDA (Hariharan et al., ECCV 2012,
     doi:10.1007/978-3-642-33765-9_33), the correction that of cross-domain similarity local scaling
-    (Conneau et al. 2018, arXiv:1710.04087); METHODS 2.18.
+    (Conneau et al. 2018, arXiv:1710.04087); docs/methods.md 2.18.
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ class MatchedFilterPool(MatchedFilter):
 
     In whitened span the cohort is an almost orthonormal frame, so the cosine is the coefficient of
     x when a generated image is ridge-regressed on all reals at once: which reals is this
-    synthetic image made of? METHODS 2.18.
+    synthetic image made of? docs/methods.md 2.18.
     """
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:

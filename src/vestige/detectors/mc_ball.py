@@ -22,7 +22,7 @@ SLACK = 1e-6
 class MonteCarloBall:
     """Generated images inside a ball around x, weighted by log(radius / distance).
 
-    Source: Hilprecht, Haerterich, Bernau, PoPETs 2019(4):232-249; METHODS 2.5.
+    Source: Hilprecht, Haerterich, Bernau, PoPETs 2019(4):232-249; docs/methods.md 2.5.
 
     Parameters
     ----------

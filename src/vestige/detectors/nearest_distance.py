@@ -22,7 +22,7 @@ class NearestDistance:
     """Minus the mean distance to the `k` nearest generated images.
 
     Attacker: holds the released set only. Source: Chen et al., GAN-Leaks, CCS 2020,
-    arXiv:1909.03935; METHODS 2.3. Uses -d, never exp(-d^2), which underflows to ties.
+    arXiv:1909.03935; docs/methods.md 2.3. Uses -d, never exp(-d^2), which underflows to ties.
 
     Parameters
     ----------

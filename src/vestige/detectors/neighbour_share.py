@@ -26,9 +26,9 @@ class NeighbourShare:
     principal-component space. Images at one distance that compete for the last places share
     them, whichever set they are of.
 
-    Source: Ward, Wang, Cheng, Data Plagiarism Index, arXiv:2406.13012 (2024); METHODS 2.8. The
-    released score sigmoid(n_S / (n_R + 1e-20)) is 1 wherever no unused image is near, and rounds
-    to 1 before; the order is the same otherwise.
+    Source: Ward, Wang, Cheng, Data Plagiarism Index, arXiv:2406.13012 (2024); docs/methods.md 2.8.
+    The released score sigmoid(n_S / (n_R + 1e-20)) is 1 wherever no unused image is near, and
+    rounds to 1 before; the order is the same otherwise.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class PatchNearest:
     of deviation below .02, background, less) and are reduced to `dims` principal components per
     place, generated and reference counting one half each. Places where the query is background
     are left out; an image of background only scores 0. Source: ours, after the patch methods of
-    VCMI at ImageCLEFmedical GANs 2023 (CEUR-WS 3497); METHODS 2.17.
+    VCMI at ImageCLEFmedical GANs 2023 (CEUR-WS 3497); docs/methods.md 2.17.
 
     Parameters
     ----------

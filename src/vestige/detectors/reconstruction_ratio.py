@@ -17,7 +17,7 @@ FLOOR = 1e-12
 
 @dataclass
 class ReconstructionRatio:
-    """log e_R(x) - log e_S(x), e the squared residual of a rank-`dims` PCA. METHODS 2.16.
+    """log e_R(x) - log e_S(x), e the squared residual of a rank-`dims` PCA. docs/methods.md 2.16.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class RetrievalCount(_Retrieval):
 
     Ties are broken by 1e-6 x (- nearest distance). Source: the `retrieval` rule of the VCMI team
     at ImageCLEFmedical GANs 2023 (CEUR-WS 3497), made independent of the other queries;
-    METHODS 2.9.
+    docs/methods.md 2.9.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class MeanRank(_Retrieval):
     """Minus the rank of x among x and the reference, summarised over generated images.
 
     Source: the `ranking` rule of VCMI 2023 with true ranks (the released code uses sort
-    positions); METHODS 2.9.
+    positions); docs/methods.md 2.9.
 
     Parameters
     ----------

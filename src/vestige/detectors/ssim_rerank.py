@@ -27,7 +27,7 @@ class SsimRerank:
     The `k` nearest images at 32 px are compared at `size` px, each after the shift of at most 2 px
     each way that maximises the correlation; what the shift leaves over is cut off. Without a
     reference the first term alone. Source: the SSIM rule of the VCMI team at ImageCLEFmedical
-    GANs 2023 (CEUR-WS 3497), searched coarsely and calibrated by us; METHODS 2.15.
+    GANs 2023 (CEUR-WS 3497), searched coarsely and calibrated by us; docs/methods.md 2.15.
 
     Parameters
     ----------

@@ -64,7 +64,8 @@ class TextureWasserstein(_Textured):
     The distance is the mean over 19 texture maps of W_k / w_k: Wasserstein-1 between the
     distributions of a map in the two images, in units of its median between generated images.
     Attacker: holds the released set only. Source: Mehdipour Ghazi and Mehdipour Ghazi, GAN-ISI,
-    CEUR-WS 3497, pp. 1588-1595, 2023 (the abstract); METHODS 1.5 for everything it leaves open.
+    CEUR-WS 3497, pp. 1588-1595, 2023 (the abstract); docs/methods.md 1.5 for everything it leaves
+    open.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class CalibratedTexture(_Textured):
     """Distance to the nearest unused real minus distance to the nearest generated image.
 
     The distance of `TextureWasserstein`; an ordinary texture is near to everything, and the
-    difference removes that. Source: METHODS 1.5, calibrated.
+    difference removes that. Source: docs/methods.md 1.5, calibrated.
     """
 
     reference_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
@@ -135,14 +136,14 @@ class TexturePairs(_Textured):
 
     A pair has the features log(W_k / w_k + .001) and the label of its real image; L2 logistic
     regression, C = 1, balanced. A real's score is the mean (or largest) logit of its pairs.
-    Source: GAN-ISI as above; METHODS 1.5.
+    Source: GAN-ISI as above; docs/methods.md 1.5.
 
     Parameters
     ----------
     pairs : "nearest" or "random"
         A real's `k` nearest generated images, or the same 500 drawn ones for every real. Random
-        pairs follow METHODS 1.5 (the paper names no choice); the mean over them says little but
-        how usual a texture is.
+        pairs follow docs/methods.md 1.5 (the paper names no choice); the mean over them says little
+        but how usual a texture is.
     k : int
         Nearest images per real; more than there are copies of it dilute what they show.
     aggregate : "mean" or "max"
@@ -201,7 +202,7 @@ class TexturePairs(_Textured):
         return self._features(self.texture_.transform(as_images(images, self.size)))
 
     def paper_rule(self, images: Any) -> Bools:
-        """Used where the mean probability over the drawn pairs exceeds .5, [n] (METHODS 1.5).
+        """Used where the mean probability over the drawn pairs exceeds .5, [n] (methods.md 1.5).
 
         Raises
         ------

@@ -24,7 +24,7 @@ class TwoSampleClassifier:
     On standardised principal components, both sets with the same weight. It mostly learns what
     tells generated from real images: a value means nothing by itself, only its rank among images
     of one source. Source: the black-box form of LOGAN (Hayes et al., arXiv:1705.07663) as
-    simplified in DOMIAS (arXiv:2302.12580) and TAPAS (arXiv:2211.06550); METHODS 2.10. The
+    simplified in DOMIAS (arXiv:2302.12580) and TAPAS (arXiv:2211.06550); docs/methods.md 2.10. The
     published effort depends on the number of queries; here nothing does.
 
     In a cohort every image is an example of the reference class while it is scored. That is the

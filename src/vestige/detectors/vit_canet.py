@@ -23,8 +23,8 @@ class VitCanet:
     """Search the generated images most like a real one, then judge each pair with a network.
 
     Attacker: holds labelled used and unused reals. Source: Zhou & Ding, CLEF 2025, CEUR-WS Vol-4038
-    paper 216; METHODS 1.4. docs/papers/vit-canet.md lists where the paper contradicts itself. Needs
-    `vestige[deep]`.
+    paper 216; docs/methods.md 1.4. docs/papers/vit-canet.md lists where the paper contradicts
+    itself. Needs `vestige[deep]`.
 
     Parameters
     ----------

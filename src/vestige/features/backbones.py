@@ -34,7 +34,7 @@ class Backbone:
     """Features of a frozen network. Nothing is learned.
 
     Images are brought to `size` px (bilinear, antialiased when shrinking), repeated to three
-    channels and normalised with ImageNet's mean and deviation (METHODS 0.3).
+    channels and normalised with ImageNet's mean and deviation (docs/methods.md 0.3).
 
     Parameters
     ----------

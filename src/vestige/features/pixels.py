@@ -82,7 +82,7 @@ def local_contrast(images: Images) -> Images:
 class Pixels:
     """Grey values at `size` px, optionally local-contrast-normalised. Nothing is learned.
 
-    Source: GAN-Leaks (arXiv:1909.03935) compares pixels; METHODS 2.3.
+    Source: GAN-Leaks (arXiv:1909.03935) compares pixels; docs/methods.md 2.3.
     """
 
     size: int = 32

@@ -42,7 +42,7 @@ class Texture:
     code. W_k, the distance of two laws, is Wasserstein-1; for binary patterns, whose codes have no
     order, total variation. W_k is divided by w_k, its median over random pairs of the fitted set.
     Source: Mehdipour Ghazi, GAN-ISI, CEUR-WS 3497, pp. 1588-1595, 2023 (abstract: texture maps,
-    CDFs, Wasserstein distance); METHODS 1.5.
+    CDFs, Wasserstein distance); docs/methods.md 1.5.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Texture:
     mask : bool
         Only the body: the largest connected part brighter than 12/255.
     harmonise : bool
-        First 64 grey levels, then a Gaussian of .7 px, for every set alike (METHODS 6.3): a
+        First 64 grey levels, then a Gaussian of .7 px, for every set alike (docs/methods.md 6.3): a
         generator's own level set would else be a texture.
     lbp_distance : "tv" or "cdf"
         Total variation, or the order-dependent Wasserstein distance of codes.

@@ -38,7 +38,7 @@ def near_duplicate_groups(
 
     Two images are near copies if their correlation at 32 x 32 reaches `threshold`, one is among
     the 50 nearest of the other, and their structural similarity (SSIM) reaches `confirm`.
-    Identical images always are. Source: METHODS 6.6.
+    Identical images always are. Source: docs/methods.md 6.6.
 
     Parameters
     ----------

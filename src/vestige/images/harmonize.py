@@ -1,4 +1,4 @@
-"""One common preparation for all sets alike, to wash out traces of unlike ones (METHODS 6.3).
+"""One common preparation for all sets alike, to wash out traces of unlike ones (methods.md 6.3).
 
 It is one rule for every image. The rule depends on the reals through all of them together, never
 on who is judged and who is a calibration image, so p-values keep their guarantee.

@@ -1,8 +1,8 @@
 """Statistics of one image as its file stores it, which tell how the image was prepared.
 
-They are taken before anything is resized, because resizing hides the traces: METHODS 6.5. All are
-of the decoded levels, so that palette, colour and grey files of one picture agree; whatever has
-8 bits counts as 8 bits, as in `vestige.images.imageset.pixel_digest`.
+They are taken before anything is resized, because resizing hides the traces: docs/methods.md 6.5.
+All are of the decoded levels, so that palette, colour and grey files of one picture agree; whatever
+has 8 bits counts as 8 bits, as in `vestige.images.imageset.pixel_digest`.
 """
 
 from functools import lru_cache

@@ -186,9 +186,9 @@ def form_cohort(
     """Make one cohort of all reals; unused images of a target's group do not calibrate.
 
     A patient on both sides is neither a fair candidate nor a fair calibration image, and group
-    permutation needs every group on one side (METHODS 4.3). Plain images say nothing: target ones
-    are not asked, others are no part of the cohort. On one side only, they would set the sides
-    apart.
+    permutation needs every group on one side (docs/methods.md 4.3). Plain images say nothing:
+    target ones are not asked, others are no part of the cohort. On one side only, they would set
+    the sides apart.
     """
     roles = [role for role in ("query", "used", "unused") if role in sets]
     blank = {role: blank_images(sets[role].pixels) for role in roles}

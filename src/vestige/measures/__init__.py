@@ -43,7 +43,7 @@ class SetComparison:
 
     @cached_property
     def features(self) -> "FeatureSets":
-        """64 principal components at 32 px of both sets, which count equally (METHODS 2.11)."""
+        """64 principal components at 32 px of both sets, which count equally (methods.md 2.11)."""
         from vestige.measures.set_measures import FeatureSets
 
         with one_core():  # matrices so small only wait for a second thread

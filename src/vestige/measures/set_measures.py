@@ -114,7 +114,7 @@ def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
     k-means partition the L of generated images are compared with those of calibration images by the
     Mann-Whitney Z of :func:`rank_sum`; C_T is the mean of Z over cells with 20 or more generated
     images, weighted by the cell's share of calibration images. Source: Meehan, Chaudhuri and
-    Dasgupta, AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; METHODS 2.11.
+    Dasgupta, AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; docs/methods.md 2.11.
 
     We decided: k = |P| / 20, at least 1 and at most 5, cells of candidates and calibration images
     together, so that the partition does not know the labels that are permuted (the paper: of
@@ -172,7 +172,7 @@ def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
     With x the candidate nearest to a generated image g: g is authentic if x has another candidate,
     of another group, nearer than g. (Without that exception adjacent slices of one patient make
     every copy look authentic.) Source: Alaa, van Breugel, Saveliev and van der Schaar 2022,
-    arXiv:2102.08921; METHODS 2.12.
+    arXiv:2102.08921; docs/methods.md 2.12.
 
     Parameters
     ----------
@@ -210,7 +210,8 @@ def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) 
     """Share of generated images nearer to a candidate than to an unused image, 0..1. High: copying.
 
     The distance to the closest record with a hold-out (DCR). Industry practice; passing it says
-    nothing against membership inference ("The DCR Delusion", arXiv:2505.01524); METHODS 2.13.
+    nothing against membership inference ("The DCR Delusion", arXiv:2505.01524); docs/methods.md
+    2.13.
 
     Of the larger side as many groups are drawn as the smaller has; the value is the mean over all
     such draws, which has a closed form (:func:`share_of_draws`); ties count one half. With more

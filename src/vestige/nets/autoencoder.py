@@ -1,4 +1,4 @@
-"""A small auto-encoder (METHODS 2.2), and how well it draws an image again."""
+"""A small auto-encoder (docs/methods.md 2.2), and how well it draws an image again."""
 
 from dataclasses import dataclass
 from itertools import pairwise

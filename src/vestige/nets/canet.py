@@ -14,7 +14,7 @@ PairInput = Literal["concat", "difference"]
 
 
 class HybridCANet(nn.Module):
-    """[generated ; real] -> three layers -> self-attention -> logit (METHODS 1.4 d4).
+    """[generated ; real] -> three layers -> self-attention -> logit (docs/methods.md 1.4 d4).
 
     5,644,801 parameters at `dim` 768.
 

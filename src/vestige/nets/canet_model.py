@@ -1,4 +1,4 @@
-"""A trained ViT encoder and CANet with the fingerprint library they search (METHODS 1.4)."""
+"""A trained ViT encoder and CANet with the fingerprint library they search (methods.md 1.4)."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal

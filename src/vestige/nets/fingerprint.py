@@ -1,7 +1,7 @@
 """The fingerprint library: cosine search, and the pool that spectral clustering leaves.
 
-Source: Zhou & Ding, CLEF 2025; METHODS 1.4 d3. Exact search is a matrix product; FAISS, when it is
-asked for, gives the same rows. No torch in here.
+Source: Zhou & Ding, CLEF 2025; docs/methods.md 1.4 d3. Exact search is a matrix product; FAISS,
+when it is asked for, gives the same rows. No torch in here.
 """
 
 import os

@@ -22,7 +22,7 @@ SCALES = 3
 
 
 class HybridSiamese(nn.Module):
-    """Two trunks per image; ViT tokens look at three scales of the ResNet (METHODS 1.2).
+    """Two trunks per image; ViT tokens look at three scales of the ResNet (docs/methods.md 1.2).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the pair networks minimise (METHODS 1.2, 1.4)."""
+"""What the pair networks minimise (docs/methods.md 1.2, 1.4)."""
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 def angular(cosines: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
     """Mean of y (1 - cos) + (1 - y) max(0, cos - margin), from cosines [n] and labels [n].
 
-    Source: Kalinathan et al. 2026, doi:10.1038/s41598-026-57331-6, as quoted in METHODS 1.2.
+    Source: Kalinathan et al. 2026, doi:10.1038/s41598-026-57331-6, as quoted in docs/methods.md
+    1.2.
     """
     labels = labels.float()
     return (labels * (1 - cosines) + (1 - labels) * (cosines - margin).clamp_min(0)).mean()

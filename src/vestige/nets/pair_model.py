@@ -1,4 +1,4 @@
-"""A trained Siamese network with the synthetic images it compares with (METHODS 1.1, 1.2)."""
+"""A trained Siamese network with the synthetic images it compares with (methods.md 1.1, 1.2)."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol

@@ -49,7 +49,7 @@ class AdaptiveSimilarity(nn.Module):
 
 
 class Siamese(nn.Module):
-    """One trunk for both images, optional cross-attention, adaptive similarity (METHODS 1.1).
+    """One trunk for both images, optional cross-attention, adaptive similarity (methods.md 1.1).
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ def tokens_of(feature_map: Tensor, side: int = TOKEN_SIDE) -> Tensor:
 def prepare(images: Images, size: int) -> Tensor:
     """Grey float32 [n, h, w], 0..1 -> [n, 3, size, size] with ImageNet's mean and deviation.
 
-    Bilinear, antialiased when shrinking, no crop (METHODS 0.3).
+    Bilinear, antialiased when shrinking, no crop (docs/methods.md 0.3).
     """
     x = torch.from_numpy(np.ascontiguousarray(images, np.float32))[:, None]
     if x.shape[-2:] != (size, size):

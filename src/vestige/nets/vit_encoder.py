@@ -51,7 +51,7 @@ def taps_of(taps: str | Sequence[int], depth: int) -> tuple[int, ...]:
 
 
 class VitEncoder(nn.Module):
-    """Grey images -> one fingerprint, and 2 x 2 averaged patch tokens (METHODS 1.4 d1).
+    """Grey images -> one fingerprint, and 2 x 2 averaged patch tokens (docs/methods.md 1.4 d1).
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class RegistryEntry(Generic[T]):
     needs_reference : bool
         Compares the generated set with unused reals of the same source.
     pool : bool
-        Treats queries and calibration images as one unordered cohort (METHODS 0.2).
+        Treats queries and calibration images as one unordered cohort (docs/methods.md 0.2).
     extra : str
         The optional dependency group it needs ("deep", "faiss", ...), "" for none.
     origin : Origin or None

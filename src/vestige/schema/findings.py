@@ -10,7 +10,7 @@ WORDS: tuple[Word, ...] = get_args(Word)
 """What is said of an image or a patient, the strongest word first."""
 Relation = Literal["same patient used", "unrelated", ""]
 Q_LEVEL = 0.10
-"""Patients are named up to this q-value: the expected share of false names (METHODS 4.2)."""
+"""Patients are named up to this q-value: the expected share of false names (methods.md 4.2)."""
 
 
 @dataclass(frozen=True)

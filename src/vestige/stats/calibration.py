@@ -1,4 +1,4 @@
-"""Conformal p-values, false discovery rates and the share of used images (METHODS 4.1, 4.2)."""
+"""Conformal p-values, false discovery rates and the share of used images (methods.md 4.1, 4.2)."""
 
 import math
 from typing import Literal
@@ -134,7 +134,7 @@ def require_resolution(
 
 
 def benjamini_hochberg(p: Floats) -> Floats:
-    """q-values [n] of p-values [n]: for p-values that share one calibration set (METHODS 4.2)."""
+    """q-values [n] of p-values [n]: p-values share one calibration set (docs/methods.md 4.2)."""
     p = _checked_p(p)
     if p.size == 0:
         return p

@@ -2,9 +2,9 @@
 
 A patient is asked twice: does his best image stand above the best images of unused patients, and do
 his images on average? No p-value of an image enters, so nothing is assumed of how slices depend on
-each other (METHODS 4.1). Where patients of both sides have like numbers of images, a patient is
-compared with all others. Where they have not, only equally many images are compared, over all
-choices of them at once: no random draw.
+each other (docs/methods.md 4.1). Where patients of both sides have like numbers of images, a
+patient is compared with all others. Where they have not, only equally many images are compared,
+over all choices of them at once: no random draw.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Set-level tests (METHODS 4.6): do candidates rank above calibration images by more than chance?
+"""Set-level tests (docs/methods.md 4.6): do candidates rank above calibration images?
 
 Whole groups are relabelled. Under "no candidate was used" the groups are exchangeable units even
 when their sizes differ, provided that the number of images of a patient has nothing to do with

@@ -1,7 +1,7 @@
 """Were some of the candidates used? One p-value from three views of the same relabellings.
 
 The mean rank sees many patients who are a little closer; the tail sees a few who are much closer;
-the stack sees what a learned combination shows and a fixed one hides (METHODS 4.6).
+the stack sees what a learned combination shows and a fixed one hides (docs/methods.md 4.6).
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,8 @@
 
 Ridge regression of the label on the columns, drawn to the weights that were fixed beforehand and
 never negative. So few degrees of freedom that fifteen labelled patients a side are enough, and so
-cheap that a permutation test may fit everything again for each relabelling (METHODS 3.1, 4.6).
+cheap that a permutation test may fit everything again for each relabelling (docs/methods.md 3.1,
+4.6).
 """
 
 import numpy as np

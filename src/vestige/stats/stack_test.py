@@ -1,7 +1,7 @@
 """The stack as a test: candidates against unused images, all fitted again for each relabelling.
 
 The label of a group enters a fit only through sums over the groups of a class. These are kept by
-fold, so that a relabelling costs products of small matrices (METHODS 4.6).
+fold, so that a relabelling costs products of small matrices (docs/methods.md 4.6).
 """
 
 from dataclasses import dataclass
@@ -189,7 +189,7 @@ def stack_test(
     The model of a fold learns the used images of the other folds against their calibration images.
     Each relabelling of whole groups fits everything again; where the candidates are themselves the
     known used images, it moves what is learned too. Folds are of whole groups and know no label, so
-    the test is exact whatever the columns (METHODS 4.6; Phipson and Smyth 2010,
+    the test is exact whatever the columns (docs/methods.md 4.6; Phipson and Smyth 2010,
     doi:10.2202/1544-6115.1585).
 
     Parameters

@@ -267,7 +267,7 @@ def smallest(distances: Floats, indices: Ints, k: int) -> tuple[Floats, Ints]:
 def pair_distances(rows: Rows, pool: Rows, row: Ints, column: Ints) -> Floats:
     """Distances by direct subtraction in float64, of rows[row] to pool[column], pair by pair.
 
-    |a|^2 + |b|^2 - 2ab would lose what separates near copies (METHODS 0.3).
+    |a|^2 + |b|^2 - 2ab would lose what separates near copies (docs/methods.md 0.3).
     """
     out = np.empty(len(row))
     step = max(1, PAIR_BYTES // (8 * max(1, rows.shape[1])))
