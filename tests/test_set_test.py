@@ -29,7 +29,7 @@ def test_a_single_column_gives_the_same_auc_combined_and_alone(name: str) -> Non
         unused=world.unused[:50],
         reference=world.reference[:80],
         detectors=[name],
-        calibration=False,
+        checks=False,
     )
     assert result.set_test is not None
     (column,) = result.set_test.detectors

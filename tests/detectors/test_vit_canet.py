@@ -117,7 +117,7 @@ def test_the_vit_learns_in_the_second_phase_only() -> None:
             super().see(float(len(seen)), loss)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(early_stop, "Best", Watching)
+        patch.setattr(early_stop, "BestWeights", Watching)
         second = canet(finetune_epochs=1).fit(G, U, N).model_.encoder
     assert (second.vit.blocks[0].mlp[0].weight != fresh).any()
     assert len(seen) == 2

@@ -14,7 +14,7 @@ from story.world import FILES, call, names, release
 STAGES = {
     "read_images": "vestige.auditing.gathering",
     "score_columns": "vestige.auditing.scoring",
-    "run_controls": "vestige.auditing.checks",
+    "run_named_checks": "vestige.auditing.checks",
     "measure_sets": "vestige.auditing.checks",
 }
 

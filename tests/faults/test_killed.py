@@ -106,7 +106,7 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
     def noted(name: str, function: Any) -> Any:
         return lambda *given: (made.append(name), function(*given))[1]
 
-    for name in ("run_controls", "measure_sets", "find_evidence"):
+    for name in ("run_named_checks", "measure_sets", "find_evidence"):
         monkeypatch.setattr(checks, name, noted(name, getattr(checks, name)))
 
     def told(cache: Path | None, **more: Any) -> Any:
@@ -121,7 +121,7 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
         made.clear()
         return counts
 
-    every = {"run_controls": 2, "measure_sets": 1, "find_evidence": 1}
+    every = {"run_named_checks": 2, "measure_sets": 1, "find_evidence": 1}
     first = told(tmp_path)
     assert taken() == every
     assert told(tmp_path) == first
@@ -133,7 +133,7 @@ def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
         assert told(tmp_path, **more) == told(None, **more)
         parts = 1 if more == {"checks": False} else 2
         # evidence is that of the first
-        assert taken() == {"run_controls": 2 * parts, "measure_sets": 2, "find_evidence": 1}
+        assert taken() == {"run_named_checks": 2 * parts, "measure_sets": 2, "find_evidence": 1}
     asked |= {"used": leaking / "unused", "unused": leaking / "used"}
     assert told(tmp_path) == told(None) != first
 
