@@ -11,6 +11,7 @@ import typer
 from story.world import call
 from vestige.auditing import audit as audit_module
 from vestige.auditing.options import AuditOptions
+from vestige.cli.listing import KINDS
 from vestige.cli.main import app
 from vestige.cli.options import PANELS, RENAMED
 
@@ -170,3 +171,34 @@ def test_the_docs_give_options_that_exist(page: str, written: str) -> None:
 
 def test_the_docs_give_commands() -> None:
     assert len(WRITTEN) > 15
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "suggested"),
+    [
+        ("audit", "--conformm", "--harmonize"),
+        ("audit", "--limit-auk", "--max-auc"),
+        ("audit", "--curv", "--release-curve"),
+        ("audit", "--control", "--checks"),
+        ("audit", "--harmonise", "--harmonize"),
+        ("export", "--balancd", "--top-half"),
+    ],
+)
+def test_a_misspelt_option_gets_the_new_name(
+    capsys: Any, command: str, typed: str, suggested: str
+) -> None:
+    said = call(capsys, command, typed)
+    assert said.code == 2
+    assert said.err.startswith(f"vestige: No such option: {typed} (Possible options: ")
+    assert suggested in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_far_name_gets_no_suggestion(capsys: Any) -> None:
+    assert call(capsys, "audit", "--zzzzzz").err == "vestige: No such option: --zzzzzz\n"
+
+
+def test_list_without_a_kind_lists_the_kinds(capsys: Any) -> None:
+    said = call(capsys, "list")
+    assert (said.code, said.err) == (0, "")
+    assert [line.split()[0] for line in said.out.splitlines()] == list(KINDS)

@@ -276,7 +276,7 @@ def test_no_command_shows_the_help(capsys: Any) -> None:
     assert "audit" in said.out and "export" in said.out
 
 
-@pytest.mark.parametrize("words", [["adit"], ["list", "nothing"], ["list"], ["--nope"]])
+@pytest.mark.parametrize("words", [["adit"], ["list", "nothing"], ["list", "--json"], ["--nope"]])
 def test_unknown_commands(capsys: Any, words: list[str]) -> None:
     refused(call(capsys, *words))
 

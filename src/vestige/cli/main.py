@@ -3,15 +3,14 @@
 Exit codes: 0 done, 2 bad usage or input, 3 gate closed, 4 gate undecided.
 """
 
-import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vestige.cli.audit import audit_command
+from vestige.cli.listing import list_choices
 from vestige.cli.options import OUTPUT, Command, Json, Quiet, Seed
 from vestige.cli.results import export, report, score
 from vestige.cli.scrub import scrub
@@ -20,7 +19,7 @@ from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
 from vestige.cli.worlds import benchmark
 from vestige.engine.engines import collect_rarely, keep_freed_memory
-from vestige.registry.entries import InputError, RegistryEntry
+from vestige.registry.entries import InputError
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -31,17 +30,6 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
-
-
-class Kind(StrEnum):
-    """What `vestige list` can list."""
-
-    detectors = "detectors"
-    backbones = "backbones"
-    generators = "generators"
-    formats = "formats"
-    engines = "engines"
-    measures = "measures"
 
 
 app.command("audit", cls=Command)(audit_command)
@@ -91,23 +79,7 @@ app.command(cls=Command)(benchmark)
 app.command(cls=Command)(export)
 app.command(cls=Command)(score)
 app.command(cls=Command)(report)
-
-
-@app.command("list", cls=Command)
-def list_choices(
-    kind: Annotated[Kind, typer.Argument(help="The kind of thing to list.")],
-    as_json: Json = False,
-) -> None:
-    """List what can be chosen by name, and which detectors know the option --views."""
-    table = _table(kind)
-    if as_json:
-        print(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
-        return
-    width = max(map(len, table), default=0)
-    for name, choice in table.items():
-        extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
-        seen = "  [views]" if getattr(choice, "views", False) else ""
-        print(f"{name:{width}}  {choice.summary}{extra}{seen}")
+app.command("list", cls=Command)(list_choices)
 
 
 @app.callback()
@@ -153,35 +125,6 @@ def _fail(message: str) -> int:
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
     warn(shown)
     return 2
-
-
-def _table(kind: Kind) -> dict[str, RegistryEntry[Any]]:
-    if kind is Kind.detectors:
-        from vestige.detectors import DETECTORS
-        from vestige.detectors.plugins import DETECTORS_AND_PLUGINS
-
-        return DETECTORS | DETECTORS_AND_PLUGINS.rows()
-    if kind is Kind.engines:
-        from vestige.engine.engines import ENGINES
-
-        return dict(ENGINES)
-    if kind is Kind.measures:
-        from vestige.measures import SET_MEASURES
-
-        return dict(SET_MEASURES)
-    if kind is Kind.generators:
-        from vestige.worlds import GENERATORS
-        from vestige.worlds.plugins import GENERATORS_AND_PLUGINS
-
-        return GENERATORS | GENERATORS_AND_PLUGINS.rows()
-    if kind is Kind.formats:
-        from vestige.imageclef.challenge import FORMATS
-        from vestige.images.readers import READERS
-
-        return dict(READERS) | dict(FORMATS)
-    from vestige.features import BACKBONES
-
-    return dict(BACKBONES)
 
 
 if __name__ == "__main__":

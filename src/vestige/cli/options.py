@@ -3,6 +3,8 @@
 Every help text is a full sentence with its unit; the panels group the options of a command.
 """
 
+import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,7 +41,14 @@ class Command(TyperCommand):
                 warn(f"{name} is now {RENAMED[name]} and will go in 0.3.")
                 name = RENAMED[name]
             new.append(name + equals + value)
-        return super().parse_args(ctx, new)
+        unknown: Any = sys.modules[typer.BadParameter.__module__].NoSuchOption
+        try:
+            return super().parse_args(ctx, new)
+        except unknown as error:  # misspelt: by old names, the new ones are suggested
+            near = get_close_matches(error.option_name, known | RENAMED.keys(), cutoff=0.7)
+            suggested = {RENAMED.get(name, name) for name in near} & known
+            error.possibilities = sorted(suggested) or error.possibilities
+            raise
 
     def get_help_option(self, ctx: Any) -> Any:
         """The --help option, in the last panel."""

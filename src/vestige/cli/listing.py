@@ -1,0 +1,82 @@
+"""`vestige list`: what can be chosen by name."""
+
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from vestige.cli.options import Json
+from vestige.registry.entries import InputError, RegistryEntry, choose
+
+Table = Mapping[str, RegistryEntry[Any]]
+
+
+def _tables(*places: str) -> Any:
+    """A function that joins tables, "module:NAME" below vestige; it imports them when it is called.
+
+    A table of plug-ins gives its rows by name alone: no plug-in is imported.
+    """
+
+    def load() -> Table:
+        found: dict[str, RegistryEntry[Any]] = {}
+        for place in places:
+            module, _, name = place.partition(":")
+            table = getattr(import_module(f"vestige.{module}"), name)
+            found |= table if isinstance(table, Mapping) else table.rows()
+        return found
+
+    return load
+
+
+KINDS: dict[str, RegistryEntry[Table]] = {
+    "detectors": RegistryEntry(
+        "Methods that score real images (--detector).",
+        _tables("detectors:DETECTORS", "detectors.plugins:DETECTORS_AND_PLUGINS"),
+    ),
+    "checks": RegistryEntry("Validity checks of an audit (--checks).", _tables("checks:CHECKS")),
+    "measures": RegistryEntry(
+        "Published measures of the whole set, for information.", _tables("measures:SET_MEASURES")
+    ),
+    "generators": RegistryEntry(
+        "Generators of `vestige world build`.",
+        _tables("worlds:GENERATORS", "worlds.plugins:GENERATORS_AND_PLUGINS"),
+    ),
+    "protocols": RegistryEntry(
+        "Evaluations of the papers (vestige benchmark --protocol).", _tables("protocols:PROTOCOLS")
+    ),
+    "backbones": RegistryEntry(
+        "Networks that give features, whose weights you name.", _tables("features:BACKBONES")
+    ),
+    "formats": RegistryEntry(
+        "Formats of images that are read, and of run files that are written.",
+        _tables("images.readers:READERS", "imageclef.challenge:FORMATS"),
+    ),
+    "engines": RegistryEntry(
+        "Where the work is done (--engine).", _tables("engine.engines:ENGINES")
+    ),
+}
+"""Name -> what `vestige list NAME` lists."""
+
+
+def list_choices(
+    kind: Annotated[
+        str, typer.Argument(help="The kind of thing to list; without it, the kinds are listed.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List what can be chosen by name, and which detectors know the option --views."""
+    table: Table = KINDS
+    if kind:
+        table = choose(KINDS, kind, "kind").factory()
+    elif as_json:
+        raise InputError(f"name what to list. Known: {', '.join(KINDS)}.")
+    if as_json:
+        print(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
+        return
+    width = max(map(len, table), default=0)
+    for name, choice in table.items():
+        extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
+        views = "  [views]" if getattr(choice, "views", False) else ""
+        print(f"{name:{width}}  {choice.summary}{extra}{views}")
