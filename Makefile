@@ -1,9 +1,10 @@
-# Two commands: make demo (core dependencies only), make test (all extras, whole suite).
+# Two commands: make demo (core dependencies only), make test (all extras, whole suite). And: make docs.
 PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv
+DOCS := .venv-docs
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow check docs clean
 
 demo: $(DEMO)/.done
 	$(DEMO)/bin/vestige demo --out demo
@@ -15,11 +16,18 @@ test: check
 test-slow: $(TEST)/.done
 	$(TEST)/bin/python -m pytest -m slow
 
+mutants: $(TEST)/.done
+	$(TEST)/bin/python tests/mutants.py
+
 check: $(TEST)/.done
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports
+
+docs: $(DOCS)/.done
+	$(DOCS)/bin/mkdocs build --strict
+	@echo "Site: $(CURDIR)/build/site/index.html"
 
 $(DEMO)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vestige needs Python 3.11 or newer")'
@@ -33,5 +41,10 @@ $(TEST)/.done: pyproject.toml constraints.txt
 	$(TEST)/bin/pip install -q -c constraints.txt -e ".[all,gpl,test]"
 	touch $@
 
+$(DOCS)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install -q -c constraints.txt -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(DEMO) $(TEST) demo build dist
+	rm -rf $(DEMO) $(TEST) $(DOCS) demo build dist

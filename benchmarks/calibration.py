@@ -39,12 +39,12 @@ Rows = list[dict[str, Any]]
 class Design:
     """Groups a side of 1 to `slices` images that correlate by `rho`, and known used groups.
 
-    `known` 0 with the stack: the suspects are the known used images (release).
+    `known` 0 with the stack: the candidates are the known used images (release).
     """
 
     test: str
-    suspects: int
-    controls: int
+    candidates: int
+    calibration: int
     known: int = 0
     slices: int = 1
     rho: float = 0.0
@@ -69,7 +69,7 @@ WEIGHTS = np.array([2.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Seen:
+class ViewedSpace:
     """One world: its AUC, its p-value, and the smallest AUC that it promised to see."""
 
     auc: float
@@ -79,19 +79,19 @@ class Seen:
 
 def draw(design: Design, shift: float, rng: np.random.Generator) -> tuple[Any, ...]:
     """Normal columns [n, 3], all raised by `shift` where an image was used; roles, groups."""
-    n_groups = design.suspects + design.controls + design.known
+    n_groups = design.candidates + design.calibration + design.known
     groups = np.repeat(np.arange(n_groups), rng.integers(1, design.slices + 1, n_groups))
-    suspect = groups < design.suspects
-    known = groups >= design.suspects + design.controls
-    control = ~suspect & ~known
+    candidate = groups < design.candidates
+    known = groups >= design.candidates + design.calibration
+    calibration = ~candidate & ~known
     person = rng.normal(size=(n_groups, COLUMNS))[groups]
     own = rng.normal(size=(len(groups), COLUMNS))
     columns = np.sqrt(design.rho) * person + np.sqrt(1 - design.rho) * own
-    columns += shift * (suspect | known)[:, None]
-    return columns, suspect, control, known if design.known else suspect, groups
+    columns += shift * (candidate | known)[:, None]
+    return columns, candidate, calibration, known if design.known else candidate, groups
 
 
-def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
+def look(design: Design, shift: float, seed: int, relabellings: int) -> ViewedSpace:
     """Test one world as `vestige.judging.judge.test_set` does."""
     from vestige.stats.combine import pooled_rank_score
     from vestige.stats.folds import FoldedScores, auc_in_folds
@@ -102,22 +102,22 @@ def look(design: Design, shift: float, seed: int, relabellings: int) -> Seen:
     from vestige.stats.stack_test import stack_test
 
     rng = np.random.default_rng([11, seed])
-    columns, suspect, control, known, groups = draw(design, shift, rng)
+    columns, candidate, calibration, known, groups = draw(design, shift, rng)
     null = None
     if design.test == "stack":
-        z = log_scores(columns, groups, suspect | control | known)
-        stack = stack_test(z, suspect, control, known, groups, WEIGHTS, relabellings, seed)
+        z = log_scores(columns, groups, candidate | calibration | known)
+        stack = stack_test(z, candidate, calibration, known, groups, WEIGHTS, relabellings, seed)
         score, null, p_value = stack.scores, stack.null, stack.p_value
-        sides = (FoldedScores(score[side], stack.folds[side]) for side in (suspect, control))
+        sides = (FoldedScores(score[side], stack.folds[side]) for side in (candidate, calibration))
         area = auc_in_folds(*sides, repeats=2).value
     else:
-        rows = suspect | control
+        rows = candidate | calibration
         score = pooled_rank_score(columns, WEIGHTS)
-        p_value = set_test(score[rows], suspect[rows], groups[rows], relabellings, seed).p_value
-        area = auc(score[suspect], score[control])
-    high, low = score[suspect], score[control]
-    promised, _ = sensitivity(high, low, groups[suspect], groups[control], 0.05, null)
-    return Seen(area, p_value, promised)
+        p_value = set_test(score[rows], candidate[rows], groups[rows], relabellings, seed).p_value
+        area = auc(score[candidate], score[calibration])
+    high, low = score[candidate], score[calibration]
+    promised, _ = sensitivity(high, low, groups[candidate], groups[calibration], 0.05, null)
+    return ViewedSpace(area, p_value, promised)
 
 
 def power(worlds: int = 1000) -> Rows:
@@ -143,8 +143,8 @@ def power(worlds: int = 1000) -> Rows:
         rows.append(
             {
                 "test": design.test,
-                "suspects": design.suspects,
-                "controls": design.controls,
+                "suspects": design.candidates,
+                "checks": design.calibration,
                 "known_used": design.known,
                 "images_per_group": f"1 to {design.slices}" if design.slices > 1 else "1",
                 "correlation": design.rho,
@@ -164,7 +164,7 @@ def power_page(rows: Rows) -> str:
     head = (
         "test",
         "suspects",
-        "controls",
+        "checks",
         "known_used",
         "images_per_group",
         "correlation",
@@ -178,15 +178,15 @@ def power_page(rows: Rows) -> str:
 
 An audit says "could have seen an AUC of A or more, with 80 % power" (`minimum_detectable_auc`).
 Worlds with a mean AUC of A, and how often the test at 5 % finds them: the set test of the
-label-free combination (three columns) and the permutation test of the stack, which fits everything
-again for each relabelling; release (known_used 0: the suspects are what the stack learns from) and
-forensic. Numbers of suspects, controls and known used are groups; correlation is that of the images
-of a group.
+label-free combination (three columns) and the permutation test of the stack, which fits all
+again for each relabelling; release (known_used 0: the stack learns from the candidates) and
+forensic. Numbers of candidates, calibration images and known used are groups; correlation is that
+of the images of a group.
 
 {table(head, rows)}
 
 Two formulas were mended by this. With groups of unequal size the design effect takes the harmonic
-mean of the sizes, since a group has one voice (arithmetic mean: power .65 at correlation .1, .73
+mean of the sizes, since a group has equal weight (arithmetic mean: power .65 at correlation .1, .73
 at .3, .77 at .6 for 30 + 30 groups of 1 to 20 images). With labels the line to cross and the
 spread come from the relabellings themselves (Hanley and McNeil's variance, which knows nothing of
 learning, gave power .65 for 40 + 40 images in release mode).

@@ -64,10 +64,12 @@ def bias(worlds: int = 1000) -> list[dict[str, Any]]:
                 unused = resized(unused, Image.Resampling.BOX)
             grey = [np.round(255 * x).astype(np.uint8) for x in (generated, scanner(used), unused)]
             result = vestige.audit(*grey, effort=EFFORT, seed=seed)
-            failed = [control.name for control in result.controls if control.state == "failed"]
-            for control in failed:
-                told[control] = told.get(control, 0) + 1
-            vetoed += bool({"blind", "conformity", "member_only", "swapped"} & set(failed))
+            failed = [
+                calibration.name for calibration in result.checks if calibration.state == "failed"
+            ]
+            for calibration in failed:
+                told[calibration] = told.get(calibration, 0) + 1
+            vetoed += bool({"blind", "preparation", "member_only", "swapped"} & set(failed))
             audits += 1
         rows.append(
             {
@@ -83,7 +85,7 @@ def bias(worlds: int = 1000) -> list[dict[str, Any]]:
 
 def bias_page(rows: list[dict[str, Any]]) -> str:
     """The part of docs/calibration.md about vetoes."""
-    lines = ["| difference | vetoed | controls that failed |", "|---|---|---|"]
+    lines = ["| difference | vetoed | checks that failed |", "|---|---|---|"]
     lines += [
         f"| {r['difference']} | {r['vetoed']} of {r['audits']} | {r['failed']} |" for r in rows
     ]

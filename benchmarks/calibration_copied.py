@@ -43,7 +43,7 @@ def one_set(task: tuple[str, int]) -> dict[str, Any]:
         for k in rng.permutation(own)[: rng.integers(1, 3)]:
             generated[g] = COPIES[kind](cell.used[k], rng)
             g += 1
-    result = audited(cell, generated, seed=seed, controls=False)
+    result = audited(cell, generated, seed=seed, checks=False)
     guilty = {f"used {name}" for name in copied}
     named = {p.patient for p in result.patients if p.verdict == "used"}
     stands = {p.patient for p in result.patients if p.p_value is not None and p.p_value <= 0.05}

@@ -23,7 +23,7 @@ LIKENESS = 0.7
 QUICK: dict[str, Any] = {
     "detectors": ["nearest_distance_contrast", "matched_filter_pool"],
     "engine": "local:1",
-    "controls": False,
+    "checks": False,
 }
 Pixels = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import binom
 
 RATES = (0.01, 0.05, 0.1)
-CONTROLS, QUERIES, KNOWN, GENERATED, SIDE = 99, 12, 24, 60, 16
+CALIBRATION, QUERIES, KNOWN, GENERATED, SIDE = 99, 12, 24, 60, 16
 BAND = 0.99
 CHOICES: tuple[tuple[str, ...] | None, ...] = (
     None,
@@ -29,36 +29,36 @@ def faces(n: int, rng: np.random.Generator) -> Any:
 
 
 def null_world(seed: int, labels: bool, slices: int) -> tuple[Any, Any]:
-    """A bag of queries, controls and (with labels) known used images, none of them used."""
-    from vestige.judging.cohort import Bag
+    """A cohort of queries, unused and (with labels) known used images, none of them used."""
+    from vestige.judging.cohort import Cohort
 
     rng = np.random.default_rng([17, seed, labels, slices])
-    roles = ["unused"] * CONTROLS + ["query"] * QUERIES + ["used"] * (KNOWN if labels else 0)
+    roles = ["unused"] * CALIBRATION + ["query"] * QUERIES + ["used"] * (KNOWN if labels else 0)
     sizes = rng.integers(1, slices + 1, len(roles))
     groups = np.repeat(np.arange(len(roles)), sizes)
     role = np.repeat(roles, sizes)
     own = rng.normal(0, 0.03, (len(groups), SIDE, SIDE)) if slices > 1 else 0
     images = (faces(len(roles), rng)[groups] + own).astype(np.float32)
     order = rng.permutation(len(groups))
-    bag = Bag(
+    cohort = Cohort(
         images=images[order],
         ids=tuple(map(str, order)),
         index=order,
         roles=role[order],
         groups=groups[order],
-        judged=role[order] == "query",
-        control=role[order] == "unused",
+        targets=role[order] == "query",
+        calibration=role[order] == "unused",
         known_used=role[order] == "used",
-        settled={},
+        resolved={},
     )
-    return bag, faces(GENERATED, rng)
+    return cohort, faces(GENERATED, rng)
 
 
-def set_p(columns: Any, plan: Any, bag: Any, seed: int) -> float:
+def set_p(columns: Any, plan: Any, cohort: Any, seed: int) -> float:
     """The p-value of the set test, as in `judge.test_set`, from 199 relabellings."""
     from vestige.judging.combination import answer_question
 
-    return answer_question(columns, plan, bag, bag.judged, seed, 199).p_value
+    return answer_question(columns, plan, cohort, cohort.targets, seed, 199).p_value
 
 
 def errors(worlds: int = 1000) -> list[dict[str, Any]]:
@@ -75,23 +75,23 @@ def errors(worlds: int = 1000) -> list[dict[str, Any]]:
         for slices in (1, 5):
             seen: dict[str, list[tuple[float, float, float]]] = {}
             for seed in range(worlds):
-                bag, generated = null_world(seed, labels, slices)
-                columns, _ = score_columns(plan, generated, None, bag.reals(plan))
+                cohort, generated = null_world(seed, labels, slices)
+                columns, _ = score_columns(plan, generated, None, cohort.reals(plan))
                 # one image of each patient: the others repeat it
-                judged = np.flatnonzero(bag.judged)
-                lot = judged[np.unique(bag.units[judged], return_index=True)[1]][0]
+                targets = np.flatnonzero(cohort.targets)
+                lot = targets[np.unique(cohort.group_index[targets], return_index=True)[1]][0]
                 for choice in CHOICES:
                     if choice is None:
                         kept = [k for k, c in enumerate(plan) if c.name in auto]
                     else:
                         kept = [k for k, c in enumerate(plan) if c.detector == choice[0]]
                     own, part = tuple(plan[k] for k in kept), columns[:, kept]
-                    said = judge(part, own, bag, bag.judged, seed)
+                    said = judge(part, own, cohort, cohort.targets, seed)
                     if said.p_values is None or said.q_values is None:
                         raise SystemExit("unused images calibrate")
-                    image = said.p_values[np.flatnonzero(judged == lot)[0]]
+                    image = said.p_values[np.flatnonzero(targets == lot)[0]]
                     seen.setdefault(choice[0] if choice else "auto", []).append(
-                        (float(image), float(said.q_values.min()), set_p(part, own, bag, seed))
+                        (float(image), float(said.q_values.min()), set_p(part, own, cohort, seed))
                     )
             for name, found in seen.items():
                 p = np.array(found)
@@ -131,7 +131,7 @@ def errors_page(rows: list[dict[str, Any]]) -> str:
     counted = sum(key.partition(" ")[0] in ("image", "FDR", "set") for key in head) * len(rows)
     return f"""## False alarms
 
-{n:,} worlds in which nothing was used: {GENERATED} generated images, {CONTROLS} control and
+{n:,} worlds in which nothing was used: {GENERATED} generated images, {CALIBRATION} unused and
 {QUERIES} queried patients, with labels {KNOWN} "used" ones. Counts of worlds in which one queried
 image is called used (image), any image has a q-value at the rate (FDR), and the set test rejects
 (set; the gate closes by it). 99 % binomial band: {bands}. Bold: above the band ({over} of {counted}
@@ -155,14 +155,14 @@ def gate(worlds: int = 1000) -> list[dict[str, Any]]:
         for slices in (1, 5):
             closed = dict.fromkeys(RATES, 0)
             for seed in range(worlds):
-                bag, generated = null_world(seed, labels, slices)
-                columns, _ = score_columns(plan, generated, None, bag.reals(plan))
-                said = judge(columns, plan, bag, bag.judged, seed)
+                cohort, generated = null_world(seed, labels, slices)
+                columns, _ = score_columns(plan, generated, None, cohort.reals(plan))
+                said = judge(columns, plan, cohort, cohort.targets, seed)
                 if said.p_values is None:
                     raise SystemExit("unused images calibrate")
-                p_value = set_p(columns, plan, bag, seed)
+                p_value = set_p(columns, plan, cohort, seed)
                 for rate in RATES:
-                    chance = by_chance(said, bag, bag.judged, rate)
+                    chance = by_chance(said, cohort, cohort.targets, rate)
                     many = chance is not None and chance.patients > chance.most
                     closed[rate] += bool(p_value <= rate + 1e-12 or many)
             rows.append(

@@ -11,28 +11,28 @@ import numpy as np
 from scipy.stats import binom
 
 RATES = (0.01, 0.05, 0.1)
-CONTROLS, QUERIES, KNOWN, COLUMNS = 99, 12, 24, 4
+CALIBRATION, QUERIES, KNOWN, COLUMNS = 99, 12, 24, 4
 BAND = 0.99
 COPIED, INNOCENT = 23, 127
 
 
 @dataclass(frozen=True)
 class Case:
-    """A world: images per judged and per control patient, likeness of a patient's images.
+    """A world: images per judged and per calibration patient, likeness of a patient's images.
 
-    used : judged patients of whom every image was used; resolved : further queries, copies of known
-    used images; twins : how often the first judged image is asked under other names
+    used : target patients of whom every image was used; resolved : further queries, copies of known
+    used images; twins : how often the first target image is asked under other names
     """
 
     name: str
-    judged: tuple[int, int] = (1, 1)
-    controls: tuple[int, int] = (1, 1)
+    targets: tuple[int, int] = (1, 1)
+    calibration: tuple[int, int] = (1, 1)
     likeness: float = 0.0
     used: int = 0
     resolved: int = 0
     twins: int = 0
     queries: int = QUERIES
-    unused: int = CONTROLS
+    unused: int = CALIBRATION
 
 
 CASES = (
@@ -47,18 +47,18 @@ CASES = (
     Case("1 image against 1 to 10", (1, 1), (1, 10), 0.5),
     Case("6 to 10 images against 1 to 3", (6, 10), (1, 3), 0.5),
     Case("200 queries", queries=200),
-    Case("39 controls, 1 to 10 images", (1, 10), (1, 10), 0.5, unused=39),
+    Case("39 unused, 1 to 10 images", (1, 10), (1, 10), 0.5, unused=39),
 )
 
 
 def drawn(case: Case, labels: bool, seed: int) -> tuple[Any, Any]:
-    """Columns [n, D] and the bag; patients come in the order used, unused queries, others."""
-    from vestige.judging.cohort import Bag
+    """Columns [n, D] and the cohort; patients come in the order used, unused queries, others."""
+    from vestige.judging.cohort import Cohort
 
     rng = np.random.default_rng([19, seed, labels])
     known = KNOWN if labels else 0
-    spans = [case.judged] * case.queries + [case.controls] * case.unused
-    spans += [case.judged] * known + [(1, 1)] * case.resolved
+    spans = [case.targets] * case.queries + [case.calibration] * case.unused
+    spans += [case.targets] * known + [(1, 1)] * case.resolved
     sizes = np.array([rng.integers(low, high + 1) for low, high in spans])
     first = case.used  # of the unused queries
     sizes[first] += case.twins
@@ -75,18 +75,18 @@ def drawn(case: Case, labels: bool, seed: int) -> tuple[Any, Any]:
     order = rng.permutation(len(groups))
     groups, role = groups[order], role[order]
     resolved = np.flatnonzero(groups >= ends[2])
-    bag = Bag(
+    cohort = Cohort(
         images=np.empty((len(groups), 0, 0), np.float32),
         ids=tuple(map(str, order)),
         index=order,
         roles=role,
         groups=groups,
-        judged=role == "query",
-        control=role == "unused",
+        targets=role == "query",
+        calibration=role == "unused",
         known_used=role == "used",
-        settled={int(row): "used" for row in resolved},
+        resolved={int(row): "used" for row in resolved},
     )
-    return columns[order], bag
+    return columns[order], cohort
 
 
 def asked(case: Case, labels: bool, seed: int) -> tuple[float, float, list[float]]:
@@ -99,16 +99,16 @@ def asked(case: Case, labels: bool, seed: int) -> tuple[float, float, list[float
 
     weights = np.array([2.0, 1.0, 1.0, 1.0])
     plan = tuple(Column(str(k), str(k), {}, weights[k], pool=False) for k in range(COLUMNS))
-    columns, bag = drawn(case, labels, seed)
-    open_ = bag.judged & ~np.isin(np.arange(len(bag.ids)), list(bag.settled))
-    said = judge_images(columns, plan, bag, bag.unused)
-    lot = np.flatnonzero(bag.groups[bag.judged] == case.used)[0]
-    scored = scored_groups(said.z, said.models, open_, bag.control, bag.units)
-    tests = test_patients(scored, bag.units)
-    unit = bag.units[bag.judged][lot]
+    columns, cohort = drawn(case, labels, seed)
+    open_ = cohort.targets & ~np.isin(np.arange(len(cohort.ids)), list(cohort.resolved))
+    said = judge_images(columns, plan, cohort, cohort.unused)
+    lot = np.flatnonzero(cohort.groups[cohort.targets] == case.used)[0]
+    scored = scored_groups(said.z, said.models, open_, cohort.calibration, cohort.group_index)
+    tests = test_patients(scored, cohort.group_index)
+    unit = cohort.group_index[cohort.targets][lot]
     patient = tests.p_values[np.searchsorted(tests.names, unit)]
-    q = name_patients(said, bag, open_, weights)[open_[bag.judged]]
-    groups, at = np.unique(bag.groups[open_], return_index=True)
+    q = name_patients(said, cohort, open_, weights)[open_[cohort.targets]]
+    groups, at = np.unique(cohort.groups[open_], return_index=True)
     wrong = []
     for rate in RATES:
         named = q[at] <= rate + 1e-12
@@ -154,14 +154,14 @@ def edges_page(rows: list[dict[str, Any]]) -> str:
     bands = ", ".join(f"{low:.0f} to {high:.0f} at {r:g}" for r, (low, high) in limits.items())
     return f"""## Images, patients and names at the edges
 
-{n:,} worlds a row, {CONTROLS} control and {QUERIES} queried patients unless said, with labels
+{n:,} worlds a row, {CALIBRATION} unused and {QUERIES} queried patients unless said, with labels
 {KNOWN} known used ones. Counts of worlds in which an unused image is called used at the rate
 (image), or its patient is (patient); and the sum over worlds of the share of false names among
 those named at the rate (FDR: where nothing was used, the number of worlds with any name, so FWER as
 well). 99 % binomial band: {bands}. Bold: above it ({over} of {cells} cells; 0.5 % are expected).
 Below it is caution: a patient of several images counts as one whose images all reach the image in
 question (image); where numbers of images differ, equally many are compared, at a price (patient,
-FDR); and a name needs several patients above all controls (FDR: at .01 all 12, at .1 one or two).
+FDR); and a name needs several patients above all unused (FDR: at .01 all 12, at .1 one or two).
 
 {chr(10).join(lines)}
 """
@@ -175,25 +175,25 @@ def copied(worlds: int = 1000) -> list[dict[str, Any]]:
     from vestige.stats.scale import log_scores
 
     rows = []
-    judged = COPIED + INNOCENT
-    for controls in (100, 150, 300):
+    targets = COPIED + INNOCENT
+    for calibration in (100, 150, 300):
         told = []
         for seed in range(max(worlds // 10, 1)):
             rng = np.random.default_rng([29, seed])
-            sizes = rng.integers(1, 9, judged + controls)
+            sizes = rng.integers(1, 9, targets + calibration)
             groups = np.repeat(np.arange(len(sizes)), sizes)
             columns = rng.normal(size=(len(sizes), COLUMNS))[groups]
             columns = np.sqrt(0.5) * (columns + rng.normal(size=columns.shape))
             for patient in range(COPIED):
                 own = np.flatnonzero(groups == patient)
                 columns[own[: rng.integers(1, 3)]] += 5.0
-            query = groups < judged
+            query = groups < targets
             weights = np.array([2.0, 1.0, 1.0, 1.0])
             z = log_scores(columns, groups, query | ~query)
             models = group_models(z, query, ~query, query, groups, weights)
             p = test_patients(scored_groups(z, models, query, ~query, groups), groups).p_values
             score = patient_scores(z @ (weights / weights.sum()), groups)
-            q = conformal_q_values(score[:judged], score[judged:])
+            q = conformal_q_values(score[:targets], score[targets:])
             told.append(
                 [
                     each
@@ -203,7 +203,7 @@ def copied(worlds: int = 1000) -> list[dict[str, Any]]:
             )
         means = np.mean(told, axis=0)
         names = ("q <= .1", "q <= .05", "p <= .05", "p <= .01")
-        row: dict[str, Any] = {"control patients": controls}
+        row: dict[str, Any] = {"calibration patients": calibration}
         for k, name in enumerate(names):
             row |= {f"{name}: copied": round(float(means[2 * k]), 1)}
             row |= {f"{name}: innocent": round(float(means[2 * k + 1]), 1)}

@@ -60,11 +60,11 @@ def set_errors(worlds: int = 1000) -> list[dict[str, Any]]:
         for labels in ("no", "yes"):
             p = []
             for seed in range(worlds):
-                columns, target, control, groups, used = null_world(edge, seed)
+                columns, target, calibration, groups, used = null_world(edge, seed)
                 learned = used if labels == "yes" else target
-                stacks = min(len(set(groups[side])) for side in (target, control)) >= 15
+                stacks = min(len(set(groups[side])) for side in (target, calibration)) >= 15
                 answer = answer_set(
-                    columns, target, control, groups, WEIGHTS,
+                    columns, target, calibration, groups, WEIGHTS,
                     StackLabels(learned, first=labels == "yes") if stacks else None,
                     RELABELLINGS, seed,
                 )  # fmt: skip

@@ -40,7 +40,7 @@ FOLDERS = {
 DIVISIONS = 4
 MADE_OF = ("other persons' images", "blends", "Gaussian", "smooth", "mixed")
 CAPS = ((1, 1), (1, 10), (10, 1), (10, 10), (3, 3))
-"""Most images of a calibrating and of a judged patient."""
+"""Most images of a calibrating and of a target patient."""
 SETS = (("20 + 20 patients", 20, 20), ("20 + 280 patients", 20, 280), ("100 + 200", 100, 200))
 Array = np.ndarray[Any, Any]
 
@@ -190,8 +190,8 @@ def null_worlds(pools: list[Source], worlds: int, seed: int) -> Iterator[dict[st
             among = rng.permutation(order[:n])
             caps[among[:calibrating]], caps[among[calibrating:]] = few, many
             rank = np.arange(len(rows)) - np.searchsorted(persons, persons)
-            kept, control = rank < caps[persons], np.isin(persons, among[:calibrating])
-            c, t = kept & control, kept & ~control
+            kept, calibration = rank < caps[persons], np.isin(persons, among[:calibrating])
+            c, t = kept & calibration, kept & ~calibration
             line = copy_line(best[c], persons[c], int(t.sum()), n - calibrating)
             yield {
                 "source": source.name,
@@ -230,17 +230,17 @@ def null_table(pools: list[Source], worlds: int, seed: int) -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """A bag with its roles, and a generated set without copies."""
+    """A cohort with its roles, and a generated set without copies."""
 
     images: Array
     person: Array
-    control: Array
+    calibration: Array
     made: Array
 
     def searched(self, made: Array, calibration: Array | None = None) -> CopySearch:
         """The search in another generated set."""
-        control = self.control if calibration is None else calibration
-        return search_copies(self.images, self.person, control, ~self.control, made)
+        calibration = self.calibration if calibration is None else calibration
+        return search_copies(self.images, self.person, calibration, ~self.calibration, made)
 
 
 def setting(
@@ -256,8 +256,8 @@ def setting(
     rows = source.drawn(counts, rng)
     strangers = source.images[np.isin(source.person, order[len(roles) :])]
     made = made_of(kind, shrink(strangers, side), 1000, rng)
-    control = np.isin(source.person[rows], roles[:calibrating])
-    return Setting(shrink(source.images[rows], side), source.person[rows], control, made)
+    calibration = np.isin(source.person[rows], roles[:calibrating])
+    return Setting(shrink(source.images[rows], side), source.person[rows], calibration, made)
 
 
 def planted(
@@ -291,8 +291,8 @@ def recall_table(pools: list[Source], repeats: int, seed: int) -> None:
                 rng = np.random.default_rng([seed, number, s, t])
                 side, kind = (32, 64)[(number + s) % 2], MADE_OF[(number + s + t) % len(MADE_OF)]
                 world = setting(source, calibrating, targets, kind, side, rng)
-                judged = np.flatnonzero(~world.control)[: len(world.made)]
-                originals = rng.permutation(judged)[: len(KINDS)]
+                targets = np.flatnonzero(~world.calibration)[: len(world.made)]
+                originals = rng.permutation(targets)[: len(KINDS)]
                 kinds = rng.permutation(list(KINDS)).tolist()[: len(originals)]
                 made, at = planted(world, originals, kinds, rng)
                 near = world.searched(made).targets
@@ -301,10 +301,10 @@ def recall_table(pools: list[Source], repeats: int, seed: int) -> None:
                 ):
                     found[k, title, False].append(np.array([hit]))
                 for k in rng.permutation(list(KINDS))[:3].tolist():
-                    made, at = planted(world, judged[:1000], [k] * min(len(judged), 1000), rng)
+                    made, at = planted(world, targets[:1000], [k] * min(len(targets), 1000), rng)
                     near = world.searched(made).targets
                     found[k, title, True].append(
-                        named(near.real, near.generated, judged[:1000], at)
+                        named(near.real, near.generated, targets[:1000], at)
                     )
     for kind in KINDS:
         for title, *_ in SETS:
@@ -335,9 +335,12 @@ def used_table(pools: list[Source], repeats: int, seed: int) -> None:
                 side, kind = (32, 64)[number % 2], MADE_OF[(number + s) % len(MADE_OF)]
                 world = setting(source, 20, (20, 280)[number % 2], kind, side, rng)
                 first = np.unique(world.person, return_index=True)[1]
-                control, judged = first[world.control[first]], first[~world.control[first]]
-                bad = rng.permutation(control)[: round(share * len(control))]
-                good = rng.permutation(judged)[:5]
+                calibration, targets = (
+                    first[world.calibration[first]],
+                    first[~world.calibration[first]],
+                )
+                bad = rng.permutation(calibration)[: round(share * len(calibration))]
+                good = rng.permutation(targets)[:5]
                 originals = np.concatenate([bad, good])
                 kinds = rng.choice(list(KINDS), len(originals)).tolist()
                 made, at = planted(world, originals, kinds, rng)

@@ -2,7 +2,7 @@
 
     python benchmarks/costs.py [DETECTOR]...
 
-Phantoms of 64 px: 1,000 generated images, 100 judged ones, 200 of a reference; detectors that learn
+Phantoms of 64 px: 1,000 generated images, 100 target ones, 200 of a reference; detectors that learn
 from labels get 50 used and 50 unused images too. Every detector of the package with its default
 options; those that need weights or packages that are not here get a row that says so. Then the
 exact searches over ever more generated images: what they need beyond their input must stay the
@@ -40,7 +40,7 @@ FLAT = 1.2
 def planned(names: list[str]) -> list[dict[str, Any]]:
     """One row per column of evidence: name, detector, options, and why not, if not."""
     from vestige.detectors import DETECTORS
-    from vestige.registry.choices import InputError
+    from vestige.registry.entries import InputError
     from vestige.scoring.plan import weights_missing
 
     rows = []
@@ -50,7 +50,7 @@ def planned(names: list[str]) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"name": name + suffix, "detector": name}
             row |= {"options": dict(options), "labels": choice.needs_labels}
             try:
-                missing = weights_missing(name, choice.build(**options))
+                missing = weights_missing(choice, choice.factory(**options))
             except (InputError, ImportError) as error:
                 row["not_measured"] = _line(error)
             else:
@@ -81,7 +81,7 @@ def measure(detector: str, options: dict[str, Any], path: Path) -> dict[str, flo
 
     def work(share: int = 1) -> None:
         some = {role: x[: max(4, len(x) // share)] for role, x in images.items()}
-        made: Any = choice.build(**options)
+        made: Any = choice.factory(**options)
         known = (some["used"], some["unused"]) if choice.needs_labels else (None, some["reference"])
         made.fit(some["generated"], *known)
         (made.score_pool if choice.pool else made.score_samples)(some["query"])

@@ -162,7 +162,7 @@ def audited(cell: Cell, generated: Levels, **options: Any) -> vestige.AuditResul
         )
 
 
-QUICK: dict[str, Any] = {"detectors": ["nearest_distance_contrast"], "controls": False}
+QUICK: dict[str, Any] = {"detectors": ["nearest_distance_contrast"], "checks": False}
 """Copies are named by themselves, whatever detectors and checks say: one detector will do."""
 WHOLE_SEEDS = 1
 """Seeds of sets with copies that are audited whole; of the others copies alone are searched."""

@@ -183,20 +183,20 @@ def main() -> None:
     for seed in range(asked.first, asked.first + asked.seeds):
         case = draw_case(asked.data, seed, asked.patients, asked.copied)
         with TemporaryDirectory() as folder:
-            options = {"controls": not asked.no_checks, "false_alarm_rate": asked.rate}
+            options = {"checks": not asked.no_checks, "false_alarm_rate": asked.rate}
             try:
                 result = audit_case(case, Path(folder), seed=seed, **options)
             except vestige.InputError as error:
                 print(f"seed {seed}: refused: {error}")
                 continue
-        told = [str(p.what) for p in result.problems] + [c.vetoes for c in result.controls]
+        told = [str(p.what) for p in result.problems] + [c.vetoes for c in result.checks]
         spoken = [t for t in told if "JPEG" in t or "window" in t]
         print(f"seed {seed}: {result.decision.state}; gate {result.decision.gate}")
         print(f"  {result.decision.text}")
         print(f"  {kappa_of(case, result, asked.by)}")
         print(f"  {len(spoken)} row(s) speak of JPEG or windows", *spoken, sep="\n    ")
         print(f"  {result.question.groups_from}; {joins(case, result)}")
-        failed = [c.name for c in result.controls if c.state == "failed"]
+        failed = [c.name for c in result.checks if c.state == "failed"]
         print(f"  set test p {result.set_test.p_value if result.set_test else None}", end="; ")
         print(f"failed checks: {', '.join(failed) or 'none'}", flush=True)
 

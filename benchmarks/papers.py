@@ -92,7 +92,7 @@ def measure(world: WorldArrays, detector: str, options: dict[str, Any]) -> dict[
     """Members against non-members by one detector; the reference is not used."""
     rows = release_rows(world)
     used, unused = rows["used"], rows["unused"]
-    controls = len(np.unique(world.groups[unused]))
+    calibration = len(np.unique(world.groups[unused]))
     with TemporaryDirectory() as folder:
         table = Path(folder) / "groups.csv"
         with table.open("w", encoding="utf-8", newline="") as file:
@@ -108,7 +108,7 @@ def measure(world: WorldArrays, detector: str, options: dict[str, Any]) -> dict[
             groups=table,
             detectors=[detector],
             options={detector: options},
-            false_alarm_rate=max(0.05, smallest_p_value(controls)),
+            false_alarm_rate=max(0.05, smallest_p_value(calibration)),
             engine="local:1",
         )
     test, told = result.set_test, result.manifest

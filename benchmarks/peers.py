@@ -36,7 +36,7 @@ Arrays = dict[str, Any]
 
 
 def write_arrays(folder: Path, m: int) -> None:
-    """Reals, half of them suspects, and generated rows, a tenth of them near copies of suspects."""
+    """Reals, half of them candidates, and generated rows, a tenth of them near copies of those."""
     rng = np.random.default_rng(0)
     mix = rng.standard_normal((WIDTH, WIDTH)) / 8
     reals = rng.standard_normal((REALS, WIDTH)) @ mix
@@ -132,7 +132,7 @@ def _sets(x: Arrays) -> Any:
 
 
 def data_copying_matrices(x: Arrays) -> Any:
-    """C_T from the distance matrices of generated rows and controls to the suspects.
+    """C_T from the distance matrices of generated rows and unused to the candidates.
 
     The partition is given: the published package finds it by k-means of scikit-learn.
     """
@@ -140,11 +140,11 @@ def data_copying_matrices(x: Arrays) -> Any:
     from scipy.stats import rankdata
 
     half = REALS // 2
-    suspects, controls = x["reals"][:half], x["reals"][half:]
+    candidates, calibration = x["reals"][:half], x["reals"][half:]
     made_cells = cdist(x["generated"], x["centroids"]).argmin(axis=1)
-    cells = cdist(controls, x["centroids"]).argmin(axis=1)
-    made = cdist(x["generated"], suspects).min(axis=1)
-    usual = cdist(controls, suspects).min(axis=1)
+    cells = cdist(calibration, x["centroids"]).argmin(axis=1)
+    made = cdist(x["generated"], candidates).min(axis=1)
+    usual = cdist(calibration, candidates).min(axis=1)
     total = weight = 0.0
     for cell in range(len(x["centroids"])):
         first, second = made[made_cells == cell], usual[cells == cell]
@@ -168,11 +168,11 @@ def authenticity_matrices(x: Arrays) -> Any:
     """AuthPct from the real-real and the real-synthetic distance matrix."""
     from scipy.spatial.distance import cdist
 
-    suspects = x["reals"][: REALS // 2]
-    between = cdist(suspects, suspects)
+    candidates = x["reals"][: REALS // 2]
+    between = cdist(candidates, candidates)
     np.fill_diagonal(between, np.inf)
     to_reals = between.min(axis=0)
-    across = cdist(suspects, x["generated"])
+    across = cdist(candidates, x["generated"])
     nearest = across.argmin(axis=0)
     return np.array([100 * (across.min(axis=0) > to_reals[nearest]).mean()])
 
@@ -184,7 +184,7 @@ def authenticity_ours(x: Arrays) -> Any:
     return np.array([authenticity(_sets(x), n_permutations=1).value])
 
 
-# --- the same with a p-value: who is a suspect is drawn anew, RELABELLINGS times
+# --- the same with a p-value: who is a candidate is drawn anew, RELABELLINGS times
 
 
 def _tested(x: Arrays, value: Callable[[Any, Any, Any], float]) -> Any:
@@ -202,11 +202,11 @@ def _tested(x: Arrays, value: Callable[[Any, Any, Any], float]) -> Any:
 
 
 def authenticity_tested_matrices(x: Arrays) -> Any:
-    """All distances once, their minima over the suspects of each relabelling."""
+    """All distances once, their minima over the candidates of each relabelling."""
 
-    def value(made: Any, reals: Any, suspect: Any) -> float:
-        across = made[:, suspect]
-        to_suspects = reals[np.ix_(suspect, suspect)].min(axis=0)
+    def value(made: Any, reals: Any, candidate: Any) -> float:
+        across = made[:, candidate]
+        to_suspects = reals[np.ix_(candidate, candidate)].min(axis=0)
         return float(100 * (across.min(axis=1) > to_suspects[across.argmin(axis=1)]).mean())
 
     return _tested(x, value)

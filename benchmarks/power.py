@@ -32,7 +32,7 @@ Rows = list[dict[str, Any]]
 
 
 def draw(n: int, copied: int, rise: float, seed: int) -> Any:
-    """Four columns of n targets, then n controls; the first `copied` targets are copies."""
+    """Four columns of n targets, then n unused; the first `copied` targets are copies."""
     rng = np.random.default_rng([41, n, seed])
     columns = (rng.normal(size=(2 * n, 1)) + rng.normal(size=(2 * n, 4))) / np.sqrt(2)
     columns[:n] += rise
@@ -103,15 +103,15 @@ def shared(folder: Path) -> Rows:
             rng = np.random.default_rng([3, number, seed])
             chosen = rng.choice(len(others), 2 * QUERIES - number, replace=False)
             mine = rng.choice(len(used), number, replace=False)
-            bag = np.concatenate([used[mine], others[chosen]])
-            target = np.arange(len(bag)) < QUERIES
-            columns, _ = score_columns(plan, generated, None, Reals(bag, np.arange(len(bag))))
+            cohort = np.concatenate([used[mine], others[chosen]])
+            target = np.arange(len(cohort)) < QUERIES
+            columns, _ = score_columns(plan, generated, None, Reals(cohort, np.arange(len(cohort))))
             before.append(set_test(pooled_rank_score(columns, weights), target, seed=seed).p_value)
             answer = answer_set(
                 columns,
                 target,
                 ~target,
-                np.arange(len(bag)),
+                np.arange(len(cohort)),
                 weights,
                 StackLabels(target),
                 seed=seed,

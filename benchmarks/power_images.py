@@ -39,12 +39,12 @@ def found(world: dict[str, Any], used: int, seed: int) -> list[float]:
     groups = np.arange(len(images))
     columns, _ = score_columns(plan, world["generated"], None, Reals(images, groups))
     weights = np.array([column.weight for column in plan])
-    query, control = role < 2, role == 2
+    query, calibration = role < 2, role == 2
     z, truth = log_scores(columns, groups, role >= 0), role[query] == 1
     figures = []
     for positives in (role < 0, query):
-        models = group_models(z, query, control, positives, groups, weights)
-        p, standing = image_p_values(z, models, query, control, groups)
+        models = group_models(z, query, calibration, positives, groups, weights)
+        p, standing = image_p_values(z, models, query, calibration, groups)
         figures += [float((p[truth] <= rate + 1e-12).mean()) for rate in (0.05, 0.01)]
         figures.append(auc(standing[truth], standing[~truth]) if used < QUERIES else float("nan"))
     return figures

@@ -1,4 +1,4 @@
-"""Mean AUC of every detector in the reference worlds of METHODS 0.4 (tests/reference_worlds.py).
+"""Mean AUC of every detector in the reference worlds of methods.md 0.4 (tests/reference_worlds.py).
 
     python benchmarks/reference_table.py
 
@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from reference_worlds import NAMES, reference_world  # noqa: E402
 from vestige.detectors import DETECTORS  # noqa: E402
-from vestige.registry.choices import build  # noqa: E402
+from vestige.registry.entries import create  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.types import PoolDetector  # noqa: E402
 
@@ -29,7 +29,7 @@ def mean_auc(column: str, detector: str, options: dict, world: str, form: str) -
     for seed in range(SEEDS):
         w = reference_world(world, seed)
         queries = np.concatenate([w.used, w.unused])
-        method = build(DETECTORS, detector, "detector", **options)
+        method = create(DETECTORS, detector, "detector", **options)
         if form == "reference" and not DETECTORS[detector].pool:
             scores = method.fit(w.generated, unused=w.reference).score_samples(queries)
         elif form == "bag" and isinstance(method, PoolDetector):
@@ -65,11 +65,11 @@ def page(data: dict) -> str:
         "Made by `python benchmarks/reference_table.py`; do not edit. Mean AUC of used against",
         f"unused over {data['seeds']} seeds (SE under chance .018), 100 used, 100 unused, 200",
         "reference, 500 generated images of 32 px. *reference*: compared with separate unused",
-        "images; *bag*: the judged images and controls are their own reference.",
+        "images; *cohort*: the target images and calibration images are their own reference.",
         "",
         "In *part* only about a third of the used images are copied (ceiling near .66); in",
         "*collapse* five images are; in *null* and *shift* nothing is, but in *shift* the used",
-        "images are brighter: the blind control must veto it.",
+        "images are brighter: the blind check must veto it.",
         "",
         "| column | form | " + " | ".join(NAMES) + " |",
         "|---|---|" + "---|" * len(NAMES),

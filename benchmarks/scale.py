@@ -30,7 +30,7 @@ import numpy as np
 
 from costs import machine
 from vestige.features.index import INDEXES
-from vestige.registry.choices import build
+from vestige.registry.entries import create
 from vestige.stats import top
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import nearest
@@ -80,8 +80,8 @@ WORK: dict[str, Callable[[Any, Any], Any]] = {
     "bare in 64 MiB": lambda rows, pool: bare(rows, pool, 2**24 // QUERIES),
     "product": lambda rows, pool: bare(rows, pool, 256, select=False),
     "density": lambda rows, pool: GaussianKDE(pool).log_density(rows),
-    "flat": lambda rows, pool: build(INDEXES, "flat", "index")(rows, pool, 1),
-    "ivf": lambda rows, pool: build(INDEXES, "ivf", "index")(rows, pool, 1),
+    "flat": lambda rows, pool: create(INDEXES, "flat", "index")(rows, pool, 1),
+    "ivf": lambda rows, pool: create(INDEXES, "ivf", "index")(rows, pool, 1),
 }
 
 

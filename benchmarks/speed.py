@@ -47,9 +47,9 @@ as long again as bare decoding, or more. A second run still hashes every file, t
 What makes reading cheap: plain PNGs are unpacked by ISA-L (a third of the time of zlib; the pixels
 are those of Pillow, `vestige.images.png`), statistics of preparation are taken of 500 generated
 images only, matrix products use one core each. What a second run saves: decoded images and scores
-are kept by content (`vestige.cache.shelves`), controls, measures and evidence as well, so that
+are kept by content (`vestige.cache.shelves`), checks, measures and evidence as well, so that
 only hashing of the files, permutations and the report are left. Planted copies are looked for by
-themselves, not in the whole generated set again; controls, measures and evidence are made side by
+themselves, not in the whole generated set again; checks, measures and evidence are made side by
 side.
 """
 DECODE = """
@@ -82,7 +82,7 @@ finally:
 AUDITS: dict[str, list[str]] = {
     "default": [],
     "low effort": ["--effort", "low"],
-    "low effort, no controls": ["--effort", "low", "--no-checks"],
+    "low effort, no checks": ["--effort", "low", "--no-checks"],
 }
 STAGES = ("read", "group", "detect", "judge", "side by side")
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from vestige.nets.training import find_device, find_precision
-from vestige.registry.choices import build
+from vestige.registry.entries import create
 from vestige.worlds import GENERATORS
 
 HERE = Path(__file__).resolve().parent
@@ -29,7 +29,7 @@ def measure(name: str, side: int, precision: str) -> tuple[float, float]:
     """Seconds per 1,000 steps of batch 32 and samples per second, of the default network."""
     images = np.random.default_rng(0).random((64, side, side), dtype=np.float32)
     options = {"steps": STEPS[name], "precision": precision}
-    generator = build(GENERATORS, name, "generator", **options).fit(images)
+    generator = create(GENERATORS, name, "generator", **options).fit(images)
     start = perf_counter()
     generator.sample(32)
     return float(generator.figures["seconds_per_1000_steps"]), 32 / (perf_counter() - start)

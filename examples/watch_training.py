@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import vestige
-from vestige.registry.choices import build
+from vestige.registry.entries import create
 from vestige.worlds import GENERATORS
 from vestige.worlds.options import parse_options
 from vestige.worlds.record import read_truth
@@ -42,7 +42,7 @@ def main() -> None:
     asked = parser.parse_args()
     members, others = reals(asked.world)
     options = parse_options(asked.generator, asked.option)
-    generator = build(GENERATORS, asked.generator, "generator", **options)
+    generator = create(GENERATORS, asked.generator, "generator", **options)
     rows = []
 
     def look(stage: str, step: int, total: int) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from vestige.benchmark.arrays import WorldArrays
 from vestige.benchmark.cells import Blind, Cell, Release, Task
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds.build import build_world
 from vestige.worlds.phantom import chest_phantoms
 from vestige.worlds.record import Recipe

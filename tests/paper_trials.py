@@ -58,7 +58,7 @@ def trial(
     name: str, world: WorldArrays, folder: Path = Path("nowhere"), seed: int = 0, **options: Any
 ) -> Trial:
     """A world for one protocol, with its detector in a small published form."""
-    detector = PROTOCOLS[name].build().detector
+    detector = PROTOCOLS[name].factory().detector
     made = published_form(detector, small_options(detector) | {"seed": seed} | options)
     queries = [f"query/{k:03d}.png" for k in range(int((world.roles == "query").sum()))]
     generated = [f"g{k:03d}.png" for k in range(len(world.generated))]

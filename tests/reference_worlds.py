@@ -1,4 +1,4 @@
-"""The reference worlds of METHODS 0.4: small populations with a known answer.
+"""The reference worlds of docs/methods.md 0.4: small populations with a known answer.
 
 100 used, 100 unused, 200 reference images and 500 generated ones of 32 x 32 px.
 """
@@ -70,7 +70,7 @@ def reference_world(name: str, seed: int) -> ReferenceWorld:
 
 @cache
 def patch_world(seed: int, side: int = 64, grid: int = 8) -> ReferenceWorld:
-    """W-patch of METHODS 2.17: 100 of the 500 generated images hold a patch of one used image.
+    """W-patch of methods.md 2.17: 100 of the 500 generated images hold a patch of one used image.
 
     Each used image lends one patch, a quarter of the side wide; it stands where it stood, on a
     multiple of side / `grid`.

@@ -1,4 +1,4 @@
-"""A release audit of small arrays up to its controls, without folders: quick enough to repeat."""
+"""A release audit of small arrays up to its unused, without folders: quick enough to repeat."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from reference_worlds import population, reference_world
-from vestige.controls import Comparison, compare
-from vestige.controls.pipeline import Pipeline
-from vestige.judging.cohort import Bag
+from vestige.checks import Comparison, compare
+from vestige.checks.rerun import AuditRerun
+from vestige.judging.cohort import Cohort
 from vestige.judging.judge import judge, test_set
 from vestige.scoring.columns import score_columns
 from vestige.scoring.plan import plan_columns
@@ -39,32 +39,32 @@ def small_audit(
     groups: Any = None,
     seed: int = 0,
 ) -> Comparison:
-    """Suspects (known used) and controls with the audit behind them; groups of used, then unused.
+    """Candidates (known used) and unused with the audit behind them; groups of used, then unused.
 
     Every reference image is a group of its own.
     """
     n = len(used) + len(unused)
-    suspects = np.arange(n) < len(used)
+    candidates = np.arange(n) < len(used)
     groups = np.arange(n) if groups is None else np.asarray(groups)
-    bag = Bag(
+    cohort = Cohort(
         images=np.concatenate([used, unused]),
         ids=tuple(f"{i:04d}.png" for i in range(n)),
         index=np.arange(n),
-        roles=np.where(suspects, "used", "unused"),
+        roles=np.where(candidates, "used", "unused"),
         groups=groups,
-        judged=suspects,
-        control=~suspects,
-        known_used=suspects,
-        settled={},
+        targets=candidates,
+        calibration=~candidates,
+        known_used=candidates,
+        resolved={},
     )
     plan = plan_columns(detectors, reference is not None)
-    columns, _ = score_columns(plan, generated, reference, bag.reals(plan))
-    judgement = judge(columns, plan, bag, suspects, seed)
-    test = test_set(columns, plan, bag, suspects, judgement, "release", RATE, seed)
+    columns, _ = score_columns(plan, generated, reference, cohort.reals(plan))
+    judgement = judge(columns, plan, cohort, candidates, seed)
+    test = test_set(columns, plan, cohort, candidates, judgement, "release", RATE, seed)
     assert test is not None
     theirs = np.arange(10_000, 10_000 + (0 if reference is None else len(reference)))
-    pipeline = Pipeline(plan, columns, bag, suspects, generated, reference, theirs, ())
-    return compare(pipeline, test, RATE, seed)
+    rerun = AuditRerun(plan, columns, cohort, candidates, generated, reference, theirs, ())
+    return compare(rerun, test, RATE, seed)
 
 
 def small_world(name: str, seed: int = 0, reference: bool = False, **options: Any) -> Comparison:
@@ -78,4 +78,4 @@ def small_world(name: str, seed: int = 0, reference: bool = False, **options: An
 def claimed(comparison: Comparison, auc: float = 0.8) -> Comparison:
     """The same audit, had its set test been positive with this AUC."""
     said = replace(comparison.audited, auc=auc, positive=True, carried_by="mean")
-    return replace(comparison, pipeline=said)
+    return replace(comparison, rerun=said)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from vestige.detectors import DETECTORS
-from vestige.registry.choices import build
+from vestige.registry.entries import create
 from vestige.types import Images
 
 TRUNK: dict[str, Any] = {"backbone": "tiny", "weights": "none", "size": 32}
@@ -31,7 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def small_detector(name: str, **options: Any) -> Any:
     """The detector `name`, small; `options` on top."""
-    return build(DETECTORS, name, "detector", **(SMALL.get(name, {}) | options))
+    return create(DETECTORS, name, "detector", **(SMALL.get(name, {}) | options))
 
 
 def fitted(name: str, generated: Images, used: Images, unused: Images, **options: Any) -> Any:

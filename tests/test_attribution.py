@@ -20,15 +20,15 @@ def _contrast(images: Images) -> Floats:
 
 
 def test_pairs_are_those_of_the_detectors() -> None:
-    bag, generated = reals(24), reals(50, 1)
-    generated[7] = 0.98 * bag[3]  # a copy, darker
-    control = np.arange(24) >= 12
-    units = np.arange(24)
-    cosine, distance = nearest_pairs(bag, units, control, generated, 0.1)
+    cohort, generated = reals(24), reals(50, 1)
+    generated[7] = 0.98 * cohort[3]  # a copy, darker
+    calibration = np.arange(24) >= 12
+    group_index = np.arange(24)
+    cosine, distance = nearest_pairs(cohort, group_index, calibration, generated, 0.1)
     pool = MatchedFilterPool(size=32, top=1, competition=0).fit(generated)
-    assert np.allclose(cosine.values[:, 0], pool.score_pool(bag), rtol=1e-5)
+    assert np.allclose(cosine.values[:, 0], pool.score_pool(cohort), rtol=1e-5)
     # mean distance to the five nearest other reals over that to the nearest generated image
-    rows, made = (_contrast(images) for images in (bag, generated))
+    rows, made = (_contrast(images) for images in (cohort, generated))
     between = np.linalg.norm(rows[:, None] - rows[None], axis=2)
     usual = np.sort(between, axis=1)[:, 1:6].mean(axis=1)
     near = np.linalg.norm(rows[:, None] - made[None], axis=2).min(axis=1)
@@ -40,10 +40,10 @@ def test_pairs_are_those_of_the_detectors() -> None:
 
 @pytest.mark.parametrize(("rate", "k"), [(0.05, 1), (0.1, 2), (0.25, 5)])
 def test_at_most_the_rate_of_the_controls_reaches_the_line(rate: float, k: int) -> None:
-    bag, generated = reals(40), reals(80, 1)
-    control = np.arange(40) >= 20  # 20 controls: k = floor(rate 21)
-    for pairs in nearest_pairs(bag, np.arange(40), control, generated, rate):
-        best = pairs.values[control, 0]
+    cohort, generated = reals(40), reals(80, 1)
+    calibration = np.arange(40) >= 20  # 20 unused: k = floor(rate 21)
+    for pairs in nearest_pairs(cohort, np.arange(40), calibration, generated, rate):
+        best = pairs.values[calibration, 0]
         assert (best >= pairs.line).sum() == k
         assert (best > pairs.line).sum() == k - 1
         assert pairs.spread == pytest.approx(best.std())
@@ -52,18 +52,18 @@ def test_at_most_the_rate_of_the_controls_reaches_the_line(rate: float, k: int) 
 
 def test_every_copy_of_an_image_carries_evidence() -> None:
     """The marginal fall of a score when one of two copies goes is zero; here both stand out."""
-    bag, generated = reals(40), reals(80, 1)
+    cohort, generated = reals(40), reals(80, 1)
     rng = np.random.default_rng(2)
     for g in (5, 6, 7):
-        generated[g] = bag[0] + 0.01 * rng.standard_normal((32, 32)).astype(np.float32)
-    for pairs in nearest_pairs(bag, np.arange(40), np.arange(40) >= 20, generated, 0.05):
+        generated[g] = cohort[0] + 0.01 * rng.standard_normal((32, 32)).astype(np.float32)
+    for pairs in nearest_pairs(cohort, np.arange(40), np.arange(40) >= 20, generated, 0.05):
         assert set(pairs.rows[0][pairs.excess[0] > 2]) == {5, 6, 7}
 
 
 def test_hostile_pools() -> None:
-    bag = reals(12)
-    control = np.arange(12) >= 6
-    for generated in (np.zeros((3, 32, 32), np.float32), bag[:1].repeat(4, axis=0), bag[:2]):
-        for pairs in nearest_pairs(bag, np.arange(12), control, generated, 0.2):
+    cohort = reals(12)
+    calibration = np.arange(12) >= 6
+    for generated in (np.zeros((3, 32, 32), np.float32), cohort[:1].repeat(4, axis=0), cohort[:2]):
+        for pairs in nearest_pairs(cohort, np.arange(12), calibration, generated, 0.2):
             assert np.isfinite(pairs.excess).all()
             assert pairs.values.shape == (12, len(generated))

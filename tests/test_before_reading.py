@@ -10,7 +10,7 @@ import pytest
 import vestige
 from vestige.auditing.before_reading import refuse_early
 from vestige.images.listing import listed
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 RATE = 0.05
 

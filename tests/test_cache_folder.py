@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vestige.cache.shelves import SHELVES, Entry, open_shelf, trim
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 def entries(first: int, count: int, size: int = 4) -> list[Entry]:

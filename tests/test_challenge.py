@@ -21,9 +21,9 @@ from vestige.imageclef.challenge import (
     validate_run,
 )
 from vestige.imageclef.runfile import bare_name
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.result import AuditResult
-from vestige.schema.records import Control, Finding, Manifest, Question, Tried
+from vestige.schema.records import Check, Finding, Manifest, Question, RunHistory
 
 CHECK = settings(deadline=None, derandomize=True)
 
@@ -51,7 +51,7 @@ def audit_of(*rows: tuple[str, float, str]) -> AuditResult:
         question=Question("forensic", {"query": len(rows)}, len(rows), "each image", 0.05),
         findings=(*findings, known),
         set_test=None,
-        controls=(),
+        checks=(),
         problems=(),
         manifest=Manifest("0", "3", {}, 0, {}, {}, {}, "", {}, 0),
     )
@@ -104,10 +104,10 @@ def test_uncalibrated_verdicts_are_not_handed_in_as_zeros() -> None:
         export_run(result)
     reasons = {
         "a part of the images of an earlier audit": replace(
-            result, tried=Tried(1, 1, 1, 0.5, 0.5, part_of=9)
+            result, run_history=RunHistory(1, 1, 1, 0.5, 0.5, part_of=9)
         ),
         r"a validity check failed \(blind\)": replace(
-            result, controls=(Control("blind", None, 0.001, False, "all", "failed"),)
+            result, checks=(Check("blind", None, 0.001, False, "all", "failed"),)
         ),
         "there are no --unused images": result,
     }

@@ -9,8 +9,8 @@ import pytest
 import typer
 
 from story.world import call
+from vestige.auditing import audit as audit_module
 from vestige.auditing.options import AuditOptions
-from vestige.cli import audit as audit_module
 from vestige.cli.main import app
 from vestige.cli.options import PANELS, RENAMED
 
@@ -81,15 +81,15 @@ def test_an_old_spelling_is_taken_with_a_warning_and_not_shown(
 @pytest.mark.parametrize(
     ("given", "keyword", "value"),
     [
-        (["--conform"], "conform", True),
+        (["--conform"], "harmonize", True),
         (["--curve"], "release_curve", True),
-        (["--no-controls"], "controls", False),
-        (["--no-controls", "--controls"], "controls", True),
+        (["--no-controls"], "checks", False),
+        (["--no-controls", "--controls"], "checks", True),
         (["--limit-auc=0.7"], "max_auc", 0.7),
         (["--limit-auc", "0.7"], "max_auc", 0.7),
-        (["--harmonize"], "conform", True),
+        (["--harmonize"], "harmonize", True),
         (["--release-curve"], "release_curve", True),
-        (["--no-checks"], "controls", False),
+        (["--no-checks"], "checks", False),
     ],
 )
 def test_old_and_new_spellings_mean_the_same(
@@ -110,6 +110,20 @@ def test_old_and_new_spellings_mean_the_same(
     said = call(capsys, "audit", "--generated", "g", "--out", tmp_path / "o", *given)
     assert seen[keyword] == value
     assert said.err.count("will go in 0.3") == sum(g.split("=")[0] in RENAMED for g in given)
+
+
+def test_the_command_has_the_defaults_of_the_function(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[AuditOptions] = []
+
+    def stop(folders: object, options: AuditOptions, progress: object) -> None:
+        seen.append(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit_module, "run_audit", stop)
+    call(capsys, "audit", "--generated", "g", "--out", tmp_path / "o")
+    assert seen == [AuditOptions()]
 
 
 @pytest.mark.parametrize(

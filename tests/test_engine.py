@@ -12,7 +12,7 @@ from shard_work import slow_square, square, who
 from vestige.engine import engines as engine
 from vestige.engine import processes
 from vestige.engine.engines import Workers, cores, map_shards, open_executor
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 @pytest.mark.parametrize("spec", ["local", "local:2", "local:5"])
@@ -49,7 +49,7 @@ def test_every_shard_is_done_once(count: int, start_seconds: float) -> None:
         def start_seconds(self) -> float:
             return start_seconds
 
-        def places(self) -> int:
+        def max_in_flight(self) -> int:
             return 2
 
         def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -1,7 +1,8 @@
 """User-facing text is written once and read by people only: no code looks into it.
 
 Sentences are made in `decision/sentences*.py`, `report/` and `cli/`; these may also take them
-apart. Everything else tests codes (`Decision.codes`, `Control.state`, `Likeness.few_patients`).
+apart. Everything else tests codes (`Decision.codes`, `Check.state`,
+`PreparationComparison.few_patients`).
 """
 
 import ast
@@ -68,8 +69,8 @@ def test_no_code_looks_into_a_sentence() -> None:
     "line",
     [
         "'near copies' in problem.what",
-        "control.vetoes == 'none'",
-        "control.vetoes.startswith('none')",
+        "check.vetoes == 'none'",
+        "check.vetoes.startswith('none')",
         "decision.text.split('. ')[0]",
         "re.search('DICOM', question.groups_from)",
         "pattern.sub('', measure.says)",
@@ -84,7 +85,7 @@ def test_the_lint_sees_it(line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["f'{problem.what}.'", "control.state == 'failed'", "replace(one, what=other.what)"],
+    ["f'{problem.what}.'", "check.state == 'failed'", "replace(one, what=other.what)"],
 )
 def test_the_lint_lets_codes_and_printing_pass(line: str) -> None:
     assert list(offences(line)) == []

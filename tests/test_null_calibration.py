@@ -2,7 +2,7 @@
 
 Every split draws new images, so the seed is fixed and the outcome is deterministic. The band is
 the binomial 99 % band of the issue; the sizes make 0.05 and 0.1 reachable exactly
-((controls + 1) x rate is a whole number), so that being too cautious fails as well.
+((unused + 1) x rate is a whole number), so that being too cautious fails as well.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ import pytest
 from scipy.stats import binom
 
 from reference_worlds import population
-from vestige.judging.cohort import Bag
+from vestige.judging.cohort import Cohort
 from vestige.judging.judge import judge
 from vestige.scoring.columns import Reals, score_columns
 from vestige.scoring.plan import plan_columns
 from vestige.types import Images
 
 SPLITS = 320
-CONTROLS = 39
+CALIBRATION = 39
 QUERIES = 4
 PLAN = plan_columns(None, has_reference=False)
 
@@ -36,18 +36,18 @@ def patients(n: int, slices: np.ndarray, rng: np.random.Generator) -> tuple[Imag
     return faces[groups] + noise, groups
 
 
-def bag_of(images: Images, roles: np.ndarray, groups: np.ndarray) -> Bag:
+def bag_of(images: Images, roles: np.ndarray, groups: np.ndarray) -> Cohort:
     ids = tuple(str(i) for i in range(len(images)))
-    return Bag(
+    return Cohort(
         images=images,
         ids=ids,
         index=np.arange(len(images)),
         roles=roles,
         groups=groups,
-        judged=roles == "query",
-        control=roles == "unused",
+        targets=roles == "query",
+        calibration=roles == "unused",
         known_used=roles == "used",
-        settled={},
+        resolved={},
     )
 
 
@@ -56,20 +56,20 @@ def null_split(kind: str, seed: int) -> np.ndarray:
     rng = np.random.default_rng([7, seed])
     generated = small(80, rng)
     if kind == "patients":
-        slices = rng.integers(1, 6, CONTROLS + QUERIES)
-        images, groups = patients(CONTROLS + QUERIES, slices, rng)
-        roles = np.where(groups < CONTROLS, "unused", "query")
+        slices = rng.integers(1, 6, CALIBRATION + QUERIES)
+        images, groups = patients(CALIBRATION + QUERIES, slices, rng)
+        roles = np.where(groups < CALIBRATION, "unused", "query")
     else:
-        counts = {"unused": CONTROLS, "query": QUERIES, "used": 20 if kind == "labels" else 0}
+        counts = {"unused": CALIBRATION, "query": QUERIES, "used": 20 if kind == "labels" else 0}
         roles = np.repeat(list(counts), list(counts.values()))
         images, groups = small(len(roles), rng), np.arange(len(roles))
-    bag = bag_of(images, roles, groups)
-    columns, _ = score_columns(PLAN, generated, None, Reals(bag.images, bag.groups))
-    judgement = judge(columns, PLAN, bag, bag.judged)
+    cohort = bag_of(images, roles, groups)
+    columns, _ = score_columns(PLAN, generated, None, Reals(cohort.images, cohort.groups))
+    judgement = judge(columns, PLAN, cohort, cohort.targets)
     assert judgement.p_values is not None
     assert (judgement.stack is not None) == (kind == "labels")
     if kind == "patients":  # one image per patient: the others repeat it
-        first = np.unique(groups[bag.judged], return_index=True)[1]
+        first = np.unique(groups[cohort.targets], return_index=True)[1]
         return judgement.p_values[first]
     return judgement.p_values
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.registry.options import split_options, typed_options
 
 

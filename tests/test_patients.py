@@ -12,7 +12,7 @@ from vestige.report import redact, render_html
 from vestige.result import AuditResult
 from vestige.types import Images
 
-N = 24  # patients a side; 24 controls reach p = .04
+N = 24  # patients a side; 24 unused reach p = .04
 DETECTORS = ["nearest_distance", "nearest_distance_contrast"]
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from image_sets import as_read
-from vestige.judging.cohort import check_roles, fill_bag
-from vestige.registry.choices import InputError
+from vestige.judging.cohort import check_roles, form_cohort
+from vestige.registry.entries import InputError
 
 
 def sets_of(first: str, black: dict[str, list[int]]):  # type: ignore[no-untyped-def]
@@ -28,22 +28,22 @@ def test_equal_plain_images_contradict_no_role(role: str) -> None:
 
 def test_plain_images_leave_both_sides() -> None:
     sets, labels = sets_of("query", {"query": [0], "unused": [1, 2]})
-    bag, [row] = fill_bag(sets, labels, "forensic")
-    assert sorted(bag.ids) == ["query0", "query1", "query2", "query3", "unused0", "unused3"]
-    assert {bag.ids[k]: why for k, why in bag.settled.items()} == {"query0": "plain"}
-    assert sorted(np.array(bag.ids)[bag.control]) == ["unused0", "unused3"]
+    cohort, [row] = form_cohort(sets, labels, "forensic")
+    assert sorted(cohort.ids) == ["query0", "query1", "query2", "query3", "unused0", "unused3"]
+    assert {cohort.ids[k]: why for k, why in cohort.resolved.items()} == {"query0": "plain"}
+    assert sorted(np.array(cohort.ids)[cohort.calibration]) == ["unused0", "unused3"]
     assert row.what.startswith("3 images are plain (1 query, 2 unused: nearly constant")
 
 
 def test_a_patient_is_on_both_sides_by_what_shows_something() -> None:
     sets, labels = sets_of("query", {"query": [0]})
     labels["unused"] = ("query0", "query1", *labels["unused"][2:])
-    bag, _ = fill_bag(sets, labels, "forensic")
-    assert sorted(np.array(bag.ids)[bag.mixed]) == ["query1", "unused1"]
-    assert sorted(np.array(bag.ids)[bag.control]) == ["unused0", "unused2", "unused3"]
+    cohort, _ = form_cohort(sets, labels, "forensic")
+    assert sorted(np.array(cohort.ids)[cohort.mixed]) == ["query1", "unused1"]
+    assert sorted(np.array(cohort.ids)[cohort.calibration]) == ["unused0", "unused2", "unused3"]
 
 
 def test_unused_images_that_are_all_plain_are_refused() -> None:
     sets, labels = sets_of("query", {"unused": [0, 1, 2, 3]})
     with pytest.raises(InputError, match="every unused image is plain"):
-        fill_bag(sets, labels, "forensic")
+        form_cohort(sets, labels, "forensic")

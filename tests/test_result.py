@@ -23,31 +23,31 @@ from vestige.decision.records import (
     Unlike,
     Unread,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.result import AuditResult
 from vestige.schema.records import (
     Calibration,
-    Control,
+    Check,
     CurvePoint,
     DetectorTest,
-    Difference,
     Estimate,
     Evidence,
     Finding,
     LevelCode,
-    Likeness,
     Manifest,
     Needed,
     PatientFinding,
     PlantedLevel,
+    PreparationComparison,
+    PreparationDifference,
     Problem,
     Question,
     Rate,
     ReleaseCurve,
+    RunHistory,
     SetMeasure,
     SetTest,
     Share,
-    Tried,
 )
 from vestige.symmetries import Symmetry
 
@@ -114,9 +114,9 @@ results = st.builds(
         few(st.builds(DetectorTest, text, share, share, share)),
         few(st.builds(Needed, share, count, st.sampled_from(["images", "groups"]))),
     ),
-    controls=few(
+    checks=few(
         st.builds(
-            Control,
+            Check,
             text,
             st.none() | estimates,
             st.none() | share,
@@ -147,8 +147,8 @@ results = st.builds(
         )
     ),
     set_measures=few(st.builds(SetMeasure, text, st.none() | number, st.none() | share, text)),
-    tried=st.none()
-    | st.builds(Tried, st.none() | count, count, count, st.none() | share, st.none() | share),
+    run_history=st.none()
+    | st.builds(RunHistory, st.none() | count, count, count, st.none() | share, st.none() | share),
     release_curve=st.none()
     | st.builds(
         ReleaseCurve, share, few(st.builds(CurvePoint, count, estimates, share)), st.none() | count
@@ -168,16 +168,16 @@ results = st.builds(
             st.booleans(),
         ),
     ),
-    conformity=few(
+    preparation=few(
         st.builds(
-            Likeness,
+            PreparationComparison,
             text,
             text,
             st.sampled_from(["as stored", "prepared"]),
             st.none() | share,
             st.booleans(),
             few(text),
-            few(st.builds(Difference, text, text, text, share, st.none() | share, text)),
+            few(st.builds(PreparationDifference, text, text, text, share, st.none() | share, text)),
         )
     ),
     copies=few(
@@ -235,8 +235,8 @@ EXAMPLE = AuditResult(
         (DetectorTest("d", 0.7, 0.01, 0.02),),
         (Needed(0.55, 411, "images"),),
     ),
-    controls=(
-        Control(
+    checks=(
+        Check(
             "planted",
             Estimate(0.5, 0.4, 0.6, 9),
             0.5,
@@ -245,24 +245,24 @@ EXAMPLE = AuditResult(
             details={"verbatim": Estimate(1.0, 0.8, 1.0, 20)},
             levels=(PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("crop_80", 20, 3, 1)),
         ),
-        Control("conformity", None, 0.001, False, "all", "failed"),
+        Check("preparation", None, 0.001, False, "all", "failed"),
     ),
     problems=(Problem("b.png", "broken", "error"),),
     manifest=Manifest("0", "3", {}, 1, {"a": [1, None]}, {}, {}, "now", {"read": 1.0}, 5),
     calibration=Calibration(("c",), ("h",), (0.1,)),
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
-    tried=Tried(1, 2, 3, 0.02, 0.3),
+    run_history=RunHistory(1, 2, 3, 0.02, 0.3),
     release_curve=ReleaseCurve(0.6, (CurvePoint(9, Estimate(0.5, 0.4, 0.6, 9), 0.5),), None),
     patients=(PatientFinding("g", 1, 1, 0.01, 0.02, "used", "unrelated"),),
-    conformity=(
-        Likeness(
+    preparation=(
+        PreparationComparison(
             "used",
             "unused",
             "as stored",
             0.5,
             True,
             ("mode",),
-            (Difference("mode", "L", "P", 1.0, 0.5, "why"),),
+            (PreparationDifference("mode", "L", "P", 1.0, 0.5, "why"),),
         ),
     ),
     copies=(Copy("s", "a.png", "used", "g", 0.9, 4.0, "mirrored", False, "near copy"),),
@@ -356,7 +356,7 @@ def test_a_wrong_type_anywhere_is_refused_where_the_schema_refuses_it(wrong: Any
     [
         ("unread", 0, "p_value"), ("unlike", "distance"), ("bounds", "auc_upper"),
         ("bounds", "exposed_share"), ("bounds", "copied_shares", 0, "share"),
-        ("question", "max_auc"), ("findings", 0, "p_value"), ("tried", "smallest_before"),
+        ("question", "max_auc"), ("findings", 0, "p_value"), ("run_history", "smallest_before"),
     ],
     ids=str,
 )  # fmt: skip
@@ -429,13 +429,13 @@ def by_hand(path: tuple[Any, ...], value: Any) -> str:
         (("unread", 0, "unread"), 200),
         (("unlike", "code"), "other range"),
         (("set_test", "p_value"), 0.5),
-        (("controls", 1, "name"), "blind"),
-        (("controls",), []),
+        (("checks", 1, "name"), "blind"),
+        (("checks",), []),
         (("question", "mode"), "forensic"),
         (("question", "max_auc"), 0.99),
-        (("tried", "p_adjusted"), 0.5),
+        (("run_history", "p_adjusted"), 0.5),
         (("bounds", "auc_upper"), 0.51),
-        (("controls", 0, "levels", 1, "named"), 20),
+        (("checks", 0, "levels", 1, "named"), 20),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else None,
 )

@@ -19,10 +19,10 @@ torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 import vestige  # noqa: E402
 from reference_worlds import reference_world  # noqa: E402
 from small_detectors import SMALL, small_detector  # noqa: E402
-from vestige.detectors import DETECTORS, DetectorChoice  # noqa: E402
+from vestige.detectors import DETECTORS, DetectorEntry  # noqa: E402
 from vestige.detectors.saving import write_model  # noqa: E402
 from vestige.images.reading import read_images  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 from vestige.training.models import load_model, pool_digest  # noqa: E402
 
 WORLD = reference_world("copy", 3)
@@ -68,7 +68,7 @@ class Watched:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = DetectorChoice("watched", lambda **given: Watched(**given), needs_labels=True)
+    choice = DetectorEntry("watched", lambda **given: Watched(**given), needs_labels=True)
     monkeypatch.setitem(DETECTORS, "watched", choice)
 
 

@@ -1,13 +1,18 @@
 """vestige: was this real medical image used to train the generator behind those images?"""
 
-from vestige import detectors
-from vestige.auditing.audit import audit, run_audit
-from vestige.auditing.options import AuditOptions
-from vestige.registry.choices import InputError
-from vestige.release.scrub import ScrubResult, scrub
-from vestige.result import AuditResult
-from vestige.training.train import train
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from vestige.version import __version__
+
+if TYPE_CHECKING:
+    from vestige import detectors
+    from vestige.auditing.audit import audit, run_audit
+    from vestige.auditing.options import AuditOptions
+    from vestige.registry.entries import InputError
+    from vestige.release.scrub import ScrubResult, scrub
+    from vestige.result import AuditResult
+    from vestige.training.train import train
 
 __all__ = [
     "AuditOptions",
@@ -21,3 +26,28 @@ __all__ = [
     "scrub",
     "train",
 ]
+
+_HOMES = {
+    "AuditOptions": "auditing.options",
+    "AuditResult": "result",
+    "InputError": "registry.entries",
+    "ScrubResult": "release.scrub",
+    "audit": "auditing.audit",
+    "run_audit": "auditing.audit",
+    "scrub": "release.scrub",
+    "train": "training.train",
+}
+"""Where each name lives: what nobody asks for is not imported, so that the command starts soon."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "detectors":
+        return import_module("vestige.detectors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vestige' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"vestige.{_HOMES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,13 +11,25 @@ from typing import Any, Self
 from vestige.decision.audited import Audited
 from vestige.files.spreadsheet import cell, number
 from vestige.files.whole import write_together
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.report import render_html
+
+OLD_FIELDS = {"controls": "checks", "conformity": "preparation", "tried": "run_history"}
 
 
 @dataclass(frozen=True)
 class AuditResult(Audited):
     """The whole answer. `save` writes result.json, findings.csv and report.html."""
+
+    def __getattr__(self, name: str) -> Any:
+        """The fields by the names that they had in 0.1, with a warning, until 0.3."""
+        if name not in OLD_FIELDS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        new = OLD_FIELDS[name]
+        warnings.warn(
+            f".{name} is now .{new} and will go in 0.3.", DeprecationWarning, stacklevel=2
+        )
+        return getattr(self, new)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -1,5 +1,6 @@
 """Array aliases, and the protocols that detectors, embedders and progress follow."""
 
+from inspect import signature
 from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -44,10 +45,10 @@ class Detector(Protocol):
 
 @runtime_checkable
 class PoolDetector(Detector, Protocol):
-    """A detector that can use the bag of queries and controls as its own reference."""
+    """A detector that can use the cohort of queries and calibration images as its own reference."""
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one unordered bag; the result is a symmetric function of its members."""
+        """Score one unordered cohort; the result is a symmetric function of its members."""
         ...
 
 
@@ -84,6 +85,11 @@ class LearningDetector(Detector, Protocol):
     ) -> Self:
         """Learn; the groups (patients) of both sets let it hold some out to stop in time."""
         ...
+
+
+def learns(kind: type[Detector]) -> bool:
+    """Whether a detector learns from labels: its `fit` takes the groups of both sets by name."""
+    return "groups_used" in signature(kind.fit).parameters
 
 
 class Embedder(Protocol):

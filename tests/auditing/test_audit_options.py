@@ -25,7 +25,7 @@ ASKED = AuditOptions(
     max_auc=0.7,
     assigned_by_lot=True,
     window=(-600.0, 1500.0),
-    conform=True,
+    harmonize=True,
     engine="local:1",
     cache_limit=3.0,
     seed=5,
@@ -62,7 +62,7 @@ def test_the_keywords_of_audit_are_the_fields() -> None:
 
 
 def test_keywords_and_options_give_the_same_bytes() -> None:
-    quick = {"detectors": ["nearest_distance"], "controls": False, "seed": 2}
+    quick = {"detectors": ["nearest_distance"], "checks": False, "seed": 2}
     first = vestige.audit(**images(), **quick)
     second = run_audit(images(), AuditOptions(**quick))
     assert first.to_csv() == second.to_csv()
@@ -120,10 +120,10 @@ def test_what_was_written_is_read_back_whole(result: AuditResult) -> None:
 
 
 def test_a_result_that_was_never_a_file_is_read_alike(result: AuditResult) -> None:
-    fresh = run_audit(images(), replace(ASKED, controls=False, conform=False))
+    fresh = run_audit(images(), replace(ASKED, checks=False, harmonize=False))
     found = read_options(fresh.manifest).asked(fresh.manifest.seed)
     same = replace(ASKED, cache_limit=AuditOptions().cache_limit)
-    assert found == replace(same, controls=False, conform=False)
+    assert found == replace(same, checks=False, harmonize=False)
 
 
 def test_places_and_patients_are_not_written(result: AuditResult) -> None:
@@ -168,7 +168,7 @@ def test_what_a_manifest_says_is_checked_as_if_it_were_asked(
 
 
 def test_a_further_audit_is_asked_the_same_with_its_controls(result: AuditResult) -> None:
-    made = replace(check_result(result), release_curve=True, controls=False, engine="dask:there")
+    made = replace(check_result(result), release_curve=True, checks=False, engine="dask:there")
     again = options_again(made, result.manifest.seed)
     assert again == replace(ASKED, cache_limit=AuditOptions().cache_limit, engine="local")
 

@@ -58,9 +58,9 @@ def test_a_cell_asks_the_release_question_that_a_user_would_ask(
     assert (release.leak, release.reason) == ("found", "found")
     assert release.tpr_5 == next(rate for rate in test.tpr_at if rate.fpr == 0.05)
     assert release.tpr_1 is None  # 80 non-members cannot show 1 %
-    control = result.controls[0]
+    calibration = result.checks[0]
     assert leaking.blind is not None
-    assert (leaking.blind.auc, leaking.blind.p_value) == (control.auc, control.p_value)
+    assert (leaking.blind.auc, leaking.blind.p_value) == (calibration.auc, calibration.p_value)
 
 
 def test_a_cell_asks_the_forensic_question_that_a_user_would_ask(

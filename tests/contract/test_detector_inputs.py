@@ -1,5 +1,6 @@
 """Hostile images, kinds of input, and errors that say what to change."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from reference_worlds import reference_world
 from small_detectors import fitted, small_detector
 from vestige.detectors import DETECTORS, EFFORTS
 from vestige.images.reading import read_images
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.scoring.plan import plan_columns
 from vestige.types import Images, PoolDetector
 
@@ -31,6 +32,12 @@ def one_pixel_apart(image: Images, n: int) -> Images:
     many = np.repeat(image, n, axis=0)
     many[np.arange(n), np.arange(n) % 16, np.arange(n) // 16] += np.float32(1 / 255)
     return many
+
+
+@cache
+def usual(name: str) -> Any:
+    """A detector that was fitted once, for tests of what it refuses to score."""
+    return fitted(name, G, U, R)
 
 
 HOSTILE: dict[str, tuple[Images, Images, Images]] = {
@@ -113,11 +120,11 @@ def test_scores_are_finite_where_more_is_asked_than_there_is(
     detector = small_detector(name, **options).fit(generated, unused=reference)
     assert np.isfinite(detector.score_samples(queries)).all()
     if isinstance(detector, PoolDetector):
-        bag = np.concatenate([queries, reference])
+        cohort = np.concatenate([queries, reference])
         # one image against a patient with all the others, and patients of two
-        for groups in (np.arange(len(bag)) > 0, np.arange(len(bag)) // 2):
+        for groups in (np.arange(len(cohort)) > 0, np.arange(len(cohort)) // 2):
             if len(np.unique(groups)) > 1:
-                assert np.isfinite(detector.score_pool(bag, groups)).all()
+                assert np.isfinite(detector.score_pool(cohort, groups)).all()
 
 
 @greedy
@@ -125,9 +132,9 @@ def test_a_bag_of_one_patient_is_scored_or_refused(name: str, options: dict[str,
     detector = small_detector(name, **options).fit(G)
     if not isinstance(detector, PoolDetector):
         return
-    for bag in (X, X[:1]):
+    for cohort in (X, X[:1]):
         try:
-            found = detector.score_pool(bag, np.zeros(len(bag)))
+            found = detector.score_pool(cohort, np.zeros(len(cohort)))
         except InputError as error:
             assert str(error).endswith("at least two groups.")
         else:
@@ -177,7 +184,7 @@ def test_scoring_before_fitting_names_the_missing_call(name: str) -> None:
             detector.score_pool(X)
 
 
-# without a reference its score is the similarity itself; an audit then takes the bag
+# without a reference its score is the similarity itself; an audit then takes the cohort
 REFERENCE_OPTIONAL = {"ssim_rerank"}
 comparing = {n for n, c in DETECTORS.items() if c.needs_reference} - REFERENCE_OPTIONAL
 
@@ -201,7 +208,7 @@ def test_images_of_another_size_are_refused(name: str) -> None:
         with pytest.raises(InputError, match="different sizes"):
             small_detector(name).fit(SMALLER, U, R)
         return
-    detector = fitted(name, G, U, R)
+    detector = usual(name)
     with pytest.raises(InputError, match="different sizes"):
         detector.score_samples(SMALLER)
     if isinstance(detector, PoolDetector):
@@ -240,7 +247,7 @@ BAD_OPTIONS = [
 @pytest.mark.parametrize(("name", "options", "message"), BAD_OPTIONS)
 def test_bad_options_are_refused(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build(DETECTORS, name, "detector", **options)
+        create(DETECTORS, name, "detector", **options)
 
 
 @pytest.mark.parametrize("name", ["nearest_distance", "calibrated_distance", "retrieval_count"])
@@ -248,13 +255,13 @@ def test_an_unknown_space_is_refused(name: str) -> None:
     with pytest.raises(
         InputError, match="unknown space 'hog'. Known: band_pass, contrast, gradients, pca"
     ):
-        DETECTORS[name].build(space="hog").fit(G, unused=R).score_samples(X)
+        DETECTORS[name].factory(space="hog").fit(G, unused=R).score_samples(X)
 
 
 @pytest.mark.parametrize("name", ["nearest_distance", "calibrated_distance"])
 def test_no_neighbours_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="k must be 1 or more, 0 was given"):
-        DETECTORS[name].build(k=0).fit(G, unused=R).score_samples(X)
+        DETECTORS[name].factory(k=0).fit(G, unused=R).score_samples(X)
 
 
 NOT_IMAGES = [
@@ -273,7 +280,7 @@ def test_arrays_that_are_no_images_are_refused(
     with pytest.raises(InputError, match=message):
         fitted(name, array, U, R)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
-        fitted(name, G, U, R).score_samples(array)
+        usual(name).score_samples(array)
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

@@ -9,7 +9,7 @@ import pytest
 from reference_worlds import reference_world
 from vestige.detectors import CalibratedDistance, MatchedFilter, MatchedFilterPool, NearestDistance
 from vestige.features import EMBEDDERS, SPACES, build_space, fit_space
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.stats.intervals import auc
 from vestige.types import Images, PairEmbedder
 
@@ -29,7 +29,7 @@ UNLEARNED = ("pixels", "contrast", "gradients", "band_pass")
 
 
 def space_of(name: str) -> Any:
-    return build(EMBEDDERS, name, "feature space", **OPTIONS.get(name, {}))
+    return create(EMBEDDERS, name, "feature space", **OPTIONS.get(name, {}))
 
 
 def grey(n: int, level: float = 0.0) -> Images:
@@ -137,9 +137,9 @@ def test_a_space_that_needs_more_is_no_name_for_a_detector() -> None:
 @pytest.mark.parametrize("space", [s for s in SPACES if s != "texture"])
 def test_distances_find_what_a_copier_used(space: str) -> None:
     """Chance gives .5 with standard deviation .075: .79 by luck has probability 6e-5."""
-    bag = np.concatenate([WORLD.used[:30], WORLD.unused[:30]])
+    cohort = np.concatenate([WORLD.used[:30], WORLD.unused[:30]])
     detector = CalibratedDistance(space=space).fit(WORLD.generated, unused=WORLD.reference[:60])
-    for scores in (detector.score_samples(bag), detector.score_pool(bag)):
+    for scores in (detector.score_samples(cohort), detector.score_pool(cohort)):
         assert auc(scores[:30], scores[30:]) > 0.79
 
 
@@ -153,11 +153,11 @@ def test_a_verbatim_copy_is_at_no_distance(space: str) -> None:
 
 @by_name
 def test_distances_in_a_bag_do_not_depend_on_its_order(space: str) -> None:
-    bag = np.concatenate([WORLD.used[:10], WORLD.unused[:10]])
+    cohort = np.concatenate([WORLD.used[:10], WORLD.unused[:10]])
     order = np.random.default_rng(0).permutation(20)
     detector = CalibratedDistance(space=space, size=16).fit(WORLD.generated[:40])
     np.testing.assert_allclose(
-        detector.score_pool(bag[order]), detector.score_pool(bag)[order], rtol=2e-2, atol=1e-3
+        detector.score_pool(cohort[order]), detector.score_pool(cohort)[order], rtol=2e-2, atol=1e-3
     )
 
 
@@ -182,8 +182,8 @@ def test_the_matched_filter_whitens_the_rows_of_its_space(space: Any) -> None:
 
 @pytest.mark.parametrize("space", UNLEARNED)
 def test_the_matched_filter_finds_copies_in_every_space(space: Any) -> None:
-    bag = np.concatenate([WORLD.used, WORLD.unused])
-    scores = MatchedFilterPool(size=32, space=space).fit(WORLD.generated).score_pool(bag)
+    cohort = np.concatenate([WORLD.used, WORLD.unused])
+    scores = MatchedFilterPool(size=32, space=space).fit(WORLD.generated).score_pool(cohort)
     assert auc(scores[:100], scores[100:]) > 0.9
     constant = MatchedFilterPool(size=32, space=space).fit(grey(9)).score_pool(grey(5, 0.5))
     assert np.isfinite(constant).all()

@@ -12,7 +12,7 @@ import vestige
 from vestige.result import AuditResult
 from vestige.worlds.phantom import chest_phantoms
 
-QUICK = {"detectors": ["nearest_distance_contrast"], "controls": False}
+QUICK = {"detectors": ["nearest_distance_contrast"], "checks": False}
 
 
 @pytest.fixture(scope="module")

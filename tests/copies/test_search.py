@@ -8,10 +8,10 @@ import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
 from vestige.copies.moved import window_average, windows
-from vestige.copies.pairs import compare, rival_means
+from vestige.copies.pairs import compare, hubness_correction
 from vestige.copies.search import CopySearch, NearCopies, search_copies
 from vestige.features.pixels import Pixels
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.copy_line import FLOOR
 from vestige.symmetries import SYMMETRIES, VIEWS, Views, seen_as
 from vestige.types import Bools, Floats, Images, Ints
@@ -44,10 +44,10 @@ def world(phantoms: Images, *copied: int, count: int = 160) -> Images:
 
 
 def search(
-    phantoms: Images, made: Images, control: Bools = CONTROL, targets: Bools | None = None
+    phantoms: Images, made: Images, calibration: Bools = CONTROL, targets: Bools | None = None
 ) -> CopySearch:
-    judged = ~CONTROL if targets is None else targets
-    return search_copies(phantoms[:REALS], GROUPS, control, judged, made)
+    targets = ~CONTROL if targets is None else targets
+    return search_copies(phantoms[:REALS], GROUPS, calibration, targets, made)
 
 
 def pairs(found: NearCopies) -> set[tuple[int, int]]:
@@ -175,8 +175,8 @@ def test_lead_by_hand() -> None:
         return float(np.sort(others)[-5:].mean())
 
     expected: Floats = np.array([[by_hand(i, j) for j in range(9)] for i in range(4)])
-    assert np.allclose(rival_means(values, 5), expected, atol=1e-6)
-    assert not rival_means(values[:, :1], 0).any()
+    assert np.allclose(hubness_correction(values, 5), expected, atol=1e-6)
+    assert not hubness_correction(values[:, :1], 0).any()
 
 
 @pytest.mark.parametrize("views", ["mirror", "all"])
@@ -210,10 +210,10 @@ def test_parts_give_the_cosines_of_every_view(phantoms: Images, views: Views) ->
     nearest = np.max([own @ x.T for x in unit], axis=0).argmax(axis=1)
     weights = np.minimum(1, 2 / np.bincount(nearest, minlength=40).clip(1))[nearest]
     several = [*everyone, *in_views(made)]
-    voices = np.concatenate([np.ones(40 * len(everyone)), np.tile(weights, len(everyone))])
+    group_weights = np.concatenate([np.ones(40 * len(everyone)), np.tile(weights, len(everyone))])
     stacked = np.concatenate(several)
-    centre = voices @ stacked / voices.sum()
-    covariance = (stacked - centre).T * voices @ (stacked - centre) / voices.sum()
+    centre = group_weights @ stacked / group_weights.sum()
+    covariance = (stacked - centre).T * group_weights @ (stacked - centre) / group_weights.sum()
     values, vectors = np.linalg.eigh(covariance)
     kept = values > 1e-6 * values[-1]
     values, vectors = values[kept], vectors[:, kept]

@@ -13,18 +13,18 @@ from vestige.decision.records import (
     Unlike,
     Unread,
 )
-from vestige.schema.records import Control, ControlState, Estimate, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Check, CheckState, Estimate, PlantedLevel, RunHistory, SetTest
 
-STATES: dict[str, ControlState] = {
+STATES: dict[str, CheckState] = {
     "ok": "passed", "no": "failed", "--": "not possible", "..": "not needed"
 }  # fmt: skip
-CHECKS = ("conformity", "blind", "member_only", "swapped", "planted")
+CHECKS = ("preparation", "blind", "member_only", "swapped", "planted")
 
 
-def checks(states: str, *names: str) -> tuple[Control, ...]:
+def checks(states: str, *names: str) -> tuple[Check, ...]:
     """Checks in these states, two characters for each of `names` (default: all five)."""
     return tuple(
-        Control(name, None, 0.004, STATES[s] == "passed", f"what {name} vetoes", STATES[s])
+        Check(name, None, 0.004, STATES[s] == "passed", f"what {name} vetoes", STATES[s])
         for name, s in zip(names or CHECKS, states.split(), strict=True)
     )
 
@@ -74,8 +74,8 @@ def evidence(**changed: Any) -> Evidence:
 
 FEW = Chance(3, 4)
 MANY = Chance(7, 4)
-AGAIN = Tried(3, 4, 2, 0.87, 0.01)
-PART = Tried(1, 1, 2, 0.0002, None, part_of=100)
+AGAIN = RunHistory(3, 4, 2, 0.87, 0.01)
+PART = RunHistory(1, 1, 2, 0.0002, None, part_of=100)
 ROLES = get_args(RealRole)
 CASES: dict[str, Evidence] = {
     "copies": evidence(copies=(copy(0, same=True), copy(1), copy(2))),
@@ -100,17 +100,19 @@ CASES: dict[str, Evidence] = {
     "distribution": evidence(checks=checks("ok ok ok ok ok no", *CHECKS, "smooth"),
                              test=set_test(0.001)),
     "leak of runs": evidence(checks=checks("ok ok ok ok ok"), test=set_test(0.0012),
-                             tried=Tried(3, 4, 2, 0.0048, 0.4), chance=FEW),
-    "selected part": evidence(test=set_test(0.0001), tried=PART, chance=MANY, named_patients=2,
+                             run_history=RunHistory(3, 4, 2, 0.0048, 0.4),
+                             chance=FEW),
+    "selected part": evidence(test=set_test(0.0001), run_history=PART, chance=MANY,
+                              named_patients=2,
                               checks=checks("ok no ok ok ok")),
-    "selected part without a finding": evidence(tried=PART),
+    "selected part without a finding": evidence(run_history=PART),
     "named": evidence(named_patients=1, chance=FEW),
     "named and beyond chance": evidence(named_patients=2, chance=MANY),
     "beyond chance": evidence(chance=Chance(1, 0)),
-    "repeated": evidence(tried=AGAIN),
+    "repeated": evidence(run_history=AGAIN),
     "nothing to test": evidence(test=None, bounds=None, checks=()),
     "uncalibrated": evidence(test=None, bounds=None, checks=(), unused_groups=0),
-    "checks off": evidence(checks=checks("ok ok", "conformity", "blind")),
+    "checks off": evidence(checks=checks("ok ok", "preparation", "blind")),
     "planted missed": evidence(checks=checks("ok ok .. .. no"), bounds=HIGH),
     "planted not possible": evidence(checks=checks("ok ok .. .. --")),
     "calibration used": evidence(checks=checks("ok ok .. .. ok no", *CHECKS, "clean_calibration")),
@@ -129,7 +131,7 @@ def cases() -> dict[str, Evidence]:
     """All cases in both modes, with patient ids and without."""
     made: dict[str, Evidence] = {}
     for name, one in CASES.items():
-        test = one.test and replace(one.test, suspects="query")
+        test = one.test and replace(one.test, candidates="query")
         asked = tuple(replace(c, role="query") if c.role == "used" else c for c in one.copies)
         forensic = replace(one, mode="forensic", test=test, copies=asked)
         for mode, told in (("release", one), ("forensic", forensic)):

@@ -40,7 +40,7 @@ from vestige.decision.records import (
     Remedy,
     Unread,
 )
-from vestige.schema.records import Control, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Check, PlantedLevel, RunHistory, SetTest
 
 EXITS = {"open": 0, "closed": 3, "undecided": 4}
 TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {
@@ -129,7 +129,7 @@ ORDER: list[tuple[str, dict[str, Any]]] = [
     ("check_failed", {"checks": checks("ok no ok ok --")}),
     ("set_test", {"test": set_test(0.001)}),
     ("patients_named", {"named_patients": 1}),
-    ("repeated_runs", {"tried": AGAIN}),
+    ("repeated_runs", {"run_history": AGAIN}),
     ("bound_above_limit", {"bounds": HIGH}),
     ("nothing_found", {}),
 ]
@@ -141,8 +141,8 @@ def test_each_row_wins_over_all_below_it(first: int) -> None:
     below: dict[str, Any] = {}
     for _, change in ORDER[:first:-1]:
         below |= change
-    if "tried" in below and code == "set_test":
-        below.pop("tried")  # the set test pays for other runs before it is significant
+    if "run_history" in below and code == "set_test":
+        below.pop("run_history")  # the set test pays for other runs before it is significant
     if code == "repeated_runs":
         below.pop("test", None)
     assert decide(evidence(**(below | found))).codes[0] == code
@@ -191,9 +191,9 @@ def test_the_sentence_names_the_role_that_is_unread() -> None:
     assert (facts.unread, facts.listed, facts.role) == (12, 240, "generated")
 
 
-# --- checks (METHODS 5)
+# --- checks (docs/methods.md 5)
 CHECKED = [
-    # p, conformity, blind, member_only, swapped, planted -> code
+    # p, preparation, blind, member_only, swapped, planted -> code
     (0.01, "ok ok ok ok ok", "set_test"),
     (0.01, "no ok ok ok ok", "check_failed"),
     (0.01, "ok no ok ok ok", "check_failed"),
@@ -218,13 +218,13 @@ def test_checks(p: float, states: str, code: str) -> None:
     assert decide(evidence(test=set_test(p), checks=checks(states))).codes == (code,)
 
 
-def test_failed_checks_are_named_and_conformity_comes_first() -> None:
-    names = ("swapped", "blind", "planted", "conformity")
+def test_failed_checks_are_named_and_preparation_comes_first() -> None:
+    names = ("swapped", "blind", "planted", "preparation")
     failed = checks("no no no no", *names)
-    assert [c.name for c in vetoing(failed, True)] == ["conformity", "swapped", "blind"]
-    assert [c.name for c in vetoing(failed, False)] == ["conformity", "blind"]
+    assert [c.name for c in vetoing(failed, True)] == ["preparation", "swapped", "blind"]
+    assert [c.name for c in vetoing(failed, False)] == ["preparation", "blind"]
     made = decide(evidence(checks=failed, test=set_test(0.001)))
-    assert made.facts.checks == ("conformity", "swapped", "blind")
+    assert made.facts.checks == ("preparation", "swapped", "blind")
     assert made.remedy == ("harmonize",)
     # several that veto: the first decides what to mend
     assert decide(evidence(checks=failed[:2], test=set_test(0.001))).codes == (
@@ -259,25 +259,27 @@ def test_a_difference_of_distribution_is_told_unless_single_images_speak_against
 
 # --- the set test and earlier runs
 @pytest.mark.parametrize(
-    ("p", "tried", "code"),
+    ("p", "run_history", "code"),
     [
         (0.05, None, "set_test"),
         (0.0501, None, "nothing_found"),
-        (0.03, Tried(None, 1, 2, None, None), "set_test"),
-        (0.03, Tried(0, 1, 2, 0.03, None), "set_test"),
-        (0.03, Tried(3, 4, 2, 0.115, 0.4), "repeated_runs"),  # too good for one of four
-        (0.001, Tried(3, 4, 2, 0.004, 0.4), "set_test"),
-        (0.4, Tried(3, 4, 2, 0.87, 0.3), "nothing_found"),
-        (0.4, Tried(3, 4, 2, 0.87, 0.01), "repeated_runs"),  # a leak is not asked away
-        (0.4, Tried(40, 4, 2, 1.0, 0.01), "repeated_runs"),  # however often
+        (0.03, RunHistory(None, 1, 2, None, None), "set_test"),
+        (0.03, RunHistory(0, 1, 2, 0.03, None), "set_test"),
+        (0.03, RunHistory(3, 4, 2, 0.115, 0.4), "repeated_runs"),  # too good for one of four
+        (0.001, RunHistory(3, 4, 2, 0.004, 0.4), "set_test"),
+        (0.4, RunHistory(3, 4, 2, 0.87, 0.3), "nothing_found"),
+        (0.4, RunHistory(3, 4, 2, 0.87, 0.01), "repeated_runs"),  # a leak is not asked away
+        (0.4, RunHistory(40, 4, 2, 1.0, 0.01), "repeated_runs"),  # however often
+        (0.4, RunHistory(3, 4, 2, 0.87, 0.05), "repeated_runs"),  # p <= the rate, as everywhere
+        (0.4, RunHistory(3, 4, 2, 0.87, 0.0501), "nothing_found"),
     ],
 )
-def test_the_corrected_p_decides(p: float, tried: Tried | None, code: str) -> None:
-    made = decide(evidence(test=set_test(p), tried=tried))
+def test_the_corrected_p_decides(p: float, run_history: RunHistory | None, code: str) -> None:
+    made = decide(evidence(test=set_test(p), run_history=run_history))
     assert made.codes == (code,)
-    assert made.facts.p_value == corrected_p(set_test(p), tried)
-    assert made.facts.runs == 1 + ((tried.runs_before or 0) if tried else 0)
-    failed = evidence(test=set_test(p), tried=tried, checks=checks("ok no ok ok ok"))
+    assert made.facts.p_value == corrected_p(set_test(p), run_history)
+    assert made.facts.runs == 1 + ((run_history.runs_before or 0) if run_history else 0)
+    failed = evidence(test=set_test(p), run_history=run_history, checks=checks("ok no ok ok ok"))
     assert decide(failed).codes == ("check_failed",)
 
 
@@ -330,9 +332,9 @@ count = st.integers(0, 3)
 anyones = st.builds(copy, count, st.sampled_from(get_args(RealRole)), st.booleans())
 runs = st.one_of(
     st.none(),
-    st.just(Tried(None, 1, 2, None, None)),
+    st.just(RunHistory(None, 1, 2, None, None)),
     st.builds(
-        Tried,
+        RunHistory,
         st.integers(1, 5),
         count,
         count,
@@ -356,7 +358,7 @@ evidences = st.builds(
     checks=st.just(())
     | st.tuples(*[st.sampled_from(list(STATES))] * 5).map(lambda s: checks(" ".join(s))),
     test=st.none() | p_values.map(set_test),
-    tried=runs,
+    run_history=runs,
     chance=st.sampled_from([None, FEW, MANY, Chance(1, 0), Chance(0, 0)]),
     named_patients=st.sampled_from([0, 0, 1, 2]),
     levels=few(
@@ -390,7 +392,7 @@ def test_the_decision_is_a_function_with_a_remedy(one: Evidence) -> None:
 
 @given(evidences, st.sampled_from([*CHECKS, "clean_calibration", "smooth"]))
 def test_a_failed_check_never_opens(one: Evidence, name: str) -> None:
-    failed = Control(name, None, 0.004, False, "all", "failed")
+    failed = Check(name, None, 0.004, False, "all", "failed")
     worse = replace(one, checks=(*(c for c in one.checks if c.name != name), failed))
     assert opens(one) or not opens(worse)
 

@@ -14,7 +14,7 @@ from decision.evidence import CASES, FEW, LOW, MANY, PART, cases, checks, copy, 
 from decision.test_decide import evidences
 from report.conftest import STATES, make_result
 from report.test_page import Page
-from vestige.cli import audit as cli
+from vestige.auditing import audit as cli
 from vestige.cli.main import main
 from vestige.cli.terminal import tell
 from vestige.decision import Evidence, decide
@@ -30,7 +30,7 @@ from vestige.decision.sentences import (
 from vestige.decision.sentences_next import remedy_text
 from vestige.report import redact, render_html
 from vestige.result import AuditResult
-from vestige.schema.records import LevelCode, PlantedLevel, Tried
+from vestige.schema.records import LevelCode, PlantedLevel, RunHistory
 
 GOLDEN = {
     "copies, release": (
@@ -51,7 +51,7 @@ GOLDEN = {
     ),
     "not prepared alike, forensic": (
         "Undecided: the queried images and the unused images were not prepared alike (failed "
-        "check: conformity); the queried images and the unused images can be told apart without "
+        "check: preparation); the queried images and the unused images can be told apart without "
         "the generated images (failed check: blind). Export all real images by the same steps, or "
         "let --harmonize prepare them alike, and audit again. Report no conclusion from this audit."
     ),
@@ -214,17 +214,17 @@ def test_an_open_gate_says_what_the_set_test_would_have_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("p", "tried", "said"),
+    ("p", "run_history", "said"),
     [
         (0.00005, None, "p < 0.0001)"),
         (0.0001, None, "p = 0.0001)"),
         (0.01234, None, "p = 0.012)"),
-        (0.01234, Tried(0, 1, 1, 0.01234, None), "p = 0.012)"),
-        (0.01, Tried(1, 2, 1, 0.0199, 0.5), "p = 0.02 after correction for 2 runs)"),
+        (0.01234, RunHistory(0, 1, 1, 0.01234, None), "p = 0.012)"),
+        (0.01, RunHistory(1, 2, 1, 0.0199, 0.5), "p = 0.02 after correction for 2 runs)"),
     ],
 )
-def test_p_values(p: float, tried: Tried | None, said: str) -> None:
-    assert said in decide(evidence(test=set_test(p), tried=tried)).text
+def test_p_values(p: float, run_history: RunHistory | None, said: str) -> None:
+    assert said in decide(evidence(test=set_test(p), run_history=run_history)).text
 
 
 def test_an_upper_bound_never_looks_smaller_than_it_is() -> None:
@@ -307,7 +307,7 @@ def test_nobody_is_counted_in_a_selected_part_or_after_a_failed_check() -> None:
     told = "by statistics, beyond the copies, 0 of 40 query patients can be named as used for "
     told += "training"
     assert f"{told}, and 7 patients stand out where chance explains at most 4" in decide(asked).text
-    for less in (replace(asked, tried=PART), replace(asked, checks=checks("ok no .. .. ok"))):
+    for less in (replace(asked, run_history=PART), replace(asked, checks=checks("ok no .. .. ok"))):
         made = decide(less)
         assert made.state == "copies found"
         assert "stand out" not in made.text and "can be named" not in made.text
@@ -318,5 +318,5 @@ def test_a_patient_on_both_sides_is_told_in_the_terminal(capsys: Any) -> None:
     groups = ("pat-000", "pat-000", "pat-007", *result.calibration.groups[3:])
     both = replace(result, calibration=replace(result.calibration, groups=groups))
     tell(both, Path("report.html"), quiet=False, as_json=False)
-    line = "2 patients have judged and unused images and no part in the test of the set."
+    line = "2 patients have target and unused images and no part in the test of the set."
     assert line in capsys.readouterr().out.splitlines()

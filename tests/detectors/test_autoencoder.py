@@ -15,7 +15,7 @@ from vestige.detectors.autoencoder import (  # noqa: E402
 )
 from vestige.nets.autoencoder import AutoEncoder, errors  # noqa: E402
 from vestige.nets.pairs import content_order  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.types import Floats, Images  # noqa: E402
 
@@ -115,12 +115,12 @@ def test_a_constant_image_comes_back() -> None:
 
 
 def test_options_that_cannot_train_are_refused() -> None:
-    with pytest.raises(InputError, match="latent must be above 0, not 0"):
+    with pytest.raises(InputError, match="latent must be above 0, 0 was given"):
         AutoencoderOutlier(latent=0).fit(G)
 
 
 def test_finds_copies() -> None:
-    """At 16 px .78 by reference, .80 in the bag, .63 without either; the same on every run."""
+    """At 16 px .78 by reference, .80 in the cohort, .63 without either; the same on every run."""
     world = reference_world("copy", 0)
     used, unused, reference, generated = (
         np.ascontiguousarray(images[:, ::2, ::2])

@@ -11,7 +11,7 @@ import pytest
 import vestige
 from reference_worlds import reference_world
 from vestige.detectors import DETECTORS
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.scoring.plan import parse_options, plan_columns, weights_digests
 
 WORLD = reference_world("copy", 0)

@@ -1,4 +1,4 @@
-"""Cosine systems: Medhastra and the two earlier routes of zhouyijiang1 (METHODS 1.3, 1.4b)."""
+"""Cosine systems: Medhastra and the two earlier routes of zhouyijiang1 (methods.md 1.3, 1.4b)."""
 
 import csv
 import pickle
@@ -31,7 +31,7 @@ from vestige.detectors.cosine_rules import (  # noqa: E402
     threshold,
 )
 from vestige.detectors.cosine_streams import DualStream, Resnet50Retrieval  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.stats.splits import group_folds  # noqa: E402
 from vestige.types import Floats  # noqa: E402
@@ -351,10 +351,10 @@ def test_streams_are_standardised_over_the_reference_and_added() -> None:
 
 def test_a_bag_is_its_own_reference_in_any_order() -> None:
     detector = DualStream(**TWO).fit(G)
-    bag = np.concatenate([X, R])
-    scores = detector.score_pool(bag)
+    cohort = np.concatenate([X, R])
+    scores = detector.score_pool(cohort)
     assert np.ptp(scores) > 0
-    np.testing.assert_allclose(detector.score_pool(bag[::-1]), scores[::-1], rtol=1e-9)
+    np.testing.assert_allclose(detector.score_pool(cohort[::-1]), scores[::-1], rtol=1e-9)
     assert scores.mean() == pytest.approx(0, abs=1e-9)
     assert np.isfinite(detector.score_pool(np.repeat(X[:1], 3, axis=0))).all()
 

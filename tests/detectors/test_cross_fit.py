@@ -10,8 +10,8 @@ from scipy.stats import binom
 import vestige
 from reference_worlds import reference_world
 from small_detectors import small_detector
-from vestige.detectors import DETECTORS, DetectorChoice
-from vestige.registry.choices import InputError
+from vestige.detectors import DETECTORS, DetectorEntry
+from vestige.registry.entries import InputError
 from vestige.stats.permutation import set_tests, set_tests_in_folds
 from vestige.stats.splits import group_folds
 from vestige.types import Floats, Progress, quiet
@@ -56,7 +56,7 @@ class Centroids:
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = DetectorChoice("test", lambda **o: Centroids(), needs_labels=True)
+    choice = DetectorEntry("test", lambda **o: Centroids(), needs_labels=True)
     monkeypatch.setitem(DETECTORS, "centroids", choice)
     FITS.clear()
     SCORED.clear()
@@ -71,7 +71,7 @@ def test_no_image_is_scored_by_a_model_that_saw_its_group() -> None:
         unused=world.unused[:30],
         query=np.concatenate([world.used[30:40], world.unused[30:40]]),
         detectors=["centroids"],
-        controls=False,  # those that ask the audit again fit it again
+        checks=False,  # those that ask the audit again fit it again
         progress=lambda stage, done, total: stages.add(stage),
     )
     assert {f"centroids, fold {n} of 5: learning" for n in range(1, 6)} <= stages
@@ -84,7 +84,7 @@ def test_no_image_is_scored_by_a_model_that_saw_its_group() -> None:
 
 
 def test_brighter_used_images_are_found_and_the_set_test_says_so() -> None:
-    """(It is split bias, which the blind control then vetoes.)"""
+    """(It is split bias, which the blind check then vetoes.)"""
     world = reference_world("shift", 0)
     result = vestige.audit(
         generated=world.generated[:50],
@@ -135,23 +135,23 @@ def test_p_values_of_cross_fitted_scores_hold_where_nothing_is() -> None:
     for seed in range(200):
         rng = np.random.default_rng(seed)
         x = rng.standard_normal((60, 6))
-        suspect = np.arange(60) < 30
-        folds = group_folds(np.arange(60), 5, seed, suspect)
+        candidate = np.arange(60) < 30
+        folds = group_folds(np.arange(60), 5, seed, candidate)
         scores = np.empty(60)
         for fold in range(5):
             inside = folds == fold
-            direction = x[suspect & ~inside].mean(axis=0) - x[~suspect & ~inside].mean(axis=0)
+            direction = x[candidate & ~inside].mean(axis=0) - x[~candidate & ~inside].mean(axis=0)
             scores[inside] = x[inside] @ direction
-        p = set_tests_in_folds(scores[:, None], suspect, folds, None, 199, seed)
+        p = set_tests_in_folds(scores[:, None], candidate, folds, None, 199, seed)
         rejected += int(p[0] <= 0.05)
     assert rejected <= allowed
 
 
 def test_one_fold_gives_twice_the_p_value_of_the_plain_test() -> None:
     rng = np.random.default_rng(3)
-    columns, suspect = rng.standard_normal((40, 2)), np.arange(40) < 20
-    plain = set_tests(columns, suspect, None, 999, 1)[0]
-    folded = set_tests_in_folds(columns, suspect, np.zeros(40, int), None, 999, 1)
+    columns, candidate = rng.standard_normal((40, 2)), np.arange(40) < 20
+    plain = set_tests(columns, candidate, None, 999, 1)[0]
+    folded = set_tests_in_folds(columns, candidate, np.zeros(40, int), None, 999, 1)
     np.testing.assert_allclose(folded, np.minimum(1, 2 * plain))
 
 

@@ -10,7 +10,7 @@ import vestige.stats.density as density
 from reference_worlds import reference_world
 from vestige import detectors
 from vestige.features.pca import PCA
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.density import GaussianKDE
 
 DensityRatio = partial(detectors.DensityRatio, views="none")
@@ -111,7 +111,7 @@ def test_kde_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_two_shifted_gaussians_give_the_analytic_slope() -> None:
-    # log N(x; a, 1) - log N(x; -a, 1) = 2 a x: METHODS 2.6 asks for 10 % at n = 5,000
+    # log N(x; a, 1) - log N(x; -a, 1) = 2 a x: docs/methods.md 2.6 asks for 10 % at n = 5,000
     rng = np.random.default_rng(7)
     a = 0.5
     first, second = rng.normal(a, 1, (5000, 2)), rng.normal(-a, 1, (5000, 2))

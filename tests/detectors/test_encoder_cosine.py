@@ -15,7 +15,7 @@ from vestige.detectors.encoder_cosine import (  # noqa: E402
     SsimEncoder,
 )
 from vestige.features.self_supervised import SelfSupervised  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 from vestige.types import Floats, Images  # noqa: E402
 
@@ -119,7 +119,7 @@ def test_a_verbatim_copy_is_a_finding(kind: type[EncoderCosine]) -> None:
 @each
 @pytest.mark.parametrize(("layer", "whiten"), [("stage2", True), ("stage2", False)])
 def test_finds_copies(kind: type[EncoderCosine], layer: Any, whiten: bool) -> None:
-    """Above .95 (METHODS 2.14): the same on every run, by reference and in the bag."""
+    """Above .95 (docs/methods.md 2.14): the same on every run, by reference and in the cohort."""
     world = reference_world("copy", 1)
     queries = np.concatenate([world.used, world.unused])
     options = SMALL | {"steps": 20, "batch": 32, "width": 8}

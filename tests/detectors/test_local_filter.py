@@ -7,7 +7,7 @@ import pytest
 
 from reference_worlds import patch_world, reference_world
 from vestige.detectors import LocalFilter, MatchedFilterPool
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.intervals import auc
 from vestige.types import Floats, Images
 
@@ -64,8 +64,8 @@ def summary(own: Floats, seen: Any, usual: Floats, usually: Any, top: int, count
     return np.array(scores)
 
 
-# bags smaller (30) and larger (200) than a window has pixels
-@pytest.mark.parametrize("bag", [X, BAG], ids=["small bag", "large bag"])
+# cohorts smaller (30) and larger (200) than a window has pixels
+@pytest.mark.parametrize("cohort", [X, BAG], ids=["small cohort", "large cohort"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -75,17 +75,17 @@ def summary(own: Floats, seen: Any, usual: Floats, usually: Any, top: int, count
         {"aggregate": "mean", "top": 2},
     ],
 )
-def test_both_forms_equal_numpy(bag: Images, options: dict[str, Any]) -> None:
+def test_both_forms_equal_numpy(cohort: Images, options: dict[str, Any]) -> None:
     detector = LocalFilter(**options)
     window, ridge, top, count = (
         getattr(detector, name) for name in ("window", "ridge", "top", "aggregate")
     )
-    sees, usually = foreground(bag, window), foreground(R, window)
-    own = cosines(bag, bag, G, window, ridge)
-    found = detector.fit(G).score_pool(bag)
+    sees, usually = foreground(cohort, window), foreground(R, window)
+    own = cosines(cohort, cohort, G, window, ridge)
+    found = detector.fit(G).score_pool(cohort)
     np.testing.assert_allclose(found, summary(own, sees, own, sees, top, count), atol=FLOAT32)
-    own, usual = (cosines(x, R, G, window, ridge) for x in (bag, R))
-    found = detector.fit(G, unused=R).score_samples(bag)
+    own, usual = (cosines(x, R, G, window, ridge) for x in (cohort, R))
+    found = detector.fit(G, unused=R).score_samples(cohort)
     np.testing.assert_allclose(found, summary(own, sees, usual, usually, top, count), atol=FLOAT32)
 
 
@@ -98,11 +98,11 @@ def test_the_bag_form_takes_the_reference_into_the_population() -> None:
 @pytest.mark.parametrize("grid", [8, 64])  # patches between the windows too
 def test_finds_a_pasted_patch_that_the_whole_filter_misses(grid: int) -> None:
     world = patch_world(0, grid=grid)
-    bag = np.concatenate([world.used, world.unused])
-    whole = MatchedFilterPool(size=32).fit(world.generated).score_pool(bag)
+    cohort = np.concatenate([world.used, world.unused])
+    whole = MatchedFilterPool(size=32).fit(world.generated).score_pool(cohort)
     assert auc(whole[:100], whole[100:]) < 0.65
-    by_bag = LocalFilter().fit(world.generated).score_pool(bag)
-    by_reference = LocalFilter().fit(world.generated, unused=world.reference).score_samples(bag)
+    by_bag = LocalFilter().fit(world.generated).score_pool(cohort)
+    by_reference = LocalFilter().fit(world.generated, unused=world.reference).score_samples(cohort)
     assert auc(by_bag[:100], by_bag[100:]) > 0.8
     assert auc(by_reference[:100], by_reference[100:]) > 0.8
 

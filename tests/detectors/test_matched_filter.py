@@ -105,18 +105,18 @@ def test_bag_form_equals_numpy_and_uses_the_reference_too() -> None:
 
 
 def test_bag_form_is_the_ridge_regression_of_each_generated_image_on_all_reals() -> None:
-    # The dual form, which decomposes nothing: with K the Gram matrix of the centred bag B, the
+    # The dual form, which decomposes nothing: with K the Gram matrix of the centred cohort B, the
     # product x'(ev + l)^-1 s is n times the coefficient of s on x in a ridge regression on all
     # rows of B with penalty n l; the norms of x and of s follow in the same way.
     ridge = 0.1
     mean = flat(X).mean(axis=0)
-    bag, s = flat(X) - mean, flat(G) - mean
-    n = len(bag)
-    gram = bag @ bag.T
+    cohort, s = flat(X) - mean, flat(G) - mean
+    n = len(cohort)
+    gram = cohort @ cohort.T
     penalty = ridge * np.trace(gram) / (n - 1) * np.eye(n)  # n l, l = ridge x mean eigenvalue
-    coefficients = np.linalg.solve(gram + penalty, bag @ s.T)
+    coefficients = np.linalg.solve(gram + penalty, cohort @ s.T)
     of_x = np.sqrt(n * np.diag(np.linalg.solve(gram + penalty, gram)))
-    in_span = np.linalg.pinv(gram, rcond=1e-12) @ bag @ s.T  # s projected on the bag
+    in_span = np.linalg.pinv(gram, rcond=1e-12) @ cohort @ s.T  # s projected on the cohort
     of_s = np.sqrt(n * np.einsum("ij,ij->j", in_span, coefficients))
     cosines = n * coefficients / of_x[:, None] / of_s[None, :]
     np.testing.assert_allclose(cosines, whitened(X, X, ridge) @ whitened(X, G, ridge).T, atol=1e-9)

@@ -9,7 +9,7 @@ import pytest
 from image_sets import as_read
 from images.test_duplicates import textures
 from vestige.images.groups import Grouping, assign_groups
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.scoring.plan import Column
 from vestige.training.models import Model, check_patients, patients_learned_from
 

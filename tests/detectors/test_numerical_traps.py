@@ -1,7 +1,7 @@
 """Where a published form loses the ranking to arithmetic, and ours does not.
 
 Each test shows first that the form as published fails (ties, not a number, lost rows, a rate that
-no threshold has), then that the detector on the same images does not. METHODS 2.3-2.8, 4.4.
+no threshold has), then that the detector on the same images does not. docs/methods.md 2.3-2.8, 4.4.
 """
 
 import warnings
@@ -23,7 +23,7 @@ from vestige.detectors import (
     TwoSampleClassifier,
 )
 from vestige.detectors.density_ratio import shared_components
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.density import GaussianKDE
 from vestige.stats.roc import tpr_at_fpr
 from vestige.types import Floats, Images
@@ -214,7 +214,7 @@ def test_an_interpolated_roc_promises_what_no_threshold_gives() -> None:
     def interpolated(rate: float) -> float:
         return float(np.interp(rate, false, true))
 
-    # below 1 / n0 no control can be counted; the curve answers all the same
+    # below 1 / n0 no unused image can be counted; the curve answers all the same
     assert interpolated(0.001) > 0
     with pytest.raises(InputError, match="needs 1000 unused images, 100 were given"):
         tpr_at_fpr(used, unused, 0.001)

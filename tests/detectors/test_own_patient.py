@@ -1,4 +1,4 @@
-"""In a bag, an image is compared by the whitening of everybody but its own patient."""
+"""In a cohort, an image is compared by the whitening of everybody but its own patient."""
 
 from typing import Any
 

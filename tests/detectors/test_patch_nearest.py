@@ -8,7 +8,7 @@ import pytest
 import vestige.detectors.patch_nearest as patch_nearest
 from reference_worlds import ReferenceWorld, patch_world, reference_world
 from vestige.detectors import MatchedFilterPool, NearestDistance, PatchNearest
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.intervals import auc
 from vestige.types import Floats, Images
 
@@ -77,10 +77,10 @@ def test_bag_form_equals_brute_force(block: int, monkeypatch: pytest.MonkeyPatch
 
 
 def aucs(detector: Any, world: ReferenceWorld) -> list[float]:
-    bag = np.concatenate([world.used, world.unused])
+    cohort = np.concatenate([world.used, world.unused])
     both = (
-        detector.fit(world.generated, unused=world.reference).score_samples(bag),
-        detector.fit(world.generated).score_pool(bag),
+        detector.fit(world.generated, unused=world.reference).score_samples(cohort),
+        detector.fit(world.generated).score_pool(cohort),
     )
     return [auc(scores[:100], scores[100:]) for scores in both]
 
@@ -88,9 +88,9 @@ def aucs(detector: Any, world: ReferenceWorld) -> list[float]:
 def test_finds_a_pasted_patch() -> None:
     assert min(aucs(PatchNearest(), patch_world(0))) > 0.9
     world = patch_world(0)  # which the detectors of whole images miss
-    bag = np.concatenate([world.used, world.unused])
+    cohort = np.concatenate([world.used, world.unused])
     for whole in (NearestDistance().fit(world.generated), MatchedFilterPool().fit(world.generated)):
-        scores = whole.score_samples(bag)
+        scores = whole.score_samples(cohort)
         assert auc(scores[:100], scores[100:]) < 0.65
 
 
@@ -114,8 +114,8 @@ def test_an_image_of_background_only_scores_zero() -> None:
     found = PatchNearest().fit(G, unused=R).score_samples(np.concatenate([blank, X]))
     np.testing.assert_array_equal(found[:2], 0)
     assert (found[2:] != 0).all()
-    bag = PatchNearest().fit(G).score_pool(np.concatenate([blank, X]))
-    np.testing.assert_array_equal(bag[:2], 0)
+    cohort = PatchNearest().fit(G).score_pool(np.concatenate([blank, X]))
+    np.testing.assert_array_equal(cohort[:2], 0)
 
 
 def test_swapping_generated_and_reference_turns_the_evidence_round() -> None:

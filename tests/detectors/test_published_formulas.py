@@ -1,8 +1,8 @@
 """Every published label-free detector equals its formula, image by image, to 1e-6.
 
-The formulas of METHODS 2.3-2.10 are written down here a second time, slowly and in float64: one
-image, one list of generated images, one list of unused ones. In a bag the unused are the images of
-other patients; the patients have one to five images.
+The formulas of docs/methods.md 2.3-2.10 are written down here a second time, slowly and in float64:
+one image, one list of generated images, one list of unused ones. In a cohort the unused are the
+images of other patients; the patients have one to five images.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from reference_worlds import reference_world
 from vestige.detectors import DETECTORS, TwoSampleClassifier
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels
-from vestige.registry.choices import build
+from vestige.registry.entries import create
 from vestige.types import Floats, Images
 
 WORLD, OTHER = reference_world("copy", 5), reference_world("null", 5)
@@ -26,7 +26,7 @@ MANY_R = np.concatenate([WORLD.reference, OTHER.reference])
 MANY_BAG = np.concatenate([WORLD.used, WORLD.unused, OTHER.used, OTHER.reference[:60]])
 
 Formula = Callable[[Floats, Floats, Floats, Floats, bool], float]
-"""x [d], S [m, d], R [n, d], the images that set a kernel or a radius, whether in a bag."""
+"""x [d], S [m, d], R [n, d], the images that set a kernel or a radius, whether in a cohort."""
 
 
 def patients(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
@@ -40,11 +40,11 @@ def d(x: Floats, pool: Floats) -> Floats:
 
 
 def nearest(k: int) -> Formula:
-    return lambda x, s, r, whole, bag: -d(x, s)[:k].mean()
+    return lambda x, s, r, whole, cohort: -d(x, s)[:k].mean()
 
 
 def calibrated(form: str, k: int) -> Formula:
-    def score(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+    def score(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
         to_r, to_s = d(x, r)[:k].mean(), d(x, s)[:k].mean()
         return to_r - to_s if form == "difference" else np.log(to_r + 1e-9) - np.log(to_s + 1e-9)
 
@@ -52,8 +52,8 @@ def calibrated(form: str, k: int) -> Formula:
 
 
 def ball(form: str) -> Formula:
-    def score(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
-        radius = np.quantile([d(w, s)[0] for w in whole], 0.5 if bag else 0.05)
+    def score(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
+        radius = np.quantile([d(w, s)[0] for w in whole], 0.5 if cohort else 0.05)
         inside = [distance for distance in d(x, s) if distance < radius]
         return sum(1 if form == "count" else np.log(radius / i) for i in inside) / len(s)
 
@@ -75,12 +75,12 @@ def log_p(x: Floats, points: Floats, of: Floats, silverman: bool = False) -> flo
     return float(logsumexp(log_kernels(x, points, of, silverman)) - np.log(len(points)))
 
 
-def kernel_density(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+def kernel_density(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
     return log_p(x, s, s) - log_p(x, r, whole)
 
 
 def neighbour_density(k: int) -> Formula:
-    def score(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+    def score(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
         ratio = np.log(d(x, r)[k - 1] + 1e-9) - np.log(d(x, s)[k - 1] + 1e-9)
         return len(x) * ratio + np.log(len(r) / len(s))
 
@@ -92,7 +92,7 @@ def closest(x: Floats, s: Floats, k: int) -> Floats:
 
 
 def local_likelihood(k: int) -> Formula:
-    def score(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+    def score(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
         total, n = 0.0, len(r)
         for g in closest(x, s, k):
             p = np.exp(log_p(g, r, whole))  # does not underflow here
@@ -103,7 +103,7 @@ def local_likelihood(k: int) -> Formula:
 
 
 def local_likelihood_refit(k: int) -> Formula:
-    def score(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+    def score(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
         joined = np.vstack([r, x])
         return sum(
             log_p(g, joined, joined, silverman=True) - log_p(g, r, r, silverman=True)
@@ -114,7 +114,7 @@ def local_likelihood_refit(k: int) -> Formula:
 
 
 def share(k: int) -> Formula:
-    def score(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+    def score(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
         labelled = [(distance, 1) for distance in d(x, s)] + [(distance, 0) for distance in d(x, r)]
         n_s = sum(label for _, label in sorted(labelled)[:k])
         return np.log((n_s + 0.5) / (k - n_s + 0.5)) - np.log(len(s) / len(r))
@@ -126,12 +126,12 @@ def ranks(x: Floats, s: Floats, r: Floats) -> Floats:
     return np.array([1.0 + (((r - g) ** 2).sum(1) < ((x - g) ** 2).sum()).sum() for g in s])
 
 
-def retrieval(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+def retrieval(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
     return float((ranks(x, s, r) == 1).sum() - 1e-6 * d(x, s)[0])
 
 
 def rank(summary: str) -> Formula:
-    def score(x: Floats, s: Floats, r: Floats, whole: Floats, bag: bool) -> float:
+    def score(x: Floats, s: Floats, r: Floats, whole: Floats, cohort: bool) -> float:
         found = ranks(x, s, r)
         if summary == "best":
             return -np.sort(found)[: max(3, len(s) // 100)].mean()
@@ -148,7 +148,7 @@ CASES: list[tuple[str, dict[str, Any], Formula]] = [
     *[
         ("calibrated_distance", {"form": form, "k": k}, calibrated(form, k))
         for form in ("log_ratio", "difference")
-        for k in (1, 3, 99)  # 99: all that there are, in a bag
+        for k in (1, 3, 99)  # 99: all that there are, in a cohort
     ],
     ("calibrated_distance", {"space": "pca", "k": 2}, calibrated("log_ratio", 2)),
     ("mc_ball", {"form": "log"}, ball("log")),
@@ -181,7 +181,7 @@ def every(cases: list[tuple[str, dict[str, Any], Formula]]) -> pytest.MarkDecora
 def published(name: str, options: dict[str, Any]) -> Any:
     """The detector, looking at images as they are: the papers know no views."""
     views = {"views": "none"} if DETECTORS[name].views else {}
-    return build(DETECTORS, name, "detector", **views, **options)
+    return create(DETECTORS, name, "detector", **views, **options)
 
 
 def spaces(detector: Any, generated: Images, others: Images, *more: Images) -> list[Floats]:
@@ -223,7 +223,7 @@ def test_in_a_bag(name: str, options: dict[str, Any], formula: Formula) -> None:
 
 @pytest.mark.parametrize("dims", [32, 64])
 def test_the_density_ratio_in_many_dimensions(dims: int) -> None:
-    detector: Any = build(DETECTORS, "density_ratio", "detector", dims=dims)
+    detector: Any = create(DETECTORS, "density_ratio", "detector", dims=dims)
     s, r, x = spaces(detector, WORLD.generated, MANY_R, BAG[::3])
     assert x.shape[1] == dims
     found = detector.fit(WORLD.generated, unused=MANY_R).score_samples(BAG[::3])
@@ -257,25 +257,25 @@ def test_the_classifier_is_that_of_scikit_learn(in_a_bag: bool) -> None:
 
 def test_gen_lra_far_away_is_the_cost_of_one_more_image() -> None:
     far = np.clip(BAG[:3] + np.float32(0.8), 0, 1)
-    found = DETECTORS["gen_lra"].build(k=7).fit(G, unused=R).score_samples(far)
+    found = DETECTORS["gen_lra"].factory(k=7).fit(G, unused=R).score_samples(far)
     np.testing.assert_allclose(found, 7 * np.log(len(R) / (len(R) + 1)), rtol=1e-9)
 
 
 def test_gen_lra_grows_as_x_comes_near() -> None:
     start, end = WORLD.unused[60], G[3]
     steps = np.array([start + t * (end - start) for t in np.linspace(0, 1, 12)])
-    found = DETECTORS["gen_lra"].build(k=1).fit(G, unused=R).score_samples(steps)
+    found = DETECTORS["gen_lra"].factory(k=1).fit(G, unused=R).score_samples(steps)
     assert (np.diff(found[-6:]) > 0).all()  # where the nearest generated image is `end`
     assert found[-1] == found.max()
 
 
 def test_gen_lra_closed_form_and_refit_agree_about_the_order() -> None:
-    # METHODS 2.7: values differ, Spearman .965 over 30 points at n = 400
+    # docs/methods.md 2.7: values differ, Spearman .965 over 30 points at n = 400
     from scipy.stats import spearmanr
 
     x = np.concatenate([WORLD.used[:15], WORLD.unused[:15]])
     closed, refit = (
-        DETECTORS["gen_lra"].build(refit=refit, dims=8).fit(G, unused=MANY_R).score_samples(x)
+        DETECTORS["gen_lra"].factory(refit=refit, dims=8).fit(G, unused=MANY_R).score_samples(x)
         for refit in (False, True)
     )
     assert spearmanr(closed, refit).statistic > 0.8
@@ -283,22 +283,22 @@ def test_gen_lra_closed_form_and_refit_agree_about_the_order() -> None:
 
 
 def test_neighbour_share_has_k_plus_1_values_and_flips_when_the_sets_swap() -> None:
-    forward = DETECTORS["neighbour_share"].build().fit(G, unused=R).score_samples(BAG)
+    forward = DETECTORS["neighbour_share"].factory().fit(G, unused=R).score_samples(BAG)
     assert len(np.unique(forward)) <= 6
-    backward = DETECTORS["neighbour_share"].build().fit(R, unused=G).score_samples(BAG)
+    backward = DETECTORS["neighbour_share"].factory().fit(R, unused=G).score_samples(BAG)
     np.testing.assert_allclose(backward, -forward, rtol=1e-12)
 
 
 def test_neighbour_share_of_equal_sets_is_0_whatever_ties() -> None:
     # every generated image is a reference image too: each place is shared, none by file order
     for k in (1, 4, 5, 500):
-        detector: Any = DETECTORS["neighbour_share"].build(k=k)
+        detector: Any = DETECTORS["neighbour_share"].factory(k=k)
         found = detector.fit(R, unused=R[::-1]).score_samples(BAG)
         np.testing.assert_allclose(found, 0, atol=1e-12)
 
 
 def test_neighbour_share_with_more_neighbours_than_images_takes_all() -> None:
-    detector: Any = DETECTORS["neighbour_share"].build(k=900)
+    detector: Any = DETECTORS["neighbour_share"].factory(k=900)
     wanted = np.log(150.5 / 100.5) - np.log(150 / 100)
     np.testing.assert_allclose(detector.fit(G, unused=R).score_samples(BAG), wanted, rtol=1e-9)
     groups = patients(len(BAG))

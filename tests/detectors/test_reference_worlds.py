@@ -1,4 +1,4 @@
-"""Every detector reaches what METHODS 0.4 measured for it in worlds with a known answer.
+"""Every detector reaches what docs/methods.md 0.4 measured for it in worlds with a known answer.
 
 Mean AUC of five seeds. Where a trace exists it may fall short of the table by .06; where none
 exists it may differ from chance by .06, or by .06 from the table where that itself lies off .5.
@@ -51,9 +51,9 @@ MADE: dict[str, Callable[[], Detector]] = {
     "rank best": MeanRank,
     "reconstruction": ReconstructionRatio,
     "matched filter": MatchedFilter,
-    "matched filter, bag": MatchedFilterPool,
+    "matched filter, cohort": MatchedFilterPool,
 }
-# Matched filters: METHODS 2.18 (g), not in the table of 0.4; .66 is the ceiling of W-part.
+# Matched filters: docs/methods.md 2.18 (g), not in the table of 0.4; .66 is the ceiling of W-part.
 TABLE = """
                         | copy | part | blend | collapse | null | shift
 nearest                 | .997 | .663 | .996  | .526     | .518 | .515
@@ -74,7 +74,7 @@ rank mean               | .516 | .505 | .518  | .495     | .503 | .488
 rank best               | .801 | .581 | -     | -        | .529 | .586
 reconstruction          | .949 | .580 | .957  | .506     | .500 | -
 matched filter          | .99  | .66  | .99   | .5       | .5   | .561
-matched filter, bag     | .99  | .66  | .99   | .5       | .5   | .561
+matched filter, cohort     | .99  | .66  | .99   | .5       | .5   | .561
 """
 
 
@@ -97,7 +97,7 @@ def mean_auc(method: str, world_name: str) -> float:
         world = reference_world(world_name, seed)
         detector = MADE[method]().fit(world.generated, unused=world.reference)
         if isinstance(detector, MatchedFilterPool):
-            detector.fit(world.generated)  # the bag alone whitens
+            detector.fit(world.generated)  # the cohort alone whitens
         scores = detector.score_samples(np.concatenate([world.used, world.unused]))
         found.append(auc(scores[:100], scores[100:]))
     return float(np.mean(found))
@@ -114,7 +114,7 @@ def test_reaches_its_row(method: str, world: str, value: float) -> None:
         assert abs(found - 0.5) <= SLACK or abs(found - value) <= SLACK
 
 
-@pytest.mark.parametrize("method", ["matched filter", "matched filter, bag"])
+@pytest.mark.parametrize("method", ["matched filter", "matched filter, cohort"])
 def test_the_primary_detector_hardly_misses_a_copy(method: str) -> None:
     assert mean_auc(method, "copy") >= 0.99
 
@@ -130,7 +130,7 @@ def test_the_median_of_the_reference_is_too_wide_a_ball() -> None:
 
 
 def test_the_bag_helps_the_ball_in_count_form() -> None:
-    # METHODS 0.4, median of the queries: .997; they are half copies, so the ball is small
+    # docs/methods.md 0.4, median of the queries: .997; they are half copies, so the ball is small
     found = []
     for seed in range(3):
         world = reference_world("copy", seed)

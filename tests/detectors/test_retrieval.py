@@ -60,9 +60,11 @@ def test_an_image_ties_with_its_duplicates() -> None:
     assert wanted[:6].max() > 0
     found = RetrievalCount().fit(G, unused=doubled).score_samples(X)
     np.testing.assert_array_equal(np.round(found), wanted)
-    bag = np.concatenate([X, X[:6]])
-    wanted = np.array([(ranks(x, np.delete(bag, i, 0), G) == 1).sum() for i, x in enumerate(bag)])
-    found = RetrievalCount().fit(G).score_pool(bag)
+    cohort = np.concatenate([X, X[:6]])
+    wanted = np.array(
+        [(ranks(x, np.delete(cohort, i, 0), G) == 1).sum() for i, x in enumerate(cohort)]
+    )
+    found = RetrievalCount().fit(G).score_pool(cohort)
     np.testing.assert_array_equal(np.round(found), wanted)
     ranked = MeanRank(summary="mean").fit(G, unused=doubled).score_samples(X)
     np.testing.assert_allclose(ranked, [-ranks(x, doubled, G).mean() for x in X], rtol=1e-6)

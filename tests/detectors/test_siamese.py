@@ -16,7 +16,7 @@ from reference_worlds import reference_world  # noqa: E402
 from vestige.detectors.pair_network import PairNetwork  # noqa: E402
 from vestige.detectors.siamese import Siamese  # noqa: E402
 from vestige.detectors.siamese_hybrid import SiameseHybrid  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 from vestige.stats.intervals import auc  # noqa: E402
 
 WORLD = reference_world("copy", 3)
@@ -202,8 +202,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"trunk_trainable": "some"}, "unknown trunk_trainable 'some'"),
     ({"aggregate": "min"}, "unknown aggregate 'min'"),
     ({"backbone": "resnet5"}, "unknown backbone 'resnet5'"),
-    ({"epochs": 0}, "epochs must be 1 or more, not 0"),
-    ({"draws": 0}, "draws must be 1 or more, not 0"),
+    ({"epochs": 0}, "epochs must be 1 or more, 0 was given"),
+    ({"draws": 0}, "draws must be 1 or more, 0 was given"),
     ({"learning_rate": 0.0}, "learning_rate must be above 0"),
     ({"precision": "int8"}, "precision must be auto"),
     ({"weights": "/nothing.safetensors", "backbone": "squeezenet1_1"}, "cannot read weights"),

@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 
 from reference_worlds import population, reference_world
 from vestige.detectors import SsimRerank
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Floats, Images
 
 WORLD = reference_world("copy", 4)

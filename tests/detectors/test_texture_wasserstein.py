@@ -13,7 +13,7 @@ from vestige.detectors.texture_wasserstein import (
     TextureWasserstein,
 )
 from vestige.features.texture import STARTS, Texture
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
 from vestige.stats.wasserstein import l1_parts
@@ -116,18 +116,18 @@ def test_calibration_adds_the_distance_to_the_nearest_unused(few: ReferenceWorld
 
 
 def test_in_a_bag_the_own_patient_is_no_reference(few: ReferenceWorld) -> None:
-    bag = np.concatenate([few.used, few.unused])
-    groups = np.arange(len(bag))
+    cohort = np.concatenate([few.used, few.unused])
+    groups = np.arange(len(cohort))
     detector = CalibratedTexture().fit(few.generated)
-    alone = detector.score_pool(bag, groups)
-    near = np.clip(bag[:1] + np.float32(2 / 255), 0, 1)
-    more = np.concatenate([bag, near])
+    alone = detector.score_pool(cohort, groups)
+    near = np.clip(cohort[:1] + np.float32(2 / 255), 0, 1)
+    more = np.concatenate([cohort, near])
     assert detector.score_pool(more, np.append(groups, 0))[0] == alone[0]
     assert detector.score_pool(more, np.append(groups, 99))[0] < alone[0] - 0.1
-    order = np.random.default_rng(0).permutation(len(bag))
-    np.testing.assert_array_equal(detector.score_pool(bag[order], groups[order]), alone[order])
+    order = np.random.default_rng(0).permutation(len(cohort))
+    np.testing.assert_array_equal(detector.score_pool(cohort[order], groups[order]), alone[order])
     with pytest.raises(InputError, match="at least two groups"):
-        detector.score_pool(bag[:3], np.zeros(3))
+        detector.score_pool(cohort[:3], np.zeros(3))
 
 
 # ---- pairs

@@ -20,7 +20,7 @@ from vestige.detectors.matched_filter import DAMPED
 from vestige.features import build_space, fit_space
 from vestige.features.folding import CHANNELS
 from vestige.features.whitening import Whitening, whitening
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.scoring.plan import plan_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
@@ -144,23 +144,23 @@ SEEING = [name for name, choice in DETECTORS.items() if choice.views]
 TURNED = [(name, views) for name in SEEING for views in SEEN]
 
 
-def score(name: str, generated: Images, bag: Images, **options: Any) -> Floats:
-    detector: Any = build(DETECTORS, name, "detector", **options)
+def score(name: str, generated: Images, cohort: Images, **options: Any) -> Floats:
+    detector: Any = create(DETECTORS, name, "detector", **options)
     if isinstance(detector, PoolDetector):
-        return detector.fit(generated).score_pool(bag, np.arange(len(bag)))
-    return np.asarray(detector.fit(generated, unused=WORLD.reference).score_samples(bag))
+        return detector.fit(generated).score_pool(cohort, np.arange(len(cohort)))
+    return np.asarray(detector.fit(generated, unused=WORLD.reference).score_samples(cohort))
 
 
 @pytest.mark.parametrize(("name", "views"), TURNED)
 def test_copies_are_found_in_every_view_where_a_plain_search_finds_none(
     name: str, views: Views
 ) -> None:
-    bag = np.concatenate([WORLD.used[:40], WORLD.unused[:40]])
+    cohort = np.concatenate([WORLD.used[:40], WORLD.unused[:40]])
     copies = [WORLD.used[k::2][:20] for k in range(2)]
     symmetries = VIEWS[views][-2:] if views == "all" else ("mirrored", "mirrored")
     seen = [seen_as(part, symmetry) for part, symmetry in zip(copies, symmetries, strict=True)]
     generated = np.concatenate([*seen, reference_world("null", 3).generated[:160]])
-    plain, found = (score(name, generated, bag, views=v) for v in ("none", views))
+    plain, found = (score(name, generated, cohort, views=v) for v in ("none", views))
     assert auc(found[:40], found[40:]) > 0.99
     assert abs(auc(plain[:40], plain[40:]) - 0.5) < 0.26  # 4 deviations at 40 a side: 6e-5
 
@@ -169,9 +169,9 @@ def test_copies_are_found_in_every_view_where_a_plain_search_finds_none(
 def test_views_find_nothing_where_nothing_is(name: str, views: Views) -> None:
     """Labels are dealt at random: the AUC of a right detector is too far off once in 16,000."""
     world = reference_world("null", 1)
-    bag = np.concatenate([world.used, world.unused])
-    scores = score(name, world.generated[:200], bag, views=views)
-    used = np.random.default_rng(5).permutation(len(bag)) < 100
+    cohort = np.concatenate([world.used, world.unused])
+    scores = score(name, world.generated[:200], cohort, views=views)
+    used = np.random.default_rng(5).permutation(len(cohort)) < 100
     assert abs(auc(scores[used], scores[~used]) - 0.5) < 4 * null_sd(100, 100)
 
 
@@ -182,11 +182,11 @@ def test_order_company_and_growth_with_views(name: str, views: Views) -> None:
     np.testing.assert_allclose(
         score(name, G[::-1], X[order], views=views), scores[order], atol=1e-4
     )
-    detector: Any = build(DETECTORS, name, "detector", views=views)
+    detector: Any = create(DETECTORS, name, "detector", views=views)
     refitted = name == "density_ratio_knn"  # its components stay those of the smaller set
     if isinstance(detector, GrowingDetector) and detector.grows and not refitted:
         detector.fit(G[:60], unused=R).score_samples(X)
-        whole = build(DETECTORS, name, "detector", views=views).fit(G, unused=R).score_samples(X)
+        whole = create(DETECTORS, name, "detector", views=views).fit(G, unused=R).score_samples(X)
         np.testing.assert_allclose(detector.score_more(G[60:]), whole, atol=1e-5)
 
 
@@ -205,7 +205,7 @@ def test_neighbours_kept_while_scoring_are_those_of_a_new_search(
         theirs = made[8].nearest_real(X)
         for one, other in zip((*found, *theirs), (*wanted, *of_generated), strict=True):
             np.testing.assert_allclose(one, other, atol=FLOAT32)
-    few = made[8].nearest_pool(X[:20], 8)[0]  # another bag, another whitening
+    few = made[8].nearest_pool(X[:20], 8)[0]  # another cohort, another whitening
     assert few.shape == (20, 8)
     assert np.abs(few - found[0][:20]).max() > 1e-3
 
@@ -222,7 +222,7 @@ def test_kept_neighbours_equal_brute_force() -> None:
 
 def test_who_takes_views_and_who_does_not() -> None:
     for name, choice in DETECTORS.items():
-        assert not choice.views or build(DETECTORS, name, "detector").views == "mirror"  # type: ignore[attr-defined]
+        assert not choice.views or create(DETECTORS, name, "detector").views == "mirror"  # type: ignore[attr-defined]
     plan = plan_columns(None, False, {"matched_filter_band": {"views": "none"}}, views="all")
     seen = {column.name: column.options.get("views") for column in plan}
     assert seen["matched_filter_band"] == "none"  # asked for by name

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from reference_worlds import reference_world  # noqa: E402
 from vestige.detectors.vit_canet import VitCanet  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 
 WORLD = reference_world("copy", 3)
 G, U, N = WORLD.generated[:14], WORLD.used[:8], WORLD.unused[:7]
@@ -109,15 +109,15 @@ def test_the_vit_learns_in_the_second_phase_only() -> None:
     torch.testing.assert_close(first.vit.blocks[0].mlp[0].weight, fresh)
     # patience 50: the last weights may be the best, or not; the optimiser must have moved them
     seen: list[float] = []
-    from vestige.nets import canet_fitting
+    from vestige.nets import early_stop
 
-    class Watching(canet_fitting.Best):
+    class Watching(early_stop.BestWeights):
         def see(self, auc: float, loss: float) -> None:
             seen.append(len(seen))
             super().see(float(len(seen)), loss)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(canet_fitting, "Best", Watching)
+        patch.setattr(early_stop, "BestWeights", Watching)
         second = canet(finetune_epochs=1).fit(G, U, N).model_.encoder
     assert (second.vit.blocks[0].mlp[0].weight != fresh).any()
     assert len(seen) == 2
@@ -142,7 +142,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tokens": "all"}, "unknown tokens"),
     ({"pair": "sum"}, "unknown pair 'sum'. Known: concat, difference"),
     ({"aggregate": "min"}, "unknown aggregate"),
-    ({"batch": 1}, "batch must be 2 or more, not 1"),
+    ({"batch": 1}, "batch must be 2 or more, 1 was given"),
     ({"learning_rate": 0.0}, "learning_rate must be above 0"),
     ({"size": 4}, "smaller than the patch of 8 px"),
 ]

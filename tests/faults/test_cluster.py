@@ -194,8 +194,8 @@ def test_no_worker_outlives_an_audit(leaking: Path, tmp_path: Path, how: signal.
         workers = psutil.Process(run.pid).children()
     sleep(0.3)
     os.killpg(run.pid, how)  # as a terminal does
-    out, err = run.communicate(timeout=30)
-    gone, alive = psutil.wait_procs(workers, timeout=10)
+    out, err = run.communicate(timeout=120)
+    gone, alive = psutil.wait_procs(workers, timeout=60)
     assert (len(gone), alive) == (2, [])
     assert out == "once\n"
     assert names(tmp_path / "out") == [] if (tmp_path / "out").exists() else True

@@ -19,7 +19,7 @@ import hostile
 from story.world import call, load, release
 from vestige.images.frame import Unreadable
 from vestige.images.readers import read_file
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.report import render_html
 from vestige.result import AuditResult
 from vestige.schema.decode import decode
@@ -208,12 +208,12 @@ def test_any_text_is_refused(text: str) -> None:
     assert refuse_or_read(text) is None
 
 
-def places(value: Any) -> list[tuple[Any, Any]]:
+def max_in_flight(value: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) of a parsed JSON value."""
     keys: Any = value if isinstance(value, dict) else range(len(value))
     own = [(value, key) for key in keys]
     inside = [value[key] for key in keys if isinstance(value[key], dict | list)]
-    return own + [place for one in inside for place in places(one)]
+    return own + [place for one in inside for place in max_in_flight(one)]
 
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
@@ -221,7 +221,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 def test_a_changed_result_is_refused_or_read(valid: dict[str, Any], data: st.DataObject) -> None:
     spoiled = copy.deepcopy(valid)
     for _ in range(data.draw(st.integers(1, 3))):
-        everywhere = places(spoiled)
+        everywhere = max_in_flight(spoiled)
         container, key = everywhere[data.draw(st.integers(0, len(everywhere) - 1))]
         how = data.draw(st.sampled_from(["set", "set", "drop", "add"]))
         if how == "drop":
@@ -262,7 +262,7 @@ def test_texts_of_a_result_do_not_reach_the_page_as_tags(
     plain = tags_of(render_html(AuditResult.from_json(json.dumps(valid))))
     spoiled = copy.deepcopy(valid)
     attack = data.draw(st.sampled_from(["<blink>", '"><blink a="', "'><blink>", "</td><blink>"]))
-    texts = [(c, k) for c, k in places(spoiled) if isinstance(c[k], str)]
+    texts = [(c, k) for c, k in max_in_flight(spoiled) if isinstance(c[k], str)]
     for container, key in data.draw(st.lists(st.sampled_from(texts), max_size=12)):
         container[key] = attack
     result = refuse_or_read(json.dumps(spoiled))

@@ -98,7 +98,7 @@ OPTIONS: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "rate nan": (["--false-alarm-rate", "nan"], ("false-alarm rate nan",)),
     "rate inf": (["--false-alarm-rate", "inf"], ("false-alarm rate inf",)),
     "rate text": (["--false-alarm-rate", "few"], ("--false-alarm-rate",)),
-    # 40 controls can show 1/41; 1/0.02 - 1 = 49 would do
+    # 40 unused can show 1/41; 1/0.02 - 1 = 49 would do
     "rate too low": (["--false-alarm-rate", 0.02], ("0.02", "40", "49")),
     "detector": (["--detector", "nearest_distanse"], ("Did you mean 'nearest_distance'?",)),
     "detector twice": (["--detector", "mc_ball", "--detector", "mc_ball"], ("twice",)),
@@ -183,7 +183,7 @@ def test_one_image_in_two_roles(leaking: Path, tmp_path: Path, capsys: Any, twin
     world = worlds()[0]
     unused = write(tmp_path / "unused", [world.used[7], *world.unused])
     asked = swap(release(leaking)[:-2], "--unused", unused)
-    if twin == "reference":  # of other strangers, and one control
+    if twin == "reference":  # of other strangers, and one unused
         asked = swap(asked, "--unused", leaking / "unused")
         asked += ["--reference", write(tmp_path / "reference", world.unused[5:6])]
     said = call(capsys, "audit", *asked, "--out", tmp_path / "o")
@@ -318,6 +318,7 @@ DEEP = (
     "worlds/vae.py",
     "worlds/gan.py",
     "worlds/diffusion.py",
+    "worlds/deep.py",
     "worlds/tensors.py",
 )
 

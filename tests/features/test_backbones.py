@@ -18,7 +18,7 @@ from safetensors.torch import save_file  # noqa: E402
 from vestige.features import BACKBONES, build_backbone  # noqa: E402
 from vestige.features.backbones import Backbone, network, tapped, trunk, width  # noqa: E402
 from vestige.images.reading import read_images  # noqa: E402
-from vestige.registry.choices import InputError, build  # noqa: E402
+from vestige.registry.entries import InputError, create  # noqa: E402
 
 SQUEEZENET = (
     Path(__file__).resolve().parents[3] / "shared/weights/squeezenet1_1_imagenet.safetensors"
@@ -359,4 +359,4 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delitem(sys.modules, "vestige.features.backbones")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=r"'resnet50' needs torch: pip install 'vestige\[deep\]'"):
-        build(BACKBONES, "resnet50", "backbone")
+        create(BACKBONES, "resnet50", "backbone")

@@ -7,7 +7,7 @@ from scipy import ndimage
 from reference_worlds import reference_world
 from vestige.features.filters import BandPass, Gradients
 from vestige.features.pixels import shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images
 
 IMAGES = reference_world("null", 0).unused[:7]

@@ -14,7 +14,7 @@ from reference_worlds import reference_world
 from vestige.detectors import NearestDistance, RetrievalCount
 from vestige.features import index
 from vestige.features.index import INDEXES
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.scoring.columns import notes_of
 from vestige.stats import neighbours
 from vestige.stats.neighbours import nearest
@@ -45,7 +45,7 @@ SETS = ("ordinary", "copies", "near copies", "far from the origin", "an outlier"
 def ask(name: str, rows: Float32s, pool: Any, k: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return build(INDEXES, name, "index")(rows, pool, k)
+        return create(INDEXES, name, "index")(rows, pool, k)
 
 
 @pytest.mark.parametrize("k", [1, 5, 40, 5000])
@@ -97,7 +97,7 @@ def test_ivf_tells_the_recall_that_it_has() -> None:
     rows, pool = sets("ordinary")
     notes: list[str] = []
     with pytest.warns(UserWarning, match="index ivf found"):
-        distances, indices = build(INDEXES, "ivf", "index", notes=notes)(rows, pool, 3)
+        distances, indices = create(INDEXES, "ivf", "index", notes=notes)(rows, pool, 3)
     exact = nearest(rows, pool, 3)
     recall = (distances <= exact[0][:, -1:]).mean()
     assert 0 < recall < 1  # cells of isotropic noise hold half of the neighbours
@@ -180,7 +180,7 @@ def test_an_audit_tells_what_an_index_may_have_missed(
                 detectors=["nearest_distance"],
                 options={"nearest_distance": {"index": "ivf"}},
                 cache=tmp_path,
-                controls=False,
+                checks=False,
             )
         (said,) = [p for p in result.problems if p.path == "detector/nearest_distance"]
         assert "index ivf found" in said.what

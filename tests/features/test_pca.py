@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA as REFERENCE
 
 from reference_worlds import reference_world
 from vestige.features.pca import PCA, WhitenedPCA, leading_components
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.moments import moments
 
 IMAGES = reference_world("null", 1).reference[:, ::2, ::2]  # 200 of 16 px

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from reference_worlds import reference_world
 from vestige.features import EMBEDDERS
 from vestige.features.pixels import Pixels, as_images, local_contrast, shrink
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 
 CHECK = settings(deadline=None, derandomize=True, max_examples=60)
 IMAGES = reference_world("null", 0).unused[:30]
@@ -74,7 +74,7 @@ def test_other_types_are_refused(kind: type) -> None:
 
 def test_an_unknown_option_of_a_feature_space_is_refused() -> None:
     with pytest.raises(InputError, match="does not take these options"):
-        build(EMBEDDERS, "pixels", "feature space", colour=True)
+        create(EMBEDDERS, "pixels", "feature space", colour=True)
 
 
 def test_pixels_are_the_grey_values() -> None:

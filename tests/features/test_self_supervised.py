@@ -14,7 +14,7 @@ from vestige.features.self_supervised import (  # noqa: E402
     SsimFeatures,
 )
 from vestige.nets.ssim import ssim  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 
 IMAGES = population(40, np.random.default_rng(0))[0]
 SMALL = {"steps": 3, "batch": 8, "width": 4}
@@ -57,7 +57,7 @@ def test_larger_images_are_looked_at_in_its_own_size(space: type[SelfSupervised]
 def test_what_does_not_fit_is_refused(space: type[SelfSupervised]) -> None:
     with pytest.raises(InputError, match="unknown layer 'head'. Known: output, stage1"):
         space(layer="head")
-    with pytest.raises(InputError, match="steps must be above 0, not 0"):
+    with pytest.raises(InputError, match="steps must be above 0, 0 was given"):
         space(steps=0).fit(IMAGES)
     with pytest.raises(InputError, match="different sizes"):
         space(**SMALL).fit(IMAGES).transform(IMAGES[:, ::2, ::2])

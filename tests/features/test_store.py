@@ -7,7 +7,7 @@ import pytest
 
 from vestige.cache import feature_rows as store
 from vestige.cache.feature_rows import stored_rows
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
 IMAGES = np.random.default_rng(0).random((7, 4, 4), dtype=np.float32)

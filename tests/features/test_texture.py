@@ -26,7 +26,7 @@ from vestige.features.texture_maps import (
     sobel,
     to_levels,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.wasserstein import l1_parts
 from vestige.types import Images
 
@@ -288,7 +288,7 @@ def test_one_image_and_equal_images_give_finite_rows(images: Images) -> None:
 def test_what_cannot_be_done_is_refused(images: Images) -> None:
     with pytest.raises(InputError, match="unknown lbp_distance 'l2'. Known: tv, cdf"):
         Texture(lbp_distance="l2").fit(images)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="size must be 1 pixel or more"):
+    with pytest.raises(InputError, match="size must be 1 or more"):
         Texture(size=0).fit(images)
     with pytest.raises(InputError, match="different sizes"):
         Texture().fit(images).transform(images[:, :12, :12])

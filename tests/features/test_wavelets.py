@@ -1,16 +1,24 @@
 """Statistics of sub-bands against pywt, image by image."""
 
+import sys
+
 import numpy as np
 import pytest
 import pywt
 
+import vestige
 from reference_worlds import reference_world
-from vestige.features import wavelets
+from vestige.features import build_space, wavelets
 from vestige.features.wavelets import Wavelets
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Floats, Images
 
 IMAGES = reference_world("null", 0).unused[:20]
+
+
+def release() -> tuple[Images, Images, Images]:
+    world = reference_world("null", 0)
+    return world.generated[:100], world.used[:60], world.unused[:60]
 
 
 def statistics(image: Images, wavelet: str, levels: int) -> list[float]:
@@ -49,6 +57,13 @@ def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 def test_there_are_as_many_levels_as_the_side_holds(side: int, levels: int) -> None:
     small = IMAGES[:, :side, :side]
     assert Wavelets(levels=3).fit(small).transform(small).shape[1] == 4 * (1 + 3 * levels)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pywt", None)
+    with pytest.raises(InputError, match=r"needs PyWavelets: pip install 'vestige\[wavelets\]'"):
+        build_space("wavelets")
+    assert len(vestige.audit(*release(), effort="low").findings) == 60  # nothing else needs it
 
 
 def test_a_statistic_that_never_varies_is_not_scaled() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 from .picture import dicom
 

@@ -14,7 +14,7 @@ from vestige.images.preprocess import to_working
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
 from vestige.images.window import apply_window
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 from .picture import dicom, grey
 

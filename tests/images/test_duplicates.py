@@ -11,7 +11,7 @@ from skimage.metrics import structural_similarity
 
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
 from vestige.images.preprocess import area_average
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 def textures(n: int, side: int = 64, seed: int = 0) -> np.ndarray[Any, Any]:

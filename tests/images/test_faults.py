@@ -17,7 +17,7 @@ from PIL import Image
 from vestige.images.frame import MAX_PIXELS, NotAnImage, Unreadable
 from vestige.images.readers import READERS, read_file
 from vestige.images.reading import read_images, read_shard
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 from .picture import dicom, grey, save
 

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.images.groups import assign_groups
+from image_sets import as_read
+from reference_worlds import population
+from vestige.images.groups import Grouping, assign_groups
 from vestige.images.imageset import ImageSet, Record
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 from .test_duplicates import family
 
@@ -33,6 +35,24 @@ SETS = {
     "unused": images(["p3/a.png", "v.nii#0", "v.nii#1"], root="/data/holdout"),
 }
 ROWS = "p1/a.png,x\np1/b.png,x\np2/a.png,y\np3/a.png,z\nv.nii,v\nother.png,o\n"
+
+
+def test_a_mirrored_copy_is_of_its_patient() -> None:
+    faces = population(3, np.random.default_rng(0))[0]
+    sets = {
+        "used": as_read(faces[:2], ["a", "b"]),
+        "reference": as_read(faces[::-1, :, ::-1], "xyz"),
+    }
+    labels = assign_groups(sets).labels
+    assert labels["used"] == labels["reference"][:0:-1]
+    assert len({*labels["reference"]}) == 3
+
+
+def test_patients_are_guessed_where_images_stand_together_unasked() -> None:
+    for patients, labels, guessed in (
+        (False, ("a", "a"), True), (False, ("a", "b"), False), (True, ("a", "a"), False)
+    ):  # fmt: skip
+        assert Grouping({"used": labels}, "", patients).guessed == guessed
 
 
 class TestCsv:

@@ -12,7 +12,7 @@ from vestige.images.frame import NOBODY
 from vestige.images.groups import Grouping, assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images
 
 from .picture import dicom

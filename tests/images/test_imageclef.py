@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vestige.images.imageclef import open_imageclef
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 TRAINING = "ImageCLEF25_GAN_Detect_Training_Data_Usage_training-dataset"
 

@@ -14,7 +14,7 @@ from vestige.images import reading
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import list_files, natural_key, peek_size
 from vestige.images.reading import read_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 from .picture import dicom, grey, save
 

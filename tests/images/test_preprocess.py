@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vestige.images.preprocess import area_average, to_working
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 from .picture import grey
 

@@ -281,4 +281,4 @@ class TestTiff:
 def test_every_format_has_a_summary_and_a_reader() -> None:
     for choice in READERS.values():
         assert choice.summary
-        assert callable(choice.build())
+        assert callable(choice.factory())

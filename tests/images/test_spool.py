@@ -14,7 +14,7 @@ from vestige.features.rows import LazyRows, rows_of
 from vestige.images import spool
 from vestige.images.reading import read_images
 from vestige.images.spool import blocks, joined, spooled, take
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import PairEmbedder
 
 IMAGES = np.random.default_rng(0).random((70, 16, 16), dtype=np.float32)

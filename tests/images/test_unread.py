@@ -1,18 +1,14 @@
 """What was not read is counted by role, whatever its name, and stands in problems."""
 
 import io
-import os
-import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from permissions import modes_count
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import list_files
 from vestige.images.other_formats import other_format
@@ -155,38 +151,19 @@ def test_an_array_has_no_files() -> None:
     assert images.files.share == 0
 
 
-def test_what_may_not_be_looked_at_is_a_warning() -> None:
-    folder = Path(tempfile.mkdtemp())
-    try:
-        folder.chmod(0o755)
-        save(folder, "good.png", grey()).chmod(0o644)
-        save(folder, "shut.png", grey()).rename(folder / "shut.pdf").chmod(0)
-        (folder / ".trash").mkdir(mode=0)
-        with as_nobody():
-            images = read(folder)
-        assert images.files == FilesRead(1, 0)
-        assert [(p.path, p.severity) for p in images.problems] == [
-            ("used/.trash", "warning"),
-            ("used/shut.pdf", "warning"),
-        ]
-        assert all(p.what == "cannot be looked at: Permission denied" for p in images.problems)
-    finally:
-        shutil.rmtree(folder)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Root reads everything: another user for the time being."""
-    if os.name == "nt":
-        pytest.skip("there are no such permissions on Windows")
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+def test_what_may_not_be_looked_at_is_a_warning(tmp_path: Path) -> None:
+    save(tmp_path, "good.png", grey())
+    save(tmp_path, "shut.png", grey()).rename(tmp_path / "shut.pdf").chmod(0)
+    (tmp_path / ".trash").mkdir(mode=0)
+    with modes_count():
+        images = read(tmp_path)
+    (tmp_path / ".trash").chmod(0o700)
+    assert images.files == FilesRead(1, 0)
+    assert [(p.path, p.severity) for p in images.problems] == [
+        ("used/.trash", "warning"),
+        ("used/shut.pdf", "warning"),
+    ]
+    assert all(p.what == "cannot be looked at: Permission denied" for p in images.problems)
 
 
 def test_only_the_first_bytes_of_an_image_look_like_one() -> None:

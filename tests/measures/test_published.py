@@ -12,7 +12,7 @@ import vestige
 import vestige.measures
 from reference_worlds import reference_world
 from vestige.measures import SET_MEASURES, SetComparison, measure_sets
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.result import AuditResult
 from vestige.schema.records import SetMeasure
 from vestige.types import Images
@@ -64,7 +64,7 @@ def test_what_they_do_not_say_is_said() -> None:
 
 def test_the_decision_does_not_know_them(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = run("null")
-    loud = {"loud": Choice("always", lambda c: SetMeasure("loud", 1e9, 0.0, "leak!"))}
+    loud = {"loud": RegistryEntry("always", lambda c: SetMeasure("loud", 1e9, 0.0, "leak!"))}
     monkeypatch.setattr(vestige.measures, "SET_MEASURES", loud)
     other = run("null")
     assert other.set_measures == (SetMeasure("loud", 1e9, 0.0, "leak!"),)
@@ -93,8 +93,8 @@ def test_forensic_mode_measures_the_queries() -> None:
     query = np.concatenate([world.used[:30], world.unused[60:90]])
     found = run(query=query, **known).set_measures
     asked = run(query=np.concatenate([query, world.used[60:70]]), **known)
-    settled = [f for f in asked.findings if f.p_value is None]
-    assert len(settled) == 10  # copies of known images: nothing to ask
+    resolved = [f for f in asked.findings if f.p_value is None]
+    assert len(resolved) == 10  # copies of known images: nothing to ask
     assert asked.set_measures == found
     everyone_known = run(query=world.used[60:70], **known)
     assert everyone_known.set_test is None and everyone_known.set_measures == ()
@@ -113,7 +113,7 @@ def test_what_cannot_be_measured_says_why() -> None:
     rows = np.arange(80)
     one = np.where(rows < 40, 0, rows)
     z, authentic, share = measure_sets(comparison(groups=one))
-    assert authentic.value is None and "Give suspects of two or more" in authentic.says
+    assert authentic.value is None and "Give candidates of two or more" in authentic.says
     assert z.value is not None and share.value is not None
 
 
@@ -122,7 +122,10 @@ def test_groups_of_unlike_size_are_said() -> None:
     even, uneven = rows // 2, np.where(rows < 40, rows // 4, rows)
     assert not [m for m in measure_sets(comparison(groups=even)) if "per group" in m.says]
     for measure in measure_sets(comparison(groups=uneven)):
-        assert "4.0 images per group and controls 1.0: that alone moves value and p" in measure.says
+        assert (
+            "4.0 images per group and calibration images 1.0: that alone moves value and p"
+            in measure.says
+        )
 
 
 def test_verbatim_copies_and_constant_images() -> None:
@@ -143,8 +146,8 @@ def test_small_sets_and_small_images() -> None:
     shrunk = replace(comparison(), generated=comparison().generated[:, ::4, ::4],
                      images=comparison().images[:, ::4, ::4])  # fmt: skip
     assert all(m.value is not None for m in measure_sets(shrunk))
-    with pytest.raises(InputError, match="needs suspects and controls"):
-        _ = replace(small, is_suspect=np.ones(80, bool)).features
+    with pytest.raises(InputError, match="needs candidates and calibration images"):
+        _ = replace(small, is_candidate=np.ones(80, bool)).features
 
 
 def test_same_seed_same_rows_and_each_is_reported() -> None:

@@ -21,7 +21,7 @@ from vestige.measures.set_measures import (
     rank_sum,
     share_of_draws,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Floats, Ints
 
 MEASURES = (data_copying, authenticity, closest_share)
@@ -30,17 +30,19 @@ every_measure = pytest.mark.parametrize("measure", MEASURES)
 
 
 def small_sets(
-    seed: int, n_suspect: int, n_control: int, m: int = 45, whole: bool = False
+    seed: int, n_candidate: int, n_calibration: int, m: int = 45, whole: bool = False
 ) -> FeatureSets:
     """Groups of 1 to 4 images in three dimensions; whole numbers make ties."""
     rng = np.random.default_rng(seed)
-    groups = np.repeat(np.arange(n_suspect + n_control), rng.integers(1, 5, n_suspect + n_control))
+    groups = np.repeat(
+        np.arange(n_candidate + n_calibration), rng.integers(1, 5, n_candidate + n_calibration)
+    )
     reals = rng.normal(size=(len(groups), 3)) + rng.normal(size=(groups.max() + 1, 3))[groups]
     generated = rng.normal(size=(m, 3)) * 1.4
-    generated[: m // 3] = reals[groups < n_suspect][0] + 0.3 * generated[: m // 3]
+    generated[: m // 3] = reals[groups < n_candidate][0] + 0.3 * generated[: m // 3]
     if whole:
         generated, reals = np.round(generated), np.round(reals)
-    return FeatureSets(generated, reals, groups < n_suspect, groups)
+    return FeatureSets(generated, reals, groups < n_candidate, groups)
 
 
 # --- an independent implementation, in loops
@@ -52,9 +54,9 @@ def groups_of(sets: FeatureSets) -> Ints:
     return np.arange(len(sets.reals)) if sets.groups is None else np.asarray(sets.groups)
 
 
-def to_suspect(x: Floats, group: int, sets: FeatureSets, suspect: Bools) -> tuple[float, int]:
-    """Distance to the nearest suspect of another group, and its row."""
-    rows = [i for i in np.flatnonzero(suspect) if groups_of(sets)[i] != group]
+def to_suspect(x: Floats, group: int, sets: FeatureSets, candidate: Bools) -> tuple[float, int]:
+    """Distance to the nearest candidate of another group, and its row."""
+    rows = [i for i in np.flatnonzero(candidate) if groups_of(sets)[i] != group]
     found = min((gap(x, sets.reals[i]), i) for i in rows)
     return found
 
@@ -68,9 +70,9 @@ def brute_z(first: list[float], second: list[float]) -> float:
     return float((u - n * m / 2 + 0.5) / spread**0.5) if spread > 1e-12 else 0.0
 
 
-def brute_data_copying(sets: FeatureSets, suspect: Bools) -> float:
+def brute_data_copying(sets: FeatureSets, candidate: Bools) -> float:
     """With the cells given by the module's centroids (tested on their own below)."""
-    per_group = 1 - len(np.unique(groups_of(sets)[sets.is_suspect])) / len(
+    per_group = 1 - len(np.unique(groups_of(sets)[sets.is_candidate])) / len(
         np.unique(groups_of(sets))
     )
     k = int(min(5, max(1, per_group * len(sets.reals) / 20)))
@@ -82,14 +84,14 @@ def brute_data_copying(sets: FeatureSets, suspect: Bools) -> float:
     every = list(range(len(centroids)))
     first = [cell(x, every) for x in sets.reals]
     good = [c for c in every if {True, False} <= {
-        bool(s) for s, own in zip(suspect, first, strict=True) if own == c
+        bool(s) for s, own in zip(candidate, first, strict=True) if own == c
     }]  # fmt: skip
     new = {c: c if c in good else cell(centroids[c], good) if good else 0 for c in every}
     groups = groups_of(sets)
-    near = [(new[cell(g, every)], to_suspect(g, -1, sets, suspect)[0]) for g in sets.generated]
+    near = [(new[cell(g, every)], to_suspect(g, -1, sets, candidate)[0]) for g in sets.generated]
     far = [
-        (new[first[i]], to_suspect(sets.reals[i], groups[i], sets, suspect)[0])
-        for i in np.flatnonzero(~suspect)
+        (new[first[i]], to_suspect(sets.reals[i], groups[i], sets, candidate)[0])
+        for i in np.flatnonzero(~candidate)
     ]
     total, weight = 0.0, 0
     for c in every:
@@ -99,18 +101,18 @@ def brute_data_copying(sets: FeatureSets, suspect: Bools) -> float:
     return total / weight if weight else brute_z([d for _, d in near], [d for _, d in far])
 
 
-def brute_authenticity(sets: FeatureSets, suspect: Bools) -> float:
+def brute_authenticity(sets: FeatureSets, candidate: Bools) -> float:
     authentic = []
     for g in sets.generated:
-        d, x = to_suspect(g, -1, sets, suspect)
-        authentic.append(to_suspect(sets.reals[x], groups_of(sets)[x], sets, suspect)[0] < d)
+        d, x = to_suspect(g, -1, sets, candidate)
+        authentic.append(to_suspect(sets.reals[x], groups_of(sets)[x], sets, candidate)[0] < d)
     return 100 * float(np.mean(authentic))
 
 
-def brute_closest_share(sets: FeatureSets, suspect: Bools) -> float:
+def brute_closest_share(sets: FeatureSets, candidate: Bools) -> float:
     """The mean over every choice of as many groups of the larger side."""
     groups = groups_of(sets)
-    sides = [np.unique(groups[suspect]), np.unique(groups[~suspect])]
+    sides = [np.unique(groups[candidate]), np.unique(groups[~candidate])]
     few = min(map(len, sides))
     shares = []
     for t in itertools.combinations(sides[0], few):
@@ -136,7 +138,7 @@ SIDES = [(3, 3), (2, 4), (4, 2), (2, 5), (5, 3)]
 @pytest.mark.parametrize("whole", [False, True])
 def test_values_are_those_of_brute_force(measure: Any, sides: tuple[int, int], whole: bool) -> None:
     sets = small_sets(sum(sides), *sides, whole=whole and measure is not authenticity)
-    expected = BRUTE[measure](sets, sets.is_suspect)
+    expected = BRUTE[measure](sets, sets.is_candidate)
     assert measure(sets, 1).value == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
@@ -145,14 +147,14 @@ def test_cells_agree_with_brute_force() -> None:
     for seed in range(6):
         rng = np.random.default_rng(seed)
         reals = rng.normal(size=(160, 2)) + 6 * rng.integers(0, 4, (160, 1))
-        suspect = (np.arange(160) < 40) & (reals[:, 0] < 14)
+        candidate = (np.arange(160) < 40) & (reals[:, 0] < 14)
         sets = FeatureSets(rng.normal(size=(90, 2)) + 6 * rng.integers(0, 4, (90, 1)), reals,
-                           suspect)  # fmt: skip
+                           candidate)  # fmt: skip
         cells = cell_of(reals, k_means(reals, 5))
-        merged += len(set(cells[suspect])) < 5
-        expected = brute_data_copying(sets, suspect)
+        merged += len(set(cells[candidate])) < 5
+        expected = brute_data_copying(sets, candidate)
         assert data_copying(sets, 1).value == pytest.approx(expected, rel=1e-6)
-    assert merged == 6  # every one had a cell without suspects
+    assert merged == 6  # every one had a cell without candidates
 
 
 @pytest.mark.parametrize("measure", [data_copying, authenticity])
@@ -186,7 +188,7 @@ def test_the_share_is_tested_with_every_control() -> None:
 
 # --- golden values and formulas
 def test_golden_rank_sum() -> None:
-    """METHODS 2.11 (g)."""
+    """docs/methods.md 2.11 (g)."""
     u, z = rank_sum(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.25, 0.35, 0.45, 0.55, 0.65]))
     assert u == 3
     assert z == pytest.approx(-1.592, abs=5e-4)
@@ -217,22 +219,22 @@ def test_share_of_draws_is_the_mean_of_draws() -> None:
     assert share_of_draws(nearer, tied, 9, 4) == pytest.approx(np.mean(drawn))
 
 
-def world_sets(name: str, seed: int = 0, n_control: int = 100) -> FeatureSets:
+def world_sets(name: str, seed: int = 0, n_calibration: int = 100) -> FeatureSets:
     world = reference_world(name, seed)
-    reals = np.concatenate([world.used, world.unused[:n_control]])
+    reals = np.concatenate([world.used, world.unused[:n_calibration]])
     rows = [Pixels(16).transform(images) for images in (world.generated, reals)]
     return FeatureSets(rows[0].astype(float), rows[1].astype(float), np.arange(len(reals)) < 100)
 
 
 def test_copies_are_seen() -> None:
     for name in ("copy", "blend"):
-        for n_control in (100, 60):
-            sets = world_sets(name, n_control=n_control)
+        for n_calibration in (100, 60):
+            sets = world_sets(name, n_calibration=n_calibration)
             z, authentic, share = (measure(sets, 199) for measure in MEASURES)
             assert z.value < -3
             assert authentic.value < 5
-            # 60 of the 100 suspects are drawn: copies of the other 40 fall to chance, 60 to 60
-            assert share.value > (0.95 if n_control == 100 else 0.7)
+            # 60 of the 100 candidates are drawn: copies of the other 40 fall to chance, 60 to 60
+            assert share.value > (0.95 if n_calibration == 100 else 0.7)
             assert z.p_value == authentic.p_value == share.p_value == 1 / 200
 
 
@@ -242,7 +244,7 @@ def test_one_law_gives_half() -> None:
     assert np.mean(shares) == pytest.approx(0.5, abs=0.06)
     uneven = [closest_share(world_sets("null", seed, 25), 1).value for seed in range(5)]
     assert np.mean(uneven) == pytest.approx(0.5, abs=0.1)
-    # what counting against all controls would call copying
+    # what counting against all unused would call copying
     assert np.mean([(world_sets("null", s, 25).of_generated.groups[0] < 100).mean()
                     for s in range(5)]) > 0.7  # fmt: skip
 
@@ -266,29 +268,29 @@ def test_adjacent_slices_do_not_make_copies_authentic() -> None:
 
 
 def test_a_cell_without_controls_or_suspects_joins_another() -> None:
-    """Three places; controls are absent from one, suspects from another."""
+    """Three places; unused are absent from one, candidates from another."""
     rng = np.random.default_rng(3)
     places = np.array([[0.0, 0.0], [30.0, 0.0], [60.0, 0.0]])
     reals = rng.normal(size=(180, 2)) + np.repeat(places, 60, axis=0)
-    suspect = np.concatenate([np.arange(60) < 30, np.ones(60, bool), np.zeros(60, bool)])
+    candidate = np.concatenate([np.arange(60) < 30, np.ones(60, bool), np.zeros(60, bool)])
     generated = rng.normal(size=(90, 2)) + np.repeat(places, 30, axis=0)
-    sets = FeatureSets(generated, reals, suspect)
+    sets = FeatureSets(generated, reals, candidate)
     cells = cell_of(reals, k_means(reals, 4))
-    occupied = [{bool(s) for s in suspect[cells == c]} for c in np.unique(cells)]
+    occupied = [{bool(s) for s in candidate[cells == c]} for c in np.unique(cells)]
     assert {True} in occupied and {False} in occupied  # the naive form compares with nothing
     found = data_copying(sets, 19)
     assert np.isfinite(found.value)
-    assert found.value == pytest.approx(brute_data_copying(sets, suspect), rel=1e-6)
+    assert found.value == pytest.approx(brute_data_copying(sets, candidate), rel=1e-6)
 
 
 def test_no_cell_of_twenty_means_one_cell() -> None:
     rng = np.random.default_rng(4)
     near, far = rng.random(30), rng.random(9)
-    cells, control_cells = np.arange(30) % 3, np.arange(9) % 3
-    assert c_t(near, far, cells, control_cells) == rank_sum(near, far)[1]
+    cells, calibration_cells = np.arange(30) % 3, np.arange(9) % 3
+    assert c_t(near, far, cells, calibration_cells) == rank_sum(near, far)[1]
     one = np.where(np.arange(30) < 22, 0, 1)  # only the first cell holds 20
-    wanted = rank_sum(near[:22], far[control_cells == 0])[1]
-    assert c_t(near, far, one, control_cells) == pytest.approx(wanted)
+    wanted = rank_sum(near[:22], far[calibration_cells == 0])[1]
+    assert c_t(near, far, one, calibration_cells) == pytest.approx(wanted)
 
 
 def test_k_means_repeats_whatever_the_order() -> None:
@@ -310,7 +312,7 @@ def test_the_order_of_rows_and_the_names_of_groups_change_nothing(measure: Any) 
     rng = np.random.default_rng(7)
     a, b = rng.permutation(60), rng.permutation(len(sets.reals))
     names = np.array([f"patient {g:03d}" for g in groups_of(sets)])
-    moved = FeatureSets(sets.generated[a], sets.reals[b], sets.is_suspect[b], names[b])
+    moved = FeatureSets(sets.generated[a], sets.reals[b], sets.is_candidate[b], names[b])
     first, second = measure(sets, 99, 3), measure(moved, 99, 3)
     assert second.value == pytest.approx(first.value, rel=1e-12)
     assert second.p_value == first.p_value
@@ -336,7 +338,7 @@ def test_nearest_groups_are_those_of_brute_force() -> None:
     chosen = sets.status
     distances, images = near.first(chosen)
     for i, x in enumerate(sets.reals):
-        d, row = to_suspect(x, own[i], sets, sets.is_suspect)
+        d, row = to_suspect(x, own[i], sets, sets.is_candidate)
         assert distances[i] == pytest.approx(d)
         assert images[i] == row
 
@@ -372,23 +374,32 @@ def test_constant_features_show_nothing() -> None:
 
 
 def test_more_groups_on_one_side_than_twenty_to_one() -> None:
-    for n_suspect, n_control in ((1, 80), (80, 1)):
-        sets = small_sets(12, n_suspect, n_control)
+    for n_candidate, n_calibration in ((1, 80), (80, 1)):
+        sets = small_sets(12, n_candidate, n_calibration)
         assert 0 <= closest_share(sets).value <= 1
         assert np.isfinite(data_copying(sets, 9).value)
-    with pytest.raises(InputError, match="all are of one. Give suspects of two or more"):
+    with pytest.raises(InputError, match="all are of one. Give candidates of two or more"):
         authenticity(small_sets(12, 1, 80))
 
 
 X = np.zeros((4, 2))
 REFUSED: list[tuple[tuple[Any, ...], str]] = [
-    ((X, X, np.ones(4, bool)), "needs suspects and controls, found 4 suspect groups among 4"),
-    ((X, X, np.zeros(4, bool)), "needs suspects and controls, found 0 suspect groups among 4"),
-    ((X, X, np.ones(3, bool)), "4 real rows were given with 3 suspect flags"),
+    (
+        (X, X, np.ones(4, bool)),
+        "needs candidates and calibration images, found 4 candidate groups among 4",
+    ),
+    (
+        (X, X, np.zeros(4, bool)),
+        "needs candidates and calibration images, found 0 candidate groups among 4",
+    ),
+    ((X, X, np.ones(3, bool)), "4 real rows were given with 3 candidate flags"),
     ((X, X[:, :1], np.arange(4) < 2), "different sizes cannot be compared: 2 and 1 values"),
     ((X[:0], X, np.arange(4) < 2), r"generated must be rows of features .*\(0, 2\)"),
     ((X, X * np.nan, np.arange(4) < 2), "reals: a feature is not finite"),
-    ((X, X, np.arange(4) < 2, ["a", "b", "b", "c"]), r"among suspects and controls \(b\)"),
+    (
+        (X, X, np.arange(4) < 2, ["a", "b", "b", "c"]),
+        r"among candidates and calibration images \(b\)",
+    ),
 ]
 
 

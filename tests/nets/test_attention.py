@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from vestige.nets.attention import Attention, CrossAttention, position_code  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 
 
 def tokens(n: int, t: int, dim: int = 16, seed: int = 0) -> "torch.Tensor":

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
-from vestige.nets.early_stop import Best, judge  # noqa: E402
+from vestige.nets.early_stop import BestWeights, judge  # noqa: E402
 
 
 def at(parameter: "torch.Tensor", value: float) -> None:
@@ -15,7 +15,7 @@ def at(parameter: "torch.Tensor", value: float) -> None:
 
 def test_the_weights_of_the_best_epoch_come_back() -> None:
     weight = torch.nn.Parameter(torch.zeros(2))
-    best = Best([weight], patience=2)
+    best = BestWeights([weight], patience=2)
     for value, auc, loss in ((1.0, 0.6, 0.7), (2.0, 0.8, 0.9), (3.0, 0.8, 0.5), (4.0, 0.7, 0.1)):
         at(weight, value)
         best.see(auc, loss)
@@ -34,9 +34,9 @@ def test_the_weights_of_the_best_epoch_come_back() -> None:
 
 def test_it_is_carried_by_its_state() -> None:
     first, second = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.zeros(2))
-    best = Best([first], patience=1)
+    best = BestWeights([first], patience=1)
     best.see(0.9, 0.1)
-    other = Best([second], patience=1)
+    other = BestWeights([second], patience=1)
     other.load_state_dict(best.state_dict())
     other.restore()
     assert second.tolist() == [1.0, 1.0]
@@ -46,7 +46,7 @@ def test_it_is_carried_by_its_state() -> None:
 
 def test_before_the_first_epoch_nothing_is_restored() -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
-    best = Best([weight], patience=1)
+    best = BestWeights([weight], patience=1)
     at(weight, 5.0)
     best.restore()
     assert weight.item() == 5.0

@@ -9,7 +9,7 @@ from sklearn.cluster import SpectralClustering
 
 from vestige.nets import fingerprint
 from vestige.nets.fingerprint import Library, top, two_clusters, unit
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 with_and_without = pytest.mark.parametrize("faiss", [False, True])
 

@@ -47,7 +47,7 @@ def test_its_temperature_cools_from_07_to_05() -> None:
 def test_the_adversarial_step_is_that_of_the_unit_vector() -> None:
     rows = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
     gradient = torch.tensor([[-2.0, 1.0], [0.0, -1.0]])
-    moved = losses.push(rows, gradient, 0.01)
+    moved = losses.fgsm_step(rows, gradient, 0.01)
     length = rows.norm(dim=1, keepdim=True)
     step = (moved - rows) / length
     torch.testing.assert_close(step, 0.01 * torch.tensor([[-1.0, 1.0], [0.0, -1.0]]))

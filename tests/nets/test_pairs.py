@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vestige.nets import pairs
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 def images(n: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]

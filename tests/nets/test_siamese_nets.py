@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 from vestige.nets.hybrid import HybridSiamese  # noqa: E402
 from vestige.nets.siamese import AdaptiveSimilarity, Siamese  # noqa: E402
 from vestige.nets.trunks import ConvTrunk, tiny_trunk, tiny_vit  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 
 
 def siamese(**options: Any) -> Siamese:

@@ -11,7 +11,7 @@ from torchvision.models import VisionTransformer  # noqa: E402
 from vestige.nets.canet import HybridCANet  # noqa: E402
 from vestige.nets.trunks import VitTrunk, tiny_vit  # noqa: E402
 from vestige.nets.vit_encoder import VitEncoder, taps_of  # noqa: E402
-from vestige.registry.choices import InputError  # noqa: E402
+from vestige.registry.entries import InputError  # noqa: E402
 
 
 def images(n: int = 2) -> "torch.Tensor":

@@ -35,7 +35,7 @@ LEARNED = ["scope", "kalinathan2026"]
 
 
 def run(made: Trial, name: str) -> PaperRun:
-    return PROTOCOLS[name].build().run(made)
+    return PROTOCOLS[name].factory().run(made)
 
 
 def kappa(rule: Rule) -> float:

@@ -20,7 +20,7 @@ from vestige.protocols.result import Protocols, load_protocols
 from vestige.protocols.run import run_protocols
 from vestige.protocols.tables import tables, to_csv, to_html, to_markdown
 from vestige.protocols.trial import Trial
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Estimate
 
 ROUTE = "zhou_ding_resnet50"
@@ -61,7 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Papers' own evaluations that were made."""
     noted: list[str] = []
-    real = {name: choice.build() for name, choice in PROTOCOLS.items()}
+    real = {name: choice.factory() for name, choice in PROTOCOLS.items()}
 
     def noting(name: str) -> Any:
         def run(trial: Trial) -> Any:
@@ -71,7 +71,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return lambda: replace(real[name], run=run)
 
     for name, choice in list(PROTOCOLS.items()):
-        monkeypatch.setitem(PROTOCOLS, name, replace(choice, build=noting(name)))
+        monkeypatch.setitem(PROTOCOLS, name, replace(choice, factory=noting(name)))
     return noted
 
 
@@ -100,7 +100,7 @@ def test_three_parts_per_world_and_system(
 
 
 def options_of(*names: str) -> dict[str, dict[str, Any]]:
-    chosen = [PROTOCOLS[name].build().detector for name in names]
+    chosen = [PROTOCOLS[name].factory().detector for name in names]
     return {detector: TINY[detector] for detector in chosen}
 
 
@@ -158,7 +158,7 @@ def test_weights_are_known_by_their_digest_and_named(
             "resnet50_retrieval": TINY["resnet50_retrieval"] | {"weights": str(tmp_path / name)}
         }
 
-    monkeypatch.setitem(PROTOCOLS, ROUTE, replace(PROTOCOLS[ROUTE], build=lambda: quick))
+    monkeypatch.setitem(PROTOCOLS, ROUTE, replace(PROTOCOLS[ROUTE], factory=lambda: quick))
     quick = replace(zhou_ding_cosine.RESNET50, run=failing)
     for name, text in (("one.safetensors", b"1"), ("two.safetensors", b"2")):
         (tmp_path / name).write_bytes(text)
@@ -194,7 +194,7 @@ def test_a_part_that_fails_is_a_row_and_is_tried_again(
 ) -> None:
     choice = PROTOCOLS[ROUTE]
     monkeypatch.setitem(
-        PROTOCOLS, ROUTE, replace(choice, build=lambda: replace(choice.build(), run=run))
+        PROTOCOLS, ROUTE, replace(choice, factory=lambda: replace(choice.factory(), run=run))
     )
     command = ["benchmark", world, "--protocol", "paper", "--detector", ROUTE, *OPTIONS]
     for _ in range(2):
@@ -215,8 +215,8 @@ def test_what_cannot_run_is_left_out_and_said(
     world: Path, tmp_path: Path, capsys: Any, asked: list[Task], monkeypatch: Any
 ) -> None:
     for name, choice in list(PROTOCOLS.items()):
-        made = replace(choice.build(), run=failing)
-        monkeypatch.setitem(PROTOCOLS, name, replace(choice, build=lambda made=made: made))
+        made = replace(choice.factory(), run=failing)
+        monkeypatch.setitem(PROTOCOLS, name, replace(choice, factory=lambda made=made: made))
     said = call(capsys, "benchmark", world, "--protocol", "paper", *OPTIONS, "--out", tmp_path)
     found = load_protocols(tmp_path / "protocols.json")
     assert [system.name for system in found.systems] == [ROUTE, "gan_isi"]

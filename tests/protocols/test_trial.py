@@ -14,7 +14,7 @@ from vestige.protocols.trial import (
     split_by_image,
     split_rows,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.agreement import agreement
 from vestige.types import Bools, Floats
 

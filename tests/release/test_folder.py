@@ -9,7 +9,7 @@ from PIL import Image
 
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.release.folder import check_folder, copy_kept
 
 

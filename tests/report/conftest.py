@@ -11,26 +11,26 @@ from vestige.decision.records import Bounds, Chance, CopiedShare, Copy, CopySear
 from vestige.result import AuditResult
 from vestige.schema.records import (
     Calibration,
-    Control,
+    Check,
     CurvePoint,
     DetectorTest,
-    Difference,
     Estimate,
     Evidence,
     Finding,
-    Likeness,
     Manifest,
     Needed,
     PatientFinding,
     PlantedLevel,
+    PreparationComparison,
+    PreparationDifference,
     Problem,
     Question,
     Rate,
     ReleaseCurve,
     Role,
+    RunHistory,
     SetMeasure,
     SetTest,
-    Tried,
 )
 
 HOSTILE = (
@@ -98,7 +98,7 @@ def make_result(
     )  # fmt: skip
     auc = float((scores[:, None] > unused[None]).mean()) if calibrated else 0.5
     test = SetTest(
-        suspects=role,
+        candidates=role,
         auc=Estimate(auc, max(0.0, auc - 0.07), min(1.0, auc + 0.07), n),
         p_value=0.0001 if leak else 0.41,
         minimum_detectable_auc=0.601,
@@ -124,7 +124,7 @@ def make_result(
         ),
         findings=findings,
         set_test=test if calibrated else None,
-        controls=_controls(state) if calibrated else (),
+        checks=_controls(state) if calibrated else (),
         problems=(
             Problem("ward_07/broken scan.png", "truncated file, left out", "error"),
             Problem(HOSTILE[0], "12 of 16 bits used? <b>" + HOSTILE[1], "warning"),
@@ -149,9 +149,9 @@ def make_result(
         ),
         set_measures=_measures() if calibrated else (),
         patients=_patients(findings),
-        tried=Tried(2, 3, 14, 0.0003 if leak else 0.79, 0.2),
+        run_history=RunHistory(2, 3, 14, 0.0003 if leak else 0.79, 0.2),
         release_curve=_curve() if calibrated and mode == "release" else None,
-        conformity=_conformity(role, state) if calibrated else (),
+        preparation=_preparation(role, state) if calibrated else (),
         copies=_copies(findings) if state == "copies found" else (),
         copy_search=CopySearch(0.71, 0.42, n, ("identity", "mirrored"), plain=1, duplicates=2),
         unread=(Unread("generated", 601, 1, "generated/broken scan.png"), Unread(role, n, 0, "")),
@@ -174,17 +174,17 @@ def _copies(findings: tuple[Finding, ...]) -> tuple[Copy, ...]:
     )
 
 
-def _controls(state: State) -> tuple[Control, ...]:
+def _controls(state: State) -> tuple[Check, ...]:
     blind_ok = state != "undecided"
     auc = Estimate(0.53, 0.45, 0.61, 200) if blind_ok else Estimate(0.71, 0.63, 0.78, 200)
     return (
-        Control("conformity", None, 0.62, True, "the sets were prepared alike"),
-        Control("blind", auc, 0.31 if blind_ok else 0.0004, blind_ok,
+        Check("preparation", None, 0.62, True, "the sets were prepared alike"),
+        Check("blind", auc, 0.31 if blind_ok else 0.0004, blind_ok,
                 "nothing" if blind_ok else "a positive verdict: the sets differ by themselves"),
-        Control("member_only", None, None, False, "nothing was found that it could qualify",
+        Check("member_only", None, None, False, "nothing was found that it could qualify",
                 "not needed"),
-        Control("swapped", None, None, False, "not possible: too few groups", "not possible"),
-        Control("planted", None, None, True, "nothing: copies are found",
+        Check("swapped", None, None, False, "not possible: too few groups", "not possible"),
+        Check("planted", None, None, True, "nothing: copies are found",
                 details={"verbatim": Estimate(1.0, 0.93, 1.0, 30),
                          "shifted by 2 pixels": Estimate(0.2, 0.01, 0.72, 5)}, levels=LEVELS),
     )  # fmt: skip
@@ -217,21 +217,24 @@ def _patients(findings: tuple[Finding, ...]) -> tuple[PatientFinding, ...]:
 
 def _measures() -> tuple[SetMeasure, ...]:
     return (
-        SetMeasure("data_copying", -7.166, 0.001, "The generated images lie nearer to suspects."),
-        SetMeasure("authenticity", None, None, "Not possible: all suspects are of one group."),
+        SetMeasure("data_copying", -7.166, 0.001, "The generated images lie nearer to candidates."),
+        SetMeasure("authenticity", None, None, "Not possible: all candidates are of one group."),
         SetMeasure("closest_share", 0.532, 0.211, "A share of .5 is no statement about privacy; "
                    "passing says nothing against membership inference (arXiv:2505.01524)."),
     )  # fmt: skip
 
 
-def _conformity(role: str, state: State) -> tuple[Likeness, ...]:
+def _preparation(role: str, state: State) -> tuple[PreparationComparison, ...]:
     alike = state != "undecided"
     cause = "JPEG compression, of this file or of one it was made from"
-    trace = Difference("blockiness", "1.31", "1.02", 0.8, 0.4 if alike else 0.0001, cause)
+    trace = PreparationDifference(
+        "blockiness", "1.31", "1.02", 0.8, 0.4 if alike else 0.0001, cause
+    )
     return (
-        Likeness(role, "unused", "as stored", trace.p_adjusted, alike, (), (trace,)),
-        Likeness("generated", role, "as stored", None, True, ("size",),
-                 (Difference("height", "64", "256", 1.0, None, "images of another size"),)),
+        PreparationComparison(role, "unused", "as stored", trace.p_adjusted, alike, (), (trace,)),
+        PreparationComparison("generated", role, "as stored", None, True, ("size",),
+                 (PreparationDifference("height", "64", "256", 1.0, None,
+                                        "images of another size"),)),
     )  # fmt: skip
 
 

@@ -12,15 +12,15 @@ from hypothesis.extra import numpy as hnp
 from vestige.report import charts
 
 SUSPECTS = np.random.default_rng(0).normal(0.7, 1, 80)
-CONTROLS = np.random.default_rng(1).normal(0, 1, 60)
+CHECKS = np.random.default_rng(1).normal(0, 1, 60)
 ONE_EACH = (np.arange(80), np.arange(60) + 1000)
 
 
 def drawings() -> list[str]:
     return [
-        charts.histogram(SUSPECTS, CONTROLS, "training images"),
-        charts.histogram(SUSPECTS, CONTROLS[:0], "training images"),
-        charts.roc(SUSPECTS, CONTROLS, *ONE_EACH, seed=0),
+        charts.histogram(SUSPECTS, CHECKS, "training images"),
+        charts.histogram(SUSPECTS, CHECKS[:0], "training images"),
+        charts.roc(SUSPECTS, CHECKS, *ONE_EACH, seed=0),
     ]
 
 

@@ -117,7 +117,7 @@ def test_hostile_names_arrive_as_text(make_result: Any) -> None:
         ),
         unread=tuple(replace(u, example=hostile) for u in result.unread),
         question=replace(result.question, groups_from=hostile, counts={hostile: 3}),
-        controls=tuple(replace(c, name=hostile, vetoes=hostile) for c in result.controls),
+        checks=tuple(replace(c, name=hostile, vetoes=hostile) for c in result.checks),
         problems=tuple(replace(p, path=hostile, what=hostile) for p in result.problems),
         set_measures=tuple(replace(m, name=hostile, says=hostile) for m in result.set_measures),
         findings=tuple(
@@ -198,7 +198,7 @@ def test_numbers_of_the_result_are_on_the_page(make_result: Any) -> None:
     ).text.replace("\N{NO-BREAK SPACE}", " ")
     assert (
         "So images can reach q ≤ 0.10 only if at least 10 of the 100" in text
-    )  # METHODS 4.2, table: 100 controls, 100 queries
+    )  # docs/methods.md 4.2, table: 100 unused, 100 queries
 
 
 def test_uncalibrated_says_why_and_draws_no_roc(make_result: Any) -> None:
@@ -366,6 +366,6 @@ def test_thumbnails_of_the_fixture_are_real_pngs(make_result: Any) -> None:
 def test_the_first_box_counts_nobody_where_no_p_value_holds(make_result: Any) -> None:
     result = make_result("copies found", "forensic", hostile=False, thumbnails=False)
     assert "Patients that stand out 2 of 50 tested" in Page(render_html(result)).text
-    part = replace(result, tried=replace(result.tried, part_of=120))
+    part = replace(result, run_history=replace(result.run_history, part_of=120))
     text = Page(render_html(part)).text
     assert "Images that are copied 4 of 100" in text and "Patients that stand out" not in text

@@ -38,7 +38,7 @@ def talkative(result: AuditResult) -> AuditResult:
     return replace(
         result,
         question=replace(result.question, groups_from=f"regular expression on {gossip}"),
-        controls=tuple(replace(c, vetoes=gossip) for c in result.controls),
+        checks=tuple(replace(c, vetoes=gossip) for c in result.checks),
         set_measures=tuple(replace(m, says=gossip) for m in result.set_measures),
         problems=(*result.problems, Problem("ward_07/x y.png", f"{quoted}: {gossip}", "error")),
         manifest=replace(
@@ -85,7 +85,7 @@ def test_the_decision_stays(make_result: Any, state: str) -> None:
     hidden = redact(result)
     assert hidden.decision == result.decision
     assert hidden.decision.state == state
-    kept = ("copy_search", "levels", "chance", "bounds", "epsilon", "unlike", "tried")
+    kept = ("copy_search", "levels", "chance", "bounds", "epsilon", "unlike", "run_history")
     assert [getattr(hidden, name) for name in kept] == [getattr(result, name) for name in kept]
     assert [u.unread for u in hidden.unread] == [u.unread for u in result.unread]
     strength = [sorted((c.value, c.by, c.view, c.role) for c in r.copies) for r in (result, hidden)]
@@ -116,9 +116,9 @@ def test_numbers_verdicts_and_words_stay(make_result: Any) -> None:
     plain = make_result("leak found", hostile=False)
     assert redact(plain).decision == plain.decision
     assert redact(plain).question == plain.question
-    assert redact(plain).controls == plain.controls
+    assert redact(plain).checks == plain.checks
     assert redact(plain).set_measures == plain.set_measures
-    assert redact(plain).conformity == plain.conformity
+    assert redact(plain).preparation == plain.preparation
     jsonschema.validate(json.loads(hidden.to_json()), schema())
     assert AuditResult.from_json(hidden.to_json()) == hidden
 
@@ -198,19 +198,19 @@ def test_names_in_sentences_are_found_whatever_stands_around_them(
 def test_words_of_files_are_searched_for_names_and_the_preparation_stays(make_result: Any) -> None:
     result = make_result("leak found")
     name = result.findings[0].group
-    (one, *others) = result.conformity
+    (one, *others) = result.preparation
     told = replace(one.differences[0], statistic="mode", first=f"mode of {name}", second="L")
     rule = {"levels": 64, "sigma": 0.7, "low": 0.0, "note": "/home/me"}
-    options = result.manifest.options | {"conform": rule}
+    options = result.manifest.options | {"harmonize": rule}
     hidden = redact(
         replace(
             result,
-            conformity=(replace(one, differences=(told,)), *others),
+            preparation=(replace(one, differences=(told,)), *others),
             manifest=replace(result.manifest, options=options),
         )
     )
-    word = hidden.conformity[0].differences[0]
+    word = hidden.preparation[0].differences[0]
     assert name not in word.first
     assert (word.second, word.distance) == ("L", told.distance)
-    assert hidden.conformity[1] == others[0]
-    assert hidden.manifest.options["conform"] == rule | {"note": "[removed]"}
+    assert hidden.preparation[1] == others[0]
+    assert hidden.manifest.options["harmonize"] == rule | {"note": "[removed]"}

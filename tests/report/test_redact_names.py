@@ -1,7 +1,7 @@
 """A redacted report does not depend on names: with others it is the same but for the hashes.
 
 This says more than a search for each name, which cannot tell a patient called "white" from the
-"share of white" of a control.
+"share of white" of a check.
 """
 
 import re
@@ -28,7 +28,7 @@ Names = Mapping[str, str]
 def whole(base: AuditResult, names: list[str]) -> AuditResult:
     """A result whose files, patients, tables and weights bear these names, in every place.
 
-    Its sentences are those of vestige (`bag`, `images.groups`, `images.reading`, `judge`).
+    Its sentences are those of vestige (`cohort`, `images.groups`, `images.reading`, `judge`).
     """
     name = [names[k % len(names)] + ("" if k < len(names) else f"~{k}") for k in range(5 * N)]
     findings = tuple(
@@ -130,13 +130,13 @@ def test_other_names_change_nothing_but_hashes(base: AuditResult, names: list[st
 @pytest.mark.parametrize("state", STATES)
 def test_patients_named_like_the_words_of_the_decision(make_result: Any, state: Any) -> None:
     made = make_result(state, n=N, hostile=False, thumbnails=False)
-    said = " ".join([made.decision.text, *(c.vetoes for c in made.controls)])
+    said = " ".join([made.decision.text, *(c.vetoes for c in made.checks)])
     tokens = [word.strip(".,;:()") for word in said.split()]
     names = sorted({word for word in tokens if word.lower() in OWN_WORDS or word[:1].isdigit()})
     named = whole(made, names)
     hidden = redact(named, KEY)
     assert hidden.decision == named.decision
-    assert hidden.controls == made.controls
+    assert hidden.checks == made.checks
     assert hidden.set_measures == made.set_measures
 
 

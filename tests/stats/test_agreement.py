@@ -1,4 +1,4 @@
-"""Confusion-matrix measures: the golden of METHODS 4.5, sklearn, and undefined ones."""
+"""Confusion-matrix measures: the golden of docs/methods.md 4.5, sklearn, and undefined ones."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_score, recall_score
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.agreement import (
     MEASURES,
     agreement,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, norm
 from scipy.stats import t as student
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.bounds import (
     auc_upper_bound,
     copied_share_bound,

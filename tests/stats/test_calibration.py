@@ -1,4 +1,4 @@
-"""Conformal p-values keep their promise; q-values agree with scipy; numbers of METHODS 4.1, 4.2."""
+"""Conformal p-values keep their promise; q-values agree with scipy (docs/methods.md 4.1, 4.2)."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, false_discovery_control
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.calibration import (
     benjamini_hochberg,
     conformal_p_value_rows,
@@ -48,10 +48,10 @@ def test_the_promise_holds_for_one_image_of_each_group(
 
 
 def test_hierarchical_golden() -> None:
-    controls = np.array([0.9, 0.2, 0.8, 0.1, 0.3, 0.5])
+    calibration = np.array([0.9, 0.2, 0.8, 0.1, 0.3, 0.5])
     groups = ["a", "b", "b", "c", "c", "c"]
-    assert conformal_p_values(np.array([0.6]), controls, groups)[0] == 0.625
-    rows = conformal_p_value_rows(np.array([0.6]), controls[np.newaxis], groups)
+    assert conformal_p_values(np.array([0.6]), calibration, groups)[0] == 0.625
+    rows = conformal_p_value_rows(np.array([0.6]), calibration[np.newaxis], groups)
     assert rows[0] == 0.625
 
 
@@ -61,10 +61,10 @@ def test_hierarchical_golden() -> None:
     st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 4)), min_size=1, max_size=20),
 )
 def test_agrees_with_the_formula_written_out(
-    queries: list[int], controls: list[tuple[int, int]]
+    queries: list[int], calibration: list[tuple[int, int]]
 ) -> None:
-    scores = np.array([c[0] for c in controls], dtype=float)
-    groups = np.array([f"p{c[1]}" for c in controls])
+    scores = np.array([c[0] for c in calibration], dtype=float)
+    groups = np.array([f"p{c[1]}" for c in calibration])
     ours = conformal_p_values(np.array(queries, float), scores, groups)
     names = sorted(set(groups.tolist()))
     for query, p in zip(queries, ours, strict=True):
@@ -79,10 +79,10 @@ def test_agrees_with_the_formula_written_out(
 @CHECK
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=20))
 def test_singletons_give_the_plain_form_to_the_bit(values: list[int]) -> None:
-    controls = np.array(values, dtype=float)
+    calibration = np.array(values, dtype=float)
     queries = np.array([-2.0, 0.0, 3.0, 9.0])
-    grouped = conformal_p_values(queries, controls, np.arange(len(values)))
-    np.testing.assert_array_equal(conformal_p_values(queries, controls), grouped)
+    grouped = conformal_p_values(queries, calibration, np.arange(len(values)))
+    np.testing.assert_array_equal(conformal_p_values(queries, calibration), grouped)
     assert (
         grouped[-1] == smallest_p_value(len(values)) == smallest_p_value(list(range(len(values))))
     )
@@ -94,17 +94,17 @@ def test_each_row_has_its_own_controls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queries", "controls", "message"),
+    ("queries", "calibration", "message"),
     [
         ([1.0], [], "at least 1 needed"),
         ([np.nan], [1.0], "query scores: 1 of 1 values are not finite"),
-        ([1.0], [1.0, np.inf], "control scores: 1 of 2"),
+        ([1.0], [1.0, np.inf], "calibration scores: 1 of 2"),
         ([[1.0]], [1.0], "one number per image"),
     ],
 )
-def test_scores_that_give_no_p_value(queries: object, controls: object, message: str) -> None:
+def test_scores_that_give_no_p_value(queries: object, calibration: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        conformal_p_values(np.array(queries), np.array(controls))
+        conformal_p_values(np.array(queries), np.array(calibration))
 
 
 def test_wrong_shapes_and_groups_are_refused() -> None:
@@ -164,6 +164,8 @@ def test_share_used_on_a_mixture() -> None:
     grouped = share_used(p, np.repeat(np.arange(100), 10))
     assert grouped.value == found.value
     assert grouped.high - grouped.low > found.high - found.low  # used images came in patients
+    draws = [share_used(p, np.repeat(np.arange(100), 10), seed=seed) for seed in (0, 1)]
+    assert draws[0] == grouped != draws[1]  # the seed decides the draws, and nothing else does
 
 
 def test_share_used_at_the_ends() -> None:

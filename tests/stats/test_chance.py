@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.calibration import conformal_p_values
 from vestige.stats.chance import explained_by_chance, patients_called
 from vestige.types import Floats, Ints
@@ -16,12 +16,12 @@ CHECK = settings(deadline=None, derandomize=True)
 
 @CHECK
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([0.01, 0.05, 0.1, 0.29]))
-def test_limit_agrees_with_scipy(n: int, controls: int, rate: float) -> None:
-    k = int(rate * (controls + 1) + 1e-9)
-    expected = betabinom.ppf(0.99, n, k, controls + 1 - k) if k else 0
-    assert explained_by_chance(n, controls, rate) == expected
-    assert explained_by_chance(n, np.arange(controls), rate) == expected
-    several = explained_by_chance(n, np.arange(controls).repeat(2), rate)
+def test_limit_agrees_with_scipy(n: int, calibration: int, rate: float) -> None:
+    k = int(rate * (calibration + 1) + 1e-9)
+    expected = betabinom.ppf(0.99, n, k, calibration + 1 - k) if k else 0
+    assert explained_by_chance(n, calibration, rate) == expected
+    assert explained_by_chance(n, np.arange(calibration), rate) == expected
+    several = explained_by_chance(n, np.arange(calibration).repeat(2), rate)
     assert several >= expected  # p-values between the multiples of 1 / (G + 1) as well
 
 
@@ -48,21 +48,21 @@ def patients(n: int, sizes: Ints, rng: np.random.Generator) -> tuple[Floats, Int
     return np.sqrt(0.95) * rng.normal(size=n)[groups] + np.sqrt(0.05) * noise, groups
 
 
-@pytest.mark.parametrize(("judged", "controls", "rate"), [(20, 50, 0.1), (60, 37, 0.05)])
+@pytest.mark.parametrize(("targets", "calibration", "rate"), [(20, 50, 0.1), (60, 37, 0.05)])
 def test_a_null_gate_closes_by_chance_in_one_of_a_hundred_worlds(
-    judged: int, controls: int, rate: float
+    targets: int, calibration: int, rate: float
 ) -> None:
     uneven, even = np.array([1, 1, 1, 1, 10]), np.arange(1, 11)
     worlds, closed, images_closed = 600, 0, 0
     for sizes in (uneven, even):
         for seed in range(worlds):
-            rng = np.random.default_rng([1, judged, len(sizes), seed])
-            scores, groups = patients(judged, sizes, rng)
-            unused, owners = patients(controls, sizes, rng)
+            rng = np.random.default_rng([1, targets, len(sizes), seed])
+            scores, groups = patients(targets, sizes, rng)
+            unused, owners = patients(calibration, sizes, rng)
             p = conformal_p_values(scores, unused, owners)
-            limit = explained_by_chance(judged, owners, rate)
+            limit = explained_by_chance(targets, owners, rate)
             closed += patients_called(p, groups, rate) > limit
-            alike = explained_by_chance(judged, controls, rate) * len(p) / judged
+            alike = explained_by_chance(targets, calibration, rate) * len(p) / targets
             images_closed += (p <= rate).sum() > np.ceil(alike)
     # Fails with probability 1e-5 at .01. Images, taken to move together within a patient, exceed
     # their limit in .01 to .05 of the worlds of a design.

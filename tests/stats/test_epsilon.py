@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from scipy.stats import binom
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.bounds import auc_upper_bound
 from vestige.stats.epsilon import _certified, _epsilon_of_auc, epsilon_lower_bounds
 

@@ -102,39 +102,39 @@ def test_without_pairs_nothing_is_said() -> None:
 
 def test_the_difference_of_two_aucs_is_paired() -> None:
     rng = np.random.default_rng(4)
-    suspect = np.arange(60) < 30
-    groups = np.where(suspect, np.arange(60) // 2, 100 + np.arange(60) // 2)
+    candidate = np.arange(60) < 30
+    groups = np.where(candidate, np.arange(60) // 2, 100 + np.arange(60) // 2)
     folds = groups % 3
     plain = np.zeros(60, np.int64)
     shared = rng.normal(size=60)
-    first = shared + suspect + 0.3 * rng.normal(size=60)
+    first = shared + candidate + 0.3 * rng.normal(size=60)
     second = shared + 0.3 * rng.normal(size=60)
-    gap, low, high = auc_difference((first, folds), (second, plain), suspect, groups)
-    by_hand = brute(first[suspect], first[~suspect], folds[suspect], folds[~suspect]) - auc(
-        second[suspect], second[~suspect]
+    gap, low, high = auc_difference((first, folds), (second, plain), candidate, groups)
+    by_hand = brute(first[candidate], first[~candidate], folds[candidate], folds[~candidate]) - auc(
+        second[candidate], second[~candidate]
     )
     assert gap == pytest.approx(by_hand, abs=1e-12)
     assert low < gap < high
-    same = auc_difference((first, plain), (first, plain), suspect, groups)
+    same = auc_difference((first, plain), (first, plain), candidate, groups)
     assert same == (0.0, 0.0, 0.0)
     # what both share leaves the difference: unpaired the interval would be wider
-    far = auc_difference((first, plain), (rng.permutation(second), plain), suspect, groups)
-    near = auc_difference((first, plain), (second, plain), suspect, groups)
+    far = auc_difference((first, plain), (rng.permutation(second), plain), candidate, groups)
+    near = auc_difference((first, plain), (second, plain), candidate, groups)
     assert near[2] - near[1] < 0.8 * (far[2] - far[1])
 
 
 def test_draws_of_the_difference_equal_scoring_the_drawn_images_again() -> None:
     rng = np.random.default_rng(5)
-    suspect, groups = np.arange(24) < 12, np.arange(24) // 2
+    candidate, groups = np.arange(24) < 12, np.arange(24) // 2
     first, second = rng.normal(size=(2, 24))
     zeros = np.zeros(24, np.int64)
-    found = auc_difference((first, zeros), (second, zeros), suspect, groups, repeats=400)
+    found = auc_difference((first, zeros), (second, zeros), candidate, groups, repeats=400)
     drawn = np.random.default_rng(0)
     counts = np.hstack([draw_groups(6, 400, drawn), draw_groups(6, 400, drawn)])
     gaps = []
     for count in counts.astype(int):
         rows = np.repeat(np.arange(24), count[groups])
-        high, low = rows[suspect[rows]], rows[~suspect[rows]]
+        high, low = rows[candidate[rows]], rows[~candidate[rows]]
         gaps.append(auc(first[high], first[low]) - auc(second[high], second[low]))
     wanted = percentile_interval(np.array(gaps), found[0], 0.95, 6)
     np.testing.assert_allclose(found[1:], wanted, rtol=1e-9)

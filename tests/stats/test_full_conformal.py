@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binom, norm, rankdata
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.full_conformal import (
     group_models,
     image_p_values,
@@ -23,20 +23,26 @@ from vestige.types import Bools, Floats, Ints
 PRIOR = np.array([8.0, 1.0, 1.0])
 
 
-def p_of(columns: Floats, judged: Bools, controls: Bools, positives: Bools, groups: Any) -> Floats:
-    """p-values of the judged rows, in the way of an audit."""
+def p_of(
+    columns: Floats, targets: Bools, calibration: Bools, positives: Bools, groups: Any
+) -> Floats:
+    """p-values of the target rows, in the way of an audit."""
     weights = PRIOR[: columns.shape[1]]
-    z = log_scores(columns, groups, judged | controls | positives)
-    models = group_models(z, judged, controls, positives, groups, weights)
-    return image_p_values(z, models, judged, controls, groups)[0]
+    z = log_scores(columns, groups, targets | calibration | positives)
+    models = group_models(z, targets, calibration, positives, groups, weights)
+    return image_p_values(z, models, targets, calibration, groups)[0]
 
 
-def p_values(judged: Floats, controls: Floats, used: Floats, control_groups: Any = None) -> Floats:
-    n, c, u = len(judged), len(controls), len(used)
-    own = 500 + np.arange(c) if control_groups is None else control_groups
+def p_values(
+    targets: Floats, calibration: Floats, used: Floats, calibration_groups: Any = None
+) -> Floats:
+    n, c, u = len(targets), len(calibration), len(used)
+    own = 500 + np.arange(c) if calibration_groups is None else calibration_groups
     groups = np.concatenate([np.arange(n), own, 1000 + np.arange(u)])
     role = np.repeat([0, 1, 2], [n, c, u])
-    return p_of(np.concatenate([judged, controls, used]), role == 0, role == 1, role == 2, groups)
+    return p_of(
+        np.concatenate([targets, calibration, used]), role == 0, role == 1, role == 2, groups
+    )
 
 
 ROWS = st.integers(-3, 3).map(float)
@@ -48,12 +54,28 @@ ROWS = st.integers(-3, 3).map(float)
     arrays(np.float64, st.tuples(st.integers(1, 5), st.just(3)), elements=ROWS),
 )
 def test_false_alarms_stay_within_the_promise(rows: Floats, used: Floats) -> None:
-    # the same used set, every unused row the judged image once: at most `allowed` of n may
+    # the same used set, every unused row the target image once: at most `allowed` of n may
     # reach allowed / n although the model was fitted on the very rows it ranks
     n = len(rows)
     p = np.array([p_values(rows[i : i + 1], np.delete(rows, i, axis=0), used)[0] for i in range(n)])
     for allowed in range(n + 1):
         assert (p <= allowed / n + 1e-12).sum() <= allowed
+
+
+def test_the_model_of_a_patient_cannot_tell_them_from_a_control() -> None:
+    # a target patient and a control change places: the model of the one is that of the other
+    rng = np.random.default_rng(24)
+    role, groups = np.repeat([0, 1], 20), np.arange(40)
+    z = rng.normal(size=(40, 3)) + np.where(role == 0, 1.0, 0.0)[:, None]
+    changed = role.copy()
+    changed[0], changed[20] = 1, 0
+    models = [
+        group_models(z, who == 0, who == 1, who == 0, groups, PRIOR).of(np.array([name]))
+        for who, name in ((role, 0), (changed, 20))
+    ]
+    assert [len(model.names) for model in models] == [1, 1]
+    np.testing.assert_allclose(models[0].weights, models[1].weights, rtol=1e-9)
+    assert np.abs(models[0].weights - PRIOR / PRIOR.sum()).max() > 0.01  # something was learned
 
 
 def test_the_promise_with_continuous_columns_is_exact() -> None:
@@ -64,9 +86,9 @@ def test_the_promise_with_continuous_columns_is_exact() -> None:
     np.testing.assert_allclose(np.sort(p), np.arange(1, 13) / 12)
 
 
-# --- edges of section 5: the first patient was not used; 39 controls make .05, .1 and .2 exact
+# --- edges of section 5: the first patient was not used; 39 unused make .05, .1 and .2 exact
 Edge = Callable[[np.random.Generator], tuple[Floats, Ints, Ints, Ints]]
-"""Columns, role (0 query, 1 control), true groups, and groups as a careless audit has them."""
+"""Columns, role (0 query, 1 unused), true groups, and groups as a careless audit has them."""
 
 
 def persons(sizes: Ints, likeness: float, rng: np.random.Generator) -> tuple[Floats, Ints]:
@@ -105,9 +127,9 @@ def called(edge: Edge, careless: bool, worlds: int) -> Floats:
         columns, role, groups, wrong = edge(np.random.default_rng([21, seed]))
         asked = np.arange(len(role)) == 0
         own = wrong if careless else groups
-        judged = (own == own[0]) & (role == 0)
-        found = p_of(columns, judged, role == 1, role == 0, own)
-        p.append(found[np.flatnonzero(asked[judged])[0]])
+        targets = (own == own[0]) & (role == 0)
+        found = p_of(columns, targets, role == 1, role == 0, own)
+        p.append(found[np.flatnonzero(asked[targets])[0]])
     return np.array(p)
 
 
@@ -132,8 +154,8 @@ def test_with_one_image_each_it_is_called_as_often_as_asked() -> None:
         rng = np.random.default_rng([22, seed])
         columns, role = rng.normal(size=(49, 3)), np.r_[np.zeros(10), np.ones(39)]
         columns[1:5] += 3  # four of the other queries were used
-        judged = np.arange(49) == 0
-        p.append(p_of(columns, judged, role == 1, role == 0, np.arange(49))[0])
+        targets = np.arange(49) == 0
+        p.append(p_of(columns, targets, role == 1, role == 0, np.arange(49))[0])
     for rate in (0.05, 0.1, 0.25, 0.5):
         low, high = binom.ppf([1e-5, 1 - 1e-5], 600, rate)
         assert low <= (np.array(p) <= rate + 1e-9).sum() <= high
@@ -143,9 +165,9 @@ def test_with_one_image_each_it_is_called_as_often_as_asked() -> None:
 def test_a_column_that_separates_gives_power() -> None:
     rng = np.random.default_rng(4)
     shift = [0.0, 4.0, 0.0]  # not the column with the large weight: the labels find it
-    controls, used = rng.normal(size=(60, 3)), rng.normal(size=(30, 3)) + shift
-    judged = rng.normal(size=(20, 3)) + shift
-    assert (p_values(judged, controls, used) <= 0.05).mean() >= 0.9
+    calibration, used = rng.normal(size=(60, 3)), rng.normal(size=(30, 3)) + shift
+    targets = rng.normal(size=(20, 3)) + shift
+    assert (p_values(targets, calibration, used) <= 0.05).mean() >= 0.9
 
 
 @pytest.mark.parametrize(("used", "least"), [(4, -0.02), (40, 0.15)])
@@ -171,20 +193,22 @@ def test_the_queries_teach_and_few_used_ones_are_not_outvoted(used: int, least: 
 
 
 def test_columns_without_information_give_no_power() -> None:
-    # P(p <= .1) is .1 for each of 200 unused images against one control set of 59. The count
-    # varies more than a binomial one (they share the controls): sd of the rate .045, limit .30
+    # P(p <= .1) is .1 for each of 200 unused images against one calibration set of 59. The count
+    # varies more than a binomial one (they share the unused): sd of the rate .045, limit .30
     rng = np.random.default_rng(5)
-    controls, used, judged = (rng.normal(size=(n, 3)) for n in (59, 30, 200))
-    assert (p_values(judged, controls, used) <= 0.1).mean() < 0.3
+    calibration, used, targets = (rng.normal(size=(n, 3)) for n in (59, 30, 200))
+    assert (p_values(targets, calibration, used) <= 0.1).mean() < 0.3
 
 
 # --- who takes part
 def test_a_large_patient_has_one_voice() -> None:
     rng = np.random.default_rng(6)
     used = rng.normal(size=(20, 1)) + 3
-    controls = np.r_[np.full(40, 2.0) + rng.normal(size=40) * 0.01, np.linspace(-1, 0, 9)][:, None]
+    calibration = np.r_[np.full(40, 2.0) + rng.normal(size=40) * 0.01, np.linspace(-1, 0, 9)][
+        :, None
+    ]
     groups = 100 + np.r_[np.zeros(40), np.arange(1, 10)]
-    p = p_values(np.array([[1.0]]), controls, used, groups)
+    p = p_values(np.array([[1.0]]), calibration, used, groups)
     assert p == pytest.approx([2 / 11])
 
 
@@ -196,7 +220,7 @@ def test_ones_own_patient_takes_no_part() -> None:
     others = (groups != 3) | (role == 0)
 
     def found(keep: Bools) -> Floats:
-        # the scale is that of the whole bag, here as there
+        # the scale is that of the whole cohort, here as there
         sides = (role == 0, (role == 1) & keep, (role == 2) & keep)
         return image_p_values(z, group_models(z, *sides, groups, PRIOR), *sides[:2], groups)[0]
 
@@ -214,9 +238,9 @@ def test_rows_that_nobody_asks_for_change_nothing() -> None:
 
 def test_the_order_of_the_known_images_changes_nothing() -> None:
     rng = np.random.default_rng(8)
-    controls, used, judged = (rng.normal(size=(n, 3)) for n in (15, 8, 4))
-    found = p_values(judged, controls, used)
-    np.testing.assert_allclose(p_values(judged, controls[::-1], used[::-1]), found)
+    calibration, used, targets = (rng.normal(size=(n, 3)) for n in (15, 8, 4))
+    found = p_values(targets, calibration, used)
+    np.testing.assert_allclose(p_values(targets, calibration[::-1], used[::-1]), found)
 
 
 def test_what_cannot_calibrate_is_refused() -> None:
@@ -243,15 +267,16 @@ def test_log_scores_keep_the_order_at_the_top() -> None:
 
 def test_standing_is_a_normal_score_that_goes_on_beyond_the_controls() -> None:
     rng = np.random.default_rng(11)
-    controls, groups = rng.normal(size=30), np.arange(30)
+    calibration, groups = rng.normal(size=30), np.arange(30)
     np.testing.assert_allclose(
-        normal_standing(controls, controls, groups), norm.ppf((rankdata(controls) - 0.5) / 30)
+        normal_standing(calibration, calibration, groups),
+        norm.ppf((rankdata(calibration) - 0.5) / 30),
     )
-    beyond = controls.max() + np.array([0.0, 1.0, 2.0])
-    told = normal_standing(beyond, controls, groups)
-    np.testing.assert_allclose(np.diff(told), 1 / controls.std())
+    beyond = calibration.max() + np.array([0.0, 1.0, 2.0])
+    told = normal_standing(beyond, calibration, groups)
+    np.testing.assert_allclose(np.diff(told), 1 / calibration.std())
     scores = np.sort(rng.normal(size=50) * 3)
-    assert (np.diff(normal_standing(scores, controls, groups)) > 0).all()
+    assert (np.diff(normal_standing(scores, calibration, groups)) > 0).all()
 
 
 def test_one_model_for_all_learns_from_others_only() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, bootstrap, mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.bootstrap import bca_interval, draw_groups, percentile_interval
 from vestige.stats.intervals import (
     auc,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ks_2samp
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.kolmogorov import kolmogorov_distances, kolmogorov_tests
 
 N = 60
@@ -145,7 +145,7 @@ def test_26_statistics_of_500_images_are_tested_within_seconds() -> None:
 @pytest.mark.parametrize(
     ("x", "first", "groups", "says"),
     [
-        (columns(0), np.ones(N, bool), None, "needs suspects and controls"),
+        (columns(0), np.ones(N, bool), None, "needs candidates and calibration images"),
         (columns(0), np.arange(N) < 30, np.zeros(N), "1 groups have images among"),
         (np.full((N, 2), np.nan), np.arange(N) < 30, None, "not finite"),
         (np.zeros(N), np.arange(N) < 30, None, "must have shape"),

@@ -41,8 +41,8 @@ def test_p_value_equals_refitting_every_relabelling() -> None:
     classifier = cross_fit(ROWS, GROUPS, 4, 2.0)
 
     def statistics(chosen: tuple[int, ...]) -> list[float]:
-        suspect = np.isin(GROUPS, chosen)
-        scores = ridge_scores(ROWS, suspect.astype(float), classifier.folds, 2.0)
+        candidate = np.isin(GROUPS, chosen)
+        scores = ridge_scores(ROWS, candidate.astype(float), classifier.folds, 2.0)
         found = []
         for values in (*rankdata(COLUMNS, axis=0).T, scores):
             means = np.array([values[g == GROUPS].mean() for g in range(8)])
@@ -80,17 +80,17 @@ def test_nothing_there() -> None:
         rng = np.random.default_rng([seed, 2])
         rows, columns = rng.normal(size=(40, 8)), rng.normal(size=(40, 3))
         classifier = cross_fit(rows, np.arange(40), 5, 400)
-        suspect = np.arange(40) < 20
-        p.append(learned_max_t(columns, classifier, suspect, n_permutations=199, seed=seed)[1])
+        candidate = np.arange(40) < 20
+        p.append(learned_max_t(columns, classifier, candidate, n_permutations=199, seed=seed)[1])
     assert 2 <= (np.array(p) <= 0.2).sum() <= binom.isf(1e-4, 60, 0.2)
 
 
 def test_what_only_the_classifier_sees() -> None:
     rng = np.random.default_rng(3)
-    suspect = np.arange(100) < 50
-    rows = rng.normal(size=(100, 8)) + suspect[:, None] * np.tile([0.6, -0.6], 4)
+    candidate = np.arange(100) < 50
+    rows = rng.normal(size=(100, 8)) + candidate[:, None] * np.tile([0.6, -0.6], 4)
     statistics, p = learned_max_t(
-        rng.normal(size=(100, 3)), cross_fit(rows, np.arange(100), 5, 400), suspect
+        rng.normal(size=(100, 3)), cross_fit(rows, np.arange(100), 5, 400), candidate
     )
     assert int(statistics.argmax()) == 3
     assert p < 0.001

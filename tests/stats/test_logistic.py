@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Bools, Floats
 

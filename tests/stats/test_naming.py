@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.calibration import benjamini_hochberg
 from vestige.stats.naming import (
     conformal_q_values,
@@ -26,7 +26,7 @@ def test_storey_takes_off_what_was_used() -> None:
 
 
 def named_wrongly(used: int, patients: int, seed: int) -> tuple[float, float]:
-    """False and found share of those named at .1, with 1 to 10 images a patient, 60 controls."""
+    """False and found share of those named at .1, with 1 to 10 images a patient, 60 unused."""
     rng = np.random.default_rng([31, used, seed])
     n = patients + 60
     groups = np.repeat(np.arange(n), rng.integers(1, 11, n))
@@ -52,25 +52,25 @@ def test_few_of_the_names_are_false(used: int, patients: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("controls", "judged", "k"),
+    ("calibration", "targets", "k"),
     [(99, 100, 10), (1000, 100, 1), (5000, 500, 1), (9, 5, 4), (9, 20, 12), (8, 5, 6), (1, 3, 4)],
 )
-def test_fewest_named(controls: int, judged: int, k: int) -> None:
-    assert fewest_named(controls, judged) == k
+def test_fewest_named(calibration: int, targets: int, k: int) -> None:
+    assert fewest_named(calibration, targets) == k
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.integers(1, 200), st.integers(1, 60), st.sampled_from([0.05, 0.1, 0.2]))
-def test_so_many_must_stand_out(controls: int, judged: int, level: float) -> None:
-    k = fewest_named(controls, judged, level)
-    smallest = 1 / (controls + 1)
-    if k <= judged:
-        others = np.arange(1, judged - k + 1) / max(judged - k, 1)  # spread evenly
+def test_so_many_must_stand_out(calibration: int, targets: int, level: float) -> None:
+    k = fewest_named(calibration, targets, level)
+    smallest = 1 / (calibration + 1)
+    if k <= targets:
+        others = np.arange(1, targets - k + 1) / max(targets - k, 1)  # spread evenly
         assert storey_q_values(np.r_[np.full(k, smallest), others])[0] <= level + 1e-9
     if k > 1 and smallest <= level:
         fewer = k - 1
-        nulls = min(1.0, (1 + np.ceil((judged - fewer) / 2)) / (judged / 2))
-        assert smallest * judged / fewer * nulls > level
+        nulls = min(1.0, (1 + np.ceil((targets - fewer) / 2)) / (targets / 2))
+        assert smallest * targets / fewer * nulls > level
 
 
 def test_numbers_that_cannot_be() -> None:

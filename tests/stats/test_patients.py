@@ -19,19 +19,19 @@ from vestige.stats.scale import log_scores
 from vestige.types import Floats, Ints
 
 WEIGHTS = np.array([4.0, 1.0, 1.0])
-CONTROLS = 39
+CALIBRATION = 39
 
 
 def p_of(
-    sizes: Ints, judged: int, likeness: float, seed: int, copied: int = 0, known: int = 0
+    sizes: Ints, targets: int, likeness: float, seed: int, copied: int = 0, known: int = 0
 ) -> Floats:
-    """p of the judged patients, who come first; of `copied` of them one image is a copy."""
+    """p of the target patients, who come first; of `copied` of them one image is a copy."""
     rng = np.random.default_rng([3, seed])
     groups = np.repeat(np.arange(len(sizes)), sizes)
     person = rng.normal(size=(len(sizes), 3))[groups]
     columns = np.sqrt(likeness) * person + np.sqrt(1 - likeness) * rng.normal(size=person.shape)
     columns[np.unique(groups, return_index=True)[1][:copied]] += 6.0
-    role = np.select([groups < judged, groups >= len(sizes) - known], [0, 2], 1)
+    role = np.select([groups < targets, groups >= len(sizes) - known], [0, 2], 1)
     columns[role == 2] += 1.0
     taught = role == (2 if known else 0)
     z = log_scores(columns, groups, role >= 0)
@@ -41,7 +41,7 @@ def p_of(
 
 
 @pytest.mark.parametrize(
-    ("judged_sizes", "control_sizes", "likeness", "known"),
+    ("target_sizes", "calibration_sizes", "likeness", "known"),
     [
         ((1, 10), (1, 10), 0.9, 0),
         ((1, 10), (1, 10), 0.0, 0),
@@ -53,16 +53,16 @@ def p_of(
     ],
 )
 def test_an_innocent_patient_is_called_no_more_often_than_asked(
-    judged_sizes: tuple[int, int], control_sizes: tuple[int, int], likeness: float, known: int
+    target_sizes: tuple[int, int], calibration_sizes: tuple[int, int], likeness: float, known: int
 ) -> None:
     # one patient of each world, so that draws are independent; binomial limits of 1e-5 at three
     # rates: fails falsely with probability below 1e-4
     first = []
     for seed in range(300):
         rng = np.random.default_rng([4, seed])
-        low, high = np.array([judged_sizes, control_sizes]).T
+        low, high = np.array([target_sizes, calibration_sizes]).T
         sizes = np.concatenate(
-            [rng.integers(low[k], high[k] + 1, n) for k, n in enumerate((5, CONTROLS))]
+            [rng.integers(low[k], high[k] + 1, n) for k, n in enumerate((5, CALIBRATION))]
             + [rng.integers(1, 4, known)]
         )
         first.append(p_of(sizes, 5, likeness, seed, known=known)[0])
@@ -108,37 +108,37 @@ def test_one_copied_image_among_many_gives_its_patient_away() -> None:
 def test_all_choices_at_once_are_the_mean_over_each() -> None:
     rng = np.random.default_rng(7)
     own, sizes = rng.normal(size=3), [5, 4, 3, 6]
-    controls, groups = rng.normal(size=18), np.repeat(np.arange(4), sizes)
-    p, _ = compare_equal_numbers(own, controls, groups)
+    calibration, groups = rng.normal(size=18), np.repeat(np.arange(4), sizes)
+    p, _ = compare_equal_numbers(own, calibration, groups)
     shares = [
-        np.mean([max(c) >= own.max() for c in combinations(controls[groups == g], 3)])
+        np.mean([max(c) >= own.max() for c in combinations(calibration[groups == g], 3)])
         for g in range(4)
     ]
     means = [
         np.mean(np.convolve(np.r_[x, x[:2]], np.full(3, 1 / 3), "valid") >= own.mean())
-        for x in (controls[groups == g] for g in range(4))
+        for x in (calibration[groups == g] for g in range(4))
     ]
     assert p == pytest.approx(min(1, 2 * min(1 + sum(shares), 1 + sum(means)) / 5))
 
 
 def test_a_larger_patient_pays_for_his_choice() -> None:
-    # 6 images, 19 controls of 2: pairs, and one of three pairs holds the best image
-    controls = np.linspace(-1, 1, 38)
-    found = compare_equal_numbers(np.array([9.0] + [-9.0] * 5), controls, np.arange(38) // 2)
+    # 6 images, 19 unused of 2: pairs, and one of three pairs holds the best image
+    calibration = np.linspace(-1, 1, 38)
+    found = compare_equal_numbers(np.array([9.0] + [-9.0] * 5), calibration, np.arange(38) // 2)
     assert found == (pytest.approx(2 * 3 / 20), "best image")
     # where as many exist, nothing is paid for that; a single image is asked once
-    found = compare_equal_numbers(np.array([9.0, -9.0]), controls, np.arange(38) // 2)
+    found = compare_equal_numbers(np.array([9.0, -9.0]), calibration, np.arange(38) // 2)
     assert found == (pytest.approx(2 * 1 / 20), "best image")
-    assert compare_equal_numbers(np.array([9.0]), controls, np.arange(38) // 2)[0] == 1 / 20
+    assert compare_equal_numbers(np.array([9.0]), calibration, np.arange(38) // 2)[0] == 1 / 20
 
 
 def test_every_image_counts_once_in_the_means() -> None:
-    controls = np.array([3.0, 0.0, 0.0, 1.0, 1.0, *np.zeros(20)])
+    calibration = np.array([3.0, 0.0, 0.0, 1.0, 1.0, *np.zeros(20)])
     groups = np.array([0, 0, 0, 1, 1, *np.repeat(np.arange(2, 12), 2)])
     # pairs in order, round the end: means 1.5, 0, 1.5 and 1, 1
-    p, carrier = compare_equal_numbers(np.array([1.2, 1.2]), controls, groups)
+    p, carrier = compare_equal_numbers(np.array([1.2, 1.2]), calibration, groups)
     assert (p, carrier) == (pytest.approx(2 * (1 + 2 / 3) / 13), "best image")
-    p, carrier = compare_equal_numbers(np.array([1.2, 1.0]), controls, groups)
+    p, carrier = compare_equal_numbers(np.array([1.2, 1.0]), calibration, groups)
     assert (p, carrier) == (pytest.approx(2 * (1 + 2 / 3) / 13), "best image")
 
 

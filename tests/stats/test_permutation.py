@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, mannwhitneyu, rankdata
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.permutation import permutation_test_refit, set_test, set_tests
 from vestige.types import Bools, Floats
 
 CHECK = settings(deadline=None, derandomize=True, max_examples=50)
 
 
-def statistics(scores: Floats, groups: list[int], suspects: tuple[int, ...]) -> float:
+def statistics(scores: Floats, groups: list[int], candidates: tuple[int, ...]) -> float:
     ranks, labels = rankdata(scores), np.array(groups)
     means = {g: ranks[labels == g].mean() for g in sorted(set(groups))}
-    inside = [m for g, m in means.items() if g in suspects]
-    outside = [m for g, m in means.items() if g not in suspects]
+    inside = [m for g, m in means.items() if g in candidates]
+    outside = [m for g, m in means.items() if g not in candidates]
     return float(np.mean(inside) - np.mean(outside))
 
 
@@ -30,13 +30,13 @@ def test_agrees_with_enumeration_by_hand(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(1, 3), min_size=2, max_size=7))
     groups = [g for g, size in enumerate(sizes) for _ in range(size)]
     values = data.draw(st.lists(st.integers(0, 5), min_size=len(groups), max_size=len(groups)))
-    n_suspect = data.draw(st.integers(1, len(sizes) - 1))
+    n_candidate = data.draw(st.integers(1, len(sizes) - 1))
     scores = np.array(values, float)
-    found = set_test(scores, np.array(groups) < n_suspect, groups)
-    observed = statistics(scores, groups, tuple(range(n_suspect)))
+    found = set_test(scores, np.array(groups) < n_candidate, groups)
+    observed = statistics(scores, groups, tuple(range(n_candidate)))
     every = [
         statistics(scores, groups, chosen)
-        for chosen in itertools.combinations(range(len(sizes)), n_suspect)
+        for chosen in itertools.combinations(range(len(sizes)), n_candidate)
     ]
     assert found.exact
     assert found.statistic == pytest.approx(observed)
@@ -75,11 +75,11 @@ def test_enumeration_stops_at_twenty_thousand() -> None:
 def test_p_values_are_uniform_when_nothing_was_used() -> None:
     rng = np.random.default_rng(1)
     groups = np.repeat(np.arange(30), rng.integers(1, 5, 30))
-    suspects = groups < 14
+    candidates = groups < 14
     p = []
     for seed in range(500):
         scores = np.repeat(rng.normal(size=30), np.bincount(groups)) + rng.normal(size=groups.size)
-        p.append(set_test(scores, suspects, groups, n_permutations=199, seed=seed).p_value)
+        p.append(set_test(scores, candidates, groups, n_permutations=199, seed=seed).p_value)
     for level in (0.05, 0.25, 0.5, 0.75):
         # Exactly binomial at multiples of 1/200; 8 lines of 1e-6 each: false failure < 1e-5.
         low, high = binom.ppf([1e-6, 1 - 1e-6], 500, level)
@@ -103,26 +103,26 @@ def test_ignoring_patients_would_not_be_uniform() -> None:
 def test_same_answer_for_any_row_order_and_rising_map(seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 20, 50)
-    suspects = groups % 2 == 0
+    candidates = groups % 2 == 0
     scores = np.round(rng.normal(size=50), 1)
     order = rng.permutation(50)
-    first = set_test(scores, suspects, groups, 99, seed)
-    moved = set_test(np.exp(scores[order]), suspects[order], groups[order], 99, seed)
+    first = set_test(scores, candidates, groups, 99, seed)
+    moved = set_test(np.exp(scores[order]), candidates[order], groups[order], 99, seed)
     assert first.p_value == moved.p_value
     assert first.statistic == pytest.approx(moved.statistic)
 
 
-def step_down(columns: Floats, suspects: Bools) -> tuple[Floats, Floats]:
+def step_down(columns: Floats, candidates: Bools) -> tuple[Floats, Floats]:
     """Westfall and Young for single images, in loops over all relabellings."""
     n, d = columns.shape
-    k = int(suspects.sum())
+    k = int(candidates.sum())
     ranks = rankdata(columns, axis=0)
     chosen = list(itertools.combinations(range(n), k))
     raw = np.array(
         [ranks[list(c)].mean(axis=0) - np.delete(ranks, c, axis=0).mean(axis=0) for c in chosen]
     )
     z = (raw - raw.mean(axis=0)) / raw.std(axis=0)
-    observed = z[chosen.index(tuple(np.flatnonzero(suspects)))]
+    observed = z[chosen.index(tuple(np.flatnonzero(candidates)))]
     p = np.array([(z[:, j] >= observed[j] - 1e-9).mean() for j in range(d)])
     adjusted = np.empty(d)
     left, previous = set(range(d)), 0.0
@@ -140,9 +140,9 @@ def test_max_t_agrees_with_brute_force(seed: int) -> None:
     columns = rng.normal(size=(9, 4)) + np.arange(4) * 0.5 * (np.arange(9) < 4)[:, np.newaxis]
     columns[:, :2] = np.round(columns[:, :2])  # ties: ranks that spread less
     columns[:, 3] = rng.permutation(columns[:, 2])
-    suspects = np.arange(9) < 4
-    p, adjusted = set_tests(columns, suspects)
-    expected = step_down(columns, suspects)
+    candidates = np.arange(9) < 4
+    p, adjusted = set_tests(columns, candidates)
+    expected = step_down(columns, candidates)
     np.testing.assert_allclose(p, expected[0])
     np.testing.assert_allclose(adjusted, expected[1])
 
@@ -174,10 +174,10 @@ def test_a_constant_column_shows_nothing_and_disturbs_nothing() -> None:
 
 def test_max_t_keeps_the_family_wise_error() -> None:
     rng = np.random.default_rng(7)
-    suspects = np.arange(40) < 20
+    candidates = np.arange(40) < 20
     any_raw = any_adjusted = 0
     for seed in range(300):
-        p, adjusted = set_tests(rng.normal(size=(40, 8)), suspects, None, 199, seed)
+        p, adjusted = set_tests(rng.normal(size=(40, 8)), candidates, None, 199, seed)
         any_raw += (p <= 0.05).any()
         any_adjusted += (adjusted <= 0.05).any()
     assert any_adjusted <= binom.ppf(1 - 1e-5, 300, 0.05)  # false failure 1e-5
@@ -188,7 +188,7 @@ def test_max_t_keeps_the_family_wise_error() -> None:
 def test_refitting_keeps_a_learner_honest() -> None:
     rng = np.random.default_rng(8)
     groups = np.repeat(np.arange(24), 2)
-    suspects = groups < 12
+    candidates = groups < 12
     alarms = 0
     for seed in range(150):
         features = rng.normal(size=(48, 30))
@@ -200,10 +200,10 @@ def test_refitting_keeps_a_learner_honest() -> None:
             scores = features @ direction  # scored on what it was fitted on
             return float(scores[labels].mean() - scores[~labels].mean())
 
-        alarms += permutation_test_refit(overfit, suspects, groups, 39, seed).p_value <= 0.05
+        alarms += permutation_test_refit(overfit, candidates, groups, 39, seed).p_value <= 0.05
         if seed == 0:
-            direction = features[suspects].mean(axis=0) - features[~suspects].mean(axis=0)
-            fixed = set_test(features @ direction, suspects, groups, 199)
+            direction = features[candidates].mean(axis=0) - features[~candidates].mean(axis=0)
+            fixed = set_test(features @ direction, candidates, groups, 199)
             assert fixed.p_value < 0.05  # what the fixed scores would have claimed
     assert alarms <= binom.ppf(1 - 1e-5, 150, 0.05)  # false failure 1e-5
     assert alarms > 0
@@ -226,10 +226,12 @@ def test_refitting_enumerates_small_sets() -> None:
 
 def test_what_cannot_be_tested_is_refused() -> None:
     flags = np.array([True, True, False])
-    with pytest.raises(InputError, match=r"1 groups have images among suspects and controls \(b\)"):
+    with pytest.raises(
+        InputError, match=r"1 groups have images among candidates and calibration images \(b\)"
+    ):
         set_test(np.zeros(3), flags, ["a", "b", "b"])
     for none_missing in (np.ones(3, bool), np.zeros(3, bool)):
-        with pytest.raises(InputError, match="needs suspects and controls"):
+        with pytest.raises(InputError, match="needs candidates and calibration images"):
             set_test(np.zeros(3), none_missing)
     with pytest.raises(InputError, match="one flag per image"):
         set_test(np.zeros(4), flags)

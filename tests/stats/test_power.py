@@ -1,10 +1,10 @@
-"""The table of METHODS 4.7, and the correlation that shrinks a sample."""
+"""The table of docs/methods.md 4.7, and the correlation that shrinks a sample."""
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.permutation import set_test
 from vestige.stats.power import (
     auc_sd,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, binom, binomtest, norm
 from sklearn.metrics import roc_curve
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.intervals import clopper_pearson, roc_band, roc_points, tpr_at_fpr
 
 CHECK = settings(deadline=None, derandomize=True)

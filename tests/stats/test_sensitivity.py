@@ -33,7 +33,7 @@ def test_one_image_per_group_is_hanley_and_mcneil() -> None:
     assert [(n.auc, n.n, n.unit) for n in needed] == [
         (auc, images_needed(auc), "images") for auc in TARGETS
     ]
-    assert [n.n for n in needed] == [411, 102, 25]  # METHODS 4.7
+    assert [n.n for n in needed] == [411, 102, 25]  # docs/methods.md 4.7
 
 
 def test_effective_size_by_hand() -> None:

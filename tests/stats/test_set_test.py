@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.permutation import set_test
-from vestige.stats.set_test import StackLabels, answer_set, minimum_detectable_share
+from vestige.stats.set_test import (
+    StackLabels,
+    _group_values,
+    answer_set,
+    minimum_detectable_share,
+)
 from vestige.types import Bools, Floats, Ints
 
 WEIGHTS = np.array([2.0, 1.0, 1.0])
@@ -39,6 +44,45 @@ def test_every_labelling_once_gives_no_more_small_p_values_than_promised(stack: 
     for allowed in range(36):
         assert (found <= allowed + 1e-9).sum() <= allowed
     assert found.min() <= 2
+
+
+def test_the_stack_is_fitted_anew_for_every_labelling() -> None:
+    # all labellings of 6 of 12: the same ones, whichever of them was observed
+    columns, groups = world([1] * 12, 0)
+    columns[:6, 1] += 3
+    nulls = []
+    for chosen in (range(6), range(0, 12, 2)):
+        target = np.isin(groups, chosen)
+        null = answer_set(columns, target, ~target, groups, WEIGHTS, StackLabels(target)).null
+        assert null is not None
+        nulls.append(np.sort(null) / np.abs(null).max())  # the unit is that of the observed one
+    assert len(np.unique(nulls[0])) >= 5
+    np.testing.assert_allclose(nulls[0], nulls[1], atol=1e-12)
+
+
+def test_many_images_of_a_patient_are_no_high_tail() -> None:
+    # 400 patients of eight images and 400 of one, all alike: their mean tails differ by 4.5
+    # standard errors with P < 1e-5; without allowance for the size, by more than 20
+    keep = np.repeat([8, 1], 400)
+    index = np.repeat(np.arange(800), keep)
+    score = np.random.default_rng(7).normal(size=len(index))
+    for tail in _group_values(score, index, keep)[1:2]:
+        many, one = tail[:400], tail[400:]
+        assert abs(many.mean() - one.mean()) < 4.5 * np.hypot(many.std(), one.std()) / 20
+
+
+def test_the_seed_decides_which_images_are_drawn() -> None:
+    columns, groups = world([6] * 15 + [1] * 25, 5)  # six against one: one of the six is drawn
+    target = groups < 15
+    labels = StackLabels(target)
+    first, again, other = (
+        answer_set(columns, target, ~target, groups, WEIGHTS, labels, 99, seed)
+        for seed in (3, 3, 4)
+    )
+    assert first.null is not None and again.null is not None and other.null is not None
+    assert first.p_value == again.p_value
+    np.testing.assert_array_equal(first.null, again.null)
+    assert not np.array_equal(first.null, other.null)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +156,12 @@ def test_what_only_one_column_shows_is_carried_by_the_stack() -> None:
 
 def test_known_used_images_may_teach_the_stack() -> None:
     columns, groups = world([1] * 150, 5)
-    target, control = groups < 50, (groups >= 50) & (groups < 100)
+    target, calibration = groups < 50, (groups >= 50) & (groups < 100)
     known = groups >= 100
     columns[:, 1] += 2.0 * (target | known)
-    answer = answer_set(columns, target, control, groups, WEIGHTS, StackLabels(known, first=True))
+    answer = answer_set(
+        columns, target, calibration, groups, WEIGHTS, StackLabels(known, first=True)
+    )
     assert answer.p_value < 0.01
 
 
@@ -142,10 +188,10 @@ def test_neither_order_nor_names_move_the_p_value(learns: bool) -> None:
 
 def test_rows_of_neither_side_change_nothing_without_the_stack() -> None:
     columns, groups = world([1] * 60, 7)
-    target, control = groups < 20, (groups >= 20) & (groups < 50)
-    rows = target | control
-    whole = answer_set(columns, target, control, groups, WEIGHTS)
-    part = answer_set(columns[rows], target[rows], control[rows], groups[rows], WEIGHTS)
+    target, calibration = groups < 20, (groups >= 20) & (groups < 50)
+    rows = target | calibration
+    whole = answer_set(columns, target, calibration, groups, WEIGHTS)
+    part = answer_set(columns[rows], target[rows], calibration[rows], groups[rows], WEIGHTS)
     assert whole == part
 
 
@@ -159,9 +205,9 @@ def test_columns_that_never_vary_show_nothing() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     columns, target = np.zeros((4, 3)), np.array([True, True, False, False])
-    with pytest.raises(InputError, match="needs suspects and controls"):
+    with pytest.raises(InputError, match="needs candidates and calibration images"):
         answer_set(columns, ~(target & False), target & False, np.arange(4), WEIGHTS)
-    with pytest.raises(InputError, match="among suspects and controls"):
+    with pytest.raises(InputError, match="among candidates and calibration images"):
         answer_set(columns, target, ~target, np.array([0, 1, 1, 2]), WEIGHTS)
     for wrong in ((0, 5, 0.05, 0.8), (5, 0, 0.05, 0.8), (5, 5, 0.0, 0.8), (5, 5, 0.05, 1.0)):
         with pytest.raises(InputError, match="patients on both sides and rates"):
@@ -172,6 +218,8 @@ def test_the_detectable_share_falls_with_the_number_of_patients() -> None:
     shares = [minimum_detectable_share(n, n) for n in (20, 50, 100, 500)]
     assert shares == sorted(shares, reverse=True)
     assert minimum_detectable_share(100, 100) <= 0.07
+    # the smallest that is found so often, by the seeded simulation
+    assert [round(n * minimum_detectable_share(n, m)) for n, m in ((40, 40), (60, 30))] == [6, 11]
     assert minimum_detectable_share(500, 500) <= 9 / 500
     assert minimum_detectable_share(100, 100, alpha=0.01) > minimum_detectable_share(100, 100)
     assert minimum_detectable_share(3, 3) == 1.0

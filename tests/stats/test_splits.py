@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.splits import group_folds, group_halves
 
 CHECK = settings(deadline=None, derandomize=True)

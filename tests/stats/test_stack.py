@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
 from scipy.stats import binom, norm, rankdata
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.folds import FoldedScores, auc_in_folds
 from vestige.stats.stack import (
     SHRINKAGE,
@@ -107,7 +107,7 @@ def test_a_doubled_column_raises_no_auc() -> None:
         sides = (FoldedScores(done.scores[side], done.folds[side]) for side in (used, ~used))
         return auc_in_folds(*sides, repeats=1).value
 
-    assert area(np.hstack([z, z[:, :1]])) <= area(z) + 0.02  # METHODS 3.1
+    assert area(np.hstack([z, z[:, :1]])) <= area(z) + 0.02  # docs/methods.md 3.1
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
@@ -145,15 +145,15 @@ def test_the_set_test_rejects_as_often_as_asked(known: str) -> None:
         groups = np.repeat(np.arange(36), rng.integers(1, 5, 36))
         z = rng.normal(size=(len(groups), 4)) + 1.5 * rng.normal(size=36)[groups][:, None]
         role = rng.permutation(np.repeat([0, 1, 2], 12))[groups]
-        suspect, control, others = (role == k for k in range(3))
+        candidate, calibration, others = (role == k for k in range(3))
         if known == "suspects":
-            suspect = suspect | others
+            candidate = candidate | others
         else:
             z[others] += 1.0  # the known used differ: what is learned is real
-        learned = suspect if known == "suspects" else others
+        learned = candidate if known == "suspects" else others
         p.append(
             stack_test(
-                normal_scores(z), suspect, control, learned, groups, np.ones(4), 99, seed
+                normal_scores(z), candidate, calibration, learned, groups, np.ones(4), 99, seed
             ).p_value
         )
     for rate in (0.05, 0.2):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats import top
 from vestige.stats.neighbours import nearest
 from vestige.stats.top import Top, merge, nothing, top_of

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats import wasserstein as module
 from vestige.stats.wasserstein import (
     bin_masses,

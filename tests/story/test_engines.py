@@ -55,7 +55,7 @@ def expected(leaking: Path) -> bytes:
     """findings.csv of an audit in this process."""
     asked = {role: leaking / role for role in ("generated", "used", "unused")}
     groups = leaking / "groups.csv"
-    options: dict[str, Any] = {"detectors": ["nearest_distance"], "controls": False}
+    options: dict[str, Any] = {"detectors": ["nearest_distance"], "checks": False}
     return vestige.audit(**asked, groups=groups, engine="local:1", **options).to_csv().encode()
 
 

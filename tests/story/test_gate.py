@@ -60,7 +60,7 @@ def test_sets_that_differ(clean: Path, tmp_path: Path, capsys: Any) -> None:
     code, line, result = audited(capsys, tmp_path / "o", *asked)
     assert (code, result.decision.codes) == (4, ("check_failed",))
     assert "(failed check: blind)" in line
-    assert "(failed check: conformity)" in line
+    assert "(failed check: preparation)" in line
 
 
 def test_checks_that_were_switched_off_never_open(

@@ -34,16 +34,16 @@ def test_in_a_file_the_findings_are_the_same_bytes(
 
 
 def peak_bytes(m: int, columns: list[str]) -> int:
-    """Peak of scoring a bag of 60 beside m generated images in a file, as NumPy reports it."""
+    """Peak of scoring a cohort of 60 beside m generated images in a file, as NumPy reports it."""
     rng = np.random.default_rng(0)
     parts = (rng.random((STEP, SIDE, SIDE), dtype=np.float32) for _ in range(m // STEP))
     generated = spooled(parts, SIDE)
     assert isinstance(generated, np.memmap)
-    bag = rng.random((60, SIDE, SIDE), dtype=np.float32)
+    cohort = rng.random((60, SIDE, SIDE), dtype=np.float32)
     plan = [c for c in plan_columns(None, has_reference=False) if c.name in columns]
     tracemalloc.start()
     try:
-        score_columns(plan, generated, None, Reals(bag, np.arange(60)))
+        score_columns(plan, generated, None, Reals(cohort, np.arange(60)))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -55,6 +55,6 @@ def test_no_column_of_auto_holds_the_generated_set(
 ) -> None:
     monkeypatch.setattr(spool, "HELD_BYTES", STEP * IMAGE_BYTES)
     monkeypatch.setattr(cosine_search, "BLOCK_BYTES", STEP * 60 * 4)
-    few, many = (peak_bytes(m, [column]) for m in (4 * STEP, 12 * STEP))
+    few, many = (peak_bytes(m, [column]) for m in (2 * STEP, 6 * STEP))
     # what may grow are rows of up to 64 components and numbers per image: a tenth of the pixels
-    assert many - few < 0.1 * 8 * STEP * IMAGE_BYTES
+    assert many - few < 0.1 * 4 * STEP * IMAGE_BYTES

@@ -70,15 +70,15 @@ def write_dicom(path: Path, stored: np.ndarray[Any, Any], patient: str, k: int) 
     dataset.save_as(path, enforce_file_format=True)
 
 
-def write_nifti(path: Path, slices: np.ndarray[Any, Any], units: bool) -> None:
+def write_nifti(path: Path, slices: np.ndarray[Any, Any], group_index: bool) -> None:
     """Pictures [n, h, w] as axial slices, as levels or in modality units with a display range."""
     import nibabel as nib
 
     volume = slices.transpose(2, 1, 0)[::-1, ::-1]  # x to the right of the picture is left, y front
-    if units:
+    if group_index:
         volume = volume.astype(np.float32) * SLOPE + INTERCEPT
     image = nib.Nifti1Image(volume, np.eye(4))
-    if units:
+    if group_index:
         image.header["cal_min"], image.header["cal_max"] = INTERCEPT, INTERCEPT + WIDTH
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
@@ -106,7 +106,7 @@ def as_png(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def as_medical(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Used: DICOM series. Unused: a NIfTI volume per patient. Generated: one NIfTI volume."""
     root = tmp_path_factory.mktemp("medical")
-    write_nifti(root / "generated" / "samples.nii", levels().generated, units=False)
+    write_nifti(root / "generated" / "samples.nii", levels().generated, group_index=False)
     rows = []
     for p, slices in enumerate(levels().used):
         for k, stored in enumerate(slices):
@@ -114,7 +114,7 @@ def as_medical(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows.append((f"used/p{p:02d}/s{k}.dcm", f"used {p}"))
     for p, slices in enumerate(levels().unused):
         suffix = ".nii.gz" if p % 2 else ".nii"
-        write_nifti(root / "unused" / f"p{p:02d}{suffix}", slices, units=True)
+        write_nifti(root / "unused" / f"p{p:02d}{suffix}", slices, group_index=True)
         rows.append((f"unused/p{p:02d}{suffix}", f"unused {p}"))
     write_groups(root / "groups.csv", rows)
     return root

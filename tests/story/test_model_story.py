@@ -14,7 +14,7 @@ import vestige
 from reference_worlds import reference_world
 from small_detectors import SMALL
 from story.world import call
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 WORLD = reference_world("copy", 5)
 
@@ -48,8 +48,8 @@ def test_a_model_judges_images_it_never_saw(
     folders: Path, model: Path, tmp_path: Path, capsys: Any
 ) -> None:
     asked = ("--generated", folders / "generated", "--query", folders / "query")
-    controls = ("--unused", folders / "others", "--out", tmp_path)
-    found = call(capsys, "audit", *asked, *controls, "--model", model, "--quiet")
+    checks = ("--unused", folders / "others", "--out", tmp_path)
+    found = call(capsys, "audit", *asked, *checks, "--model", model, "--quiet")
     assert found.code == 0, found.err
     result = json.loads((tmp_path / "result.json").read_text())
     assert [set(f["columns"]) for f in result["findings"]] == [{"siamese_model"}] * 60

@@ -12,6 +12,7 @@ from story.world import call, load, release, worlds, write
 from vestige.decision.sentences import gate_line
 from vestige.worlds.embedded import embedded_worlds
 
+QUICK = ("--detector", "nearest_distance", "--no-checks")
 HALF = 16  # of the 40 used images are queries when the others are known
 
 
@@ -33,17 +34,19 @@ def test_release_finds_copies_and_leaves_a_clean_set_alone(
         assert result.decision.gate == gate
         assert result.question.mode == "release"
         assert {f.role for f in result.findings} == {"used"}
-        states = {c.name: c.state for c in result.controls}
+        states = {c.name: c.state for c in result.checks}
         qualify = "passed" if gate == "closed" else "not needed"
         assert states == {
-            **dict.fromkeys(("blind", "conformity", "planted"), "passed"),
+            **dict.fromkeys(("blind", "preparation", "planted"), "passed"),
             **dict.fromkeys(("member_only", "swapped", "smooth"), qualify),
             "clean_calibration": "not possible",
         }  # fmt: skip
-        assert {f"control {name}" for name in states} <= set(result.manifest.seconds)
+        assert {f"check {name}" for name in states} <= set(result.manifest.seconds)
         page = (out / "report.html").read_text(encoding="utf-8")
         assert "20 of 20 images with 1 copy" in page
-        planted = next(control for control in result.controls if control.name == "planted")
+        planted = next(
+            calibration for calibration in result.checks if calibration.name == "planted"
+        )
         for level, figure in planted.details.items():
             assert level in page
             assert figure.n == 20
@@ -66,7 +69,7 @@ def test_forensic_without_labels(leaking: Path) -> None:
     ids = [f"{k:06d}" for k in range(35)]
     assert [f.id for f in result.findings] == ids
     assert named(result, set(ids[:20])) >= 18
-    # 15 innocents, 25 controls: P(more than 6 of 15 at 5 %) < 1e-5
+    # 15 innocents, 25 unused: P(more than 6 of 15 at 5 %) < 1e-5
     assert named(result, set(ids[20:])) <= 6
     # 20 and more patients a side: queries against unused images are learned
     assert result.manifest.options["combination"] == "stack"
@@ -78,8 +81,8 @@ def test_forensic_without_labels(leaking: Path) -> None:
 def test_forensic_with_labels_stacks() -> None:
     world = worlds()[0]
     queries = np.concatenate([world.used[:HALF], world.unused[:HALF]])
-    known, controls = world.used[HALF:], world.unused[HALF:]
-    result = vestige.audit(world.generated, used=known, unused=controls, query=queries)
+    known, checks = world.used[HALF:], world.unused[HALF:]
+    result = vestige.audit(world.generated, used=known, unused=checks, query=queries)
     assert (result.question.mode, result.decision.gate) == ("forensic", "closed")
     assert result.question.counts["used"] == 40 - HALF
     assert result.manifest.options["combination"] == "stack"
@@ -98,7 +101,8 @@ def test_effort_buys_columns_and_tells_their_cost(
 ) -> None:
     columns = {}
     for effort in ("low", "normal"):
-        asked = [*release(leaking), "--effort", effort, "--out", tmp_path / effort]
+        asked = [*release(leaking), "--effort", effort, "--no-checks"]
+        asked += ["--out", tmp_path / effort]
         assert call(capsys, "audit", *asked).code == 0
         result = load(tmp_path / effort)
         assert result.manifest.options["effort"] == effort
@@ -110,7 +114,7 @@ def test_effort_buys_columns_and_tells_their_cost(
 
 
 def test_auto_takes_other_detectors_beside_it(leaking: Path, tmp_path: Path, capsys: Any) -> None:
-    beside = ["--detector", "mean_rank", "--detector", "auto", "--effort", "low"]
+    beside = ["--detector", "mean_rank", "--detector", "auto", "--effort", "low", "--no-checks"]
     assert call(capsys, "audit", *release(leaking), *beside, "--out", tmp_path / "o").code == 0
     names = load(tmp_path / "o").manifest.options["detectors"]
     assert names[0] == "mean_rank"
@@ -120,8 +124,9 @@ def test_auto_takes_other_detectors_beside_it(leaking: Path, tmp_path: Path, cap
 def test_few_patients_do_not_stack() -> None:
     world = worlds()[0]
     result = vestige.audit(
-        world.generated, used=world.used[-8:], query=world.used[:18], unused=world.unused
-    )
+        world.generated, used=world.used[-8:], query=world.used[:18], unused=world.unused,
+        checks=False,
+    )  # fmt: skip
     assert result.manifest.options["combination"] == "rank average"
     assert result.set_test is not None
     weights = {test.name: test.weight for test in result.set_test.detectors}
@@ -142,7 +147,7 @@ def test_without_unused_images_nothing_is_decided(
     assert result.decision.codes == ("uncalibrated",)
     assert "19 or more patients" in result.decision.text
     assert result.set_test is None
-    assert result.controls == ()
+    assert result.checks == ()
     assert {(f.verdict, f.p_value, f.q_value) for f in result.findings} == {
         ("uncalibrated", None, None)
     }
@@ -165,8 +170,8 @@ def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) 
     said = call(capsys, "audit", *asked, "--gate", "--out", tmp_path / "o")
     result = load(tmp_path / "o")
     assert (said.code, result.decision.codes) == (4, ("check_failed",))
-    assert [c.state for c in result.controls[:2]] == ["failed", "failed"]
-    assert result.decision.facts.checks == ("conformity", "blind")
+    assert [c.state for c in result.checks[:2]] == ["failed", "failed"]
+    assert result.decision.facts.checks == ("preparation", "blind")
     assert {f.verdict for f in result.findings} == {"uncalibrated"}
 
 
@@ -178,9 +183,9 @@ def test_controls_can_be_left_out_and_the_result_says_so(
         said = call(capsys, "audit", *release(folder), "--no-checks", "--gate", "--out", out)
         result = load(out)
         assert (said.code, result.decision.gate) == (code, gate)
-        assert [c.name for c in result.controls] == ["blind", "conformity"]
+        assert [c.name for c in result.checks] == ["blind", "preparation"]
         assert [p.what for p in result.problems] == [
-            "the validity checks were switched off, all but blind, conformity"
+            "the validity checks were switched off, all but blind, preparation"
         ]
         off = "the validity checks were switched off" in said.out
         assert off == (gate == "undecided")
@@ -196,7 +201,7 @@ def test_a_detector_that_sees_no_copies_cannot_say_not_found(
     result = load(tmp_path / "o")
     assert "planted_missed" in result.decision.codes
     assert "all_detectors" in result.decision.remedy
-    planted = next(control for control in result.controls if control.name == "planted")
+    planted = next(calibration for calibration in result.checks if calibration.name == "planted")
     assert planted.state == "failed"
     assert planted.details["unchanged"].value < 0.9
     assert "only" in planted.vetoes
@@ -205,9 +210,9 @@ def test_a_detector_that_sees_no_copies_cannot_say_not_found(
 
 def test_a_reference_replaces_the_bag() -> None:
     world = worlds()[0]
-    asked: dict[str, Any] = {"used": world.used, "unused": world.unused[10:]}
+    asked: dict[str, Any] = {"used": world.used, "unused": world.unused[10:], "checks": False}
     without = vestige.audit(world.generated, **asked)
-    # strangers of the same source: neither judged nor controls
+    # strangers of the same source: neither targets nor calibration images
     strangers = embedded_worlds(8, n_used=30, n_unused=1, n_generated=1, size=64)[0].used
     given = vestige.audit(world.generated, **asked, reference=strangers)
     assert given.question.counts["reference"] == 30
@@ -248,7 +253,7 @@ def test_groups_come_from_a_csv_a_regex_or_clusters(
         ("regex", regex, "the regular expression", "patient0000"),
         ("clusters", [], "near-duplicate clustering", "cluster-0001"),
     ):
-        assert call(capsys, "audit", *plain, *more, "--out", tmp_path / name).code == 0
+        assert call(capsys, "audit", *plain, *more, *QUICK, "--out", tmp_path / name).code == 0
         result = load(tmp_path / name)
         assert result.question.groups_from.startswith(said)
         assert result.findings[0].group == group
@@ -303,7 +308,7 @@ def test_a_query_that_is_a_known_image_is_answered_from_its_label(
     # the unused twin has the group of a query, and calibrates the other queries
     assert "000.png" in result.calibration.ids
     assert result.set_test is not None
-    assert result.set_test.suspects == "query"
+    assert result.set_test.candidates == "query"
     rest = [f for f in result.findings if f.id not in ("002.png", "012.png")]
     assert all(f.p_value is not None for f in rest)
     assert result.decision.gate == "closed"
@@ -311,7 +316,8 @@ def test_a_query_that_is_a_known_image_is_answered_from_its_label(
 
 # --- what is printed
 def test_json_quiet_and_plain_output(leaking: Path, tmp_path: Path, capsys: Any) -> None:
-    said = call(capsys, "audit", *release(leaking), "--json", "--out", tmp_path / "a")
+    asked = [*release(leaking), *QUICK]
+    said = call(capsys, "audit", *asked, "--json", "--out", tmp_path / "a")
     answer = json.loads(said.out)
     result = load(tmp_path / "a")
     assert answer == {
@@ -320,9 +326,9 @@ def test_json_quiet_and_plain_output(leaking: Path, tmp_path: Path, capsys: Any)
         "stand_out": sum(f.stands_out for f in result.findings),
         "report": str(tmp_path / "a" / "report.html"),
     }
-    quiet = call(capsys, "audit", *release(leaking), "--quiet", "--out", tmp_path / "b")
+    quiet = call(capsys, "audit", *asked, "--quiet", "--out", tmp_path / "b")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
-    gate = call(capsys, "audit", *release(leaking), "--quiet", "--gate", "--out", tmp_path / "b")
+    gate = call(capsys, "audit", *asked, "--quiet", "--gate", "--out", tmp_path / "b")
     assert (gate.code, gate.out, gate.err) == (3, "", "")  # again into the same folder
     load(tmp_path / "b")
 
@@ -334,9 +340,9 @@ def test_the_gate_goes_by_the_corrected_p_value(
     cache = tmp_path / "c"
     asked = [*release(leaking), "--gate", "--quiet", "--cache", cache]
     assert call(capsys, "audit", *asked, "--out", tmp_path / "a").code == 3
-    blind = ["--detector", "texture_wasserstein", "--false-alarm-rate", "0.03"]
+    blind = ["--detector", "two_sample_classifier", "--false-alarm-rate", "0.03"]
     said = call(capsys, "audit", *asked, *blind, "--out", tmp_path / "b")
     result = load(tmp_path / "b")
-    assert result.tried is not None and result.tried.runs_before == 1
+    assert result.run_history is not None and result.run_history.runs_before == 1
     assert result.decision.gate != "open"
     assert said.code == result.decision.exit_code

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import vestige
 from story.world import call, load, release
 
 REFERENCE = re.compile(
@@ -19,17 +20,17 @@ REFERENCE = re.compile(
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Every attempt to connect or to look up a name fails and is noted."""
-    tried: list[object] = []
+    run_history: list[object] = []
 
     def refuse(*arguments: Any, **options: Any) -> None:
-        tried.append(arguments)
+        run_history.append(arguments)
         raise AssertionError(f"a connection was tried: {arguments}")
 
     for name in ("connect", "connect_ex", "sendto"):
         monkeypatch.setattr(socket.socket, name, refuse)
     for name in ("create_connection", "getaddrinfo", "gethostbyname"):
         monkeypatch.setattr(socket, name, refuse)
-    return tried
+    return run_history
 
 
 def test_the_fixture_refuses(offline: list[object]) -> None:
@@ -57,9 +58,11 @@ def test_audit_and_report_open_no_connection(
         assert "<iframe" not in text
 
 
-def test_a_redacted_report_names_nobody(leaking: Path, tmp_path: Path, capsys: Any) -> None:
+def test_a_redacted_report_names_nobody(
+    leaking: Path, usual: vestige.AuditResult, tmp_path: Path, capsys: Any
+) -> None:
     out, page = tmp_path / "out", tmp_path / "public.html"
-    assert call(capsys, "audit", *release(leaking), "--out", out).code == 0
+    usual.save(out)
     assert call(capsys, "report", out / "result.json", "--redact", "--out", page).code == 0
     text = page.read_text(encoding="utf-8")
     result = load(out)

@@ -2,9 +2,9 @@
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from vestige.worlds.embedded import World, embedded_world
 from vestige.worlds.pca_gaussian import PcaGaussian
 from vestige.worlds.phantom import chest_phantoms
 
-SCRUB = sys.modules["vestige.release.scrub"]
+SCRUB = import_module("vestige.release.scrub")
 QUICK = ["matched_filter_pool", "nearest_distance_contrast", "calibrated_distance_5"]
 DETECTORS = [word for name in QUICK for word in ("--detector", name)]
 
@@ -164,14 +164,14 @@ def test_the_rest_is_audited_as_the_whole_was(tmp_path: Path) -> None:
     rows = [f"{role}/{k:06d},{role}{k}\n" for role, n in sides.items() for k in range(n)]
     table.write_text("id,group\n" + "".join(rows))
     reals = {"used": world.used, "unused": world.unused}
-    asked = {"detectors": QUICK, "conform": True, "assigned_by_lot": True, "max_auc": 0.7}
+    asked = {"detectors": QUICK, "harmonize": True, "assigned_by_lot": True, "max_auc": 0.7}
     before = vestige.audit(world.generated, **reals, groups=table, **asked)  # type: ignore[arg-type]
     found = vestige.scrub(before, world.generated, **reals, groups=table)
     first, last = before.manifest.options, found.remainder.manifest.options
     assert found.withheld
-    assert first["conform"] is not None and last["conform"] is not None
+    assert first["harmonize"] is not None and last["harmonize"] is not None
     assert found.remainder.epsilon is not None
-    same = first.keys() - {"conform"}  # the rule of preparation depends on what is left
+    same = first.keys() - {"harmonize"}  # the rule of preparation depends on what is left
     assert {name: first[name] for name in same} == {name: last[name] for name in same}
 
 
@@ -289,7 +289,7 @@ def test_results_that_cannot_be_scrubbed(
     cases = {
         "redacted": redact(whole),
         "names no copy and nobody": replace(whole, findings=mute, patients=(), copies=()),
-        "were switched off": replace(whole, controls=whole.controls[:2]),
+        "were switched off": replace(whole, checks=whole.checks[:2]),
         "siamese_model": with_options(detectors=columns),
         "not those of this version": with_options(weights={"matched_filter_pool_8": 9.0}),
         "working_size": with_options(working_size="big"),
@@ -313,8 +313,8 @@ def test_undecided_results_with_copies_can_be_scrubbed(result: Path) -> None:
     mute = tuple(replace(f, verdict="uncalibrated", p_value=None) for f in whole.findings)
     copied = Copy("g0000.png", whole.findings[0].id, "used", whole.findings[0].group, 0.9, 4.0,
                   "identity", False, "near copy")  # fmt: skip
-    failed = tuple(replace(c, passed=False, state="failed") for c in whole.controls)
-    for more in ({"controls": failed}, {"set_test": None, "controls": ()}):
+    failed = tuple(replace(c, passed=False, state="failed") for c in whole.checks)
+    for more in ({"checks": failed}, {"set_test": None, "checks": ()}):
         with pytest.raises(vestige.InputError, match="names no copy and nobody"):
             check_result(replace(whole, findings=mute, patients=(), copies=(), **more))
         assert check_result(replace(whole, findings=mute, patients=(), copies=(copied,), **more))

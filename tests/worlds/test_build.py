@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from phantom_reals import SIZE, N, files, pixels, without_times, write_reals
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images
-from vestige.worlds import GENERATORS, GeneratorChoice
+from vestige.worlds import GENERATORS, GeneratorEntry
 from vestige.worlds.build import build_world
 from vestige.worlds.copier import Copier
 from vestige.worlds.options import parse_options
@@ -53,7 +53,7 @@ class Fake:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     """A generator named "fake" whose one instance can be watched."""
     made = Fake()
-    choice = GeneratorChoice("watched", lambda **options: made, strangers=True)
+    choice = GeneratorEntry("watched", lambda **options: made, strangers=True)
     monkeypatch.setitem(GENERATORS, "fake", choice)
     return made
 
@@ -205,7 +205,7 @@ def test_group_names_that_a_spreadsheet_would_run_come_back(
 
 
 def test_options_take_the_type_that_the_generator_declares(monkeypatch: Any) -> None:
-    monkeypatch.setitem(GENERATORS, "fake", GeneratorChoice("watched", Fake))
+    monkeypatch.setitem(GENERATORS, "fake", GeneratorEntry("watched", Fake))
     texts = ["count=3", "rate=1", "flip=False", "word=7"]
     found = parse_options("fake", texts)
     assert found == {"count": 3, "rate": 1.0, "flip": False, "word": "7"}

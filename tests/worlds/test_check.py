@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from phantom_reals import SIZE, pixels
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds import GENERATORS
 from vestige.worlds.build import build_world
 from vestige.worlds.check import CHECKS, Opened, check_world

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.types import Float32s, Images
 from vestige.worlds import GENERATORS
 from vestige.worlds.copier import Copier
@@ -145,7 +145,7 @@ def test_unfit_options_and_strangers_are_refused(used: Images) -> None:
 
 def test_every_generator_that_does_not_train_samples(used: Images) -> None:
     for name in (name for name, choice in GENERATORS.items() if not choice.trains):
-        images = build(GENERATORS, name, "generator").fit(used, seed=1).sample(3, seed=2)
+        images = create(GENERATORS, name, "generator").fit(used, seed=1).sample(3, seed=2)
         assert images.shape == (3, 64, 64)
     with pytest.raises(InputError, match="options"):
-        build(GENERATORS, "copier", "generator", shares=1)
+        create(GENERATORS, "copier", "generator", shares=1)

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from small_generators import TINY  # noqa: E402
 from vestige.nets import training  # noqa: E402
-from vestige.registry.choices import InputError, build  # noqa: E402
+from vestige.registry.entries import InputError, create  # noqa: E402
 from vestige.types import Images  # noqa: E402
 from vestige.worlds import GENERATORS, diffusion, gan, tensors, vae  # noqa: E402
 
@@ -42,7 +42,7 @@ def test_every_training_generator_is_tried_here() -> None:
 @pytest.mark.parametrize("side", [32, 64])
 def test_samples_have_the_size_of_the_images_and_8_bit_levels(name: str, side: int) -> None:
     reals = np.random.default_rng(0).random((5, side, side), dtype=np.float32)
-    generator = build(GENERATORS, name, "generator", **TINY[name] | {"steps": 2}).fit(reals)
+    generator = create(GENERATORS, name, "generator", **TINY[name] | {"steps": 2}).fit(reals)
     samples = generator.sample(3, seed=1)
     assert samples.shape == (3, side, side)
     assert samples.dtype == np.float32
@@ -55,7 +55,7 @@ def test_samples_have_the_size_of_the_images_and_8_bit_levels(name: str, side: i
 @pytest.mark.parametrize("name", TINY)
 def test_a_seed_determines_the_training(name: str, images: Images) -> None:
     def trained(seed: int) -> Images:
-        return build(GENERATORS, name, "generator", **TINY[name]).fit(images, seed).sample(4)
+        return create(GENERATORS, name, "generator", **TINY[name]).fit(images, seed).sample(4)
 
     np.testing.assert_array_equal(trained(3), trained(3))
     assert (trained(3) != trained(4)).any()
@@ -65,7 +65,7 @@ def test_a_seed_determines_the_training(name: str, images: Images) -> None:
 def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
     name: str, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = build(GENERATORS, name, "generator", **TINY[name]).fit(images, 1).sample(4)
+    whole = create(GENERATORS, name, "generator", **TINY[name]).fit(images, 1).sample(4)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     done: list[int] = []
 
@@ -77,7 +77,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
             raise KeyboardInterrupt
 
     def fit() -> Any:
-        generator = build(GENERATORS, name, "generator", **TINY[name])
+        generator = create(GENERATORS, name, "generator", **TINY[name])
         return generator.fit(images, 1, folder=tmp_path, progress=kill)
 
     with pytest.raises(KeyboardInterrupt):
@@ -119,7 +119,7 @@ def test_a_damaged_checkpoint_is_named(images: Images, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TINY)
 def test_images_and_options_that_do_not_fit_are_refused(name: str, images: Images) -> None:
     def fit(reals: Images, **options: Any) -> None:
-        build(GENERATORS, name, "generator", **TINY[name] | options).fit(reals)
+        create(GENERATORS, name, "generator", **TINY[name] | options).fit(reals)
 
     for reals in (images[:, :31, :31], images[:, :, :16], images[:, :24, :24]):
         with pytest.raises(InputError, match="square images of 32"):
@@ -133,13 +133,13 @@ def test_images_and_options_that_do_not_fit_are_refused(name: str, images: Image
     with pytest.raises(InputError, match="precision"):
         fit(images, precision="float16")
     for option in ("blocks", "beta", "latent"):
-        if hasattr(build(GENERATORS, name, "generator"), option):
+        if hasattr(create(GENERATORS, name, "generator"), option):
             with pytest.raises(InputError, match=option):
                 fit(images, **{option: -1})
     with pytest.raises(InputError, match="samples must be 1"):
-        build(GENERATORS, name, "generator", **TINY[name]).fit(images).sample(0)
+        create(GENERATORS, name, "generator", **TINY[name]).fit(images).sample(0)
     with pytest.raises(RuntimeError, match="fit"):
-        build(GENERATORS, name, "generator").sample(1)
+        create(GENERATORS, name, "generator").sample(1)
 
 
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delitem(sys.modules, f"vestige.worlds.{name}", raising=False)
         monkeypatch.delitem(sys.modules, "vestige.nets.training", raising=False)
         with pytest.raises(InputError, match=r"needs torch: pip install 'vestige\[deep\]'"):
-            build(GENERATORS, name, "generator")
+            create(GENERATORS, name, "generator")
 
 
 def test_a_training_that_diverges_says_so(images: Images) -> None:
@@ -219,7 +219,7 @@ def test_the_weight_average_follows_by_its_formula() -> None:
         net.weight.fill_(1)
     expected = 0.0
     for step in range(200):
-        training.follow(average, net, 0.9, step)
+        training.ema_update(average, net, 0.9, step)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay)
     assert float(average.weight.detach()) == pytest.approx(expected, rel=1e-5)
@@ -270,14 +270,14 @@ def test_bfloat16_is_chosen_only_where_the_processor_computes_in_it() -> None:
     cpu = torch.device("cpu")
     assert training.find_precision(cpu, "bfloat16") is torch.bfloat16
     assert training.find_precision(cpu, "float32") is torch.float32
-    units = training._has_bfloat16_units()
+    group_index = training._has_bfloat16_units()
     chosen = training.find_precision(cpu)
-    assert chosen is torch.float32 or units
+    assert chosen is torch.float32 or group_index
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_bfloat16_trains_too(name: str, images: Images) -> None:
     options = TINY[name] | {"steps": 2, "precision": "bfloat16"}
-    model = build(GENERATORS, name, "generator", **options).fit(images)
+    model = create(GENERATORS, name, "generator", **options).fit(images)
     assert model.figures["precision"] == "bfloat16"
     assert np.isfinite(model.sample(2)).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images
 from vestige.worlds.pca_gaussian import PcaGaussian
 from vestige.worlds.phantom import chest_phantoms

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds.build import build_world
 from vestige.worlds.record import Recipe, load_world, read_truth
 

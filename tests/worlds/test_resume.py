@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from phantom_reals import files, without_times, write_reals
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds.build import build_world
 from vestige.worlds.copier import Copier
 from vestige.worlds.folders import write_folder
@@ -59,31 +58,24 @@ def test_a_killed_process_leaves_nothing_that_the_next_does_not_finish(
     whole, root = tmp_path / "whole", tmp_path / "w"
     build_world(recipe, whole)
     options = {k: v for k, v in vars(recipe).items() if v is not None}
-    slow = (
-        "import time\n"
+    killed = (
+        "import os, signal\n"
         "from vestige.worlds import folders\n"
         "from vestige.worlds.build import build_world\n"
         "from vestige.worlds.record import Recipe\n"
-        "write = folders.Path.write_bytes\n"
-        "def slowly(path, content):\n"
-        "    time.sleep(0.02)\n"
+        "write, left = folders.Path.write_bytes, 4\n"
+        "def counted(path, content):\n"
+        "    global left\n"
+        "    left -= '.reference.' in str(path)\n"  # in the middle of its second folder
+        "    if left == 0:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return write(path, content)\n"
-        "folders.Path.write_bytes = slowly\n"
+        "folders.Path.write_bytes = counted\n"
         f"build_world(Recipe(**{options!r}), {str(root)!r})\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", slow])
-    try:
-        deadline = time.monotonic() + 60
-        # in the middle of its second folder
-        while len(list(root.glob(".reference.*.tmp/*.png"))) < 3:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
+    done = subprocess.run([sys.executable, "-c", killed], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(root.glob(".reference.*.tmp/*.png"))) == 3
     assert (root / "recipe.json").exists()
     assert not (root / "reference").exists()
     assert not (root / "world.json").exists()

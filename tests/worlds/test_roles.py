@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.worlds.roles import (
     LEFT_OUT,
     MEMBERS,

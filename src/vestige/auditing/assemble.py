@@ -46,24 +46,24 @@ class Evidence:
     @property
     def vetoed(self) -> bool:
         """Whether no p-value of an image or patient counts."""
-        tried = self.noted.tried
-        found = is_found(self.judged.test, tried, self.request.options.false_alarm_rate)
-        return bool(vetoing(self.checked.controls, found)) or tried.part_of > 0
+        run_history = self.noted.run_history
+        found = is_found(self.judged.test, run_history, self.request.options.false_alarm_rate)
+        return bool(vetoing(self.checked.checks, found)) or run_history.part_of > 0
 
 
 def assemble(seen: Evidence, clock: Clock) -> AuditResult:
     """Say what was seen; nothing is tested or decided here."""
     request, gathered, judged, checked = seen.request, seen.gathered, seen.judged, seen.checked
-    options, bag, judgement = request.options, gathered.bag, judged.judgement
+    options, cohort, judgement = request.options, gathered.cohort, judged.judgement
     with clock.stage("findings"):
         findings = _findings(seen)
         thumbnails = draw_gallery(findings, gathered.sets, request.mode)
         thumbnails |= draw_pairs(judged.copies.copies, gathered.as_read)
     patients: tuple[PatientFinding, ...] = ()
     if gathered.grouping.patients:
-        findings = relate(findings, bag, request.mode)
+        findings = relate(findings, cohort, request.mode)
         patients = judge_patients(
-            bag, judgement, findings, options.false_alarm_rate, seen.vetoed, judged.copied
+            cohort, judgement, findings, options.false_alarm_rate, seen.vetoed, judged.copied
         )
     bounds, epsilon = _bounds(seen)
     curve = _curve(seen, clock)
@@ -71,24 +71,24 @@ def assemble(seen: Evidence, clock: Clock) -> AuditResult:
         question=_question(seen),
         findings=findings,
         set_test=judged.test,
-        controls=checked.controls,
+        checks=checked.checks,
         problems=(*gathered.problems, *checked.problems, *seen.noted.problems),
         manifest=_manifest(seen, clock),
         calibration=Calibration(
-            tuple(id_ for id_, c in zip(bag.ids, bag.unused, strict=True) if c),
-            tuple(str(g) for g in bag.groups[bag.unused]),
-            tuple(float(s) for s in judgement.control_scores),
+            tuple(id_ for id_, c in zip(cohort.ids, cohort.unused, strict=True) if c),
+            tuple(str(g) for g in cohort.groups[cohort.unused]),
+            tuple(float(s) for s in judgement.calibration_scores),
         ),
         set_measures=checked.measures,
         patients=patients,
         release_curve=curve,
-        conformity=checked.likeness,
-        tried=seen.noted.tried,
+        preparation=checked.preparation,
+        run_history=seen.noted.run_history,
         copies=judged.copies.copies,
         copy_search=judged.copies.search,
         unread=gathered.unread,
         unlike=gathered.unlike,
-        chance=by_chance(judgement, bag, gathered.suspects, options.false_alarm_rate),
+        chance=by_chance(judgement, cohort, gathered.candidates, options.false_alarm_rate),
         bounds=bounds,
         epsilon=epsilon,
         thumbnails=thumbnails,
@@ -100,7 +100,7 @@ def _findings(seen: Evidence) -> tuple[Finding, ...]:
     return make_findings(
         seen.scored.columns,
         seen.scored.plan,
-        seen.gathered.bag,
+        seen.gathered.cohort,
         seen.judged.judgement,
         name_evidence(seen.checked.nearest, generated),
         seen.request.options.false_alarm_rate,
@@ -114,11 +114,16 @@ def _bounds(seen: Evidence) -> tuple[Bounds | None, Epsilon | None]:
     test, options = seen.judged.test, seen.request.options
     if test is None:
         return None, None
-    evidence = (seen.scored.columns, seen.scored.plan, seen.gathered.bag, seen.gathered.suspects)
+    evidence = (
+        seen.scored.columns,
+        seen.scored.plan,
+        seen.gathered.cohort,
+        seen.gathered.candidates,
+    )
     combined = combine(*evidence, seen.judged.judgement.stack)
     bounds = bound_negative(
         combined, test, *evidence[2:], seen.judged.copies.copies,
-        planted_levels(seen.checked.controls), options.max_auc,
+        planted_levels(seen.checked.checks), options.max_auc,
     )  # fmt: skip
     lot = options.assigned_by_lot
     return bounds, bound_epsilon(combine(*evidence, None), options.seed) if lot else None
@@ -131,7 +136,7 @@ def _curve(seen: Evidence, clock: Clock) -> ReleaseCurve | None:
         return None
     with clock.stage("curve"):
         return release_curve(
-            gathered.sets["generated"], gathered.reference, gathered.bag, gathered.suspects,
+            gathered.sets["generated"], gathered.reference, gathered.cohort, gathered.candidates,
             options.max_auc, options.seed, seen.request.progress,
         )  # fmt: skip
 
@@ -141,7 +146,7 @@ def _question(seen: Evidence) -> Question:
     return Question(
         mode=seen.request.mode,
         counts={role: len(sets[role]) if role in sets else 0 for role in ROLES},
-        groups=len(np.unique(seen.gathered.bag.groups)),
+        groups=len(np.unique(seen.gathered.cohort.groups)),
         groups_from=grouping.source,
         false_alarm_rate=options.false_alarm_rate,
         patient_ids=grouping.patients,
@@ -153,7 +158,7 @@ def _manifest(seen: Evidence, clock: Clock) -> Manifest:
     gathered, options = seen.gathered, seen.request.options
     told = told_options(
         options, gathered.plan, seen.judged.judgement.combination,
-        int(gathered.bag.images.shape[1]), gathered.preparation,
+        int(gathered.cohort.images.shape[1]), gathered.preparation,
     )  # fmt: skip
     hashes = {role: images.inputs_sha256 for role, images in gathered.as_read.items()}
     return write_manifest(clock, options.seed, told, hashes, seen.scored.weights)

@@ -15,12 +15,14 @@ from vestige.cache.shelves import LIMIT_BYTES, trim
 from vestige.detectors import Effort
 from vestige.engine.threads import one_core
 from vestige.images.listing import Source
+from vestige.registry.old_names import accept_old_names
 from vestige.result import AuditResult
 from vestige.scoring.plan import Options
 from vestige.symmetries import Views
-from vestige.types import Progress, quiet
+from vestige.types import Detector, Progress, quiet
 
 
+@accept_old_names(conform="harmonize", controls="checks")
 def audit(
     generated: Source,
     used: Source | None = None,
@@ -30,7 +32,7 @@ def audit(
     *,
     groups: str | os.PathLike[str] | None = None,
     group_regex: str | None = None,
-    detectors: Sequence[str] | None = None,
+    detectors: Sequence[str | Detector] | None = None,
     options: Options | None = None,
     effort: Effort | None = None,
     views: Views = "mirror",
@@ -40,11 +42,11 @@ def audit(
     max_auc: float = MAX_AUC,
     assigned_by_lot: bool = False,
     window: tuple[float, float] | None = None,
-    conform: bool = False,
+    harmonize: bool = False,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = LIMIT_BYTES / 1e9,
-    controls: bool = True,
+    checks: bool = True,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> AuditResult:
@@ -62,9 +64,10 @@ def audit(
     groups : path, optional
         CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM
         patient; else files of several images, DICOM studies and images that look alike.
-    detectors : names, optional
-        See `vestige.detectors.DETECTORS`; default: "auto", all of the effort. Detectors that learn
-        from labels are cross-fitted by group.
+    detectors : names or objects, optional
+        Names of `vestige.detectors.DETECTORS` or of plug-ins, and objects of a class of yours
+        (docs/adding-a-detector.md); default: "auto", all of the effort. Detectors that learn from
+        labels are cross-fitted by group.
     options : detector -> its options, optional
         Such as ``{"siamese": {"backbone": "squeezenet1_1", "weights": "squeezenet.safetensors"}}``.
     effort : "low", "normal" or "high", optional
@@ -89,9 +92,9 @@ def audit(
         bounds of epsilon (differential privacy).
     window : (centre, width), optional
         For DICOM and NIfTI; else from the file.
-    conform : bool
-        Prepare all sets alike before anything is scored (`vestige.images.preparation`), to wash
-        out traces of unlike preparation; the control "conformity" then judges what remains.
+    harmonize : bool
+        Prepare all sets alike before anything is scored (`vestige.images.harmonize`), to wash
+        out traces of unlike preparation; the check "preparation" then judges what remains.
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images and scores by their content; a killed audit goes on from there, a
@@ -99,8 +102,8 @@ def audit(
         several times (`vestige.cache.run_history`).
     cache_limit : float
         Gigabytes kept in the cache; what was not used for longest goes first.
-    controls : bool
-        False switches off the controls that ask the audit again (all but `blind`), and the verdict
+    checks : bool
+        False switches off the checks that ask the audit again (all but `blind`), and the verdict
         says so.
     seed : int
         Of permutations and bootstraps. Same seed, same input: same findings.csv.
@@ -129,11 +132,11 @@ def audit(
         max_auc=max_auc,
         assigned_by_lot=assigned_by_lot,
         window=window,
-        conform=conform,
+        harmonize=harmonize,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,
-        controls=controls,
+        checks=checks,
         seed=seed,
     )
     roles = {"used": used, "unused": unused, "query": query, "reference": reference}

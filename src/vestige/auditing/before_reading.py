@@ -13,8 +13,8 @@ import numpy as np
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
 from vestige.images.told_groups import compile_groups, find_group, keys_of, read_group_table
-from vestige.judging.cohort import CONTRADICTING, JUDGED, Mode, no_calibration
-from vestige.registry.choices import InputError
+from vestige.judging.cohort import CONTRADICTING, TARGET_ROLE, Mode, no_calibration
+from vestige.registry.entries import InputError
 from vestige.stats.calibration import require_resolution
 
 
@@ -45,7 +45,7 @@ def refuse_early(
     if groups is None:
         require_resolution(false_alarm_rate, _most_images(sources["unused"]))
         return
-    mine = groups["unused"] - groups.get(JUDGED[mode], frozenset())
+    mine = groups["unused"] - groups.get(TARGET_ROLE[mode], frozenset())
     if not mine:
         raise no_calibration(mode)
     require_resolution(false_alarm_rate, len(mine), "patients")

@@ -10,18 +10,18 @@ import numpy as np
 from vestige.auditing.manifest import Clock
 from vestige.auditing.options import AuditOptions
 from vestige.auditing.request import Request
-from vestige.controls.unlike import find_unlike, unlike_problems
-from vestige.controls.unread import unread_by_role
+from vestige.checks.unlike import find_unlike, unlike_problems
+from vestige.checks.unread import unread_by_role
 from vestige.decision.records import Unlike, Unread
 from vestige.engine.engines import open_executor
 from vestige.images.groups import Grouping, assign_groups
+from vestige.images.harmonize import Preparation, find_preparation
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, peek_size
-from vestige.images.preparation import Preparation, find_preparation
 from vestige.images.reading import MEASURED, read_images
-from vestige.judging.cohort import Bag, check_roles, fill_bag, own_reference, with_reference
+from vestige.judging.cohort import Cohort, check_roles, form_cohort, own_reference, with_reference
 from vestige.judging.judge import check_rate
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.scoring.plan import Column
 from vestige.training.models import check_models, check_patients
@@ -42,16 +42,16 @@ class Gathered:
     preparation: Preparation | None
     grouping: Grouping
     labels: Mapping[str, tuple[str, ...]]
-    bag: Bag
+    cohort: Cohort
     plan: tuple[Column, ...]
     unread: tuple[Unread, ...]
     unlike: Unlike | None
     problems: tuple[Problem, ...]
 
     @cached_property
-    def suspects(self) -> Bools:
+    def candidates(self) -> Bools:
         """Judged images [n] whose answer is not known, of groups without unused images."""
-        return np.asarray(self.bag.judged & ~self.bag.answered & ~self.bag.mixed)
+        return np.asarray(self.cohort.targets & ~self.cohort.answered & ~self.cohort.mixed)
 
     @property
     def reference(self) -> Images | None:
@@ -65,19 +65,21 @@ def gather(request: Request, clock: Clock) -> Gathered:
     Raises
     ------
     InputError
-        Roles that contradict each other, too few images or patients, models that know a judged
+        Roles that contradict each other, too few images or patients, models that know a target
         patient, detectors that lost their reference.
     """
     options, mode = request.options, request.mode
-    seen = max(column.seen for column in request.plan("reference" in request.sources))
+    required_resolution = max(
+        column.required_resolution for column in request.plan("reference" in request.sources)
+    )
     with clock.stage("read"), open_executor(options.engine) as executor:
-        as_read = _read(request, seen, executor)
+        as_read = _read(request, required_resolution, executor)
     problems = [problem for images in as_read.values() for problem in images.problems]
     problems += check_roles(as_read, mode)
     check_models(request.trained, as_read)
     unread, unlike = unread_by_role(as_read, mode), find_unlike(as_read)
     problems += unlike_problems(unlike)
-    preparation, sets = find_preparation(as_read) if options.conform else None, as_read
+    preparation, sets = find_preparation(as_read) if options.harmonize else None, as_read
     if preparation is not None:
         sets = {role: preparation.apply(images) for role, images in sets.items()}
 
@@ -89,11 +91,13 @@ def gather(request: Request, clock: Clock) -> Gathered:
         problems += notes
         sets = sets if own is None else with_reference(sets, own)
         plan = _plan(request.plan, "reference" in sets, notes)
-        bag, notes = fill_bag(sets, grouping.labels, mode)
+        cohort, notes = form_cohort(sets, grouping.labels, mode)
         problems += notes
-        problems += check_rate(bag, options.false_alarm_rate, grouping.guessed, grouping.patients)
+        problems += check_rate(
+            cohort, options.false_alarm_rate, grouping.guessed, grouping.patients
+        )
     return Gathered(
-        as_read, sets, preparation, grouping, labels, bag, plan, unread, unlike, tuple(problems)
+        as_read, sets, preparation, grouping, labels, cohort, plan, unread, unlike, tuple(problems)
     )
 
 
@@ -118,8 +122,10 @@ def read_role(
     )
 
 
-def _read(request: Request, seen: int, executor: Executor | None) -> dict[str, ImageSet]:
-    size = peek_size(request.sources.values(), seen)
+def _read(
+    request: Request, required_resolution: int, executor: Executor | None
+) -> dict[str, ImageSet]:
+    size = peek_size(request.sources.values(), required_resolution)
     return {
         role: read_role(role, source, size, request.options, executor, request.progress)
         for role, source in request.sources.items()

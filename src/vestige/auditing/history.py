@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,9 @@ from vestige.auditing.gathering import Gathered
 from vestige.auditing.request import Request
 from vestige.auditing.scoring import Judged
 from vestige.cache.run_history import Run, contents, digest, record_run
-from vestige.controls.planted import PLAIN
-from vestige.judging.cohort import JUDGED, Mode
-from vestige.schema.records import Problem, SetTest, Tried
+from vestige.checks.planted import PLAIN
+from vestige.judging.cohort import TARGET_ROLE, Mode
+from vestige.schema.records import Problem, RunHistory, SetTest
 from vestige.scoring.columns import Scored
 from vestige.version import __version__
 
@@ -21,7 +22,7 @@ from vestige.version import __version__
 class Noted:
     """What was tried before, and what was noticed when this run was noted."""
 
-    tried: Tried
+    run_history: RunHistory
     problems: tuple[Problem, ...]
 
 
@@ -31,8 +32,8 @@ def note_run(
     """Note this run in the cache, if there is one."""
     run = _run(request, gathered, scored.weights, judged.test, checked.spoilt)
     images = _open_images(gathered, request.mode)
-    tried, problems = record_run(run, images, request.options.cache)
-    return Noted(tried, tuple(problems))
+    run_history, problems = record_run(run, images, request.options.cache)
+    return Noted(run_history, tuple(problems))
 
 
 def _run(
@@ -43,19 +44,20 @@ def _run(
     vetoed: bool,
 ) -> Run:
     """What the cache notes: the question, and whatever else can move its p-value."""
-    mode, options, bag = request.mode, request.options, gathered.bag
+    mode, options, cohort = request.mode, request.options, gathered.cohort
     pixels = contents({role: images.sha256 for role, images in gathered.sets.items()})
     beside = [mode, pixels.pop("generated")]
-    asked = [*beside, pixels.pop(JUDGED[mode])]
-    columns = [[c.name, c.detector, dict(c.options), c.weight] for c in gathered.plan]
+    asked = [*beside, pixels.pop(TARGET_ROLE[mode])]
+    columns: list[Any] = [[c.name, c.detector, dict(c.options), c.weight] for c in gathered.plan]
+    columns += [str(one) for column in gathered.plan if (one := column.choice.origin)]
     moved = [
         __version__,
         columns,
         weights,
         pixels,
-        bag.units.tolist(),
-        bag.images.shape[1],
-        options.conform,
+        cohort.group_index.tolist(),
+        cohort.images.shape[1],
+        options.harmonize,
     ]
     p_value = None if test is None else test.p_value
     names = tuple(column.name for column in gathered.plan)
@@ -63,10 +65,10 @@ def _run(
 
 
 def _open_images(gathered: Gathered, mode: Mode) -> list[str]:
-    """Digests of the pixels of the suspects, but for plain ones.
+    """Digests of the pixels of the candidates, but for plain ones.
 
     One blank slice is like another: it would make two questions about different images one.
     """
-    bag, rows = gathered.bag, np.flatnonzero(gathered.suspects)
-    told = rows[bag.images[rows].std(axis=(1, 2)) >= PLAIN]
-    return [gathered.sets[JUDGED[mode]].sha256[k] for k in bag.index[told]]
+    cohort, rows = gathered.cohort, np.flatnonzero(gathered.candidates)
+    told = rows[cohort.images[rows].std(axis=(1, 2)) >= PLAIN]
+    return [gathered.sets[TARGET_ROLE[mode]].sha256[k] for k in cohort.index[told]]

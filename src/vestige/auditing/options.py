@@ -8,13 +8,16 @@ from typing import Any
 
 from vestige.cache.shelves import LIMIT_BYTES
 from vestige.detectors import DETECTORS, Effort
-from vestige.images.preparation import Preparation
-from vestige.registry.choices import InputError
+from vestige.detectors.plugins import find_detector
+from vestige.images.harmonize import Preparation
+from vestige.registry.entries import InputError
+from vestige.registry.origin import Origin
 from vestige.registry.rules import SEED, Rule, Within, check_fields
 from vestige.schema.decode import decode
 from vestige.schema.records import Manifest
 from vestige.scoring.plan import EFFORT, VIEW, Column, Options
 from vestige.symmetries import Views
+from vestige.types import Detector
 
 MAX_AUC = 0.65
 Place = str | os.PathLike[str]
@@ -47,7 +50,7 @@ class AuditOptions:
 
     groups: Place | None = None
     group_regex: str | None = None
-    detectors: Sequence[str] | None = None
+    detectors: Sequence[str | Detector] | None = None
     options: Options = field(default_factory=dict, hash=False)
     effort: Effort | None = None
     views: Views = "mirror"
@@ -57,11 +60,11 @@ class AuditOptions:
     max_auc: float = MAX_AUC
     assigned_by_lot: bool = False
     window: tuple[float, float] | None = None
-    conform: bool = False
+    harmonize: bool = False
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
-    controls: bool = True
+    checks: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,10 +81,11 @@ class MadeWith:
     """What ``manifest.options`` says: the options that can move an answer, and what they became.
 
     detectors, weights, pool : names of the columns, what each counts, and those that depend on the
-        bag of judged images and controls
+        cohort of target images and calibration images
+    origins : of detectors that are no part of vestige, by name
     combination : how the columns became one score
     working_size : side of the images in pixels
-    conform : the common preparation of all sets, None without
+    harmonize : the common preparation of all sets, None without
     """
 
     detectors: tuple[str, ...]
@@ -92,19 +96,21 @@ class MadeWith:
     release_curve: bool
     max_auc: float
     assigned_by_lot: bool
-    controls: bool
+    checks: bool
     weights: dict[str, float]
     pool: tuple[str, ...]
+    origins: dict[str, Origin]
     combination: str
     working_size: int
     window: tuple[float, ...] | None
-    conform: Preparation | None
+    harmonize: Preparation | None
     engine: str
 
     @property
     def strangers(self) -> list[str]:
         """Columns of trained models, or of detectors of another version."""
-        return [column for column in self.detectors if column not in _owners()]
+        owners = self._owners()
+        return [column for column in self.detectors if column not in owners]
 
     def asked(self, seed: int) -> AuditOptions:
         """The options that ask the same again.
@@ -112,15 +118,18 @@ class MadeWith:
         Raises
         ------
         InputError
-            A value out of its range, or columns that no detector has.
+            A value out of its range, or columns that no detector has; a detector that was an
+            object, or a plug-in that is not there in the same version.
         """
+        self.check_origins()
         window = self.window
         if window is not None and (len(window) != 2 or not all(map(isfinite, window))):
             raise InputError(f"window must be a centre and a width, found {list(window)}.")
         if self.strangers or not self.detectors:
             raise InputError(f"no detector has the column {', '.join(self.strangers) or 'asked'}.")
+        owners = self._owners()
         return AuditOptions(
-            detectors=tuple(dict.fromkeys(_owners()[column] for column in self.detectors)),
+            detectors=tuple(dict.fromkeys(owners[column] for column in self.detectors)),
             options=self.detector_options,
             views=self.views,
             false_alarm_rate=self.false_alarm_rate,
@@ -128,11 +137,38 @@ class MadeWith:
             max_auc=self.max_auc,
             assigned_by_lot=self.assigned_by_lot,
             window=None if window is None else (window[0], window[1]),
-            conform=self.conform is not None,
+            harmonize=self.harmonize is not None,
             engine=self.engine,
-            controls=self.controls,
+            checks=self.checks,
             seed=seed,
         )
+
+    def check_origins(self) -> None:
+        """Refuse what cannot be made again; no code is looked for that a file names by its path.
+
+        Raises
+        ------
+        InputError
+        """
+        for name, origin in self.origins.items():
+            if not origin.plugin:
+                raise InputError(
+                    f"this result rests on {name}, an object of {origin}, which a file cannot "
+                    "hold: audit again without it, or with it as a plug-in "
+                    "(docs/adding-a-detector.md)."
+                )
+            found = find_detector(name).origin
+            if found != origin:
+                raise InputError(
+                    f"this result rests on the plug-in {name} ({origin}), found {found}: install "
+                    "that version, or audit again."
+                )
+
+    def _owners(self) -> Mapping[str, str]:
+        """Column -> its detector."""
+        entries = dict(DETECTORS)
+        entries |= {name: find_detector(name) for name, one in self.origins.items() if one.plugin}
+        return {name + suffix: name for name, one in entries.items() for suffix in one.columns}
 
 
 def told_options(
@@ -152,13 +188,14 @@ def told_options(
         release_curve=options.release_curve,
         max_auc=options.max_auc,
         assigned_by_lot=options.assigned_by_lot,
-        controls=options.controls,
+        checks=options.checks,
         weights={column.name: column.weight for column in plan},
         pool=tuple(column.name for column in plan if column.pool),
+        origins={column.detector: one for column in plan if (one := column.choice.origin)},
         combination=combination,
         working_size=working_size,
         window=options.window,
-        conform=preparation,
+        harmonize=preparation,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}
@@ -174,11 +211,6 @@ def read_options(manifest: Manifest) -> MadeWith:
     """
     made: MadeWith = decode(MadeWith, _as_json(manifest.options), "manifest.options")
     return made
-
-
-def _owners() -> Mapping[str, str]:
-    """Column -> its detector."""
-    return {name + suffix: name for name, choice in DETECTORS.items() for suffix in choice.columns}
 
 
 def _as_json(value: Any) -> Any:

@@ -9,7 +9,7 @@ from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Mode, find_mode
 from vestige.judging.negative import check_lot
 from vestige.judging.release_curve import check_curve
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.scoring.plan import Column, plan_columns
 from vestige.training.models import Model, open_models
 from vestige.types import Progress

@@ -48,7 +48,7 @@ def _score(request: Request, gathered: Gathered, clock: Clock) -> Scored:
     ready = Ready({model.column.name: model.detector for model in trained}, kept)
     progress("scoring", 0, len(plan))
     columns, fitted = score_columns(
-        plan, gathered.sets["generated"].pixels, gathered.reference, gathered.bag.reals(plan),
+        plan, gathered.sets["generated"].pixels, gathered.reference, gathered.cohort.reals(plan),
         done, progress, ready,
     )  # fmt: skip
     weights |= {model.column.name: model.sha256 for model in trained}
@@ -57,18 +57,18 @@ def _score(request: Request, gathered: Gathered, clock: Clock) -> Scored:
 
 def judge_scores(request: Request, gathered: Gathered, scored: Scored, clock: Clock) -> Judged:
     """Copies, which are facts about pixels; then p-values of images and of the set."""
-    options, bag, suspects = request.options, gathered.bag, gathered.suspects
+    options, cohort, candidates = request.options, gathered.cohort, gathered.candidates
     with clock.stage("copies"):
         copies = find_copies(
-            gathered.sets, gathered.as_read, gathered.grouping.labels, bag, options.views,
+            gathered.sets, gathered.as_read, gathered.grouping.labels, cohort, options.views,
             options.effort == "high", scored.ready.kept,
         )  # fmt: skip
     with clock.stage("judge"):
         copied = frozenset(copy.group for copy in copies.copies if copy.role in TARGET_ROLES)
         columns, plan = scored.columns, scored.plan
-        judgement = judge(columns, plan, bag, suspects, options.seed, copied)
+        judgement = judge(columns, plan, cohort, candidates, options.seed, copied)
         test = test_set(
-            columns, plan, bag, suspects, judgement, request.mode, options.false_alarm_rate,
+            columns, plan, cohort, candidates, judgement, request.mode, options.false_alarm_rate,
             options.seed,
         )  # fmt: skip
     return Judged(copies, copied, judgement, test)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.files.whole import whole
 from vestige.images.readers import read_file
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Ints
 from vestige.worlds.record import GENERATED, REALS, read_truth
 
@@ -30,15 +31,11 @@ class WorldArrays:
 
     def save(self, path: Path) -> None:
         """Write one .npz, whole or not at all."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with partial.open("wb") as file:
+            with whole(path) as partial, partial.open("wb") as file:
                 np.savez(file, **vars(self))
-            partial.replace(path)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "WorldArrays":

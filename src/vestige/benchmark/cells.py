@@ -25,10 +25,10 @@ from vestige.benchmark.arrays import (
 )
 from vestige.decision.decide import is_found, vetoing
 from vestige.detectors import AUTO
-from vestige.judging.cohort import JUDGED, Bag, Mode
+from vestige.judging.cohort import TARGET_ROLE, Cohort, Mode
 from vestige.judging.judge import judge, test_set
-from vestige.registry.choices import InputError
-from vestige.schema.records import Control, Estimate, Rate, SetTest
+from vestige.registry.entries import InputError
+from vestige.schema.records import Check, Estimate, Rate, SetTest
 from vestige.scoring.plan import Column
 from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
@@ -67,7 +67,7 @@ class Forensic:
     """Which of the queries were used? Asked with the labels of used/ and unused/.
 
     auc : of the scores; kappa, false_alarms : of the images that stand out at `false_alarm_rate`
-    (copies among them), None when a failed control vetoed them; false_alarms : share of the unused
+    (copies among them), None when a failed check vetoed them; false_alarms : share of the unused
     queries that stand out
     """
 
@@ -80,7 +80,7 @@ class Forensic:
 
 @dataclass(frozen=True)
 class Blind:
-    """The blind control: do members differ from non-members without the generated set?"""
+    """The blind check: do members differ from non-members without the generated set?"""
 
     auc: Estimate
     p_value: float
@@ -126,7 +126,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the cell needs of one audit; scores and called in the order of the judged rows."""
+    """What the cell needs of one audit; scores and called in the order of the target rows."""
 
     test: SetTest
     leak: Literal["found", "not found", "undecided"]
@@ -134,7 +134,7 @@ class Answer:
     rate: float
     scores: Floats
     called: Bools | None
-    blind: Control | None
+    blind: Check | None
     peak_rss_bytes: int
 
 
@@ -174,8 +174,8 @@ def measure(task: Task) -> Cell:
 def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
     if "unused" not in rows:
         raise InputError("this world has no unused images: nothing can calibrate an audit.")
-    controls = len(np.unique(world.groups[rows["unused"]]))
-    rate = max(RATE, smallest_p_value(controls))
+    unused = len(np.unique(world.groups[rows["unused"]]))
+    rate = max(RATE, smallest_p_value(unused))
     if task.row == RANDOM:
         return _random_answer(world, rows, rate, task)
     if task.row == UNLABELLED:
@@ -196,7 +196,7 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
             options={name: task.options[name] for name in detectors or () if name in task.options},
             false_alarm_rate=rate,
             engine="local:1",
-            controls=False,  # the truth is known: half the cost
+            checks=False,  # the truth is known: half the cost
             seed=task.seed,
         )
         result = run_audit({"generated": world.generated, **sources}, options)
@@ -205,11 +205,11 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
     calibrated = all(finding.verdict != "uncalibrated" for finding in result.findings)
     return Answer(
         result.set_test,
-        *_of_the_set(result.set_test, result.controls, rate),
+        *_of_the_set(result.set_test, result.checks, rate),
         rate,
         np.array([finding.score for finding in result.findings]),
         np.array([finding.called for finding in result.findings]) if calibrated else None,
-        next((control for control in result.controls if control.name == "blind"), None),
+        next((check for check in result.checks if check.name == "blind"), None),
         result.manifest.peak_rss_bytes,
     )
 
@@ -227,22 +227,22 @@ def _random_answer(world: WorldArrays, rows: Rows, rate: float, task: Task) -> A
     rows = {role: rows[role] for role in ("query", "used", "unused") if role in rows}
     roles = np.concatenate([np.full(len(index), role) for role, index in rows.items()])
     index = np.concatenate(list(rows.values()))
-    bag = Bag(
+    cohort = Cohort(
         images=np.empty((len(index), 0, 0), np.float32),
         ids=tuple(map(str, index)),
         index=index,
         roles=roles,
         groups=world.groups[index],
-        judged=roles == JUDGED[mode],
-        control=roles == "unused",
+        targets=roles == TARGET_ROLE[mode],
+        calibration=roles == "unused",
         known_used=roles == "used",
-        settled={},
+        resolved={},
     )
     plan = (Column(RANDOM, RANDOM, {}, 1.0, pool=False),)
     lot = np.random.default_rng([task.seed, len(mode), int(task.digest[:12], 16)])
     scores = lot.standard_normal((len(index), 1))
-    judgement = judge(scores, plan, bag, bag.judged)
-    test = test_set(scores, plan, bag, bag.judged, judgement, mode, rate, task.seed)
+    judgement = judge(scores, plan, cohort, cohort.targets)
+    test = test_set(scores, plan, cohort, cohort.targets, judgement, mode, rate, task.seed)
     if test is None or judgement.p_values is None:
         raise AssertionError("unused images calibrate")
     said = _of_the_set(test, (), rate)
@@ -250,7 +250,7 @@ def _random_answer(world: WorldArrays, rows: Rows, rate: float, task: Task) -> A
 
 
 def _of_the_set(
-    test: SetTest, checks: Sequence[Control], rate: float
+    test: SetTest, checks: Sequence[Check], rate: float
 ) -> tuple[Literal["found", "not found", "undecided"], str]:
     """What the set test alone says, and why: a benchmark compares detectors, not decisions."""
     found = is_found(test, None, rate)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vestige.benchmark.result import BenchmarkWorld
 from vestige.engine.engines import cores
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.version import __version__
 from vestige.worlds.record import RECORD, WorldRecord, verify_world
 

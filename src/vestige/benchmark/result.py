@@ -10,13 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from vestige.benchmark.cells import RANDOM, RATE, Blind, Cell
-from vestige.registry.choices import InputError
-from vestige.worlds.record import Recipe, decode_file, read_json
+from vestige.worlds.record import Recipe, load_schema
 
 SCHEMA = 1
 BLIND = "blind"
 CONTROL_ROWS = (RANDOM, BLIND)
-LEVEL = 0.99
+CONFIDENCE = 0.99
 """Null rows may reject more often than asked with a probability of 1 %."""
 
 
@@ -81,7 +80,7 @@ class Benchmark:
         )
 
     def blind(self, world: str) -> Blind | None:
-        """The blind control of a world; it does not see the generated set, so any row tells it."""
+        """The blind check of a world; it does not see the generated set, so any row tells it."""
         for row in self.rows:
             for cell in self.measured(world, row.name):
                 if cell.blind is not None:
@@ -102,13 +101,7 @@ def load_benchmark(path: str | os.PathLike[str]) -> Benchmark:
     InputError
         When it cannot be read or is not one of this version.
     """
-    raw = read_json(Path(path))
-    if raw.get("schema") != SCHEMA or raw["schema"] is True:
-        raise InputError(
-            f"{os.fspath(path)} has schema {raw.get('schema')!r:.40}, this version reads {SCHEMA}: "
-            "use the vestige version that wrote it."
-        )
-    benchmark: Benchmark = decode_file(Benchmark, raw, Path(path))
+    benchmark: Benchmark = load_schema(Benchmark, Path(path), SCHEMA)
     return benchmark
 
 
@@ -131,6 +124,6 @@ def null_rates(cells: Sequence[Cell]) -> tuple[NullRate, ...]:
             ]
             if p:
                 rejected = int((np.array(p) <= RATE).sum())
-                allowed = int(binom.ppf(LEVEL, len(p), RATE))
+                allowed = int(binom.ppf(CONFIDENCE, len(p), RATE))
                 rates.append(NullRate(world, row, rejected, len(p), allowed))
     return tuple(rates)

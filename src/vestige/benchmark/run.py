@@ -26,9 +26,10 @@ from vestige.benchmark.result import (
 from vestige.benchmark.table_files import to_csv, to_html, to_markdown
 from vestige.benchmark.workers import check_engine, measured
 from vestige.detectors import DETECTORS
+from vestige.detectors.plugins import find_detector
 from vestige.engine.engines import cores
 from vestige.files.whole import write_together
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create
 from vestige.registry.rules import Rule, Within, check_fields
 from vestige.schema.decode import decode
 from vestige.scoring.plan import Options, plan_columns, weights_digests, weights_missing
@@ -84,7 +85,7 @@ def run_benchmark(
         As `vestige.worlds.build.build_world` leaves them; the order is kept.
     out : folder
     detectors : names, optional
-        Rows besides `auto`, the random scores and the blind control; default: all but those with
+        Rows besides `auto`, the random scores and the blind check; default: all but those with
         a network that were given no option.
     options : detector -> its options, optional
     repeats : Repeats
@@ -139,7 +140,7 @@ def run_benchmark(
         for null, asked, count in ((False, rows, repeats.seeds), (True, nulled, repeats.null_seeds))
         for seed in range(count)
         for row in asked
-        if row.name != BLIND  # every audit holds its blind control
+        if row.name != BLIND  # every audit holds its blind check
     ]
     found = {task: cell for task in tasks if (cell := _kept(place, task, weights)) is not None}
     missing = [task for task in tasks if task not in found]
@@ -196,23 +197,25 @@ def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
     runnable = [
         name
         for name, choice in DETECTORS.items()
-        if not weights_missing(name, build(DETECTORS, name, "detector", **options.get(name, {})))
+        if not weights_missing(choice, create(DETECTORS, name, "detector", **options.get(name, {})))
         and (choice.extra != "deep" or name in options)  # minutes per cell: when asked for
     ]
     names = list(dict.fromkeys(detectors)) if detectors else runnable
-    alone = [
-        Row(name, "detector", not choose(DETECTORS, name, "detector").needs_labels)
-        for name in names
-    ]
+    alone = [Row(name, "detector", not find_detector(name).needs_labels) for name in names]
     controls = [Row(name, "control", True) for name in CONTROL_ROWS]
     automatic = Row(DEFAULT, "default", False), Row(UNLABELLED, "default", True)
     return (*automatic, *alone, *controls)
 
 
 def _weights(rows: Sequence[Row], options: Options) -> dict[str, str]:
-    """Digests of the weights that the rows use; refuses options that do not fit before any work."""
+    """Digests of the weights that the rows use, and the plug-ins with their versions.
+
+    Refuses options that do not fit before any work.
+    """
     names = [row.name for row in rows if row.kind == "detector"]
-    return weights_digests(plan_columns(names, True, options)) if names else {}
+    plan = plan_columns(names, True, options) if names else ()
+    plugins = {c.detector: str(c.choice.origin) for c in plan if c.choice.origin}
+    return weights_digests(plan) | plugins
 
 
 def _own(row: Row, options: Options) -> dict[str, dict[str, Any]]:
@@ -226,6 +229,7 @@ def _cell_file(place: Path, task: Task, weights: Mapping[str, str]) -> Path:
         for name, value in task.options.get(task.row, {}).items()
     }
     asked = [CELL_SCHEMA, __version__, RATE, task.digest, task.row, own, task.null, task.seed]
+    asked += [weights[task.row]] if task.row in weights else []
     return place / "cells" / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()}.json"
 
 

@@ -3,7 +3,7 @@
 Whoever audits the same images again with other detectors, options or seeds looks again, and the
 smallest of many p-values is small by luck. Whoever asks again about those images alone that scored
 high chooses by the answer, and no correction helps. The cache remembers each run by hashes of
-content and options and by salted digests of its judged images, with its columns and its p-value: no
+content and options and by salted digests of its target images, with its columns and its p-value: no
 name of a file or a patient, no digest of a picture. Nothing is written anywhere else, so without a
 cache earlier runs are unknown.
 """
@@ -11,7 +11,6 @@ cache earlier runs are unknown.
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b, sha256
@@ -19,26 +18,27 @@ from math import expm1, log1p
 from pathlib import Path
 from typing import Any
 
-from vestige.registry.choices import InputError
+from vestige.files.whole import whole
+from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
-from vestige.schema.records import Problem, Tried
+from vestige.schema.records import Problem, RunHistory
 
 _HEX = 24
 _SALT, _MARK = 16, 8
-"""Bytes of a record's salt, and of the salted digest of one judged image."""
+"""Bytes of a record's salt, and of the salted digest of one target image."""
 
 
 @dataclass(frozen=True)
 class Run:
     """One audit: digests of what was asked and of the options, and what came out.
 
-    question : of mode, generated and judged images
+    question : of mode, generated and target images
     beside : of mode and generated images alone; "" in records of earlier versions
     p_value : of the set test, whatever the checks say
     vetoed : a check took back what the test says
-    salt, judged : salted digests of the judged images whose answer was open; each record has a salt
+    salt, judged : salted digests of the target images whose answer was open; each record has a salt
         of its own, so that two records cannot be compared without the images
-    part_of : judged images of the largest earlier run that this one may be a selection from
+    part_of : target images of the largest earlier run that this one may be a selection from
     """
 
     question: str
@@ -73,7 +73,7 @@ def contents(digests: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def corrected(p_value: float, runs: int) -> float:
-    """1 - (1 - p)^runs: the p-value of the best of so many runs (Sidak; METHODS 4.5)."""
+    """1 - (1 - p)^runs: the p-value of the best of so many runs (Sidak; docs/methods.md 4.5)."""
     return 1.0 if p_value >= 1.0 else -expm1(runs * log1p(-p_value))
 
 
@@ -87,12 +87,13 @@ def marks(pixels: Iterable[str], salt: str) -> frozenset[str]:
 
 def record_run(
     run: Run, judged: Iterable[str], cache: str | os.PathLike[str] | None
-) -> tuple[Tried, list[Problem]]:
+) -> tuple[RunHistory, list[Problem]]:
     """Note a run in the cache and say what was tried before, with other options, seed or images.
 
     Other runs count if they asked about one of the same images, beside the same generated set and
     in the same mode. If one of them also asked about images that are missing here, these may have
-    been chosen by its answer (`Tried.part_of`); the same run again is what it was the first time.
+    been chosen by its answer (`RunHistory.part_of`); the same run again is what it was the first
+    time.
 
     The run is written first and the others are read then, so of two runs at once at least one
     knows of the other. A run without a set test (`p_value` None) asks nothing and is not noted. A
@@ -103,7 +104,7 @@ def record_run(
     run : Run
         Its salt and what depends on it are filled in here.
     judged : digests
-        Of the pixels of the judged images whose answer is open. They are not written.
+        Of the pixels of the target images whose answer is open. They are not written.
     cache : folder or None
         None: earlier runs are unknown.
 
@@ -113,7 +114,7 @@ def record_run(
         When the cache cannot be written.
     """
     if cache is None:
-        return Tried(None, 1, len(set(run.columns)), None, None), []
+        return RunHistory(None, 1, len(set(run.columns)), None, None), []
     folder, mine = Path(cache), frozenset(judged)
     noted = _read(folder / run.file)
     if noted is None:
@@ -136,7 +137,7 @@ def record_run(
         if other.p_value is not None and not other.vetoed and not other.part_of
     ]
     damaged = len(others) - len(known)
-    tried = Tried(
+    run_history = RunHistory(
         runs_before=len(others),
         option_sets=len({run.options, *(other.options for other in known)}) + damaged,
         columns=len({*run.columns, *(name for other in known for name in other.columns)}),
@@ -144,7 +145,7 @@ def record_run(
         smallest_before=min(small, default=None),
         part_of=noted.part_of,
     )
-    return tried, problems
+    return run_history, problems
 
 
 def _others(folder: Path, run: Run, mine: frozenset[str]) -> tuple[list[Run | None], list[Problem]]:
@@ -190,15 +191,9 @@ def _read(path: Path) -> Run | None:
 
 
 def _write(place: Path, text: str) -> None:
-    """Whole or not at all, also when two runs write the same file at once."""
-    partial = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(".tmp", ".run-", place.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(partial, place)
+        with whole(place) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
         raise InputError(f"cannot write to the cache {place.parent}: {error.strerror}") from error

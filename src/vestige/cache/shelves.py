@@ -10,7 +10,6 @@ the same write the same file. Nothing in them names an image or a patient.
 import hashlib
 import json
 import os
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -22,7 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.files.whole import whole
+from vestige.registry.entries import InputError
 
 SHELVES = "shelf-"
 """A cache folder holds other things too: only folders of this prefix are ever looked into."""
@@ -206,14 +206,8 @@ def _name(content: bytes) -> str:
 
 
 def _write(target: Path, content: bytes | memoryview) -> None:
-    partial = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
+    with whole(target) as partial:
         partial.write_bytes(content)
-        partial.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
 
 
 def _remove(*paths: Path) -> None:

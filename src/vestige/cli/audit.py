@@ -5,8 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.auditing.audit import run_audit
-from vestige.auditing.options import MAX_AUC, AuditOptions
 from vestige.cli.options import (
     DETECTORS,
     IMAGES,
@@ -30,9 +28,8 @@ from vestige.cli.options import (
     Window,
 )
 from vestige.cli.terminal import output, progress_bars, tell
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.registry.options import parse_window
-from vestige.scoring.plan import parse_options
 
 
 def audit_command(
@@ -80,7 +77,7 @@ def audit_command(
             "is guessing. --release-curve uses the same limit.",
             rich_help_panel=QUESTION,
         ),
-    ] = MAX_AUC,
+    ] = 0.65,
     release_curve: Annotated[
         bool,
         typer.Option(
@@ -169,6 +166,10 @@ def audit_command(
     seed: Seed = 0,
 ) -> int:
     """Judge real images against a generated set, with error rates."""
+    from vestige.auditing.audit import run_audit
+    from vestige.auditing.options import AuditOptions
+    from vestige.scoring.plan import parse_options
+
     folders: dict[str, Any] = {
         "generated": generated,
         "used": used,
@@ -196,11 +197,11 @@ def audit_command(
         max_auc=max_auc,
         assigned_by_lot=assigned_by_lot,
         window=None if window is None else parse_window(window),
-        conform=harmonize,
+        harmonize=harmonize,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,
-        controls=checks,
+        checks=checks,
         seed=seed,
     )
     with output(out), progress_bars(quiet) as progress:

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from vestige.auditing.audit import audit
 from vestige.cli.audit import audit_command
 from vestige.cli.options import OUTPUT, Command, Json, Quiet, Seed
 from vestige.cli.results import export, report, score
@@ -21,7 +20,7 @@ from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
 from vestige.cli.worlds import benchmark
 from vestige.engine.engines import collect_rarely, keep_freed_memory
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.version import __version__
 
 app = typer.Typer(
@@ -63,6 +62,7 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Audit one leaking and one clean set of embedded CT-like phantoms."""
+    from vestige.auditing.audit import audit
     from vestige.worlds.embedded import write_demo
 
     with output(out), progress_bars(quiet) as progress:
@@ -155,11 +155,12 @@ def _fail(message: str) -> int:
     return 2
 
 
-def _table(kind: Kind) -> dict[str, Choice[Any]]:
+def _table(kind: Kind) -> dict[str, RegistryEntry[Any]]:
     if kind is Kind.detectors:
         from vestige.detectors import DETECTORS
+        from vestige.detectors.plugins import DETECTORS_AND_PLUGINS
 
-        return dict(DETECTORS)
+        return DETECTORS | DETECTORS_AND_PLUGINS.rows()
     if kind is Kind.engines:
         from vestige.engine.engines import ENGINES
 
@@ -170,8 +171,9 @@ def _table(kind: Kind) -> dict[str, Choice[Any]]:
         return dict(SET_MEASURES)
     if kind is Kind.generators:
         from vestige.worlds import GENERATORS
+        from vestige.worlds.plugins import GENERATORS_AND_PLUGINS
 
-        return dict(GENERATORS)
+        return GENERATORS | GENERATORS_AND_PLUGINS.rows()
     if kind is Kind.formats:
         from vestige.imageclef.challenge import FORMATS
         from vestige.images.readers import READERS

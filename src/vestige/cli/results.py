@@ -10,8 +10,7 @@ import typer
 from vestige.cli.options import OUTPUT, PATIENTS, QUESTION, Json
 from vestige.cli.terminal import warn
 from vestige.files.whole import write_together
-from vestige.registry.choices import InputError
-from vestige.result import AuditResult
+from vestige.registry.entries import InputError
 
 Result = Annotated[
     Path, typer.Argument(metavar="RESULT.json", help="The result.json that `vestige audit` wrote.")
@@ -68,6 +67,7 @@ def export(
     Images that stand out (p at most the false-alarm rate) and copies count as used.
     """
     from vestige.imageclef.challenge import By, export_run, without_verdict
+    from vestige.result import AuditResult
 
     if top_half and named:
         raise InputError("--top-half and --named exclude each other: give one of them.")
@@ -169,5 +169,6 @@ def report(
 ) -> None:
     """Make the report again from result.json."""
     from vestige.report import render_html
+    from vestige.result import AuditResult
 
     write_together({out: render_html(AuditResult.load(result), redact=redact)})

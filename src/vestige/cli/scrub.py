@@ -24,8 +24,7 @@ from vestige.cli.options import (
     Used,
 )
 from vestige.cli.terminal import output, progress_bars
-from vestige.decision.sentences import gate_line
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 def scrub(
@@ -82,6 +81,7 @@ def scrub(
 
     The exit code is that of `vestige audit --gate` for the rest.
     """
+    from vestige.decision.sentences import gate_line
     from vestige.release.scrub import beside, called_used
     from vestige.release.scrub import scrub as run_scrub
 

@@ -6,17 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vestige.decision.sentences import gate_line, plural
-from vestige.registry.choices import InputError
-from vestige.result import AuditResult
+from vestige.registry.entries import InputError
 from vestige.types import Progress
 from vestige.types import quiet as silent
 
+if TYPE_CHECKING:
+    from vestige.result import AuditResult
 
-def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bool = False) -> None:
+
+def tell(
+    result: "AuditResult", report: Path, quiet: bool, as_json: bool, gate: bool = False
+) -> None:
     """Print the decision for a person, or as JSON; with `gate` the way of the gate before it."""
+    from vestige.decision.sentences import gate_line, plural
+
     decision = result.decision
     if as_json:
         used = sum(f.verdict == "used" for f in result.findings)
@@ -35,7 +40,7 @@ def tell(result: AuditResult, report: Path, quiet: bool, as_json: bool, gate: bo
     if both:
         whose = "patient" if result.question.patient_ids else "group"
         has = f"{plural(len(both), whose)} {'has' if len(both) == 1 else 'have'}"
-        print(f"{has} judged and unused images and no part in the test of the set.")
+        print(f"{has} target and unused images and no part in the test of the set.")
     print(f"Report: {report}")
 
 

@@ -24,7 +24,7 @@ from vestige.cli.options import (
     Seed,
 )
 from vestige.cli.terminal import output, progress_bars
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 app = typer.Typer(
     help="Build and check worlds: real images and a generated set whose truth is known.",

@@ -14,7 +14,7 @@ from vestige.copies.search import NearCopies, search_copies
 from vestige.decision.records import Copy, CopySearch, RealRole
 from vestige.engine.engines import side_by_side
 from vestige.images.imageset import ImageSet
-from vestige.judging.cohort import Bag
+from vestige.judging.cohort import Cohort
 from vestige.scoring.score_cache import KeptScores, rows_of
 from vestige.symmetries import SYMMETRIES, VIEWS, Views
 from vestige.types import Bools
@@ -27,7 +27,7 @@ DIGITS = 4
 class Copies:
     """What was found: records, nearest first, how it was searched, and the rule.
 
-    named : of images [k, s, s] and the rows [k] of their originals (of the bag, then of `more`):
+    named : of images [k, s, s] and the rows [k] of their originals (of the cohort, then of `more`):
         which would be named as copies, had they been generated
     """
 
@@ -40,28 +40,29 @@ def find_copies(
     sets: Mapping[str, ImageSet],
     as_read: Mapping[str, ImageSet],
     labels: Mapping[str, tuple[str, ...]],
-    bag: Bag,
+    cohort: Cohort,
     views: Views,
     move: bool,
     kept: KeptScores | None = None,
 ) -> Copies:
-    """Equal pixels of the sets as they were read, in all roles, and near copies of the bag.
+    """Equal pixels of the sets as they were read, in all roles, and near copies of the cohort.
 
     Parameters
     ----------
     sets, as_read : role -> ImageSet
         As compared (after `--harmonize`), and as read.
     labels : role -> group of each image
-    bag : the reals of the audit
+    cohort : the reals of the audit
     move : also look for near copies that are shifted or cropped
     kept : what the cache has of this audit
     """
 
     @cache
     def found() -> Found:
-        targets = bag.judged | bag.known_used
+        targets = cohort.targets | cohort.known_used
         return search_copies(
-            bag.images, bag.units, bag.control & ~targets, targets, sets["generated"].pixels,
+            cohort.images, cohort.group_index, cohort.calibration & ~targets, targets,
+            sets["generated"].pixels,
             views, move,
         )  # fmt: skip
 
@@ -74,7 +75,7 @@ def find_copies(
         copies = _equal(equality(), as_read, labels)
         known = {(copy.generated, copy.role, copy.real) for copy in copies}
         for pairs in (found().targets, found().calibration):
-            near = _near(pairs, bag, sets)
+            near = _near(pairs, cohort, sets)
             copies += [c for c in near if (c.generated, c.role, c.real) not in known]
         place = {id_: k for k, id_ in enumerate(sets["generated"].ids)}
         copies.sort(key=lambda c: (-c.value, -c.beyond, place[c.generated], c.role, c.real))
@@ -127,15 +128,15 @@ def _equal(
     ]
 
 
-def _near(pairs: NearCopies, bag: Bag, sets: Mapping[str, ImageSet]) -> list[Copy]:
+def _near(pairs: NearCopies, cohort: Cohort, sets: Mapping[str, ImageSet]) -> list[Copy]:
     generated = sets["generated"].ids
     told = pairs.real, pairs.generated, pairs.value, pairs.beyond, pairs.view, pairs.moved
     return [
         Copy(
             generated=generated[int(g)],
-            real=bag.ids[int(row)],
-            role=cast(RealRole, str(bag.roles[row])),
-            group=str(bag.groups[row]),
+            real=cohort.ids[int(row)],
+            role=cast(RealRole, str(cohort.roles[row])),
+            group=str(cohort.groups[row]),
             value=round(float(np.clip(value, -1, 1)), DIGITS),
             beyond=round(float(beyond), DIGITS),
             view=SYMMETRIES[int(view)],

@@ -165,7 +165,7 @@ class Comparison:
         single = int(self.codes.max()) + 1 == len(self.codes)
         groups = value if single else self._by_group(value)
         others = groups.shape[1] - (1 if own is None else 2)
-        rivals = rival_means(groups, min(RIVALS, others))
+        rivals = hubness_correction(groups, min(RIVALS, others))
         if single:
             lead, nearest = value - rivals, np.ones(value.shape, np.bool_)
         else:
@@ -230,7 +230,7 @@ def too_plain(rows: Float32s, folding: Folding) -> Bools:
     return np.asarray(spread < PLAIN)
 
 
-def rival_means(values: Float32s, rivals: int) -> Float32s:
+def hubness_correction(values: Float32s, rivals: int) -> Float32s:
     """Mean of the `rivals` largest other values of the same row, for each entry of [b, G].
 
     Every row needs `rivals` + 1 finite values; rivals below 1: 0.

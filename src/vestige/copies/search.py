@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from vestige.copies.pairs import Block, Comparison, compare
 from vestige.engine.engines import in_threads
-from vestige.registry.choices import InputError
-from vestige.stats.copy_line import FLOOR, LEVEL, CopyLine, copy_line
+from vestige.registry.entries import InputError
+from vestige.stats.copy_line import COPY_ALPHA, FLOOR, CopyLine, copy_line
 from vestige.stats.groups import Labels
 from vestige.symmetries import VIEWS, Symmetry, Views
 from vestige.types import Bools, Float32s, Floats, Images, Ints
@@ -86,7 +86,7 @@ def search_copies(
     generated: Images,
     views: Views = "mirror",
     move: bool = False,
-    level: float = LEVEL,
+    level: float = COPY_ALPHA,
 ) -> CopySearch:
     """Compare all reals with all generated images, and name the pairs that no bystander explains.
 
@@ -146,7 +146,7 @@ def _line(
     level: float,
 ) -> tuple[CopyLine, str]:
     judged = int(targets.sum()), len(np.unique(labels[targets]))
-    # an image of a judged patient is no bystander
+    # an image of a target patient is no bystander
     apart = calibration & ~np.isin(labels, labels[targets])
     if len(np.unique(labels[apart])) >= FEWEST_BYSTANDERS:
         return copy_line(best[apart], labels[apart], *judged, level), "calibration"

@@ -18,25 +18,25 @@ from vestige.decision.records import (
     Unread,
 )
 from vestige.decision.records import Evidence as DecisionEvidence
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 from vestige.schema.records import (
     Q_LEVEL,
     WORDS,
     Calibration,
-    Control,
+    Check,
     Estimate,
     Finding,
-    Likeness,
     Manifest,
     PatientFinding,
     PlantedLevel,
+    PreparationComparison,
     Problem,
     Question,
     ReleaseCurve,
+    RunHistory,
     SetMeasure,
     SetTest,
-    Tried,
     planted_levels,
 )
 
@@ -50,15 +50,15 @@ class Audited:
     question: Question
     findings: tuple[Finding, ...]
     set_test: SetTest | None
-    controls: tuple[Control, ...]
+    checks: tuple[Check, ...]
     problems: tuple[Problem, ...]
     manifest: Manifest
     calibration: Calibration = field(default_factory=Calibration)
     set_measures: tuple[SetMeasure, ...] = ()
     patients: tuple[PatientFinding, ...] = ()
     release_curve: ReleaseCurve | None = None
-    conformity: tuple[Likeness, ...] = ()
-    tried: Tried | None = None
+    preparation: tuple[PreparationComparison, ...] = ()
+    run_history: RunHistory | None = None
     copies: tuple[Copy, ...] = ()
     copy_search: CopySearch | None = None
     unread: tuple[Unread, ...] = ()
@@ -77,7 +77,7 @@ class Audited:
     @property
     def levels(self) -> tuple[PlantedLevel, ...]:
         """Planted copies, by degradation level."""
-        return planted_levels(self.controls)
+        return planted_levels(self.checks)
 
     @property
     def evidence(self) -> DecisionEvidence:
@@ -94,9 +94,9 @@ class Audited:
             copies=self.copies,
             unread=self.unread,
             unlike=self.unlike,
-            checks=self.controls,
+            checks=self.checks,
             test=self.set_test,
-            tried=self.tried,
+            run_history=self.run_history,
             chance=self.chance,
             named_patients=len(named_groups(self.findings, self.patients)),
             levels=self.levels,
@@ -199,21 +199,21 @@ def _check(result: Audited) -> None:
     for patient in result.patients:
         own = (patient.p_value, patient.q_value)
         shares += [("patients", p) for p in own if p is not None]
-    for c in result.controls:
-        shares += [("controls", p) for p in (c.p_value,) if p is not None]
-        shares += [("controls", v) for v in (_ends(c.auc) if c.auc else ())]
-        shares += [("controls.details", v) for e in c.details.values() for v in _ends(e)]
+    for c in result.checks:
+        shares += [("checks", p) for p in (c.p_value,) if p is not None]
+        shares += [("checks", v) for v in (_ends(c.auc) if c.auc else ())]
+        shares += [("checks.details", v) for e in c.details.values() for v in _ends(e)]
     shares += [("set_measures", m.p_value) for m in result.set_measures if m.p_value is not None]
-    if (tried := result.tried) is not None:
-        asked = (tried.p_adjusted, tried.smallest_before)
-        shares += [("tried", p) for p in asked if p is not None]
+    if (run_history := result.run_history) is not None:
+        asked = (run_history.p_adjusted, run_history.smallest_before)
+        shares += [("run_history", p) for p in asked if p is not None]
     if (curve := result.release_curve) is not None:
         shares += [("release_curve.limit", curve.limit)]
         for point in curve.points:
             shares += [("release_curve", v) for v in (*_ends(point.auc), point.p_value)]
-    for one in result.conformity:
+    for one in result.preparation:
         told = [one.p_value, *(p for d in one.differences for p in (d.distance, d.p_adjusted))]
-        shares += [("conformity", p) for p in told if p is not None]
+        shares += [("preparation", p) for p in told if p is not None]
     if (test := result.set_test) is not None:
         shares += [("set_test", v) for v in (test.p_value, test.minimum_detectable_auc)]
         shares += [("set_test", test.minimum_detectable_share)]

@@ -34,12 +34,12 @@ from vestige.decision.records import (
     Unread,
 )
 from vestige.decision.sentences import decision_text
-from vestige.schema.records import Control, ControlState, LevelCode, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Check, CheckState, LevelCode, PlantedLevel, RunHistory, SetTest
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
 FINDING_ONLY = ("member_only", "swapped")
-"""Checks that can take back a finding and nothing else (METHODS 5)."""
+"""Checks that can take back a finding and nothing else (docs/methods.md 5)."""
 SPARING = ("planted", "clean_calibration", "smooth")
 """Checks that take no finding back: the first two only that there is none, "smooth" neither. Every
 other check takes back both."""
@@ -96,26 +96,26 @@ def decide(evidence: Evidence) -> Decision:
     return replace(decision, text=decision_text(decision))
 
 
-def is_found(test: SetTest | None, tried: Tried | None, rate: float) -> bool:
+def is_found(test: SetTest | None, run_history: RunHistory | None, rate: float) -> bool:
     """Whether the set test is significant at the rate, after correction for earlier runs."""
-    p_value = corrected_p(test, tried)
+    p_value = corrected_p(test, run_history)
     return p_value is not None and p_value <= rate
 
 
-def corrected_p(test: SetTest | None, tried: Tried | None) -> float | None:
+def corrected_p(test: SetTest | None, run_history: RunHistory | None) -> float | None:
     """The p-value of the set test, corrected for all runs that the cache knows of."""
     if test is None:
         return None
-    if tried is None or tried.p_adjusted is None or not tried.runs_before:
+    if run_history is None or run_history.p_adjusted is None or not run_history.runs_before:
         return test.p_value
-    return max(test.p_value, tried.p_adjusted)
+    return max(test.p_value, run_history.p_adjusted)
 
 
 def _found(evidence: Evidence) -> bool:
-    return is_found(evidence.test, evidence.tried, evidence.false_alarm_rate)
+    return is_found(evidence.test, evidence.run_history, evidence.false_alarm_rate)
 
 
-def vetoing(checks: Sequence[Control], found: bool) -> tuple[Control, ...]:
+def vetoing(checks: Sequence[Check], found: bool) -> tuple[Check, ...]:
     """Failed checks that take back what the set test and the images say.
 
     Those that say what differs (preparation) come first.
@@ -127,7 +127,7 @@ def vetoing(checks: Sequence[Control], found: bool) -> tuple[Control, ...]:
         and check.name not in SPARING
         and (found or check.name not in FINDING_ONLY)
     ]
-    return tuple(sorted(failed, key=lambda check: check.name != "conformity"))
+    return tuple(sorted(failed, key=lambda check: check.name != "preparation"))
 
 
 def levels_missed(levels: Sequence[PlantedLevel]) -> tuple[LevelCode, ...]:
@@ -170,7 +170,7 @@ def _contradicted(evidence: Evidence) -> _Row | None:
 
 def _selected(evidence: Evidence) -> _Row | None:
     """Images that may have been chosen by an earlier answer: none of their p-values holds."""
-    if evidence.tried is None or not evidence.tried.part_of:
+    if evidence.run_history is None or not evidence.run_history.part_of:
         return None
     return _Row("undecided", "undecided", ("selected_part",), ("audit_all_asked",))
 
@@ -181,7 +181,7 @@ def _failed(evidence: Evidence) -> _Row | None:
         return None
     if vetoes[0].name == "swapped":
         return _Row("undecided", "undecided", ("finding_not_specific",), ("mend_split",))
-    remedy: Remedy = "harmonize" if vetoes[0].name == "conformity" else "mend_split"
+    remedy: Remedy = "harmonize" if vetoes[0].name == "preparation" else "mend_split"
     return _Row("undecided", "undecided", ("check_failed",), (remedy,))
 
 
@@ -220,10 +220,10 @@ def _individuals(evidence: Evidence) -> _Row | None:
 
 
 def _repeated(evidence: Evidence) -> _Row | None:
-    test, tried = evidence.test, evidence.tried
-    if test is None or tried is None:
+    test, run_history = evidence.test, evidence.run_history
+    if test is None or run_history is None:
         return None
-    before = 1.0 if tried.smallest_before is None else tried.smallest_before
+    before = 1.0 if run_history.smallest_before is None else run_history.smallest_before
     if min(before, test.p_value) > evidence.false_alarm_rate:
         return None
     return _Row("undecided", "undecided", ("repeated_runs",), ("fix_the_run",))
@@ -259,7 +259,7 @@ def _insensitive(evidence: Evidence) -> _Row | None:
     return _Row("undecided", "undecided", tuple(codes), tuple(remedy)) if codes else None
 
 
-def _state(evidence: Evidence, name: str) -> ControlState | None:
+def _state(evidence: Evidence, name: str) -> CheckState | None:
     """How a check ended; None if it did not run."""
     return next((check.state for check in evidence.checks if check.name == name), None)
 
@@ -277,8 +277,10 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
     verbatim = (
         [one.share for one in bounds.copied_shares if one.level == "verbatim"] if bounds else []
     )
-    tried = evidence.tried
-    runs, part_of = (1 + (tried.runs_before or 0), tried.part_of) if tried else (1, 0)
+    run_history = evidence.run_history
+    runs, part_of = (
+        (1 + (run_history.runs_before or 0), run_history.part_of) if run_history else (1, 0)
+    )
     return Facts(
         mode=evidence.mode,
         targets=evidence.targets,
@@ -294,7 +296,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         checks=tuple(c.name for c in vetoing(evidence.checks, _found(evidence))),
         unlike=evidence.unlike.code if evidence.unlike else "",
         auc=evidence.test.auc if evidence.test else None,
-        p_value=corrected_p(evidence.test, evidence.tried),
+        p_value=corrected_p(evidence.test, evidence.run_history),
         runs=runs,
         part_of=part_of,
         named_patients=evidence.named_patients,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vestige.schema.records import Control, Estimate, LevelCode, PlantedLevel, SetTest, Tried
+from vestige.schema.records import Check, Estimate, LevelCode, PlantedLevel, RunHistory, SetTest
 from vestige.symmetries import Symmetry
 
 State = Literal[
@@ -244,9 +244,9 @@ class Evidence:
     copies: tuple[Copy, ...] = ()
     unread: tuple[Unread, ...] = ()
     unlike: Unlike | None = None
-    checks: tuple[Control, ...] = ()
+    checks: tuple[Check, ...] = ()
     test: SetTest | None = None
-    tried: Tried | None = None
+    run_history: RunHistory | None = None
     chance: Chance | None = None
     named_patients: int = 0
     levels: tuple[PlantedLevel, ...] = ()

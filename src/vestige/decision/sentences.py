@@ -27,7 +27,7 @@ LEVELS: dict[LevelCode, str] = {
 """How a copy of each degradation level is called: "a copy that is ..."."""
 CHECKS: dict[str, str] = {
     "blind": "the {whom} and the unused images can be told apart without the generated images",
-    "conformity": "the {whom} and the unused images were not prepared alike",
+    "preparation": "the {whom} and the unused images were not prepared alike",
     "member_only": "two random halves of the {whom} differ as much as the {whom} and the unused "
     "images do",
     "swapped": "images of another generator give the same signal",

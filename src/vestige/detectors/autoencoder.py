@@ -63,10 +63,11 @@ class AutoencoderOutlier(_AutoEncoders):
     """Minus the squared error of an image under the auto-encoder of the generated set.
 
     Attacker: holds the released set only. Source: team VCMI, ImageCLEFmedical GANs 2023 (CEUR-WS
-    3497); METHODS 2.2. Every twentieth generated image, in the order of its pixels' digest, is held
-    out. The paper calls an image used when its error is at most the mean plus 3 standard deviations
-    of `held_out_` (1 in its form with two decoders): not applied here, detectors only score. Ours:
-    64 px and 64 latent numbers without a mean over places before them (the paper: 256 px, 128).
+    3497); docs/methods.md 2.2. Every twentieth generated image, in the order of its pixels' digest,
+    is held out. The paper calls an image used when its error is at most the mean plus 3 standard
+    deviations of `held_out_` (1 in its form with two decoders): not applied here, detectors only
+    score. Ours: 64 px and 64 latent numbers without a mean over places before them (the paper: 256
+    px, 128).
     """
 
     name: ClassVar[str] = "autoencoder_outlier"
@@ -97,7 +98,7 @@ class AutoencoderOutlier(_AutoEncoders):
 class ReconstructionAutoencoder(_AutoEncoders):
     """log e_R(x) - log e_S(x), e the squared error under the auto-encoder of R or S.
 
-    Both are trained alike: same first weights, same steps. Source: METHODS 2.16.
+    Both are trained alike: same first weights, same steps. Source: docs/methods.md 2.16.
     """
 
     name: ClassVar[str] = "reconstruction_autoencoder"
@@ -119,13 +120,13 @@ class ReconstructionAutoencoder(_AutoEncoders):
         return self._ratio(self.usual_, self._images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag against the auto-encoder of the whole bag.
+        """Score one cohort against the auto-encoder of the whole cohort.
 
         It has seen every image it draws again: the same for all of them, whatever their group.
         """
         fitted(self.model_, self.name)
-        bag = self._images(pool)
-        return self._ratio(self._train(bag), bag)
+        cohort = self._images(pool)
+        return self._ratio(self._train(cohort), cohort)
 
     def _ratio(self, usual: Any, images: Images) -> Floats:
         from vestige.nets.autoencoder import errors

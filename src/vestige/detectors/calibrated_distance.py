@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.seen import Seen, check_views, seen_in
+from vestige.detectors.viewed_space import ViewedSpace, viewed_space
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
-from vestige.registry.choices import InputError, choose
+from vestige.registry.entries import choose
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images
@@ -23,7 +24,7 @@ FLOOR = 1e-9
 class _Scored:
     """What was scored: rows [views * n, d] of a space, and distances [n] and [n, k]."""
 
-    seen: Seen
+    seen: ViewedSpace
     rows: Float32s
     usual: Floats
     distances: Floats
@@ -35,7 +36,7 @@ class CalibratedDistance:
 
     An ordinary image is near to everything, a rare one far from everything; dividing by the
     distance to R removes that difficulty. Source: GAN-Leaks (arXiv:1909.03935) with a reference
-    set as in Synth-MIA (arXiv:2509.18014); METHODS 2.4.
+    set as in Synth-MIA (arXiv:2509.18014); docs/methods.md 2.4.
 
     Parameters
     ----------
@@ -59,9 +60,7 @@ class CalibratedDistance:
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
-        check_views(self.views)
-        if self.form not in ("log_ratio", "difference"):
-            raise InputError(f"unknown form {self.form!r}. Known: log_ratio, difference.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -75,19 +74,19 @@ class CalibratedDistance:
         generated = fitted(self.generated_, "calibrated_distance")
         reference = reference_of(self.reference_, "calibrated_distance")
         embed = fit_space(self.space, self.size, self.dims, generated, reference)
-        seen = seen_in(self.views, embed, self.space)
+        seen = viewed_space(self.views, embed, self.space)
         rows = seen.rows(as_images(images))
         usual = seen.nearest(rows, seen.embed.transform(reference), self.k)[0].mean(axis=1)
         return self._score(seen, rows, usual, generated)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "calibrated_distance")
-        bag = as_images(pool)
-        embed = fit_space(self.space, self.size, self.dims, generated, bag)
-        seen = seen_in(self.views, embed, self.space)
-        rows = seen.rows(bag)
-        labels = groups_of(groups, len(bag))
+        cohort = as_images(pool)
+        embed = fit_space(self.space, self.size, self.dims, generated, cohort)
+        seen = viewed_space(self.views, embed, self.space)
+        rows = seen.rows(cohort)
+        labels = groups_of(groups, len(cohort))
         there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]
         usual = seen.nearest_outside_group(rows, labels, self.k).mean(axis=1, where=there)
         return self._score(seen, rows, usual, generated)
@@ -104,7 +103,7 @@ class CalibratedDistance:
         near = scored.seen.nearest_and(scored.rows, made, scored.distances, self.k)
         return self._compare(scored.usual, near)
 
-    def _score(self, seen: Seen, rows: Float32s, usual: Floats, generated: Images) -> Floats:
+    def _score(self, seen: ViewedSpace, rows: Float32s, usual: Floats, generated: Images) -> Floats:
         distances = seen.nearest(rows, rows_of(seen.embed, generated), self.k)[0]
         self.scored_ = _Scored(seen, rows, usual, distances)
         return self._compare(usual, distances)

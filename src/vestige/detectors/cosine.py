@@ -1,6 +1,6 @@
 """Largest cosine with the generated set in the features of an ImageNet network (Medhastra).
 
-METHODS 1.3. The paper's decisions are in `vestige.detectors.cosine_rules`.
+docs/methods.md 1.3. The paper's decisions are in `vestige.detectors.cosine_rules`.
 """
 
 import os
@@ -14,11 +14,11 @@ import numpy.typing as npt
 from vestige.cache.feature_rows import array_sha256
 from vestige.detectors.cosine_rules import GeneratedMaxima
 from vestige.detectors.inputs import fitted, groups_of
-from vestige.detectors.known import labelled
+from vestige.detectors.labelled_set import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features import build_backbone
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.neighbours import CANDIDATES, same_width, top_products
 from vestige.types import Embedder, Floats, Images, Ints, Progress, quiet
@@ -63,8 +63,8 @@ class CosineThreshold:
     """Mean of the `top_k` largest cosines with generated images.
 
     Attacker: holds the released set only. Source: Chandrasekar et al., CEUR-WS 4038 paper 184,
-    2025 (team Medhastra); METHODS 1.3. ImageNet cosines of CT slices lie close to 1: only their
-    order means something, and the paper's own threshold is `cosine_rules.rule_unknown`.
+    2025 (team Medhastra); docs/methods.md 1.3. ImageNet cosines of CT slices lie close to 1: only
+    their order means something, and the paper's own threshold is `cosine_rules.rule_unknown`.
 
     Parameters
     ----------
@@ -145,8 +145,9 @@ class CosineLogistic(CosineThreshold):
 
     z1 = max_g cos(x, g); z2 = max_g [cos(x, g) - max over unused x' of other groups cos(x', g)];
     both standardised, L2 logistic regression with C = 1 and balanced classes; the score is the
-    logit. Attacker: knows some used and unused images. Source: METHODS 1.3 (the paper learns from
-    labels that its features define; see `cosine_rules.demo_circular`). `top_k` is not used.
+    logit. Attacker: knows some used and unused images. Source: docs/methods.md 1.3 (the paper
+    learns from labels that its features define; see `cosine_rules.demo_circular`). `top_k` is not
+    used.
     """
 
     rivals_: Floats | None = field(init=False, default=None, repr=False, compare=False)
@@ -234,7 +235,7 @@ class CosineLogistic(CosineThreshold):
             raise InputError(f"{path}: its options are not those of cosine_logistic.") from error
         detector.scale_ = mean, deviation
         detector.embed_ = replace(detector, weights="none")._backbone()
-        detector.embed_.put(arrays)  # type: ignore[attr-defined]
+        detector.embed_.load_state(arrays)  # type: ignore[attr-defined]
         return detector
 
 

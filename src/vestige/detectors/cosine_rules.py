@@ -1,4 +1,4 @@
-"""Medhastra's rules on similarities (METHODS 1.3): decisions for tables, never for p-values.
+"""Medhastra's rules on similarities (methods.md 1.3): decisions for tables, never for p-values.
 
 The pair of a generated image G is (S_u, S_n): its largest cosine to the used and to the unused
 reals. Only the last function learns anything, and shows why that is circular.
@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from vestige.files.spreadsheet import cell
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.intervals import auc
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Bools, Floats

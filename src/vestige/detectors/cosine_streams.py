@@ -1,4 +1,4 @@
-"""The earlier routes of team zhouyijiang1: one network, or two in fixed shares (METHODS 1.4b)."""
+"""The earlier routes of team zhouyijiang1: one or two networks (docs/methods.md 1.4b)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from vestige.detectors.cosine import CosineThreshold
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Floats
 
 
@@ -19,7 +19,7 @@ class Resnet50Retrieval(CosineThreshold):
     """Largest cosine in ResNet-50 features, under the name of its route.
 
     The computation is `CosineThreshold`'s with top_k=1; the team's decision rule is unpublished.
-    Source: Zhou & Ding, CEUR-WS 4038 paper 216, 2025; METHODS 1.4b.
+    Source: Zhou & Ding, CEUR-WS 4038 paper 216, 2025; docs/methods.md 1.4b.
     """
 
 
@@ -29,7 +29,7 @@ class DualStream:
 
     Raw cosines of two networks have different spreads, so that the shares mean nothing;
     by default each stream is first standardised over unused reals. Source: Zhou & Ding, CEUR-WS
-    4038 paper 216, 2025; METHODS 1.4b.
+    4038 paper 216, 2025; docs/methods.md 1.4b.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ class DualStream:
     shares : pair of float
         Weight of each stream.
     standardise : bool
-        z-score each stream over the reference (over the bag in `score_pool`); False: raw cosines.
+        z-score each stream over the reference (over the cohort in `score_pool`); False: raw
+        cosines.
     size, batch, precision, seed, cache
         See `vestige.features.backbones.Backbone`.
     """
@@ -94,7 +95,7 @@ class DualStream:
         return self._sum(cosines, self.reference_)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """The bag is its own reference: mean and deviation of the whole bag, the same for all."""
+        """The cohort is its own reference: mean and deviation of all of it, the same for all."""
         cosines = self._cosines(as_images(pool, self.size))
         return self._sum(cosines, cosines if self.standardise else None)
 

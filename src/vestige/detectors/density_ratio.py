@@ -6,12 +6,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
-from vestige.detectors.seen import Seen, check_views
+from vestige.detectors.inputs import fitted, groups_of, reference_of
+from vestige.detectors.viewed_space import ViewedSpace
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
-from vestige.registry.choices import InputError
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.density import GaussianKDE
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views
@@ -41,7 +41,7 @@ class _Scored:
     so many unused reals
     """
 
-    seen: Seen
+    seen: ViewedSpace
     rows: Float32s
     near: Floats
     generated: int
@@ -54,8 +54,8 @@ class DensityRatio:
     """log p_S(x) - log p_R(x) in principal-component space, always in logarithms.
 
     Source: van Breugel et al., DOMIAS, AISTATS 2023, arXiv:2302.12580 (the kernel-density form;
-    the published normalising flow is left out); METHODS 2.6. The published ratio adds 1e-20 to a
-    density that may be smaller than that, which turns it into a plain density.
+    the published normalising flow is left out); docs/methods.md 2.6. The published ratio adds 1e-20
+    to a density that may be smaller than that, which turns it into a plain density.
 
     Parameters
     ----------
@@ -78,11 +78,9 @@ class DensityRatio:
     scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.estimator not in ("kde", "knn"):
-            raise InputError(f"unknown estimator {self.estimator!r}. Known: kde, knn.")
-        check_views(self.views)
-        at_least(1, "density_ratio", k=self.k)
-        at_least(2, "density_ratio", dims=self.dims)
+        check_words(self)
+        at_least(1, self, "k", of="density_ratio: ")
+        at_least(2, self, "dims", of="density_ratio: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -100,24 +98,24 @@ class DensityRatio:
         if self.estimator == "kde":
             rows = embed.transform(queries)
             return GaussianKDE(pool).log_density(rows) - GaussianKDE(usual).log_density(rows)
-        seen = Seen(embed, self.views)
+        seen = ViewedSpace(embed, self.views)
         rows = seen.rows(queries)
         distances = seen.nearest(rows, usual, self.k)[0][:, -1]
         return self._knn(seen, rows, pool, distances, np.full(len(queries), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
-        bag = as_images(pool)
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
+        cohort = as_images(pool)
         made = fitted(self.generated_, "density_ratio")
-        embed, generated = shared_components(made, bag, self.dims, self.size)
-        labels = groups_of(groups, len(bag))
+        embed, generated = shared_components(made, cohort, self.dims, self.size)
+        labels = groups_of(groups, len(cohort))
         outside = rows_outside_group(labels, "density_ratio")
         if self.estimator == "kde":
-            rows = embed.transform(bag)
+            rows = embed.transform(cohort)
             usual = GaussianKDE(rows).log_density_outside_group(labels)
             return GaussianKDE(generated).log_density(rows) - usual
-        seen = Seen(embed, self.views)
-        rows = seen.rows(bag)
+        seen = ViewedSpace(embed, self.views)
+        rows = seen.rows(cohort)
         distances = seen.nearest_outside_group(rows, labels, self.k)[:, -1]
         return self._knn(seen, rows, generated, distances, outside)
 
@@ -138,7 +136,7 @@ class DensityRatio:
         return self._compare(replace(scored, near=near, generated=scored.generated + len(more)))
 
     def _knn(
-        self, seen: Seen, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
+        self, seen: ViewedSpace, rows: Float32s, pool: Float32s, usual: Floats, outside: Ints
     ) -> Floats:
         near = seen.nearest(rows, pool, self.k)[0]
         self.scored_ = _Scored(seen, rows, near, len(pool), usual, outside)

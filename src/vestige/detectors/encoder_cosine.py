@@ -18,7 +18,7 @@ from vestige.features.self_supervised import (
     SsimFeatures,
 )
 from vestige.features.whitening import whitening
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats
 
 BLOCK = 2**23  # products held at a time
@@ -42,8 +42,8 @@ class EncoderCosine:
 
     Attacker: holds the released set and unused reals. The encoder f is trained on the generated
     set and never sees a real image. A real image with the very pixels of a generated one is a
-    finding, not an error: METHODS 2.14 would refuse such a set, we do not. The published verdict
-    bands (DeepSSIM: .6 and .85) belong to other images and are not used.
+    finding, not an error. The published verdict bands (DeepSSIM: .6 and .85) belong to other images
+    and are not used: docs/methods.md 2.14.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class EncoderCosine:
         whiten=False. On eight development worlds that gives AUC .47 to .69 where the whitened map
         after the second stage, which still knows where things are, gives .57 to .95.
     whiten : bool
-        Whiten the features by the reference or the bag, as `matched_filter` does with pixels, and
-        take the mean of the `top` largest cosines: no difference is taken then.
+        Whiten the features by the reference or the cohort, as `matched_filter` does with pixels,
+        and take the mean of the `top` largest cosines: no difference is taken then.
     top, ridge
         Cosines averaged, and ridge of the whitening, as of `matched_filter`.
     calibrate : bool
@@ -103,9 +103,9 @@ class EncoderCosine:
         return found - _largest(rows, self.reference_) if self.calibrate else found
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; its rest without an image's own group is that image's reference.
+        """Score one cohort; its rest without an image's own group is that image's reference.
 
-        Whitening is by the whole bag, and so symmetric in its members.
+        Whitening is by the whole cohort, and so symmetric in its members.
         """
         generated = fitted(self.generated_, self.name)
         rows = self._rows(pool)

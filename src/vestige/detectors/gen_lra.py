@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.density_ratio import shared_components
-from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
+from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pixels import as_images
+from vestige.registry.rules import at_least
 from vestige.stats.density import BLOCK_BYTES, GaussianKDE
 from vestige.stats.neighbours import nearest, rows_outside_group
 from vestige.types import Float32s, Floats, Images, Ints
@@ -23,8 +24,8 @@ class GenLRA:
     what an x far from every g gets `k` times. Gaussian kernels, Scott's factor, full covariance,
     in principal-component space, always in logarithms.
 
-    Source: Ward, Wang, Cheng, arXiv:2508.21146 (2025); METHODS 2.7. The authors take k = 200,
-    Silverman's factor, and fit the density anew for every x.
+    Source: Ward, Wang, Cheng, arXiv:2508.21146 (2025); docs/methods.md 2.7. The authors take k =
+    200, Silverman's factor, and fit the density anew for every x.
 
     Parameters
     ----------
@@ -45,8 +46,8 @@ class GenLRA:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        at_least(1, "gen_lra", k=self.k)
-        at_least(2, "gen_lra", dims=self.dims)
+        at_least(1, self, "k", of="gen_lra: ")
+        at_least(2, self, "dims", of="gen_lra: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -69,14 +70,14 @@ class GenLRA:
         return _closed_form(kde, rows, pool, near, before_of, np.full(len(rows), len(usual)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group.
+        """Score one cohort; each image's reference is the rest of the cohort without its group.
 
-        Space and (closed form) kernel are those of the whole bag.
+        Space and (closed form) kernel are those of the whole cohort.
         """
-        bag = as_images(pool)
+        cohort = as_images(pool)
         generated = fitted(self.generated_, "gen_lra")
-        embed, made = shared_components(generated, bag, self.dims, self.size)
-        rows, labels = embed.transform(bag), groups_of(groups, len(bag))
+        embed, made = shared_components(generated, cohort, self.dims, self.size)
+        rows, labels = embed.transform(cohort), groups_of(groups, len(cohort))
         outside = rows_outside_group(labels, "gen_lra")
         near = nearest(rows, made, self.k)[1]
         if self.refit:

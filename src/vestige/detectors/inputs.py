@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images
 
 
@@ -15,13 +15,13 @@ def reference_of(unused: Any, detector: str) -> Images:
     if unused is None:
         raise InputError(
             f"{detector} compares with unused real images of the same source: call "
-            "fit(generated, unused=...), or score_pool(...) to use the judged images as reference."
+            "fit(generated, unused=...), or score_pool(...) to use the target images as reference."
         )
     return as_images(unused)
 
 
 def groups_of(groups: npt.NDArray[Any] | None, n: int) -> npt.NDArray[Any]:
-    """Group labels of a bag; every image its own group when none are given."""
+    """Group labels of a cohort; every image its own group when none are given."""
     if groups is None:
         return np.arange(n)
     if len(groups) != n:
@@ -34,10 +34,3 @@ def fitted(value: Any, detector: str) -> Any:
     if value is None:
         raise RuntimeError(f"{detector}: call fit(generated) before scoring")
     return value
-
-
-def at_least(least: int, detector: str, **options: int) -> None:
-    """Refuse too small a number of neighbours, components, ..."""
-    for name, value in options.items():
-        if value < least:
-            raise InputError(f"{detector}: {name} must be {least} or more, {value} was given.")

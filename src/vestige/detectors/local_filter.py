@@ -1,7 +1,7 @@
 """The matched filter window by window: for generated images that copy a part only."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,8 @@ from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.patch_nearest import FOREGROUND, mean_of_largest
 from vestige.features.pixels import as_images, shrink
 from vestige.features.whitening import whitening
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import same_width
 from vestige.types import Bools, Floats, Images
 
@@ -30,7 +31,7 @@ class LocalFilter:
     out; an image of background only scores 0. A copied part is a window or two of one generated
     image: more cosines or windows dilute it, larger windows fit into it only where they stand
     exactly. Whole copies are the matched filter's business. Source: ours, the open point of
-    METHODS 2.18.
+    docs/methods.md 2.18.
 
     Parameters
     ----------
@@ -54,13 +55,10 @@ class LocalFilter:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.aggregate not in get_args(Aggregate):
-            known = ", ".join(get_args(Aggregate))
-            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: {known}.")
+        check_words(self)
         if self.window < 3:
             raise InputError(f"a window has 3 px or more, {self.window} was given.")
-        if self.top < 1:
-            raise InputError(f"top must be 1 or more, {self.top} was given.")
+        at_least(1, self, "top")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference, if any; `used` is ignored."""
@@ -82,13 +80,13 @@ class LocalFilter:
         return self._summarise(evidence[: len(queries)], seen[: len(queries)])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one unordered bag, float64 [n]; the bag (and the reference) is the population."""
+        """Score one unordered cohort, float64 [n]; it is the population, with the reference."""
         fitted(self.generated_, "local_filter")
-        bag = self._images(pool)
-        everyone = bag
+        cohort = self._images(pool)
+        everyone = cohort
         if self.reference_ is not None:
-            everyone = np.concatenate(_same_size(bag, self.reference_))
-        evidence, seen = self._evidence(bag, everyone, np.ones(len(bag), bool))
+            everyone = np.concatenate(_same_size(cohort, self.reference_))
+        evidence, seen = self._evidence(cohort, everyone, np.ones(len(cohort), bool))
         return self._summarise(evidence, seen)
 
     def _images(self, source: Any) -> Images:

@@ -1,7 +1,7 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,9 @@ from vestige.features.folding import CHANNELS, Folded, Folding, turned
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening, unit, whitening, whitening_of_both
-from vestige.registry.choices import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
-from vestige.symmetries import VIEWS, Views
+from vestige.symmetries import Views
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
 TEMPERATURE = 0.1
@@ -108,7 +108,7 @@ def aggregate(tally: Tally, options: "MatchedFilter") -> Floats:
 class _Scored:
     """What was scored: the search, what is known of its cosines, and the neighbours that were kept.
 
-    `kept` are the rows of the bag [n, D], by which it is known again, and their neighbours.
+    `kept` are the rows of the cohort [n, D], by which it is known again, and their neighbours.
     """
 
     search: Search
@@ -123,10 +123,10 @@ class MatchedFilter:
     Chests look alike: what all share dominates every plain distance. Whitening by the population
     removes it, and the cosine then measures what one image alone has. A generated image that is
     near to many reals proves nothing of any: from its cosines the mean of its `competition`
-    largest ones among unused reals (in bag form: among the bag) is subtracted. Source: ours; the
-    idea of whitening is that of exemplar-LDA (Hariharan et al., ECCV 2012,
+    largest ones among unused reals (in cohort form: among the cohort) is subtracted. Source: ours;
+    the idea of whitening is that of exemplar-LDA (Hariharan et al., ECCV 2012,
     doi:10.1007/978-3-642-33765-9_33), the correction that of cross-domain similarity local scaling
-    (Conneau et al. 2018, arXiv:1710.04087); METHODS 2.18.
+    (Conneau et al. 2018, arXiv:1710.04087); docs/methods.md 2.18.
 
     Parameters
     ----------
@@ -170,14 +170,7 @@ class MatchedFilter:
     scored_: _Scored | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.aggregate not in ("top", "cube", "logsumexp"):
-            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: top, cube, logsumexp.")
-        if self.whitened_by not in ("reals", "both"):
-            raise InputError(f"unknown whitened_by {self.whitened_by!r}. Known: reals, both.")
-        if self.space not in (known := get_args(Unlearned)):
-            raise InputError(f"unknown space {self.space!r}. Known: {', '.join(known)}.")
-        if self.views not in VIEWS:
-            raise InputError(f"unknown views {self.views!r}. Known: {', '.join(VIEWS)}.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
@@ -209,16 +202,16 @@ class MatchedFilter:
         made = self._space.transform(more)
         return aggregate(tally_cosines(scored.search, made, self, scored.tally), self)
 
-    def _score(self, search: Search, bag: Float32s | None = None) -> Floats:
-        """Score a search; of a bag [n, D], `nearest` neighbours are kept."""
+    def _score(self, search: Search, cohort: Float32s | None = None) -> Floats:
+        """Score a search; of a cohort [n, D], `nearest` neighbours are kept."""
         n, generated = len(search), fitted(self.generated_, "matched_filter")
-        if bag is None or not self.nearest:
+        if cohort is None or not self.nearest:
             tally = tally_cosines(search, generated, self, no_cosines(n))
             self.scored_ = _Scored(search, tally)
             return aggregate(tally, self)
         neighbours = Neighbours(n, self.nearest, search.folding.symmetries)
         tally = tally_cosines(search, generated, self, no_cosines(n), neighbours)
-        self.scored_ = _Scored(search, tally, (bag, neighbours.found()))
+        self.scored_ = _Scored(search, tally, (cohort, neighbours.found()))
         return aggregate(tally, self)
 
     def _filters(self, reals: Float32s, masses: Floats | None = None) -> Whitening:
@@ -250,25 +243,25 @@ class MatchedFilter:
 
 @dataclass
 class MatchedFilterPool(MatchedFilter):
-    """The matched filter whitened by the bag of queries and controls (and the reference, if any).
+    """The matched filter whitened by the cohort (and the reference, if any).
 
     Where patients have several images, each is compared by the whitening of the others
     (`vestige.detectors.own_patient`), and a patient is one rival: else the images of whoever has
     many would score lower, used or not.
 
-    In whitened span the bag is an almost orthonormal frame, so the cosine is the coefficient of
+    In whitened span the cohort is an almost orthonormal frame, so the cosine is the coefficient of
     x when a generated image is ridge-regressed on all reals at once: which reals is this
-    synthetic image made of? METHODS 2.18.
+    synthetic image made of? docs/methods.md 2.18.
     """
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one unordered bag, float64 [n]; reordering the bag permutes the scores."""
+        """Score one unordered cohort, float64 [n]; reordering the cohort permutes the scores."""
         fitted(self.generated_, "matched_filter_pool")
-        bag = self._rows(as_images(pool))
-        return self._score(self._search(bag, _of_several(groups)), bag)
+        cohort = self._rows(as_images(pool))
+        return self._score(self._search(cohort, _of_several(groups)), cohort)
 
     def score_samples(self, images: Any) -> Floats:
-        """Score a bag of its own; prefer `score_pool` with the controls in the bag."""
+        """Score a cohort of its own; prefer `score_pool` of the whole cohort."""
         return self.score_pool(images)
 
     def nearest_pool(self, pool: Any, k: int) -> tuple[Floats, Ints, Symmetries]:
@@ -288,7 +281,7 @@ class MatchedFilterPool(MatchedFilter):
         return cosines[:, :k].astype(np.float64), rows[:, :k], symmetries[:, :k]
 
     def nearest_real(self, pool: Any) -> tuple[Floats, Ints, Symmetries]:
-        """For each generated image the largest cosine, the image of the bag, the symmetry, [m]."""
+        """For each generated image the largest cosine, image of the cohort and symmetry, [m]."""
         search = self._search(self._rows(as_images(pool)))
         generated = fitted(self.generated_, "matched_filter_pool")
         found = find_neighbours(search, generated, 1, both_ways=True).of_generated
@@ -297,33 +290,33 @@ class MatchedFilterPool(MatchedFilter):
 
     def _nearest(self, pool: Any, k: int) -> Nearest:
         generated = fitted(self.generated_, "matched_filter_pool")
-        bag = self._rows(as_images(pool))
+        cohort = self._rows(as_images(pool))
         kept = None if self.scored_ is None else self.scored_.kept
-        if kept is not None and k <= self.nearest and np.array_equal(bag, kept[0]):
+        if kept is not None and k <= self.nearest and np.array_equal(cohort, kept[0]):
             return kept[1]
-        return find_neighbours(self._search(bag), generated, k)
+        return find_neighbours(self._search(cohort), generated, k)
 
-    def _search(self, bag: Float32s, groups: Ints | None = None) -> Search:
-        everyone, masses = bag, None
+    def _search(self, cohort: Float32s, groups: Ints | None = None) -> Search:
+        everyone, masses = cohort, None
         if groups is not None:
-            groups = np.tile(groups, len(bag) // len(groups))  # transposed images follow
+            groups = np.tile(groups, len(cohort) // len(groups))  # transposed images follow
             sizes = np.bincount(groups)
             masses = len(groups) / (len(sizes) * sizes[groups])
         if self.reference_ is not None:
             reference = self._rows(self.reference_)
-            same_width(bag.shape[1], reference.shape[1])
-            everyone = np.concatenate([bag, reference])
+            same_width(cohort.shape[1], reference.shape[1])
+            everyone = np.concatenate([cohort, reference])
         counted = masses
         if masses is not None:
-            counted = np.concatenate([masses, np.ones(len(everyone) - len(bag))])
+            counted = np.concatenate([masses, np.ones(len(everyone) - len(cohort))])
         filters = self._filters(everyone, counted)
-        rows, own = filters.apply(bag), None
+        rows, own = filters.apply(cohort), None
         if groups is not None and masses is not None:
             population = len(everyone)
             if self.whitened_by == "both":
                 made = fitted(self.generated_, "matched_filter_pool")
                 population += len(made) * (1 if self.turned_ is None else 2)
-            own = without_own(filters, filters.project(bag), groups, masses, population)
+            own = without_own(filters, filters.project(cohort), groups, masses, population)
         return Search(rows, rows, filters, self._folding, own)
 
 

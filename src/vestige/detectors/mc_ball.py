@@ -10,7 +10,7 @@ from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
-from vestige.registry.choices import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Floats, Images
 
@@ -22,7 +22,7 @@ SLACK = 1e-6
 class MonteCarloBall:
     """Generated images inside a ball around x, weighted by log(radius / distance).
 
-    Source: Hilprecht, Haerterich, Bernau, PoPETs 2019(4):232-249; METHODS 2.5.
+    Source: Hilprecht, Haerterich, Bernau, PoPETs 2019(4):232-249; docs/methods.md 2.5.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ class MonteCarloBall:
     quantile : float, 0..1
         The radius is this quantile of the reference's distances to the generated set.
     pool_quantile : float, 0..1
-        The same for a bag that serves as its own reference. It is the paper's median, because a
-        bag may be half members: a low quantile would be the distance of a copy and leave most
+        The same for a cohort that serves as its own reference. It is the paper's median, because a
+        cohort may be half members: a low quantile would be the distance of a copy and leave most
         copies outside the ball.
     form : "log" (mean of log(radius / d)) or "count" (share of generated images inside)
     """
@@ -47,8 +47,7 @@ class MonteCarloBall:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.form not in ("log", "count"):
-            raise InputError(f"unknown form {self.form!r}. Known: log, count.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -66,10 +65,10 @@ class MonteCarloBall:
         return self._inside(rows, pool, float(np.quantile(usual, self.quantile)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag with a radius from the bag itself."""
-        bag = as_images(pool)
-        embed, generated = self._space(fitted(self.generated_, "mc_ball"), bag)
-        rows = embed.transform(bag)
+        """Score one cohort with a radius from the cohort itself."""
+        cohort = as_images(pool)
+        embed, generated = self._space(fitted(self.generated_, "mc_ball"), cohort)
+        rows = embed.transform(cohort)
         usual = nearest(rows, generated)[0][:, 0]
         return self._inside(rows, generated, float(np.quantile(usual, self.pool_quantile)))
 

@@ -6,12 +6,13 @@ from typing import Any, Self
 import numpy as np
 
 from vestige.detectors.inputs import fitted
-from vestige.detectors.seen import Seen, check_views, seen_in
+from vestige.detectors.viewed_space import ViewedSpace, viewed_space
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
-from vestige.registry.choices import build, choose
+from vestige.registry.entries import choose, create
+from vestige.registry.rules import check_words
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -21,7 +22,7 @@ class NearestDistance:
     """Minus the mean distance to the `k` nearest generated images.
 
     Attacker: holds the released set only. Source: Chen et al., GAN-Leaks, CCS 2020,
-    arXiv:1909.03935; METHODS 2.3. Uses -d, never exp(-d^2), which underflows to ties.
+    arXiv:1909.03935; docs/methods.md 2.3. Uses -d, never exp(-d^2), which underflows to ties.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class NearestDistance:
     index: str = "exact"
     views: Views = "mirror"
     notes_: list[str] = field(init=False, default_factory=list, repr=False, compare=False)
-    seen_: Seen = field(init=False, repr=False, compare=False)
+    space_: ViewedSpace = field(init=False, repr=False, compare=False)
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     scored_: tuple[Float32s, Floats] | None = field(
         init=False, default=None, repr=False, compare=False
@@ -55,26 +56,26 @@ class NearestDistance:
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
-        build(INDEXES, self.index, "index")
-        check_views(self.views)
+        create(INDEXES, self.index, "index")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""
         images = as_images(generated)
         reference = None if unused is None else as_images(unused)
         embed = fit_space(self.space, self.size, self.dims, images, reference)
-        self.seen_ = seen_in(self.views, embed, self.space)
-        self.generated_, self.scored_ = rows_of(self.seen_.embed, images), None
+        self.space_ = viewed_space(self.views, embed, self.space)
+        self.generated_, self.scored_ = rows_of(self.space_.embed, images), None
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Minus the distance, float64 [n]: 0 for a verbatim copy."""
         pool = fitted(self.generated_, "nearest_distance")
-        rows = self.seen_.rows(as_images(images))
+        rows = self.space_.rows(as_images(images))
         search = None
         if self.index != "exact":
-            search = build(INDEXES, self.index, "index", notes=self.notes_)
-        distances = self.seen_.nearest(rows, pool, self.k, search)[0]
+            search = create(INDEXES, self.index, "index", notes=self.notes_)
+        distances = self.space_.nearest(rows, pool, self.k, search)[0]
         self.scored_ = rows, distances
         return np.asarray(-distances.mean(axis=1))
 
@@ -86,7 +87,7 @@ class NearestDistance:
     def score_more(self, more: Images) -> Floats:
         """Scores [n] of the images scored last, had `more` been generated as well."""
         rows, distances = fitted(self.scored_, "nearest_distance")
-        near = self.seen_.nearest_and(rows, self.seen_.embed.transform(more), distances, self.k)
+        near = self.space_.nearest_and(rows, self.space_.embed.transform(more), distances, self.k)
         return np.asarray(-near.mean(axis=1))
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints, Ints]:
@@ -95,6 +96,6 @@ class NearestDistance:
         A symmetry is a row of ``VIEWS[views]``: how the generated image must be seen.
         """
         pool = fitted(self.generated_, "nearest_distance")
-        rows = self.seen_.rows(as_images(images))
-        distances, near, symmetries = self.seen_.nearest(rows, pool, k)
+        rows = self.space_.rows(as_images(images))
+        distances, near, symmetries = self.space_.nearest(rows, pool, k)
         return -distances, near, symmetries

@@ -6,10 +6,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors.inputs import at_least, fitted, groups_of, reference_of
+from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
+from vestige.registry.rules import at_least
 from vestige.stats.neighbours import nearest, nearest_outside_group, rows_outside_group
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -25,9 +26,9 @@ class NeighbourShare:
     principal-component space. Images at one distance that compete for the last places share
     them, whichever set they are of.
 
-    Source: Ward, Wang, Cheng, Data Plagiarism Index, arXiv:2406.13012 (2024); METHODS 2.8. The
-    released score sigmoid(n_S / (n_R + 1e-20)) is 1 wherever no unused image is near, and rounds
-    to 1 before; the order is the same otherwise.
+    Source: Ward, Wang, Cheng, Data Plagiarism Index, arXiv:2406.13012 (2024); docs/methods.md 2.8.
+    The released score sigmoid(n_S / (n_R + 1e-20)) is 1 wherever no unused image is near, and
+    rounds to 1 before; the order is the same otherwise.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class NeighbourShare:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        at_least(1, "neighbour_share", k=self.k, dims=self.dims)
+        at_least(1, self, "k", "dims", of="neighbour_share: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -63,12 +64,12 @@ class NeighbourShare:
         return self._log_odds(near, usual, len(generated), np.full(len(rows), len(reference)))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "neighbour_share")
-        bag = as_images(pool)
-        embed = PCA(self.dims, self.size).fit_pair(generated, bag)
-        rows: Float32s = embed.transform(bag)
-        labels = groups_of(groups, len(bag))
+        cohort = as_images(pool)
+        embed = PCA(self.dims, self.size).fit_pair(generated, cohort)
+        rows: Float32s = embed.transform(cohort)
+        labels = groups_of(groups, len(cohort))
         outside = rows_outside_group(labels, "neighbour_share")
         usual = nearest_outside_group(rows, labels, self.k)
         # where fewer than k are there, the farthest is repeated: it counts once

@@ -1,9 +1,9 @@
 """Whitened cosines by the population without the own patient of each real image.
 
-In a bag every image takes part in the whitening, and a patient of many images takes out what these
-have in common: the more images, the lower their cosines, used or not. Taking the own patient out of
-the covariance is a correction of low rank (Sherman and Morrison 1950, Woodbury 1950), so that the
-products of one whitening serve all patients.
+In a cohort every image takes part in the whitening, and a patient of many images takes out what
+these have in common: the more images, the lower their cosines, used or not. Taking the own patient
+out of the covariance is a correction of low rank (Sherman and Morrison 1950, Woodbury 1950), so
+that the products of one whitening serve all patients.
 """
 
 from dataclasses import dataclass

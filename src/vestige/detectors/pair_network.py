@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from vestige.detectors.inputs import fitted
-from vestige.detectors.known import groups_from, labelled
+from vestige.detectors.labelled_set import groups_from, labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
 from vestige.types import Bools, Floats, Progress, quiet
 
@@ -102,9 +102,9 @@ class PairNetwork:
         images = as_images(generated, self.size)
         need_torch(self.name)
         from vestige.features.backbones import refuse_smaller_than_patch
-        from vestige.nets.chance import seeded
         from vestige.nets.fitting import fit_pairs
         from vestige.nets.pairs import check_aggregate, content_order, known
+        from vestige.nets.rng import seeded
 
         plan = self._plan()
         plan.check()
@@ -152,7 +152,7 @@ class PairNetwork:
         """Read what `save` wrote; needs neither the weights' file nor the images."""
         need_torch(cls.name)
         from vestige.nets.pair_model import PairModel
-        from vestige.nets.saving import put, tensor
+        from vestige.nets.saving import load_state, tensor
 
         card, arrays = read_model(path, cls.name)
         try:
@@ -163,10 +163,10 @@ class PairNetwork:
         empty: dict[str, Any] = {k: "none" for k in card.options if k.endswith("weights")}
         bare = replace(detector, **empty)
         net = search = bare.network("none").eval()
-        put(net, arrays, "net/")
+        load_state(net, arrays, "net/")
         if any(key.startswith("search/") for key in arrays):
             search = bare.network("none").eval()
-            put(search, arrays, "search/")
+            load_state(search, arrays, "search/")
         figures = dict(card.figures)
         detector.model_ = PairModel(net, search, detector._plan(), means, tensor(encoded), figures)
         detector.figures = figures

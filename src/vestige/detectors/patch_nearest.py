@@ -10,8 +10,9 @@ import numpy.typing as npt
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pca import leading_components
 from vestige.features.pixels import as_images, shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
+from vestige.stats.slices import slices
 from vestige.types import Bools, Floats, Images, Ints
 
 FOREGROUND = 0.02
@@ -30,7 +31,7 @@ class PatchNearest:
     of deviation below .02, background, less) and are reduced to `dims` principal components per
     place, generated and reference counting one half each. Places where the query is background
     are left out; an image of background only scores 0. Source: ours, after the patch methods of
-    VCMI at ImageCLEFmedical GANs 2023 (CEUR-WS 3497); METHODS 2.17.
+    VCMI at ImageCLEFmedical GANs 2023 (CEUR-WS 3497); docs/methods.md 2.17.
 
     Parameters
     ----------
@@ -66,13 +67,13 @@ class PatchNearest:
         return self._score(self._images(images), generated, reference, None)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "patch_nearest")
-        bag = self._images(pool)
-        codes = np.unique(groups_of(groups, len(bag)), return_inverse=True)[1]
+        cohort = self._images(pool)
+        codes = np.unique(groups_of(groups, len(cohort)), return_inverse=True)[1]
         if codes.max() == 0:
             raise InputError("patch_nearest needs images of at least two groups.")
-        return self._score(bag, generated, bag, codes)
+        return self._score(cohort, generated, cohort, codes)
 
     def _images(self, source: Any) -> Images:
         return shrink(as_images(source, self.size), self.size)
@@ -191,6 +192,4 @@ def _moments(images: Images, place: Place) -> tuple[Floats, Floats]:
 
 
 def _blocks(n: int, width: int) -> Iterator[slice]:
-    step = max(1, BLOCK_BYTES // (8 * width))
-    for start in range(0, n, step):
-        yield slice(start, start + step)
+    return slices(n, max(1, BLOCK_BYTES // (8 * width)))

@@ -17,7 +17,7 @@ FLOOR = 1e-12
 
 @dataclass
 class ReconstructionRatio:
-    """log e_R(x) - log e_S(x), e the squared residual of a rank-`dims` PCA. METHODS 2.16.
+    """log e_R(x) - log e_S(x), e the squared residual of a rank-`dims` PCA. docs/methods.md 2.16.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class ReconstructionRatio:
         return self._score(generated, reference, as_images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag against the low-rank model of the whole bag (symmetric in its members)."""
-        bag = as_images(pool)
-        return self._score(fitted(self.generated_, "reconstruction_ratio"), bag, bag)
+        """Score one cohort against the low-rank model of all of it (symmetric in its members)."""
+        cohort = as_images(pool)
+        return self._score(fitted(self.generated_, "reconstruction_ratio"), cohort, cohort)
 
     def _score(self, generated: Images, reference: Images, images: Images) -> Floats:
         dims = max(1, min(self.dims, len(reference) // 2, len(generated) // 2))

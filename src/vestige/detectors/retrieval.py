@@ -11,8 +11,10 @@ from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features import SPACES, fit_space
 from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import choose, create
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
+from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Images, Ints
 
 TIE_BREAK = 1e-6
@@ -31,6 +33,7 @@ class _Retrieval:
 
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -52,7 +55,7 @@ class RetrievalCount(_Retrieval):
 
     Ties are broken by 1e-6 x (- nearest distance). Source: the `retrieval` rule of the VCMI team
     at ImageCLEFmedical GANs 2023 (CEUR-WS 3497), made independent of the other queries;
-    METHODS 2.9.
+    docs/methods.md 2.9.
 
     Parameters
     ----------
@@ -66,7 +69,7 @@ class RetrievalCount(_Retrieval):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        build(INDEXES, self.index, "index")
+        create(INDEXES, self.index, "index")
 
     def score_samples(self, images: Any) -> Floats:
         """Counts against the reference of `fit`, float64 [n]."""
@@ -84,10 +87,10 @@ class RetrievalCount(_Retrieval):
         return counts - TIE_BREAK * self._nearest(rows, generated)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Counts within one bag; the rivals of an image are the bag without its group."""
-        bag = as_images(pool)
-        generated, rows = self._rows(fitted(self.generated_, "retrieval_count"), bag)
-        codes = np.unique(groups_of(groups, len(bag)), return_inverse=True)[1]
+        """Counts within one cohort; the rivals of an image are the cohort without its group."""
+        cohort = as_images(pool)
+        generated, rows = self._rows(fitted(self.generated_, "retrieval_count"), cohort)
+        codes = np.unique(groups_of(groups, len(cohort)), return_inverse=True)[1]
         alone = int(codes.max()) + 1 == len(codes)
         counts = np.zeros(len(rows))
         slack = _slack(generated)
@@ -105,7 +108,7 @@ class RetrievalCount(_Retrieval):
         return counts - TIE_BREAK * self._nearest(rows, generated)
 
     def _nearest(self, rows: Float32s, generated: Float32s) -> Floats:
-        search = build(INDEXES, self.index, "index", notes=self.notes_)
+        search = create(INDEXES, self.index, "index", notes=self.notes_)
         return search(rows, generated, 1)[0][:, 0]
 
 
@@ -114,7 +117,7 @@ class MeanRank(_Retrieval):
     """Minus the rank of x among x and the reference, summarised over generated images.
 
     Source: the `ranking` rule of VCMI 2023 with true ranks (the released code uses sort
-    positions); METHODS 2.9.
+    positions); docs/methods.md 2.9.
 
     Parameters
     ----------
@@ -123,11 +126,6 @@ class MeanRank(_Retrieval):
     """
 
     summary: Literal["best", "log", "mean"] = "best"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.summary not in ("best", "log", "mean"):
-            raise InputError(f"unknown summary {self.summary!r}. Known: best, log, mean.")
 
     def score_samples(self, images: Any) -> Floats:
         """Score against the reference of `fit`, float64 [n]."""
@@ -154,10 +152,10 @@ class MeanRank(_Retrieval):
         return self._summarise(ranks, len(rows) + len(reference), len(rows), len(generated))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; the rivals of an image are the bag without its group."""
-        bag = as_images(pool)
-        generated, rows = self._rows(fitted(self.generated_, "mean_rank"), bag)
-        labels = groups_of(groups, len(bag))
+        """Score one cohort; the rivals of an image are the cohort without its group."""
+        cohort = as_images(pool)
+        generated, rows = self._rows(fitted(self.generated_, "mean_rank"), cohort)
+        labels = groups_of(groups, len(cohort))
         members = [np.flatnonzero(labels == g) for g in np.unique(labels)]
         slack = _slack(generated)
 
@@ -214,6 +212,4 @@ def _rank_from_top(closeness: Floats, slack: float) -> Ints:
 
 
 def _blocks(width: int, m: int) -> Iterator[slice]:
-    step = max(1, BLOCK_BYTES // (8 * width))
-    for start in range(0, m, step):
-        yield slice(start, start + step)
+    return slices(m, max(1, BLOCK_BYTES // (8 * width)))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.files.whole import file_sha256
-from vestige.registry.choices import InputError
+from vestige.files.whole import beside, file_sha256
+from vestige.registry.entries import InputError
 from vestige.version import __version__
 
 SCHEMA = 1
@@ -69,7 +69,7 @@ def write_model(
     from safetensors.numpy import save
 
     card = target.with_suffix(".json")
-    partial = {t: t.with_name(f".{t.name}.{os.getpid()}.tmp") for t in (target, card)}
+    partial = {t: beside(t) for t in (target, card)}
     begun = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ class Siamese(PairNetwork):
     """One trunk for both images, cross-attention between them, adaptive similarity.
 
     Attacker: holds labelled used and unused reals. Source: Areeb, Vashist & Kalinathan, CLEF 2025
-    working notes; METHODS 1.1. With random pairing the score is almost a function of the real image
-    alone: read it beside the blind control.
+    working notes; docs/methods.md 1.1. With random pairing the score is almost a function of the
+    real image alone: read it beside the blind check.
 
     Parameters
     ----------

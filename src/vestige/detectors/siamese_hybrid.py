@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from vestige.detectors.pair_network import PairNetwork
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 @dataclass
@@ -13,7 +13,7 @@ class SiameseHybrid(PairNetwork):
 
     Attacker: holds labelled used and unused reals. Source: Kalinathan, Areeb, Devi & Vashist,
     Scientific Reports 2026, doi:10.1038/s41598-026-57331-6, of which only the abstract was
-    at hand; METHODS 1.2 says what is known and what is ours.
+    at hand; docs/methods.md 1.2 says what is known and what is ours.
 
     Parameters
     ----------

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, groups_of
 from vestige.features.pixels import Pixels, as_images, shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import nearest, same_width
 from vestige.stats.ssim import WINDOWS, Moments, best_shift, ssim
 from vestige.types import Float32s, Floats, Images, Ints
@@ -26,7 +27,7 @@ class SsimRerank:
     The `k` nearest images at 32 px are compared at `size` px, each after the shift of at most 2 px
     each way that maximises the correlation; what the shift leaves over is cut off. Without a
     reference the first term alone. Source: the SSIM rule of the VCMI team at ImageCLEFmedical
-    GANs 2023 (CEUR-WS 3497), searched coarsely and calibrated by us; METHODS 2.15.
+    GANs 2023 (CEUR-WS 3497), searched coarsely and calibrated by us; docs/methods.md 2.15.
 
     Parameters
     ----------
@@ -46,10 +47,7 @@ class SsimRerank:
     reference_: "_Searched | None" = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.window not in WINDOWS:
-            raise InputError(f"unknown window {self.window!r}. Known: gaussian, uniform7.")
-        if self.similarity not in ("ssim", "gradient"):
-            raise InputError(f"unknown similarity {self.similarity!r}. Known: ssim, gradient.")
+        check_words(self)
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -71,19 +69,19 @@ class SsimRerank:
         return score if self.reference_ is None else score - self._largest(queries, self.reference_)
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "ssim_rerank")
-        bag = self._searched(pool)
-        codes = np.unique(groups_of(groups, len(bag.rows)), return_inverse=True)[1]
+        cohort = self._searched(pool)
+        codes = np.unique(groups_of(groups, len(cohort.rows)), return_inverse=True)[1]
         largest = int(np.bincount(codes).max())
         if largest == len(codes):
             raise InputError("ssim_rerank needs images of at least two groups.")
-        score = self._largest(bag, generated)
-        order = nearest(bag.rows, bag.rows, self.k + largest)[1]
+        score = self._largest(cohort, generated)
+        order = nearest(cohort.rows, cohort.rows, self.k + largest)[1]
         others = [
             near[codes[near] != own][: self.k] for near, own in zip(order, codes, strict=True)
         ]
-        return score - self._largest(bag, bag, others)
+        return score - self._largest(cohort, cohort, others)
 
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Similarities [n, k] and rows [n, k] of the most similar generated images."""

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from vestige.cache.feature_rows import array_sha256
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.detectors.known import labelled
+from vestige.detectors.labelled_set import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
 from vestige.features.texture import STARTS, Texture
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.wasserstein import l1_parts, nearest_l1
 from vestige.types import Bools, Float32s, Floats, Ints, Progress, quiet
@@ -63,7 +64,8 @@ class TextureWasserstein(_Textured):
     The distance is the mean over 19 texture maps of W_k / w_k: Wasserstein-1 between the
     distributions of a map in the two images, in units of its median between generated images.
     Attacker: holds the released set only. Source: Mehdipour Ghazi and Mehdipour Ghazi, GAN-ISI,
-    CEUR-WS 3497, pp. 1588-1595, 2023 (the abstract); METHODS 1.5 for everything it leaves open.
+    CEUR-WS 3497, pp. 1588-1595, 2023 (the abstract); docs/methods.md 1.5 for everything it leaves
+    open.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ class CalibratedTexture(_Textured):
     """Distance to the nearest unused real minus distance to the nearest generated image.
 
     The distance of `TextureWasserstein`; an ordinary texture is near to everything, and the
-    difference removes that. Source: METHODS 1.5, calibrated.
+    difference removes that. Source: docs/methods.md 1.5, calibrated.
     """
 
     reference_: Float32s | None = field(init=False, default=None, repr=False, compare=False)
@@ -118,7 +120,7 @@ class CalibratedTexture(_Textured):
         return np.asarray((usual - nearest_l1(rows, pool)[0])[:, 0])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Score one bag; each image's reference is the rest of the bag without its group."""
+        """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "texture_calibrated")
         rows = self.texture_.transform(as_images(pool, self.size))
         labels = groups_of(groups, len(rows))
@@ -134,14 +136,14 @@ class TexturePairs(_Textured):
 
     A pair has the features log(W_k / w_k + .001) and the label of its real image; L2 logistic
     regression, C = 1, balanced. A real's score is the mean (or largest) logit of its pairs.
-    Source: GAN-ISI as above; METHODS 1.5.
+    Source: GAN-ISI as above; docs/methods.md 1.5.
 
     Parameters
     ----------
     pairs : "nearest" or "random"
         A real's `k` nearest generated images, or the same 500 drawn ones for every real. Random
-        pairs follow METHODS 1.5 (the paper names no choice); the mean over them says little but
-        how usual a texture is.
+        pairs follow docs/methods.md 1.5 (the paper names no choice); the mean over them says little
+        but how usual a texture is.
     k : int
         Nearest images per real; more than there are copies of it dilute what they show.
     aggregate : "mean" or "max"
@@ -158,10 +160,7 @@ class TexturePairs(_Textured):
         return replace(cls(256, lbp_distance="cdf", pairs="random"), **options)
 
     def __post_init__(self) -> None:
-        if self.pairs not in ("nearest", "random"):
-            raise InputError(f"unknown pairs {self.pairs!r}. Known: nearest, random.")
-        if self.aggregate not in ("mean", "max"):
-            raise InputError(f"unknown aggregate {self.aggregate!r}. Known: mean, max.")
+        check_words(self)
 
     def fit(
         self,
@@ -173,7 +172,7 @@ class TexturePairs(_Textured):
         groups_unused: npt.NDArray[Any] | None = None,
         progress: Progress = quiet,
     ) -> Self:
-        """Learn from reals of known status; they must share no group with the judged images.
+        """Learn from reals of known status; they must share no group with the target images.
 
         Groups and `progress` are there because every learning detector has them.
         """
@@ -203,7 +202,7 @@ class TexturePairs(_Textured):
         return self._features(self.texture_.transform(as_images(images, self.size)))
 
     def paper_rule(self, images: Any) -> Bools:
-        """Used where the mean probability over the drawn pairs exceeds .5, [n] (METHODS 1.5).
+        """Used where the mean probability over the drawn pairs exceeds .5, [n] (methods.md 1.5).
 
         Raises
         ------

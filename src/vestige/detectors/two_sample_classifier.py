@@ -6,10 +6,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors.inputs import at_least, fitted, reference_of
+from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.rules import above_zero, at_least
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Floats, Images
 
@@ -24,14 +24,14 @@ class TwoSampleClassifier:
     On standardised principal components, both sets with the same weight. It mostly learns what
     tells generated from real images: a value means nothing by itself, only its rank among images
     of one source. Source: the black-box form of LOGAN (Hayes et al., arXiv:1705.07663) as
-    simplified in DOMIAS (arXiv:2302.12580) and TAPAS (arXiv:2211.06550); METHODS 2.10. The
+    simplified in DOMIAS (arXiv:2302.12580) and TAPAS (arXiv:2211.06550); docs/methods.md 2.10. The
     published effort depends on the number of queries; here nothing does.
 
-    In a bag every image is an example of the reference class while it is scored. That is the
+    In a cohort every image is an example of the reference class while it is scored. That is the
     same for all of them, so the score stays symmetric; and it helps, because an image that was
     not copied is pulled away from the generated set with nothing to hold it there. Mean AUC of
     the reference worlds, copy / blend / null: .768 / .794 / .496, against .741 / .765 / .498 with
-    five folds of the bag held out (which would also compare scores of five models).
+    five folds of the cohort held out (which would also compare scores of five models).
 
     Parameters
     ----------
@@ -48,9 +48,8 @@ class TwoSampleClassifier:
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        at_least(1, "two_sample_classifier", dims=self.dims)
-        if not self.strength > 0:
-            raise InputError(f"strength must be above 0, {self.strength:g} was given.")
+        at_least(1, self, "dims", of="two_sample_classifier: ")
+        above_zero(self, "strength", of="two_sample_classifier: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
@@ -65,9 +64,9 @@ class TwoSampleClassifier:
         return self._logits(generated, reference, as_images(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
-        """Logits of one classifier of the generated set and the whole bag (groups not needed)."""
-        bag = as_images(pool)
-        return self._logits(fitted(self.generated_, "two_sample_classifier"), bag, bag)
+        """Logits of one classifier of the generated set and the cohort (groups not needed)."""
+        cohort = as_images(pool)
+        return self._logits(fitted(self.generated_, "two_sample_classifier"), cohort, cohort)
 
     def _logits(self, generated: Images, reference: Images, images: Images) -> Floats:
         embed = PCA(self.dims, self.size).fit_pair(generated, reference)

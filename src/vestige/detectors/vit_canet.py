@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from vestige.detectors.inputs import fitted
-from vestige.detectors.known import groups_from, labelled
+from vestige.detectors.labelled_set import groups_from, labelled
 from vestige.detectors.pair_network import need_torch
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_images
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
 from vestige.types import Bools, Floats, Progress, quiet
 
@@ -23,7 +23,8 @@ class VitCanet:
     """Search the generated images most like a real one, then judge each pair with a network.
 
     Attacker: holds labelled used and unused reals. Source: Zhou & Ding, CLEF 2025, CEUR-WS Vol-4038
-    paper 216; METHODS 1.4, which lists where the paper contradicts itself. Needs `vestige[deep]`.
+    paper 216; docs/methods.md 1.4. docs/papers/vit-canet.md lists where the paper contradicts
+    itself. Needs `vestige[deep]`.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ class VitCanet:
         need_torch(cls.name)
         from vestige.nets.canet_model import CanetModel
         from vestige.nets.fingerprint import Library
-        from vestige.nets.saving import put, tensor
+        from vestige.nets.saving import load_state, tensor
 
         card, arrays = read_model(path, cls.name)
         try:
@@ -186,8 +187,8 @@ class VitCanet:
         except (TypeError, KeyError) as error:
             raise InputError(f"{path}: its options are not those of {cls.name}.") from error
         encoder, canet = (part.eval() for part in detector._networks("none"))
-        put(encoder, arrays, "encoder/")
-        put(canet, arrays, "canet/")
+        load_state(encoder, arrays, "encoder/")
+        load_state(canet, arrays, "canet/")
         library = Library(prints, detector.faiss)
         figures = dict(card.figures)
         detector.model_ = CanetModel(
@@ -208,8 +209,8 @@ class VitCanet:
 
     def _networks(self, weights: str) -> tuple[Any, Any]:
         from vestige.nets.canet import HybridCANet
-        from vestige.nets.chance import seeded
         from vestige.nets.networks import trunk
+        from vestige.nets.rng import seeded
         from vestige.nets.trunks import VitTrunk
         from vestige.nets.vit_encoder import VitEncoder
 

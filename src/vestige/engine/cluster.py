@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from vestige.engine.engines import Workers, keep_freed_memory
 from vestige.packages import DECODERS, installed
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.version import __version__
 
 CONNECT_SECONDS = 10.0
@@ -28,7 +28,7 @@ WORKER_SECONDS = 60.0
 """A cluster may be without any worker for this time."""
 ASK_SECONDS = 5.0
 """The scheduler is asked for its workers so often, and may take so long to answer."""
-TOGETHER = 4
+MAX_BATCH = 4
 """Most shards in one message."""
 _LOGGERS = ("distributed", "distributed.client", "tornado.application")
 
@@ -62,7 +62,7 @@ class Cluster(Workers):
                 f"engine dask needs an address as in dask:tcp://host:port, not {address!r}."
             )
         self._open: Callable[..., Any] = Client
-        self.lost = (*self.lost, KilledWorker, CommClosedError)
+        self.lost_exceptions = (*self.lost_exceptions, KilledWorker, CommClosedError)
         self._address = address
         self._client: Any = None
         self._executor: Executor | None = None
@@ -93,7 +93,7 @@ class Cluster(Workers):
         self._sent.add(future)
         return future
 
-    def places(self) -> int:
+    def max_in_flight(self) -> int:
         """One at work and two ready for each thread of the cluster; it may grow meanwhile."""
         while True:
             self._connected()
@@ -110,14 +110,14 @@ class Cluster(Workers):
                 )
             sleep(ASK_SECONDS / 10)  # nothing is sent before a worker was asked for its vestige
 
-    def together(self, shards: int) -> int:
+    def batch_size(self, shards: int) -> int:
         """A few, because each message costs the scheduler, the worker and us some 10 ms together.
 
         But each thread has several to do, so that all end at about the same time.
         """
-        return max(1, min(TOGETHER, shards // (4 * self.places())))
+        return max(1, min(MAX_BATCH, shards // (4 * self.max_in_flight())))
 
-    def explained(self, error: Exception) -> Exception:
+    def translate_error(self, error: Exception) -> Exception:
         """A scheduler without vestige cannot even read what it is to pass on."""
         if "deserialization of the task graph" in str(error):
             return InputError(
@@ -162,12 +162,12 @@ class Cluster(Workers):
         """The executor of the cluster, which may be another than before."""
         if self._executor is None or self._client.status != "running":
             self._leave()
-            self._connect(RETURN_SECONDS, lost=True)
+            self._connect(RETURN_SECONDS, lost_exceptions=True)
         if self._executor is None:
             raise AssertionError("connected, or an InputError")
         return self._executor
 
-    def _connect(self, seconds: float, lost: bool = False) -> None:
+    def _connect(self, seconds: float, lost_exceptions: bool = False) -> None:
         from distributed.versions import VersionMismatchWarning
 
         start = monotonic()
@@ -181,7 +181,7 @@ class Cluster(Workers):
                     )
                 break
             except (OSError, ValueError) as error:
-                if not lost:
+                if not lost_exceptions:
                     raise InputError(
                         f"no Dask scheduler answers at {self._address!r}: {error}"
                     ) from error

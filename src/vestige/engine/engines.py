@@ -24,9 +24,9 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from vestige.registry.choices import Choice, InputError, choose
+from vestige.registry.entries import InputError, RegistryEntry, choose
 
-TIMES = 3
+MAX_ATTEMPTS = 3
 """A shard is sent at most so often."""
 LOOK_SECONDS = 1.0
 """While a result is waited for, the workers are looked at so often."""
@@ -41,22 +41,22 @@ R = TypeVar("R")
 class Workers(Executor):
     """An executor whose workers can die, and what `map_shards` wants to know of it."""
 
-    lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    lost_exceptions: tuple[type[BaseException], ...] = (BrokenExecutor,)
     """What the future of a shard raises whose worker died."""
 
     def start_seconds(self) -> float:
         """Work that lasts no longer is not worth starting them; 0 when they are there."""
         return 0.0
 
-    def places(self) -> int:
+    def max_in_flight(self) -> int:
         """How many shards may be on their way; an InputError if no result will ever come."""
         return IN_FLIGHT
 
-    def together(self, shards: int) -> int:
+    def batch_size(self, shards: int) -> int:
         """How many shards to send at once, of so many."""
         return 1
 
-    def explained(self, error: Exception) -> Exception:
+    def translate_error(self, error: Exception) -> Exception:
         """What is raised for an error of a shard; an InputError where the user can mend it."""
         return error
 
@@ -93,7 +93,7 @@ def map_shards(
     Raises
     ------
     InputError
-        When a shard was lost `TIMES` times, or no worker is left and none comes.
+        When a shard was lost `MAX_ATTEMPTS` times, or no worker is left and none comes.
     """
     workers = executor if isinstance(executor, Workers) else Workers()
     worth = float("inf") if executor is None else workers.start_seconds()
@@ -108,13 +108,15 @@ def map_shards(
     if executor is None:
         return
     rest = list(coming)
-    step = workers.together(len(rest)) if rest else 1
+    step = workers.batch_size(len(rest)) if rest else 1
     groups = (rest[k : k + step] for k in range(0, len(rest), step))
     waiting: deque[_Sent[S, R]] = deque()
-    lost: tuple[type[BaseException], ...] = (*workers.lost, CancelledError)
+    lost_exceptions: tuple[type[BaseException], ...] = (*workers.lost_exceptions, CancelledError)
     try:
         while True:
-            for group in islice(groups, max(workers.places() - len(waiting), 0) if rest else 0):
+            for group in islice(
+                groups, max(workers.max_in_flight() - len(waiting), 0) if rest else 0
+            ):
                 waiting.append(_Sent(group, executor.submit(each, function, group, arguments)))
             if not waiting:
                 return
@@ -125,16 +127,16 @@ def map_shards(
                 if not first.future.done():
                     continue
                 results = first.future.result()  # it came just now, or the function raised it
-            except lost as error:
+            except lost_exceptions as error:
                 for sent in waiting:  # with a scheduler all are lost at once
-                    if _is_lost(sent.future, lost):
-                        if sent.times == TIMES:
+                    if _is_lost(sent.future, lost_exceptions):
+                        if sent.times == MAX_ATTEMPTS:
                             raise _given_up(name(sent.shards[0]), error) from error
                         sent.future = executor.submit(each, function, sent.shards, arguments)
                         sent.times += 1
                 continue
             except Exception as error:
-                raise workers.explained(error) from error.__cause__
+                raise workers.translate_error(error) from error.__cause__
             waiting.popleft()
             yield from results
     finally:
@@ -147,17 +149,17 @@ def each(function: Callable[..., R], shards: Sequence[S], arguments: Sequence[An
     return [function(shard, *arguments) for shard in shards]
 
 
-def _is_lost(future: Future[Any], lost: tuple[type[BaseException], ...]) -> bool:
+def _is_lost(future: Future[Any], lost_exceptions: tuple[type[BaseException], ...]) -> bool:
     if not future.done():
         return False
-    return future.cancelled() or isinstance(future.exception(), lost)
+    return future.cancelled() or isinstance(future.exception(), lost_exceptions)
 
 
 def _given_up(shard: str, error: BaseException) -> InputError:
     why = " ".join(str(error).split()) or type(error).__name__
     return InputError(
-        f"the work on {shard} was lost {TIMES} times with its worker ({why}). Was there enough "
-        "memory? Else take that file, or one of those that follow it, out and start again."
+        f"the work on {shard} was lost {MAX_ATTEMPTS} times with its worker ({why}). Was there "
+        "enough memory? Else take that file, or one of those that follow it, out and start again."
     )
 
 
@@ -237,9 +239,9 @@ def _dask(argument: str) -> AbstractContextManager[Executor | None]:
     return Cluster(argument)
 
 
-ENGINES: dict[str, Choice[AbstractContextManager[Executor | None]]] = {
-    "local": Choice("processes of this machine: local (all cores) or local:N", _local),
-    "dask": Choice("a running Dask cluster: dask:tcp://host:port", _dask, extra="cluster"),
+ENGINES: dict[str, RegistryEntry[AbstractContextManager[Executor | None]]] = {
+    "local": RegistryEntry("processes of this machine: local (all cores) or local:N", _local),
+    "dask": RegistryEntry("a running Dask cluster: dask:tcp://host:port", _dask, extra="cluster"),
 }
 
 
@@ -253,5 +255,5 @@ def open_executor(spec: str = "local") -> Iterator[Executor | None]:
         Unknown engine, or no scheduler at the address.
     """
     name, _, argument = spec.partition(":")
-    with choose(ENGINES, name, "engine").build(argument) as executor:
+    with choose(ENGINES, name, "engine").factory(argument) as executor:
         yield executor

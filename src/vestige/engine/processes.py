@@ -55,7 +55,7 @@ class Processes(Workers):
         """What one process does in the time that it takes to start these."""
         return 0.0 if self._started else START_SECONDS
 
-    def places(self) -> int:
+    def max_in_flight(self) -> int:
         """One at work and one ready for each, and one to spare."""
         return 2 * self._count + 1
 

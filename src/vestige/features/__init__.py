@@ -6,12 +6,12 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from vestige.registry.choices import Choice, InputError, build, choose
+from vestige.registry.entries import InputError, RegistryEntry, choose, create
 from vestige.types import Embedder, Images, PairEmbedder
 
 
 @dataclass(frozen=True)
-class SpaceChoice(Choice[Embedder]):
+class SpaceEntry(RegistryEntry[Embedder]):
     """A feature space, and which of a detector's options it takes.
 
     One without any needs arguments that a detector does not have (a network, its weights).
@@ -49,39 +49,39 @@ def _self_supervised(name: str, **options: Any) -> Embedder:
     return made
 
 
-EMBEDDERS: dict[str, SpaceChoice] = {
-    "pixels": SpaceChoice("grey values", _load("pixels", "Pixels")),
-    "contrast": SpaceChoice(
+EMBEDDERS: dict[str, SpaceEntry] = {
+    "pixels": SpaceEntry("grey values", _load("pixels", "Pixels")),
+    "contrast": SpaceEntry(
         "grey values without the mean of their image, over its standard deviation",
         partial(_load("pixels", "Pixels"), contrast=True),
     ),
-    "gradients": SpaceChoice("slopes down and across (Sobel)", _load("filters", "Gradients")),
-    "band_pass": SpaceChoice(
+    "gradients": SpaceEntry("slopes down and across (Sobel)", _load("filters", "Gradients")),
+    "band_pass": SpaceEntry(
         "difference of two Gaussian blurs, low=1.5 and high=6 in 1/32 of the side",
         _load("filters", "BandPass"),
     ),
-    "pca": SpaceChoice(
+    "pca": SpaceEntry(
         "64 principal components of the grey values",
         _load("pca", "PCA"),
         takes=("size", "dims"),
     ),
-    "whitened_pca": SpaceChoice(
+    "whitened_pca": SpaceEntry(
         "the same, each of unit variance", _load("pca", "WhitenedPCA"), takes=("size", "dims")
     ),
-    "texture": SpaceChoice("laws of 19 texture maps (GAN-ISI)", _load("texture", "Texture")),
-    "wavelets": SpaceChoice(
+    "texture": SpaceEntry("laws of 19 texture maps (GAN-ISI)", _load("texture", "Texture")),
+    "wavelets": SpaceEntry(
         "energy and quantiles of wavelet sub-bands", _load("wavelets", "Wavelets")
     ),
-    "backbone": SpaceChoice(
+    "backbone": SpaceEntry(
         "pooled features of an ImageNet network", _backbone, extra="deep", takes=()
     ),
-    "contrastive": SpaceChoice(
+    "contrastive": SpaceEntry(
         "a contrastive encoder trained on the images it is fitted on (NT-Xent)",
         partial(_self_supervised, "ContrastiveFeatures"),
         extra="deep",
         takes=(),
     ),
-    "ssim": SpaceChoice(
+    "ssim": SpaceEntry(
         "an encoder whose cosine estimates structural similarity (DeepSSIM)",
         partial(_self_supervised, "SsimFeatures"),
         extra="deep",
@@ -102,7 +102,7 @@ def build_space(name: str, **options: Any) -> Embedder:
         For a name that is not in `SPACES`.
     """
     choice = choose(SPACES, name, "space")
-    return choice.build(**{key: options[key] for key in choice.takes if key in options})
+    return choice.factory(**{key: options[key] for key in choice.takes if key in options})
 
 
 def is_learned(name: str) -> bool:
@@ -120,8 +120,8 @@ def fit_space(
     return space.fit(generated)
 
 
-BACKBONES: dict[str, Choice[Embedder]] = {
-    name: Choice(summary, partial(_backbone, name), extra="deep")
+BACKBONES: dict[str, RegistryEntry[Embedder]] = {
+    name: RegistryEntry(summary, partial(_backbone, name), extra="deep")
     for name, summary in {
         "resnet50": "ResNet-50, 2048 values (Medhastra, SCOPE, zhouyijiang1)",
         "efficientnet_b2": "EfficientNet-B2, 1408 values (SCOPE)",
@@ -138,7 +138,7 @@ BACKBONES: dict[str, Choice[Embedder]] = {
 def build_backbone(name: str, **options: Any) -> Embedder:
     """The backbone `name` with weights, size, ...: see `vestige.features.backbones.Backbone`."""
     return (
-        build(BACKBONES, name, "backbone", **options)
+        create(BACKBONES, name, "backbone", **options)
         if name in BACKBONES
         else _backbone(name, **options)
     )

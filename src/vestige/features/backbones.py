@@ -16,10 +16,11 @@ from torch import Tensor
 
 from vestige.cache.feature_rows import stored_rows
 from vestige.nets.networks import network, tapped, trunk, width
-from vestige.nets.saving import Arrays, put, state
+from vestige.nets.saving import Arrays, load_state, state
 from vestige.nets.training import autocast, find_device, find_precision
 from vestige.nets.trunks import fingerprint, prepare
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.registry.rules import at_least
 from vestige.types import Float32s, Images
 
 __all__ = ["Backbone", "network", "tapped", "trunk", "width"]
@@ -33,7 +34,7 @@ class Backbone:
     """Features of a frozen network. Nothing is learned.
 
     Images are brought to `size` px (bilinear, antialiased when shrinking), repeated to three
-    channels and normalised with ImageNet's mean and deviation (METHODS 0.3).
+    channels and normalised with ImageNet's mean and deviation (docs/methods.md 0.3).
 
     Parameters
     ----------
@@ -77,8 +78,7 @@ class Backbone:
     def load(self) -> Any:
         """The trunk on its device, loaded once."""
         if self.net_ is None:
-            if self.batch < 1:
-                raise InputError(f"batch must be 1 or more, not {self.batch}.")
+            at_least(1, self, "batch")
             find_precision(find_device(), self.precision)  # refuses an unknown one before loading
             net = trunk(self.name, self.weights, self.seed, self.size).requires_grad_(False)
             self.weights_sha256_ = fingerprint(net)
@@ -89,10 +89,10 @@ class Backbone:
         """The weights as arrays, for a model that must do without their file."""
         return state(self.load(), "net/")
 
-    def put(self, arrays: Arrays) -> None:
+    def load_state(self, arrays: Arrays) -> None:
         """Take the weights that `state` gave."""
         net = self.load()
-        put(net, arrays, "net/")
+        load_state(net, arrays, "net/")
         self.weights_sha256_ = fingerprint(net)
 
     def transform(self, images: Images) -> Float32s:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from vestige.features.pixels import shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
 DIFFERENCE = (-0.5, 0.0, 0.5)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.engine.threads import one_core
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.stats.neighbours import CANDIDATES, Pool, check_k, in_blocks, nearest, same_width
 from vestige.stats.top import Top, check_finite, merge, nothing, pair_distances, smallest, top_of
 from vestige.types import Bools, Float32s, Floats, Ints
@@ -186,10 +186,10 @@ def _ivf(notes: list[str] | None = None, seed: int = 0) -> Search:
     return partial(ivf, seed=seed, notes=notes)
 
 
-INDEXES: dict[str, Choice[Search]] = {
-    "exact": Choice("matrix products, streamed: the nearest", lambda notes=None: nearest),
-    "flat": Choice("FAISS, every row compared: the same", _flat, extra="faiss"),
-    "ivf": Choice(
+INDEXES: dict[str, RegistryEntry[Search]] = {
+    "exact": RegistryEntry("matrix products, streamed: the nearest", lambda notes=None: nearest),
+    "flat": RegistryEntry("FAISS, every row compared: the same", _flat, extra="faiss"),
+    "ivf": RegistryEntry(
         "FAISS, cells near each image only, from 100,000 rows on; recall measured and told",
         _ivf,
         extra="faiss",

@@ -30,7 +30,7 @@ class PCA:
     """Principal components of pixels; two sets given to `fit_pair` count equally.
 
     The generated and the reference set have different sizes; weighting each set by one half
-    keeps the larger from choosing the space alone (METHODS 2.6).
+    keeps the larger from choosing the space alone (docs/methods.md 2.6).
     """
 
     dims: int = 64

@@ -5,16 +5,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
 BLOCK = 256
 
 
-def as_images(source: Any, seen: int = 64) -> Images:
+def as_images(source: Any, required_resolution: int = 64) -> Images:
     """Accept arrays, ImageSets, folders and lists of paths.
 
-    `seen` is the largest side in pixels at which anything looks at images that are read.
+    `required_resolution` is the largest side in pixels at which anything looks at images read here.
 
     Returns
     -------
@@ -26,7 +26,9 @@ def as_images(source: Any, seen: int = 64) -> Images:
         from vestige.images.listing import peek_size
         from vestige.images.reading import read_images
 
-        pixels: Images = read_images(source, role="images", size=peek_size([source], seen)).pixels
+        pixels: Images = read_images(
+            source, role="images", size=peek_size([source], required_resolution)
+        ).pixels
         return pixels
     if source.ndim != 3 or 0 in source.shape:
         raise InputError(f"images need shape [n, h, w] with no empty side, got {source.shape}.")
@@ -80,7 +82,7 @@ def local_contrast(images: Images) -> Images:
 class Pixels:
     """Grey values at `size` px, optionally local-contrast-normalised. Nothing is learned.
 
-    Source: GAN-Leaks (arXiv:1909.03935) compares pixels; METHODS 2.3.
+    Source: GAN-Leaks (arXiv:1909.03935) compares pixels; docs/methods.md 2.3.
     """
 
     size: int = 32

@@ -1,6 +1,6 @@
 """Feature spaces learned from the images they are fitted on, without labels; need `vestige[deep]`.
 
-Source: METHODS 2.14. Fitted on the generated set alone, no label can leak through them.
+Source: docs/methods.md 2.14. Fitted on the generated set alone, no label can leak through them.
 """
 
 from dataclasses import dataclass, field, fields
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from vestige.features.pixels import shrink
-from vestige.registry.choices import InputError
+from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Images
 
@@ -53,9 +53,7 @@ class SelfSupervised:
     shape_: tuple[int, ...] = field(init=False, default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        known = ("output", "stage1", "stage2", "stage3", "stage4")
-        if self.layer not in known:
-            raise InputError(f"unknown layer {self.layer!r}. Known: {', '.join(known)}.")
+        check_words(self)
 
     def fit(self, images: Images) -> Self:
         """Train the encoder on images [m, h, w]; their order and their repeats change nothing."""
@@ -87,7 +85,7 @@ class ContrastiveFeatures(SelfSupervised):
     Temperature .1; views: shift of 1/16 of the side, rotation of 5 degrees, scale of 5 %, gamma
     .8 to 1.25, noise of .02, a blank square of a quarter of the side. The output is the mean map
     below the projector, [8 width]. Source: Dar et al., Nature Biomedical Engineering 2025,
-    doi:10.1038/s41551-025-01468-8; Chen et al., SimCLR, arXiv:2002.05709; METHODS 2.14.
+    doi:10.1038/s41551-025-01468-8; Chen et al., SimCLR, arXiv:2002.05709; docs/methods.md 2.14.
     """
 
     kind: ClassVar[str] = "contrastive"
@@ -99,8 +97,8 @@ class SsimFeatures(SelfSupervised):
 
     Regression by squared error on pairs: half random, a quarter among the 20 nearest in pixels, a
     quarter an image with itself; each side is rotated by up to .17 rad and raised to a gamma of .5
-    to 1.5 with probability .33. Source: Scardace et al., DeepSSIM, arXiv:2509.16582; METHODS 2.14
-    (no flips: they hide the side of the body).
+    to 1.5 with probability .33. Source: Scardace et al., DeepSSIM, arXiv:2509.16582;
+    docs/methods.md 2.14 (no flips: they hide the side of the body).
     """
 
     kind: ClassVar[str] = "ssim"

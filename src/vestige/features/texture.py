@@ -17,7 +17,7 @@ from vestige.features.texture_maps import (
     texture_maps,
     to_levels,
 )
-from vestige.registry.choices import InputError
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import same_width
 from vestige.stats.wasserstein import bin_masses, l1_parts
 from vestige.types import Float32s, Floats, Images, Ints
@@ -42,7 +42,7 @@ class Texture:
     code. W_k, the distance of two laws, is Wasserstein-1; for binary patterns, whose codes have no
     order, total variation. W_k is divided by w_k, its median over random pairs of the fitted set.
     Source: Mehdipour Ghazi, GAN-ISI, CEUR-WS 3497, pp. 1588-1595, 2023 (abstract: texture maps,
-    CDFs, Wasserstein distance); METHODS 1.5.
+    CDFs, Wasserstein distance); docs/methods.md 1.5.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Texture:
     mask : bool
         Only the body: the largest connected part brighter than 12/255.
     harmonise : bool
-        First 64 grey levels, then a Gaussian of .7 px, for every set alike (METHODS 6.3): a
+        First 64 grey levels, then a Gaussian of .7 px, for every set alike (docs/methods.md 6.3): a
         generator's own level set would else be a texture.
     lbp_distance : "tv" or "cdf"
         Total variation, or the order-dependent Wasserstein distance of codes.
@@ -77,10 +77,8 @@ class Texture:
 
     def fit_transform(self, images: Images) -> Float32s:
         """Fit on images [n, h, w] and return their rows."""
-        if self.lbp_distance not in ("tv", "cdf"):
-            raise InputError(f"unknown lbp_distance {self.lbp_distance!r}. Known: tv, cdf.")
-        if self.size < 1:
-            raise InputError(f"size must be 1 pixel or more, {self.size} was given.")
+        check_words(self)
+        at_least(1, self, "size")
         levels = self._levels(images)
         self.side_ = levels.shape[1:]
         self.order_ = drawn_order(levels, self.seed)

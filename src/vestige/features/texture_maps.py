@@ -1,8 +1,8 @@
 """The 19 texture maps of one grey image: binary patterns, co-occurrence, Gabor, Sobel, entropy.
 
-GAN-ISI (CEUR-WS 3497, pp. 1588-1595) names none of its descriptors; this choice is METHODS 1.5.
-Every map has one value per pixel. Edges are mirrored (and repeated), so that a map of a picture
-turned by 90 degrees is the turned map.
+GAN-ISI (CEUR-WS 3497, pp. 1588-1595) names none of its descriptors; this choice is docs/methods.md
+1.5. Every map has one value per pixel. Edges are mirrored (and repeated), so that a map of a
+picture turned by 90 degrees is the turned map.
 """
 
 from functools import lru_cache

@@ -1,12 +1,13 @@
 """How much there is at each scale and in each direction: statistics of wavelet sub-bands."""
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from vestige.features.pixels import BLOCK, shrink
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.registry.rules import at_least
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images
 
@@ -42,8 +43,8 @@ class Wavelets:
     scale_: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.levels < 0:
-            raise InputError(f"levels must be 0 or more, {self.levels} was given.")
+        _find_pywt()  # asked for when options are read, not after hours
+        at_least(0, self, "levels")
 
     def fit(self, images: Images) -> Self:
         """Learn centre and scale of each statistic."""
@@ -74,8 +75,7 @@ class Wavelets:
         return int(shrink(images[:1], self.size).size)
 
     def _statistics(self, images: Images) -> Floats:
-        import pywt
-
+        pywt = _find_pywt()
         known = pywt.wavelist(kind="discrete")
         if self.wavelet not in known:
             raise InputError(f"unknown wavelet {self.wavelet!r}. Known: {', '.join(known)}.")
@@ -89,6 +89,18 @@ class Wavelets:
             bands += [band for level in details for band in level]
             blocks.append(np.concatenate([_measures(band) for band in bands], axis=1))
         return np.concatenate(blocks)
+
+
+def _find_pywt() -> Any:
+    """PyWavelets, or one line for users without the extra."""
+    try:
+        import pywt
+    except ImportError as error:
+        raise InputError(
+            "the feature space wavelets needs PyWavelets: pip install 'vestige[wavelets]', or take "
+            "another space."
+        ) from error
+    return pywt
 
 
 def _measures(band: Floats) -> Floats:

@@ -2,10 +2,29 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+
+
+def beside(target: Path) -> Path:
+    """A name beside `target` that no other thread or process writes to."""
+    return target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """Where to write what becomes `target` when this ends well; else nothing is left of it."""
+    partial = beside(target)
+    try:
+        yield partial
+        partial.replace(target)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_together(texts: Mapping[Path, str]) -> None:
@@ -19,7 +38,7 @@ def write_together(texts: Mapping[Path, str]) -> None:
     InputError
         When a file cannot be written.
     """
-    partial = {target: target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in texts}
+    partial = {target: beside(target) for target in texts}
     moved = 0
     try:
         try:

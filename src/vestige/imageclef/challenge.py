@@ -21,7 +21,7 @@ from vestige.imageclef.runfile import (
 )
 from vestige.images.listing import natural_key
 from vestige.images.told_groups import compile_groups, find_group, read_group_table
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.result import AuditResult
 from vestige.schema.records import Estimate, Finding
 from vestige.stats.agreement import (
@@ -114,7 +114,7 @@ def export_run(
         Without queries, with uncalibrated findings if `by` is "stands out", with names that
         collide once folder or extension are gone, or names that the format cannot hold.
     """
-    rules = build(FORMATS, format, "format")
+    rules = create(FORMATS, format, "format")
     if header and rules.header is None:
         raise InputError(f"{rules.name} takes no header: its validator refuses it. Leave it out.")
     findings = [f for f in result.findings if f.role == "query"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vestige.images.listing import natural_key
-from vestige.registry.choices import Choice, InputError, build
+from vestige.registry.entries import InputError, RegistryEntry, create
 from vestige.stats.groups import some_names
 
 # Longest first, so that "scan.nii.gz" loses both.
@@ -34,12 +34,12 @@ class RunFormat:
         return name if self.extension else bare_name(name)
 
 
-FORMATS: dict[str, Choice[RunFormat]] = {
-    "imageclef2025": Choice(
+FORMATS: dict[str, RegistryEntry[RunFormat]] = {
+    "imageclef2025": RegistryEntry(
         "file name with extension, 0 or 1; --header writes original_image,label",
         lambda: RunFormat("imageclef2025", "original_image,label", extension=True),
     ),
-    "imageclef2023": Choice(
+    "imageclef2023": RegistryEntry(
         "id without extension, 0 or 1; never a header",
         lambda: RunFormat("imageclef2023", None, extension=False),
     ),
@@ -76,7 +76,7 @@ def validate_run(
     format : str
         A key of :data:`FORMATS`.
     """
-    rules = build(FORMATS, format, "format")
+    rules = create(FORMATS, format, "format")
     expected = {rules.row_name(i) for i in ids}
     faults: list[str] = []
     if text.startswith("\ufeff"):

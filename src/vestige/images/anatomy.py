@@ -5,6 +5,7 @@ import numpy as np
 from vestige.images.duplicates import content_order
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.spool import blocks
+from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Images, Ints
 
 SIDE = 32
@@ -39,8 +40,7 @@ def slice_clusters(pixels: Images) -> Ints:
     firsts, copies = content_order(pixels)
     rows = _fine_structure(_small(pixels)[firsts])
     labels = np.arange(len(rows))
-    step = max(1, _BLOCK_FLOATS // max(len(rows), 1))
-    parts = [slice(start, start + step) for start in range(0, len(rows), step)]
+    parts = list(slices(len(rows), max(1, _BLOCK_FLOATS // max(len(rows), 1))))
     lowest = min((float((rows[part] @ rows.T).min()) for part in parts), default=0.0)
     line = max(LEAST, -TIMES * lowest)
     for part in parts:

@@ -23,7 +23,7 @@ from vestige.images.frame import (
 )
 from vestige.images.packed import check_deflated, check_unfolds, stream_shape
 from vestige.images.window import LUNG, apply_window, usable
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Float32s
 
 PLACEHOLDERS = frozenset(

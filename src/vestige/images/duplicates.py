@@ -4,12 +4,12 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from vestige.images.preprocess import area_average, to_working
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.stats.ssim import Moments, ssim, uniform
 from vestige.types import Float32s, Floats, Images, Ints
 
 _SIDE = 32
@@ -38,7 +38,7 @@ def near_duplicate_groups(
 
     Two images are near copies if their correlation at 32 x 32 reaches `threshold`, one is among
     the 50 nearest of the other, and their structural similarity (SSIM) reaches `confirm`.
-    Identical images always are. Source: METHODS 6.6.
+    Identical images always are. Source: docs/methods.md 6.6.
 
     Parameters
     ----------
@@ -153,14 +153,11 @@ def _confirm_images(
 
 
 def _ssim(one: Float32s, other: Float32s) -> float:
-    from skimage.metrics import structural_similarity  # heavy, and rarely needed
-
     side = one.shape[0]
     window = min(7, side if side % 2 else side - 1)
     if window < 3:
         raise InputError(f"images of {side} pixels are too small for SSIM; read them larger")
-    similarity: Any = structural_similarity
-    return float(similarity(one, other, data_range=1.0, win_size=window))
+    return float(ssim(Moments.of(one, uniform(window)), other[None].astype(np.float64))[0])
 
 
 def _root(parent: Ints, i: int) -> int:

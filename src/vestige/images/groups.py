@@ -16,10 +16,10 @@ from vestige.images import spool
 from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
+from vestige.images.group_sources import Told, group_index_of, ids_of, who_is_told
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
-from vestige.images.units import Told, ids_of, units_of, who_is_told
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Ints
 
@@ -96,7 +96,7 @@ def assign_groups(
         raise InputError("there is no real image to group; give a query, used or unused set")
     told = who_is_told(real, csv, regex)
     blank = np.concatenate([blank_images(images.pixels) for images in real.values()])
-    units, names, problems = units_of(real, told, blank)
+    units, names, problems = group_index_of(real, told, blank)
     joined = _joined(units, _alike(real, blank, told.patients))
     problems += _shared(real, told, joined)
     labels = _labels(real, told, joined)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 _ROLES = {
     "generated": re.compile(r"generated(_\d+)?"),

@@ -18,7 +18,7 @@ from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
 from vestige.images.unread import FilesRead
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Float32s, Images, Ints
 
@@ -45,7 +45,7 @@ class Record:
     bytes_per_pixel: float = 0.0
     """Of the file; 0 for an array."""
     statistics: tuple[float, ...] = ()
-    """`vestige.images.conformity.STATISTICS` of the image as stored; () where not taken."""
+    """`vestige.images.stored_statistics.STATISTICS` of the image as stored; () where not taken."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 Files: TypeAlias = Sequence[tuple[str, str | Path]]
 """(id, path or address)."""
@@ -95,7 +95,7 @@ _NO_IMAGE_NAMES = frozenset(
     ]
 )
 _PEEKED_FILES = 16
-SMALLEST, USUAL = 8, 64
+SMALLEST_SIDE, USUAL_SIDE = 8, 64
 
 
 def listed(source: Source) -> Source:
@@ -161,25 +161,26 @@ def source_root(source: Source) -> Path | None:
     return root if root.is_dir() else root.parent
 
 
-def peek_size(sources: Iterable[Source], seen: int = USUAL) -> int:
+def peek_size(sources: Iterable[Source], required_resolution: int = USUAL_SIDE) -> int:
     """Working size that fits these sources, from the headers of up to 16 files of each.
 
     Parameters
     ----------
-    seen : int
+    required_resolution : int
         Largest side in pixels at which anything looks at the images.
 
     Returns
     -------
     int
-        64, or for larger `seen` 128, 256, ..., so that smaller sizes stay area averages of it; or
-        the smallest of the images' larger sides if that is less, but at least 8.
+        64, or for larger `required_resolution` 128, 256, ..., so that smaller sizes
+        stay area averages of it; or the smallest of the images' larger sides if that is less, but
+        at least 8.
     """
-    high = USUAL
-    while high < seen:
+    high = USUAL_SIDE
+    while high < required_resolution:
         high *= 2
     sides = [side for source in sources for side in _sides(source)]
-    return max(SMALLEST, min([high, *sides]))
+    return max(SMALLEST_SIDE, min([high, *sides]))
 
 
 def natural_key(identifier: str) -> tuple[Any, ...]:

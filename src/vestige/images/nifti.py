@@ -16,7 +16,7 @@ from vestige.images.frame import (
     check_size,
 )
 from vestige.images.window import LUNG, apply_window
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
 _MAX_OFFSET = 16 * 2**20

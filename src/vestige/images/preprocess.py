@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from vestige.images.frame import Levels, scaled
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
 

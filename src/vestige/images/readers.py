@@ -23,7 +23,7 @@ from vestige.images.frame import (
     check_size,
 )
 from vestige.images.other_formats import other_format
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 
 
 class Reader(Protocol):
@@ -70,16 +70,16 @@ def _nifti() -> Reader:
     return read_nifti
 
 
-READERS: dict[str, Choice[Reader]] = {
-    "png": Choice("PNG: grey, palette, colour; 1, 8 and 16 bit; animated", _raster),
-    "jpeg": Choice("JPEG: grey, colour, CMYK", _raster),
-    "tiff": Choice("TIFF: 8 and 16 bit, float in 0..1, many pages", _tiff),
-    "bmp": Choice("BMP", _raster),
-    "webp": Choice("WebP, animated too", _raster),
-    "npy": Choice("NumPy array [h, w] or [n, h, w]: uint8, uint16, float in 0..1", _npy),
-    "npz": Choice("NumPy archive with one array of images", _npz),
-    "dicom": Choice("DICOM: rescale, window, many frames", _dicom, extra="medical"),
-    "nifti": Choice("NIfTI: axial slices of every volume", _nifti, extra="medical"),
+READERS: dict[str, RegistryEntry[Reader]] = {
+    "png": RegistryEntry("PNG: grey, palette, colour; 1, 8 and 16 bit; animated", _raster),
+    "jpeg": RegistryEntry("JPEG: grey, colour, CMYK", _raster),
+    "tiff": RegistryEntry("TIFF: 8 and 16 bit, float in 0..1, many pages", _tiff),
+    "bmp": RegistryEntry("BMP", _raster),
+    "webp": RegistryEntry("WebP, animated too", _raster),
+    "npy": RegistryEntry("NumPy array [h, w] or [n, h, w]: uint8, uint16, float in 0..1", _npy),
+    "npz": RegistryEntry("NumPy archive with one array of images", _npz),
+    "dicom": RegistryEntry("DICOM: rescale, window, many frames", _dicom, extra="medical"),
+    "nifti": RegistryEntry("NIfTI: axial slices of every volume", _nifti, extra="medical"),
 }
 
 SUFFIXES = {
@@ -240,11 +240,11 @@ def _decoded(path: str | os.PathLike[str], window: Window | None) -> list[Frame]
 
 
 def _same_reader(one: str, other: str) -> bool:
-    return READERS[one].build is READERS[other].build
+    return READERS[one].factory is READERS[other].factory
 
 
 def _read_as(name: str, path: str | os.PathLike[str], window: Window | None) -> list[Frame]:
-    reader = READERS[name].build()
+    reader = READERS[name].factory()
     if name not in _TALKATIVE:
         return _checked(reader(path, window))
     # catch_warnings is not thread-safe, and a cluster may run shards in threads

@@ -14,7 +14,6 @@ from vestige.engine.engines import map_shards
 from vestige.engine.threads import one_core
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import kept_or_read, read_shard_cached
-from vestige.images.conformity import stored_statistics
 from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
@@ -23,8 +22,9 @@ from vestige.images.listing import Files, Listing, Source, is_document, listed, 
 from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
+from vestige.images.stored_statistics import stored_statistics
 from vestige.images.unread import FilesRead, Kind
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Images
 

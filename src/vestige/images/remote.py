@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from vestige.images.frame import Unreadable
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 MAX_BYTES = 4 * 2**30
 """Of one file: what is larger is not fetched."""

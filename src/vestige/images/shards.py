@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.conformity import stored_statistics
 from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
+from vestige.images.stored_statistics import stored_statistics
 from vestige.schema.records import Problem
 from vestige.types import Images
 

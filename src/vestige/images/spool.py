@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images, Ints
 
 HELD_BYTES = 2**29

@@ -6,7 +6,7 @@ import numpy as np
 
 from vestige.images.imageset import ImageSet
 from vestige.images.preprocess import to_working
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
 SIDE = 128

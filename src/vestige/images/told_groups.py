@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import LIST_COLUMNS, read_rows
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 GROUP_COLUMNS = ("group", "person", "patient")
 

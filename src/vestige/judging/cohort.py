@@ -1,7 +1,7 @@
-"""The reals of one audit in one bag: who is judged, who calibrates, who is known.
+"""The reals of one audit in one cohort: who is judged, who calibrates, who is known.
 
-The order of the bag depends on the pixels alone, so that neither the order of the files nor their
-role can move a score.
+The order of the cohort depends on the pixels alone, so that neither the order of the files nor
+their role can move a score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from vestige.images.blank import blank_images
 from vestige.images.imageset import ImageSet
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
-from vestige.scoring.columns import Known, Reals
+from vestige.scoring.columns import LabelledSet, Reals
 from vestige.scoring.plan import Column
 from vestige.stats.splits import group_folds
 from vestige.types import Bools, Images, Ints
@@ -37,11 +37,11 @@ CONTRADICTING = (
     ("reference", "query"),
 )
 """Roles that no image can have both."""
-JUDGED: dict[Mode, str] = {"release": "used", "forensic": "query"}
+TARGET_ROLE: dict[Mode, str] = {"release": "used", "forensic": "query"}
 
 
 @dataclass(frozen=True)
-class Bag:
+class Cohort:
     """Images [n, s, s] with their ids, roles and groups [n], in canonical order."""
 
     images: Images
@@ -50,15 +50,15 @@ class Bag:
     """Row of each image in the ImageSet of its role."""
     roles: npt.NDArray[Any]
     groups: npt.NDArray[Any]
-    judged: Bools
-    control: Bools
+    targets: Bools
+    calibration: Bools
     known_used: Bools
-    settled: dict[int, str]
+    resolved: dict[int, str]
     """Judged rows that are not asked: row -> the role of the known image that it equals, or "plain"
     where it says nothing."""
 
     @cached_property
-    def units(self) -> npt.NDArray[np.int64]:
+    def group_index(self) -> npt.NDArray[np.int64]:
         """Groups as numbers [n] in order of first appearance: a group's name moves no result."""
         _, first, codes = np.unique(self.groups, return_index=True, return_inverse=True)
         rank = np.empty(len(first), dtype=np.int64)
@@ -67,25 +67,25 @@ class Bag:
 
     @cached_property
     def answered(self) -> Bools:
-        """Judged images [n] whose answer is known already, see `settled`."""
-        return np.isin(np.arange(len(self.ids)), list(self.settled))
+        """Judged images [n] whose answer is known already, see `resolved`."""
+        return np.isin(np.arange(len(self.ids)), list(self.resolved))
 
     @property
     def unused(self) -> Bools:
         """Images [n] that single images and patients are compared with, but for their own group.
 
         Those of mixed groups as well: left out, they would take away the images of unused patients
-        that look most like those of the judged, and leave the judged ones (docs/statistics.md).
+        that look most like the target images, and leave the target images (docs/statistics.md).
         """
         return np.asarray(self.roles == "unused")
 
     @cached_property
     def mixed(self) -> Bools:
-        """Images [n] of groups with judged and unused images: on neither side of the set test."""
-        plain = [row for row, why in self.settled.items() if why == "plain"]
-        seen = self.judged & ~np.isin(np.arange(len(self.ids)), plain)
-        judged, unused = self.units[seen], self.units[self.unused]
-        return np.isin(self.units, np.intersect1d(judged, unused))
+        """Images [n] of groups with target and unused images: on neither side of the set test."""
+        plain = [row for row, why in self.resolved.items() if why == "plain"]
+        seen = self.targets & ~np.isin(np.arange(len(self.ids)), plain)
+        targets, unused = self.group_index[seen], self.group_index[self.unused]
+        return np.isin(self.group_index, np.intersect1d(targets, unused))
 
     @cached_property
     def folds(self) -> Ints | None:
@@ -93,18 +93,20 @@ class Bag:
 
         Whole groups, known used images spread evenly; used and others need two groups each.
         """
-        labelled = [np.unique(self.units[mask]) for mask in (self.known_used, ~self.known_used)]
+        labelled = [
+            np.unique(self.group_index[mask]) for mask in (self.known_used, ~self.known_used)
+        ]
         if min(map(len, labelled)) < 2:
             return None
         k = min(FOLDS, *map(len, labelled))
-        return group_folds(self.units, k, 0, self.known_used)
+        return group_folds(self.group_index, k, 0, self.known_used)
 
     def reals(self, plan: Sequence[Column]) -> Reals:
         """All images as detectors see them, with the labels where one of the plan learns."""
         known = None
         if self.folds is not None and any(column.learns for column in plan):
-            known = Known(self.known_used, self.control, self.folds)
-        return Reals(self.images, self.units, known)
+            known = LabelledSet(self.known_used, self.calibration, self.folds)
+        return Reals(self.images, self.group_index, known)
 
 
 def find_mode(used: Any, unused: Any, query: Any) -> Mode:
@@ -156,14 +158,14 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
                     )
                     for a, b in _shared(sets["query"], sets[known])
                 ]
-    judged = JUDGED[mode]
-    copies = _shared(sets["generated"], sets[judged])
+    targets = TARGET_ROLE[mode]
+    copies = _shared(sets["generated"], sets[targets])
     if copies:
         problems.append(
             Problem(
                 f"generated/{copies[0][0]}",
-                f"{len(copies)} generated image(s) {EXACT_COPY} {judged} image, "
-                f"e.g. {judged}/{copies[0][1]}",
+                f"{len(copies)} generated image(s) {EXACT_COPY} {targets} image, "
+                f"e.g. {targets}/{copies[0][1]}",
                 "warning",
             )
         )
@@ -173,19 +175,20 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
 def no_calibration(mode: Mode) -> InputError:
     """No patient is unused alone."""
     return InputError(
-        f"every unused image shares its group with a {JUDGED[mode]} image; give unused images "
+        f"every unused image shares its group with a {TARGET_ROLE[mode]} image; give unused images "
         "of other patients (a false-alarm rate of 0.05 needs 19 such patients)."
     )
 
 
-def fill_bag(
+def form_cohort(
     sets: Mapping[str, ImageSet], labels: Mapping[str, tuple[str, ...]], mode: Mode
-) -> tuple[Bag, list[Problem]]:
-    """Put query, used and unused into one bag; unused images of a suspect's group do not calibrate.
+) -> tuple[Cohort, list[Problem]]:
+    """Make one cohort of all reals; unused images of a target's group do not calibrate.
 
-    A patient on both sides is neither a fair suspect nor a fair control, and group permutation
-    needs every group on one side (METHODS 4.3). Plain images say nothing: judged ones are not
-    asked, others are no part of the bag. On one side only, they would set the sides apart.
+    A patient on both sides is neither a fair candidate nor a fair calibration image, and group
+    permutation needs every group on one side (docs/methods.md 4.3). Plain images say nothing:
+    target ones are not asked, others are no part of the cohort. On one side only, they would set
+    the sides apart.
     """
     roles = [role for role in ("query", "used", "unused") if role in sets]
     blank = {role: blank_images(sets[role].pixels) for role in roles}
@@ -193,37 +196,37 @@ def fill_bag(
         (sets[role].sha256[i], sets[role].ids[i], role, i)
         for role in roles
         for i in range(len(sets[role]))
-        if role == JUDGED[mode] or not blank[role][i]
+        if role == TARGET_ROLE[mode] or not blank[role][i]
     )
     role = np.array([r for _, _, r, _ in order])
     index = np.array([i for _, _, _, i in order])
     images = np.stack([sets[r].pixels[i] for r, i in zip(role, index, strict=True)])
     groups = np.array([labels[r][i] for r, i in zip(role, index, strict=True)])
-    judged = role == JUDGED[mode]
+    targets = role == TARGET_ROLE[mode]
     known = {
         sha: r
         for r in ("used", "unused")
-        if r in sets and r != JUDGED[mode]
+        if r in sets and r != TARGET_ROLE[mode]
         for sha in sets[r].sha256
     }
-    settled = {
-        row: known[sha] for row, (sha, *_) in enumerate(order) if judged[row] and sha in known
+    resolved = {
+        row: known[sha] for row, (sha, *_) in enumerate(order) if targets[row] and sha in known
     }
-    plain = {row for row in np.flatnonzero(judged).tolist() if blank[role[row]][index[row]]}
-    settled |= dict.fromkeys(plain, "plain")
-    seen = judged & ~np.isin(np.arange(len(order)), list(plain))
-    suspects = np.unique(groups[seen])
-    control = (role == "unused") & ~np.isin(groups, suspects)
+    plain = {row for row in np.flatnonzero(targets).tolist() if blank[role[row]][index[row]]}
+    resolved |= dict.fromkeys(plain, "plain")
+    seen = targets & ~np.isin(np.arange(len(order)), list(plain))
+    candidates = np.unique(groups[seen])
+    calibration = (role == "unused") & ~np.isin(groups, candidates)
     problems = _plain(blank)
-    lost = int(((role == "unused") & ~control).sum())
-    mixed, n_groups = np.intersect1d(suspects, groups[role == "unused"]), len(np.unique(groups))
+    lost = int(((role == "unused") & ~calibration).sum())
+    mixed, n_groups = np.intersect1d(candidates, groups[role == "unused"]), len(np.unique(groups))
     if lost:
         problems.append(
             Problem(
                 "unused",
                 f"{lost} unused image(s) belong to a group (patient or near-duplicate cluster) "
-                f"that is also in {JUDGED[mode]}: {len(mixed)} such group(s) take no part in the "
-                f"test of the set, and their unused images calibrate only the images of others"
+                f"that is also in {TARGET_ROLE[mode]}: {len(mixed)} such group(s) take no part in "
+                f"the test of the set, and their unused images calibrate only the images of others"
                 f"{MANY_MIXED if len(mixed) > MIXED_SHARE * n_groups else ''}",
                 "warning",
             )
@@ -233,18 +236,18 @@ def fill_bag(
             "every unused image is plain (nearly constant) and says nothing; give unused images "
             "that show something."
         )
-    if "unused" in roles and not control.any():
+    if "unused" in roles and not calibration.any():
         raise no_calibration(mode)
-    bag = Bag(
-        images, tuple(x[1] for x in order), index, role, groups, judged, control,
-        role == "used", settled,
+    cohort = Cohort(
+        images, tuple(x[1] for x in order), index, role, groups, targets, calibration,
+        role == "used", resolved,
     )  # fmt: skip
     if len(np.unique(groups)) < 2:
         raise InputError(
             f"{len(order)} real image(s) of one group were read; an audit needs reals of at least "
             "two groups (patients)."
         )
-    return bag, problems
+    return cohort, problems
 
 
 def _plain(blank: Mapping[str, Bools]) -> list[Problem]:

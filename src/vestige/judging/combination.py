@@ -1,6 +1,6 @@
 """Columns of evidence -> one score: the stack where there are labels enough, else rank average.
 
-`judge` asks it once per audit; the controls ask it again where the answer is known.
+`judge` asks it once per audit; the validity checks ask it again where the answer is known.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.judging.cohort import Bag
+from vestige.judging.cohort import Cohort
 from vestige.schema.records import Estimate
 from vestige.scoring.plan import Column
 from vestige.stats.combine import pooled_rank_score
@@ -32,56 +32,65 @@ STACK_GROUPS = 20
 def fit_stack_test(
     columns: Floats,
     plan: Sequence[Column],
-    bag: Bag,
-    suspects: Bools,
+    cohort: Cohort,
+    candidates: Bools,
     seed: int,
     n_permutations: int = 999,
 ) -> StackTest | None:
     """The stack with its test, where groups are enough; None: the rank average combines.
 
-    It learns the known used images where there are enough, else the suspects.
+    It learns the known used images where there are enough, else the candidates.
     """
     counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
-    learned = learned_rows(plan, bag, suspects)
+    learned = learned_rows(plan, cohort, candidates)
     if learned is None:
         return None
-    z = log_scores(columns[:, counted], bag.units, suspects | bag.control | learned)
+    z = log_scores(
+        columns[:, counted], cohort.group_index, candidates | cohort.calibration | learned
+    )
     return stack_test(
-        z, suspects, bag.control, learned, bag.units, weights[counted], n_permutations, seed
+        z,
+        candidates,
+        cohort.calibration,
+        learned,
+        cohort.group_index,
+        weights[counted],
+        n_permutations,
+        seed,
     )
 
 
 def answer_question(
     columns: Floats,
     plan: Sequence[Column],
-    bag: Bag,
-    suspects: Bools,
+    cohort: Cohort,
+    candidates: Bools,
     seed: int,
     n_permutations: int = 999,
 ) -> SetAnswer:
     """The set test: one p-value from mean rank, tail and refitted stack.
 
     Where there are labels enough the stack comes first and learns them; else the mean rank does,
-    and the stack learns suspects against controls, if there are enough of both.
+    and the stack learns candidates against calibration images, if there are enough of both.
     """
     counted, weights = counted_columns(plan), np.array([column.weight for column in plan])
-    learned = learned_rows(plan, bag, suspects)
+    learned = learned_rows(plan, cohort, candidates)
     return answer_set(
-        columns[:, counted], suspects, bag.control, bag.units, weights[counted],
-        None if learned is None else StackLabels(learned, first=_enough_labels(bag)),
+        columns[:, counted], candidates, cohort.calibration, cohort.group_index, weights[counted],
+        None if learned is None else StackLabels(learned, first=_enough_labels(cohort)),
         n_permutations, seed,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class JudgedImages:
-    """What is said of the judged rows, each by the model of its patient.
+    """What is said of the target rows, each by the model of its patient.
 
     z : [n, D], the columns of all rows on one scale
     taught : [n], the rows from which models learn what use looks like
     models : of the patients with an open row
-    p_values, standing : [judged], see `vestige.stats.full_conformal.image_p_values`
-    weights : [judged, D], what each column counts, of sum 1
+    p_values, standing : [targets], see `vestige.stats.full_conformal.image_p_values`
+    weights : [targets, D], what each column counts, of sum 1
     """
 
     z: Floats
@@ -95,44 +104,46 @@ class JudgedImages:
 def judge_images(
     columns: Floats,
     plan: Sequence[Column],
-    bag: Bag,
+    cohort: Cohort,
     calibration: Bools,
-    judged_teach: bool = True,
+    targets_teach: bool = True,
 ) -> JudgedImages:
-    """Full-conformal p-values of the judged rows, against the `calibration` rows [n].
+    """Full-conformal p-values of the target rows, against the `calibration` rows [n].
 
     Of an image's own patient no row calibrates. What may have been used is learned from the known
-    used images where there are enough, else from the judged ones (if `judged_teach`). Rows whose
+    used images where there are enough, else from the target ones (if `targets_teach`). Rows whose
     answer is known already teach nothing; their own p-value, which nobody is told, leaves the
     others as they are.
     """
     weights = np.array([column.weight for column in plan])
-    known = bag.known_used & ~bag.answered
-    open_ = bag.judged & ~bag.answered
+    known = cohort.known_used & ~cohort.answered
+    open_ = cohort.targets & ~cohort.answered
     taught = known
-    if len(np.unique(bag.units[known])) < STACK_GROUPS:
-        taught = open_ & judged_teach
-    z = log_scores(columns, bag.units, open_ | calibration | taught)
+    if len(np.unique(cohort.group_index[known])) < STACK_GROUPS:
+        taught = open_ & targets_teach
+    z = log_scores(columns, cohort.group_index, open_ | calibration | taught)
     p_values, standing = np.ones(len(z)), np.zeros(len(z))
     counted = np.tile(weights / weights.sum(), (len(z), 1))
     models = GroupModels(np.empty(0, np.int64), np.empty((0, len(plan))))
-    for rows in (bag.judged & bag.answered, open_):
+    for rows in (cohort.targets & cohort.answered, open_):
         if rows.any():
-            models = group_models(z, rows, calibration, taught, bag.units, weights)
-            p_values[rows], standing[rows] = image_p_values(z, models, rows, calibration, bag.units)
-            counted[rows] = models.weights[np.searchsorted(models.names, bag.units[rows])]
-    judged = bag.judged
-    return JudgedImages(z, taught, models, p_values[judged], standing[judged], counted[judged])
+            models = group_models(z, rows, calibration, taught, cohort.group_index, weights)
+            p_values[rows], standing[rows] = image_p_values(
+                z, models, rows, calibration, cohort.group_index
+            )
+            counted[rows] = models.weights[np.searchsorted(models.names, cohort.group_index[rows])]
+    targets = cohort.targets
+    return JudgedImages(z, taught, models, p_values[targets], standing[targets], counted[targets])
 
 
-def learned_rows(plan: Sequence[Column], bag: Bag, suspects: Bools) -> Bools | None:
-    """What the stack learns as used [n]: known used images, else the suspects; None: no stack."""
-    if counted_columns(plan).sum() < 2 or not suspects.any():
+def learned_rows(plan: Sequence[Column], cohort: Cohort, candidates: Bools) -> Bools | None:
+    """What the stack learns as used [n]: known used images, else the candidates; None: no stack."""
+    if counted_columns(plan).sum() < 2 or not candidates.any():
         return None  # one column: any weight gives the same order
-    if _enough_labels(bag):
-        return bag.known_used
-    sides = (np.unique(bag.units[mask]).size for mask in (suspects, bag.control))
-    return suspects if min(sides) >= STACK_GROUPS else None
+    if _enough_labels(cohort):
+        return cohort.known_used
+    sides = (np.unique(cohort.group_index[mask]).size for mask in (candidates, cohort.calibration))
+    return candidates if min(sides) >= STACK_GROUPS else None
 
 
 def counted_columns(plan: Sequence[Column]) -> Bools:
@@ -147,27 +158,27 @@ def counted_columns(plan: Sequence[Column]) -> Bools:
 
 @dataclass(frozen=True)
 class Combined:
-    """The tested combination of columns, of suspects and controls alone.
+    """The tested combination of columns, of candidates and calibration images alone.
 
-    scores, is_suspect, groups : [n]
+    scores, is_candidate, groups : [n]
     folds : [n], images compare within their fold only (its model is its own); None: all compare
     stack_p : p-value of the stack alone, which was fitted again for each relabelling
     """
 
     scores: Floats
-    is_suspect: Bools
+    is_candidate: Bools
     groups: Ints
     folds: Ints | None
     stack_p: float | None = None
 
     @property
     def sides(self) -> tuple[Floats, Floats]:
-        """Scores of suspects and of controls."""
-        return self.scores[self.is_suspect], self.scores[~self.is_suspect]
+        """Scores of candidates and of calibration images."""
+        return self.scores[self.is_candidate], self.scores[~self.is_candidate]
 
     def auc(self, seed: int, repeats: int = 2000) -> Estimate:
-        """Suspects above controls, with its interval by group."""
-        high, low = self.is_suspect, ~self.is_suspect
+        """Candidates above calibration images, with its interval by group."""
+        high, low = self.is_candidate, ~self.is_candidate
         groups = self.groups[high], self.groups[low]
         if self.folds is None:
             return auc_interval(*self.sides, *groups, seed=seed, repeats=repeats)
@@ -182,54 +193,58 @@ class Combined:
         return auc(*self.sides) if self.folds is None else self.auc(0, repeats=1).value
 
     def few_p_value(self, seed: int) -> float:
-        """Of a few suspects, or all, above controls: the set test of this one score."""
-        one = self.scores[:, np.newaxis], self.is_suspect, ~self.is_suspect, self.groups
+        """Of a few candidates, or all, above calibration images: the set test of this one score."""
+        one = self.scores[:, np.newaxis], self.is_candidate, ~self.is_candidate, self.groups
         return answer_set(*one, np.ones(1), seed=seed).p_value
 
     def p_value(self, seed: int) -> float:
-        """Of suspects above controls, by permutation of groups."""
+        """Of candidates above calibration images, by permutation of groups."""
         if self.stack_p is not None:
             return self.stack_p
         column = self.scores[:, np.newaxis]
         if self.folds is not None:
             return float(
-                set_tests_in_folds(column, self.is_suspect, self.folds, self.groups, seed=seed)[0]
+                set_tests_in_folds(column, self.is_candidate, self.folds, self.groups, seed=seed)[0]
             )
-        return float(set_tests(column, self.is_suspect, self.groups, seed=seed)[0][0])
+        return float(set_tests(column, self.is_candidate, self.groups, seed=seed)[0][0])
 
 
 def combine(
-    columns: Floats, plan: Sequence[Column], bag: Bag, suspects: Bools, stack: StackTest | None
+    columns: Floats,
+    plan: Sequence[Column],
+    cohort: Cohort,
+    candidates: Bools,
+    stack: StackTest | None,
 ) -> Combined:
     """The tested combination: the stack where there is one, else the pooled rank average.
 
-    Scores of a `Judgement` will not do: those of suspects and of controls come from pools of unlike
-    size, and ties (a column full of zeros) would be broken in favour of one side.
+    Scores of a `Judgement` will not do: those of candidates and of calibration images come from
+    pools of unlike size, and ties (a column full of zeros) would be broken in favour of one side.
     """
-    rows, counted = suspects | bag.control, counted_columns(plan)
-    sides = suspects[rows], bag.units[rows]
+    rows, counted = candidates | cohort.calibration, counted_columns(plan)
+    sides = candidates[rows], cohort.group_index[rows]
     if stack is not None:
         return Combined(stack.scores[rows], *sides, stack.folds[rows], stack.p_value)
     weights = np.array([column.weight for column in plan])
     learned = all(column.learns for column in plan)
-    folds = bag.folds[rows] if learned and bag.folds is not None else None
+    folds = cohort.folds[rows] if learned and cohort.folds is not None else None
     return Combined(pooled_rank_score(columns[rows][:, counted], weights[counted]), *sides, folds)
 
 
 def combine_again(
     columns: Floats,
     plan: Sequence[Column],
-    bag: Bag,
-    suspects: Bools,
+    cohort: Cohort,
+    candidates: Bools,
     seed: int,
     n_permutations: int = 999,
 ) -> Combined:
-    """The tested combination of other columns, or of other suspects and controls."""
-    stack = fit_stack_test(columns, plan, bag, suspects, seed, n_permutations)
-    return combine(columns, plan, bag, suspects, stack)
+    """The tested combination of other columns, or of other candidates and calibration images."""
+    stack = fit_stack_test(columns, plan, cohort, candidates, seed, n_permutations)
+    return combine(columns, plan, cohort, candidates, stack)
 
 
-def _enough_labels(bag: Bag) -> bool:
-    used = len(np.unique(bag.units[bag.known_used]))
-    unused = len(np.unique(bag.units[bag.control]))
+def _enough_labels(cohort: Cohort) -> bool:
+    used = len(np.unique(cohort.group_index[cohort.known_used]))
+    unused = len(np.unique(cohort.group_index[cohort.calibration]))
     return min(used, unused) >= STACK_GROUPS

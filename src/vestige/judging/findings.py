@@ -1,4 +1,4 @@
-"""What is said of each judged image, and the pictures behind it."""
+"""What is said of each target image, and the pictures behind it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import natural_key
 from vestige.images.thumbnails import thumbnail
-from vestige.judging.cohort import JUDGED, Bag, Mode
+from vestige.judging.cohort import TARGET_ROLE, Cohort, Mode
 from vestige.judging.judge import Judgement
 from vestige.schema.records import Q_LEVEL, Evidence, Finding, FindingVerdict, Share
 from vestige.scoring.plan import Column
@@ -21,8 +21,8 @@ GALLERY = 12
 CARRIED = 3
 
 
-def find_evidence(fitted: Mapping[str, Detector], bag: Bag, generated: ImageSet) -> Floats:
-    """The generated images nearest to each image of the bag, by whitened cosine at 32 px.
+def find_evidence(fitted: Mapping[str, Detector], cohort: Cohort, generated: ImageSet) -> Floats:
+    """The generated images nearest to each image of the cohort, by whitened cosine at 32 px.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def find_evidence(fitted: Mapping[str, Detector], bag: Bag, generated: ImageSet)
     primary = fitted.get("matched_filter_pool_32")
     if not isinstance(primary, MatchedFilterPool):
         primary = MatchedFilterPool(size=32).fit(generated.pixels)
-    return np.stack(primary.nearest_pool(bag.images, EVIDENCE)[:2])
+    return np.stack(primary.nearest_pool(cohort.images, EVIDENCE)[:2])
 
 
 def name_evidence(evidence: Floats, generated: ImageSet) -> list[tuple[Evidence, ...]]:
@@ -48,14 +48,14 @@ def name_evidence(evidence: Floats, generated: ImageSet) -> list[tuple[Evidence,
 def make_findings(
     columns: Floats,
     plan: Sequence[Column],
-    bag: Bag,
+    cohort: Cohort,
     judgement: Judgement,
     evidence: Sequence[tuple[Evidence, ...]],
     false_alarm_rate: float,
     vetoed: bool,
     copies: Sequence[Copy] = (),
 ) -> tuple[Finding, ...]:
-    """One finding per judged image, in natural order of the ids.
+    """One finding per target image, in natural order of the ids.
 
     The verdict is "used" where there is a copy, whatever p-value and checks say, where the answer
     is known, and where the image's patient is named (q at most `Q_LEVEL`). That p is small alone
@@ -65,8 +65,8 @@ def make_findings(
     for copy in copies:
         copied.setdefault((copy.role, copy.real), []).append(copy)
     findings = []
-    for i, row in enumerate(np.flatnonzero(bag.judged)):
-        known = bag.settled.get(int(row))
+    for i, row in enumerate(np.flatnonzero(cohort.targets)):
+        known = cohort.resolved.get(int(row))
         p = None if judgement.p_values is None or known else float(judgement.p_values[i])
         q = np.nan if judgement.q_values is None or known else float(judgement.q_values[i])
         verdict: FindingVerdict = "used" if known == "used" else "no evidence"
@@ -74,15 +74,15 @@ def make_findings(
             verdict = "uncalibrated"
         elif q <= Q_LEVEL:
             verdict = "used"
-        own = copied.get((str(bag.roles[row]), bag.ids[row]), [])
+        own = copied.get((str(cohort.roles[row]), cohort.ids[row]), [])
         if own:
             verdict = "used"
         values = {column.name: float(columns[row, d]) for d, column in enumerate(plan)}
         findings.append(
             Finding(
-                id=bag.ids[row],
-                group=str(bag.groups[row]),
-                role="used" if bag.roles[row] == "used" else "query",
+                id=cohort.ids[row],
+                group=str(cohort.groups[row]),
+                role="used" if cohort.roles[row] == "used" else "query",
                 score=float(judgement.scores[i]),
                 p_value=p,
                 q_value=None if np.isnan(q) else q,
@@ -119,10 +119,10 @@ def draw_gallery(
     findings: Sequence[Finding], sets: Mapping[str, ImageSet], mode: Mode
 ) -> dict[str, bytes]:
     """Thumbnails of the strongest findings beside their nearest generated image."""
-    judged, generated = sets[JUDGED[mode]], sets["generated"]
+    targets, generated = sets[TARGET_ROLE[mode]], sets["generated"]
     pictures = {}
     for finding in strongest_first(findings)[:GALLERY]:
         nearest = finding.evidence[0].generated
-        pictures[f"real:{finding.id}"] = thumbnail(judged, judged.ids.index(finding.id))
+        pictures[f"real:{finding.id}"] = thumbnail(targets, targets.ids.index(finding.id))
         pictures[f"generated:{nearest}"] = thumbnail(generated, generated.ids.index(nearest))
     return pictures

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.judging.cohort import Bag, Mode
+from vestige.judging.cohort import Cohort, Mode
 from vestige.judging.combination import (
     Combined,
     JudgedImages,
@@ -17,7 +17,7 @@ from vestige.judging.combination import (
     judge_images,
 )
 from vestige.judging.naming import name_patients
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import DetectorTest, Problem, SetTest
 from vestige.scoring.plan import Column
 from vestige.stats.calibration import require_resolution
@@ -36,19 +36,20 @@ FALSE_POSITIVE_RATES = (0.1, 0.05, 0.01, 0.001)
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is known of the judged rows; None where nothing calibrates.
+    """What is known of the target rows; None where nothing calibrates.
 
-    scores, control_scores : normal-scale ranks among the controls, where there are any
-    p_values : [judged], full-conformal
-    q_values : [judged], those of the image's patient; nan where nothing is left to ask
-    parts : [judged, D], what each column adds to a score, in the same unit for all columns
+    scores, calibration_scores : normal-scale ranks among the calibration images, where there are
+    any
+    p_values : [targets], full-conformal
+    q_values : [targets], those of the image's patient; nan where nothing is left to ask
+    parts : [targets, D], what each column adds to a score, in the same unit for all columns
     shares : [D], what each column counts in the set test, of sum 1
-    stack : the stack of the whole bag, not tested yet
+    stack : the stack of the whole cohort, not tested yet
     images : the models behind the p-values
     """
 
     scores: Floats
-    control_scores: Floats
+    calibration_scores: Floats
     p_values: Floats | None
     q_values: Floats | None
     parts: Floats
@@ -59,19 +60,19 @@ class Judgement:
 
 
 def check_rate(
-    bag: Bag, false_alarm_rate: float, guessed: bool, patients: bool = False
+    cohort: Cohort, false_alarm_rate: float, guessed: bool, patients: bool = False
 ) -> list[Problem]:
-    """Refuse a rate that so few controls cannot show; without controls nothing is asked of it.
+    """Refuse a rate that so few calibration images cannot show; without any, any rate will do.
 
     Where patients were `guessed` from pixels it is only told: copies are named all the same.
     `patients` says that they are known.
     """
-    controls = int(bag.control.sum())
-    if not controls:
+    calibration = int(cohort.calibration.sum())
+    if not calibration:
         return []
-    n_groups = len(np.unique(bag.units[bag.control]))
+    n_groups = len(np.unique(cohort.group_index[cohort.calibration]))
     try:
-        single: Literal["images", "groups"] = "images" if n_groups == controls else "groups"
+        single: Literal["images", "groups"] = "images" if n_groups == calibration else "groups"
         require_resolution(false_alarm_rate, n_groups, "patients" if patients else single)
     except InputError as error:
         if not guessed:
@@ -83,39 +84,41 @@ def check_rate(
 def judge(
     columns: Floats,
     plan: Sequence[Column],
-    bag: Bag,
-    suspects: Bools,
+    cohort: Cohort,
+    candidates: Bools,
     seed: int = 0,
     copied: Collection[str] = (),
 ) -> Judgement:
-    """One score per judged image and, when there are controls, a valid p-value.
+    """One score per target image and, when there are calibration images, a valid p-value.
 
-    `suspects` [n] are the judged rows whose answer is not known already. Patients who are `copied`
-    are named by that; the rate of false names is that of the others.
+    `candidates` [n] are the target rows whose answer is not known already. Patients who are
+    `copied` are named by that; the rate of false names is that of the others.
     """
     weights = np.array([column.weight for column in plan])
     shares = weights / weights.sum()
-    judged, control = bag.judged, bag.control
-    if not control.any():
-        pooled, z = pooled_rank_score(columns[judged], weights), normal_scores(columns)
+    targets, calibration = cohort.targets, cohort.calibration
+    if not calibration.any():
+        pooled, z = pooled_rank_score(columns[targets], weights), normal_scores(columns)
         how = "rank average, uncalibrated"
         return Judgement(
-            pooled, np.empty(0), None, None, z[judged] * shares, shares, None, how
+            pooled, np.empty(0), None, None, z[targets] * shares, shares, None, how
         )  # fmt: skip
     how = "rank average"
-    stack = fit_stack_test(columns, plan, bag, suspects, seed, n_permutations=0)
+    stack = fit_stack_test(columns, plan, cohort, candidates, seed, n_permutations=0)
     if stack is not None:
         how = "stack"
         shares = np.zeros(len(plan))
         shares[counted_columns(plan)] = stack.weights
-    said = judge_images(columns, plan, bag, bag.unused)
-    usual = np.round(said.z[bag.unused] @ said.weights.mean(axis=0), DIGITS)
+    said = judge_images(columns, plan, cohort, cohort.unused)
+    usual = np.round(said.z[cohort.unused] @ said.weights.mean(axis=0), DIGITS)
     return Judgement(
         scores=said.standing,
-        control_scores=normal_standing(usual, usual, bag.units[bag.unused]),
+        calibration_scores=normal_standing(usual, usual, cohort.group_index[cohort.unused]),
         p_values=said.p_values,
-        q_values=name_patients(said, bag, suspects & ~np.isin(bag.groups, list(copied)), weights),
-        parts=said.z[judged] * said.weights,
+        q_values=name_patients(
+            said, cohort, candidates & ~np.isin(cohort.groups, list(copied)), weights
+        ),
+        parts=said.z[targets] * said.weights,
         shares=shares,
         stack=stack,
         combination=how,
@@ -126,54 +129,54 @@ def judge(
 def test_set(
     columns: Floats,
     plan: Sequence[Column],
-    bag: Bag,
-    suspects: Bools,
+    cohort: Cohort,
+    candidates: Bools,
     judgement: Judgement,
     mode: Mode,
     false_alarm_rate: float,
     seed: int,
 ) -> SetTest | None:
-    """Suspects against controls, by group; None without controls or suspects.
+    """Candidates against calibration images, by group; None where either are missing.
 
     By mean rank, tail and refitted stack together (`vestige.stats.set_test`). Columns that learned
     from the labels are compared within their folds, by their mean rank, if there are no others.
-    `suspects` [n] are the judged rows whose answer is not known already, of groups without
+    `candidates` [n] are the target rows whose answer is not known already, of groups without
     unused images.
     """
-    if judgement.p_values is None or not suspects.any():
+    if judgement.p_values is None or not candidates.any():
         return None
     weights = np.array([column.weight for column in plan])
-    rows = suspects | bag.control
-    evidence, is_suspect, groups = columns[rows], suspects[rows], bag.units[rows]
+    rows = candidates | cohort.calibration
+    evidence, is_candidate, groups = columns[rows], candidates[rows], cohort.group_index[rows]
     counted, stack = counted_columns(plan), judgement.stack
     learned = np.array([column.learns for column in plan])
     combined = pooled_rank_score(evidence[:, counted], weights[counted])
     tested = np.column_stack([combined, evidence])
-    each, adjusted = set_tests(tested, is_suspect, groups, seed=seed)
-    if learned.any() and bag.folds is not None:
+    each, adjusted = set_tests(tested, is_candidate, groups, seed=seed)
+    if learned.any() and cohort.folds is not None:
         late = np.concatenate([[learned.all()], learned])
         each[late] = set_tests_in_folds(
-            tested[:, late], is_suspect, bag.folds[rows], groups, seed=seed
+            tested[:, late], is_candidate, cohort.folds[rows], groups, seed=seed
         )
         adjusted[late] = np.minimum(1, each[late] * late.sum())
-    combination = combine(columns, plan, bag, suspects, stack)
+    combination = combine(columns, plan, cohort, candidates, stack)
     score = combination.scores
-    high, low = score[is_suspect], score[~is_suspect]
-    high_groups, low_groups = groups[is_suspect], groups[~is_suspect]
-    folds = bag.folds[rows] if bag.folds is not None else np.zeros(len(groups), np.int64)
+    high, low = score[is_candidate], score[~is_candidate]
+    high_groups, low_groups = groups[is_candidate], groups[~is_candidate]
+    folds = cohort.folds[rows] if cohort.folds is not None else np.zeros(len(groups), np.int64)
 
     in_use = len(np.unique(folds)) if learned.all() else 0
-    late_only = learned.all() and bag.folds is not None
+    late_only = learned.all() and cohort.folds is not None
     if late_only:
         answer = SetAnswer(float(each[0]), "mean", None)
     else:
-        answer = answer_question(columns, plan, bag, suspects, seed)
+        answer = answer_question(columns, plan, cohort, candidates, seed)
     null = answer.null if stack is not None else None
     smallest, needed = sensitivity(
         high, low, high_groups, low_groups, false_alarm_rate, null, in_use
     )
     return SetTest(
-        suspects="used" if mode == "release" else "query",
+        candidates="used" if mode == "release" else "query",
         auc=combination.auc(seed),
         p_value=answer.p_value,
         minimum_detectable_auc=smallest,
@@ -193,7 +196,7 @@ def test_set(
             DetectorTest(
                 column.name,
                 Combined(
-                    evidence[:, d], is_suspect, groups, folds if column.learns else None
+                    evidence[:, d], is_candidate, groups, folds if column.learns else None
                 ).area(),
                 float(each[d + 1]),
                 float(adjusted[d + 1]),

@@ -6,10 +6,10 @@ import numpy as np
 
 from vestige.decision.decide import TARGET_ROLES, levels_missed
 from vestige.decision.records import Bounds, Chance, CopiedShare, Copy, Epsilon
-from vestige.judging.cohort import Bag, Mode
+from vestige.judging.cohort import Cohort, Mode
 from vestige.judging.combination import Combined
 from vestige.judging.judge import Judgement
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import PlantedLevel, SetTest
 from vestige.scoring.plan import Column
 from vestige.stats.bounds import (
@@ -27,8 +27,8 @@ from vestige.types import Bools
 def bound_negative(
     combined: Combined,
     test: SetTest,
-    bag: Bag,
-    suspects: Bools,
+    cohort: Cohort,
+    candidates: Bools,
     copies: Sequence[Copy],
     levels: Sequence[PlantedLevel],
     max_auc: float,
@@ -37,32 +37,32 @@ def bound_negative(
 
     Parameters
     ----------
-    combined : of suspects and calibration images, as tested
+    combined : of candidates and calibration images, as tested
     copies : all that were named
     levels : planted copies by degradation level
     max_auc : the limit that the upper bound should stay below
     """
     used, unused = combined.sides
-    groups = combined.groups[combined.is_suspect], combined.groups[~combined.is_suspect]
-    folds = None if combined.folds is None else combined.folds[combined.is_suspect]
-    other_folds = None if combined.folds is None else combined.folds[~combined.is_suspect]
+    groups = combined.groups[combined.is_candidate], combined.groups[~combined.is_candidate]
+    folds = None if combined.folds is None else combined.folds[combined.is_candidate]
+    other_folds = None if combined.folds is None else combined.folds[~combined.is_candidate]
     worth = patient_worth(combined.scores, combined.groups)
     return Bounds(
         auc_upper=auc_upper_bound(used, unused, *groups, folds, other_folds),
         exposed_share=exposed_share(test.minimum_detectable_auc),
-        copied_shares=tuple(_copied_shares(bag, suspects, copies, levels)),
+        copied_shares=tuple(_copied_shares(cohort, candidates, copies, levels)),
         patients_needed=patients_for_bound(max_auc, worth) if max_auc < 1 else None,
     )
 
 
 def _copied_shares(
-    bag: Bag, suspects: Bools, copies: Sequence[Copy], levels: Sequence[PlantedLevel]
+    cohort: Cohort, candidates: Bools, copies: Sequence[Copy], levels: Sequence[PlantedLevel]
 ) -> list[CopiedShare]:
     """The largest share of target patients whose copies of a level may be there, where seen."""
     above = {copy.group for copy in copies if copy.role in TARGET_ROLES}
     beyond = {copy.group for copy in copies if copy.role == "unused"}
-    targets = set(map(str, bag.groups[suspects]))
-    calibration = set(map(str, bag.groups[bag.control]))
+    targets = set(map(str, cohort.groups[candidates]))
+    calibration = set(map(str, cohort.groups[cohort.calibration]))
     missed = levels_missed(levels)
     found = []
     for one in levels:
@@ -77,17 +77,21 @@ def _copied_shares(
     return found
 
 
-def by_chance(judgement: Judgement, bag: Bag, suspects: Bools, rate: float) -> Chance | None:
+def by_chance(
+    judgement: Judgement, cohort: Cohort, candidates: Bools, rate: float
+) -> Chance | None:
     """Target patients that stand out, and how many chance explains; None without p-values."""
     if judgement.p_values is None:
         return None
-    tested = suspects[bag.judged]
-    groups = bag.units[bag.judged][tested]
+    tested = candidates[cohort.targets]
+    groups = cohort.group_index[cohort.targets][tested]
     if not len(groups):
         return None
     return Chance(
         patients=patients_called(judgement.p_values[tested], groups, rate),
-        most=explained_by_chance(len(np.unique(groups)), bag.units[bag.control], rate),
+        most=explained_by_chance(
+            len(np.unique(groups)), cohort.group_index[cohort.calibration], rate
+        ),
     )
 
 
@@ -117,6 +121,6 @@ def bound_epsilon(fixed: Combined, seed: int) -> Epsilon:
     `fixed` is the rank average with fixed weights: it learned nothing from the labels.
     """
     used, unused = fixed.sides
-    groups = fixed.groups[fixed.is_suspect], fixed.groups[~fixed.is_suspect]
+    groups = fixed.groups[fixed.is_candidate], fixed.groups[~fixed.is_candidate]
     found = epsilon_lower_bounds(used, unused, *groups, seed=seed)
     return Epsilon(found.from_auc, found.certified, found.pairs, found.right, found.delta)

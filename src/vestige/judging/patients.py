@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vestige.decision.audited import strongest_first
-from vestige.judging.cohort import Bag, Mode
+from vestige.judging.cohort import Cohort, Mode
 from vestige.judging.judge import Judgement
 from vestige.schema.records import Q_LEVEL, Finding, FindingVerdict, PatientFinding, Relation
 from vestige.stats.full_conformal import scored_groups
@@ -16,38 +16,38 @@ from vestige.stats.patients import Carrier, test_patients
 UNTESTED: tuple[None, Literal[""]] = None, ""
 
 
-def relate(findings: Sequence[Finding], bag: Bag, mode: Mode) -> tuple[Finding, ...]:
+def relate(findings: Sequence[Finding], cohort: Cohort, mode: Mode) -> tuple[Finding, ...]:
     """Say of each query whether its patient has known used images.
 
     "Unrelated" means that none is known. In release mode, and without known used images, there is
     nothing to tell apart.
     """
-    if mode == "release" or not bag.known_used.any():
+    if mode == "release" or not cohort.known_used.any():
         return tuple(findings)
-    used = set(map(str, bag.groups[bag.known_used]))
+    used = set(map(str, cohort.groups[cohort.known_used]))
     told: dict[bool, Relation] = {True: "same patient used", False: "unrelated"}
     return tuple(replace(f, relation=told[f.group in used]) for f in findings)
 
 
 def judge_patients(
-    bag: Bag,
+    cohort: Cohort,
     judgement: Judgement,
     findings: Sequence[Finding],
     false_alarm_rate: float,
     vetoed: bool,
     copied: Collection[str] = (),
 ) -> tuple[PatientFinding, ...]:
-    """One row per judged patient, the worst image first; none where nobody has several images.
+    """One row per target patient, the worst image first; none where nobody has several images.
 
     p-values are of `vestige.stats.patients`, q-values those of the images (one per patient). Images
     whose answer is known already take no part in either. The verdict is "used" for patients of whom
     there is a copy, whatever p-value and checks say, of whom a used image is known, or whose q is
     at most `Q_LEVEL`.
     """
-    if len(np.unique(bag.groups)) == len(bag.groups):
+    if len(np.unique(cohort.groups)) == len(cohort.groups):
         return ()
-    tests = _tests(bag, judgement)
-    known = {str(bag.groups[row]) for row, status in bag.settled.items() if status == "used"}
+    tests = _tests(cohort, judgement)
+    known = {str(cohort.groups[row]) for row, status in cohort.resolved.items() if status == "used"}
     told = []
     for own in _by_patient(findings).values():
         name = own[0].group
@@ -83,14 +83,16 @@ def _by_patient(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return patients
 
 
-def _tests(bag: Bag, judgement: Judgement) -> dict[str, tuple[float, Carrier]]:
+def _tests(cohort: Cohort, judgement: Judgement) -> dict[str, tuple[float, Carrier]]:
     """Patient -> p-value and what carried it, of those with an image to test."""
     said = judgement.images
-    open_ = bag.judged & ~bag.answered
+    open_ = cohort.targets & ~cohort.answered
     if said is None or not open_.any():
         return {}
-    scored = scored_groups(said.z, said.models, open_, bag.unused, bag.units)
-    tests = test_patients(scored, bag.units)
-    names = {int(unit): str(name) for unit, name in zip(bag.units, bag.groups, strict=True)}
+    scored = scored_groups(said.z, said.models, open_, cohort.unused, cohort.group_index)
+    tests = test_patients(scored, cohort.group_index)
+    names = {
+        int(unit): str(name) for unit, name in zip(cohort.group_index, cohort.groups, strict=True)
+    }
     rows = zip(tests.names, tests.p_values, tests.carried_by, strict=True)
     return {names[int(k)]: (float(p), carried) for k, p, carried in rows}

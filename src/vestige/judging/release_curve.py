@@ -11,8 +11,8 @@ import numpy as np
 
 from vestige.images.imageset import ImageSet
 from vestige.images.spool import take
-from vestige.judging.cohort import Bag, Mode
-from vestige.registry.choices import InputError
+from vestige.judging.cohort import Cohort, Mode
+from vestige.registry.entries import InputError
 from vestige.schema.records import CurvePoint, ReleaseCurve
 from vestige.scoring.columns import score_columns
 from vestige.scoring.plan import plan_columns
@@ -22,11 +22,11 @@ from vestige.stats.permutation import set_test
 from vestige.types import Bools, Images, Ints, Progress, quiet
 
 HALVINGS = 4
-FEWEST = 2
+MIN_IMAGES = 2
 """Generated images that an audit needs."""
 
 
-def check_curve(mode: Mode, has_controls: bool) -> None:
+def check_curve(mode: Mode, has_calibration: bool) -> None:
     """Refuse a curve that could not be drawn, before any work is done.
 
     Raises
@@ -34,7 +34,7 @@ def check_curve(mode: Mode, has_controls: bool) -> None:
     InputError
         In forensic mode, or without unused images.
     """
-    if mode == "forensic" or not has_controls:
+    if mode == "forensic" or not has_calibration:
         raise InputError(
             "a release curve asks what a part of the generated set would give away: give --used "
             "and --unused, and no --query."
@@ -44,8 +44,8 @@ def check_curve(mode: Mode, has_controls: bool) -> None:
 def release_curve(
     generated: ImageSet,
     reference: Images | None,
-    bag: Bag,
-    suspects: Bools,
+    cohort: Cohort,
+    candidates: Bools,
     limit: float = 0.6,
     seed: int = 0,
     progress: Progress = quiet,
@@ -62,7 +62,7 @@ def release_curve(
     ----------
     generated : ImageSet, m images
     reference : [r, s, s] or None
-    bag, suspects : as in `vestige.audit`
+    cohort, candidates : as in `vestige.audit`
     limit : float
         Largest AUC that is accepted, .5..1.
     seed : int
@@ -71,20 +71,20 @@ def release_curve(
     """
     plan = plan_columns(None, reference is not None, effort="low")
     weights = np.array([column.weight for column in plan])
-    rows = suspects | bag.control
-    is_suspect, groups = suspects[rows], bag.units[rows]
+    rows = candidates | cohort.calibration
+    is_candidate, groups = candidates[rows], cohort.group_index[rows]
     order, points = random_order(generated, seed), []
     sizes = part_sizes(len(generated))
     for k, n in enumerate(sizes):
         progress("release curve", k, len(sizes))
         part = take(generated.pixels, np.sort(order[:n]))
-        columns, _ = score_columns(plan, part, reference, bag.reals(plan))
+        columns, _ = score_columns(plan, part, reference, cohort.reals(plan))
         score = pooled_rank_score(columns[rows], weights)
         area = auc_interval(
-            score[is_suspect], score[~is_suspect], groups[is_suspect], groups[~is_suspect],
+            score[is_candidate], score[~is_candidate], groups[is_candidate], groups[~is_candidate],
             seed=seed,
         )  # fmt: skip
-        p_value = set_test(score, is_suspect, groups, seed=seed).p_value
+        p_value = set_test(score, is_candidate, groups, seed=seed).p_value
         points.append(CurvePoint(n, area, p_value))
     progress("release curve", len(sizes), len(sizes))
     return ReleaseCurve(limit, tuple(points), largest_below(points, limit))
@@ -92,7 +92,7 @@ def release_curve(
 
 def part_sizes(m: int) -> list[int]:
     """m/16, m/8, m/4, m/2 and m images; at least two, none twice."""
-    return sorted({max(min(m, FEWEST), round(m / 2**k)) for k in range(HALVINGS + 1)})
+    return sorted({max(min(m, MIN_IMAGES), round(m / 2**k)) for k in range(HALVINGS + 1)})
 
 
 def random_order(generated: ImageSet, seed: int) -> Ints:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vestige.engine.threads import one_core
 from vestige.features.pca import PCA
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import InputError, RegistryEntry
 from vestige.schema.records import SetMeasure
 from vestige.types import Bools, Images
 
@@ -29,21 +29,21 @@ DIMS, SIZE = 64, 32
 
 @dataclass(frozen=True)
 class SetComparison:
-    """What a measure gets: generated images, suspects and controls with their groups, the seed.
+    """What a measure gets: generated images, candidates, calibration images, groups, the seed.
 
     n_generated : size of the generated set, when `generated` is a part of it
     """
 
     generated: Images
     images: Images
-    is_suspect: Bools
+    is_candidate: Bools
     groups: npt.NDArray[Any]
     seed: int
     n_generated: int = 0
 
     @cached_property
     def features(self) -> "FeatureSets":
-        """64 principal components at 32 px of both sets, which count equally (METHODS 2.11)."""
+        """64 principal components at 32 px of both sets, which count equally (methods.md 2.11)."""
         from vestige.measures.set_measures import FeatureSets
 
         with one_core():  # matrices so small only wait for a second thread
@@ -53,7 +53,7 @@ class SetComparison:
                 np.asarray(space.transform(images), dtype=np.float64).round(5)
                 for images in (self.generated, self.images)
             )
-        return FeatureSets(generated, reals, self.is_suspect, self.groups)
+        return FeatureSets(generated, reals, self.is_candidate, self.groups)
 
 
 def _data_copying(comparison: SetComparison) -> SetMeasure:
@@ -74,17 +74,17 @@ def _closest_share(comparison: SetComparison) -> SetMeasure:
     return closest_share(comparison)
 
 
-SET_MEASURES: dict[str, Choice[SetMeasure]] = {
-    "data_copying": Choice(
-        "C_T: are generated images nearer to suspects than controls are? (Meehan et al.)",
+SET_MEASURES: dict[str, RegistryEntry[SetMeasure]] = {
+    "data_copying": RegistryEntry(
+        "C_T: are generated images nearer to candidates than unused images are? (Meehan et al.)",
         _data_copying,
     ),
-    "authenticity": Choice(
-        "AuthPct: generated images that are no copies of a suspect, in % (Alaa et al.)",
+    "authenticity": RegistryEntry(
+        "AuthPct: generated images that are no copies of a candidate, in % (Alaa et al.)",
         _authenticity,
     ),
-    "closest_share": Choice(
-        "DCR with hold-out: generated images nearer to a suspect than to a control",
+    "closest_share": RegistryEntry(
+        "DCR with hold-out: generated images nearer to a candidate than to a calibration image",
         _closest_share,
     ),
 }
@@ -97,7 +97,7 @@ def measure_sets(
     rows = []
     for name, choice in SET_MEASURES.items():
         try:
-            rows.append(choice.build(comparison))
+            rows.append(choice.factory(comparison))
         except InputError as error:
             rows.append(SetMeasure(name, None, None, f"Not possible: {error}"))
         done(name)

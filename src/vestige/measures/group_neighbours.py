@@ -1,9 +1,9 @@
 """The nearest groups of reals of each row: what every relabelling of whole groups needs.
 
-Which reals are suspects changes with the relabelling, the distances do not. So the nearest groups
-of each row are found once, in order; under any labels the first suspect group in that order holds
-the nearest suspect image. Distances are exact: float64, by direct subtraction, streamed in blocks;
-where each group is one image most of them need not be measured (`vestige.stats.top`).
+Which reals are candidates changes with the relabelling, the distances do not. So the nearest groups
+of each row are found once, in order; under any labels the first candidate group in that order holds
+the nearest candidate image. Distances are exact: float64, by direct subtraction, streamed in
+blocks; where each group is one image most of them need not be measured (`vestige.stats.top`).
 """
 
 import math

@@ -12,9 +12,9 @@ from vestige.schema.records import SetMeasure
 if TYPE_CHECKING:
     from vestige.measures import SetComparison
 
-LEVEL = 0.05
+ALPHA = 0.05
 UNEVEN = 1.5
-"""Ratio of images per group, suspects to controls or back, from which it is said."""
+"""Ratio of images per group, candidates to calibration images or back, from which it is said."""
 
 
 def data_copying(comparison: "SetComparison") -> SetMeasure:
@@ -24,7 +24,7 @@ def data_copying(comparison: "SetComparison") -> SetMeasure:
     return _measure(
         "data_copying",
         found,
-        f"The generated images lie {nearer} to the suspects than the controls do, "
+        f"The generated images lie {nearer} to the candidates than the calibration images do, "
         f"{_chance(found)}; a few blatant copies among many may go unseen (arXiv:2302.13181).",
         comparison,
     )
@@ -36,22 +36,22 @@ def authenticity(comparison: "SetComparison") -> SetMeasure:
     return _measure(
         "authenticity",
         found,
-        f"{100 - found.value:.0f} % of the generated images lie nearer to a suspect than its "
-        f"nearest fellow suspect of another group, {_chance(found)}; a generator that merely fits "
-        "the source well also lowers the value, so only p compares.",
+        f"{100 - found.value:.0f} % of the generated images lie nearer to a candidate than "
+        f"its nearest fellow candidate of another group, {_chance(found)}; a generator that merely "
+        "fits the source well also lowers the value, so only p compares.",
         comparison,
     )
 
 
 def closest_share(comparison: "SetComparison") -> SetMeasure:
-    """Share of generated images nearer to a suspect than to a control, 0..1; high means copying."""
+    """Share of generated images nearer to a candidate than to an unused one; high means copying."""
     found = _take(stats.closest_share, comparison)
     return _measure(
         "closest_share",
         found,
-        f"{100 * found.value:.0f} % of the generated images lie nearer to a suspect than to a "
-        f"control, {_chance(found)}; a share of .5 is no statement about privacy, and passing says "
-        "nothing against membership inference (arXiv:2505.01524).",
+        f"{100 * found.value:.0f} % of the generated images lie nearer to a candidate than to a "
+        f"calibration image, {_chance(found)}; a share of .5 is no statement about privacy, and "
+        "passing says nothing against membership inference (arXiv:2505.01524).",
         comparison,
     )
 
@@ -65,14 +65,14 @@ def _take(
 
 
 def _measure(name: str, found: Measured, says: str, comparison: "SetComparison") -> SetMeasure:
-    suspects, controls = (
+    candidates, calibration = (
         int(side.sum()) / len(np.unique(comparison.groups[side]))
-        for side in (comparison.is_suspect, ~comparison.is_suspect)
+        for side in (comparison.is_candidate, ~comparison.is_candidate)
     )
-    if not 1 / UNEVEN < suspects / controls < UNEVEN:
+    if not 1 / UNEVEN < candidates / calibration < UNEVEN:
         says += (
-            f" Suspects have {suspects:.1f} images per group and controls {controls:.1f}: that "
-            "alone moves value and p."
+            f" Candidates have {candidates:.1f} images per group and calibration images "
+            f"{calibration:.1f}: that alone moves value and p."
         )
     compared = len(comparison.generated)
     if comparison.n_generated > compared:
@@ -81,4 +81,4 @@ def _measure(name: str, found: Measured, says: str, comparison: "SetComparison")
 
 
 def _chance(found: Measured) -> str:
-    return "more than chance explains" if found.p_value <= LEVEL else "within chance"
+    return "more than chance explains" if found.p_value <= ALPHA else "within chance"

@@ -1,9 +1,9 @@
 """Three published measures of a whole generated set, each with a p-value that holds.
 
-They ask how near the generated images lie to the suspects T, compared with the controls P of the
-same source. The published tests treat generated images as independent, which they are not: many
-share a neighbour. Here whole groups are relabelled (see `vestige.stats.permutation`), under the
-same assumption as there: how many images a patient has must not depend on being a suspect.
+They ask how near the generated images lie to the candidates T, compared with the calibration images
+P of the same source. The published tests treat generated images as independent, which they are not:
+many share a neighbour. Here whole groups are relabelled (see `vestige.stats.permutation`), under
+the same assumption as there: how many images a patient has must not depend on being a candidate.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 from vestige.measures.cells import cell_of, k_means, merged
 from vestige.measures.group_neighbours import GroupNeighbours, nearest_groups
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
 from vestige.stats.neighbours import same_width
 from vestige.stats.permutation import SetTestResult, group_labels, permutation_test_refit
@@ -40,18 +40,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class FeatureSets:
-    """Generated rows [m, d] and real rows [r, d] of one feature space, and who is a suspect [r].
+    """Generated rows [m, d] and real rows [r, d] of one feature space, and who is a candidate [r].
 
     Raises
     ------
     InputError
-        Without generated rows, suspects or controls, with a group on both sides, with rows of
-        different width, or with a feature that is not finite.
+        Without generated rows, candidates or calibration images, with a group on both sides, with
+        rows of different width, or with a feature that is not finite.
     """
 
     generated: Floats
     reals: Floats
-    is_suspect: Bools
+    is_candidate: Bools
     groups: Labels | None = None
 
     def __post_init__(self) -> None:
@@ -65,20 +65,20 @@ class FeatureSets:
                 raise InputError(f"{name}: a feature is not finite. Mend the feature space.")
             object.__setattr__(self, name, rows)
         same_width(self.generated.shape[1], self.reals.shape[1])
-        if len(self.reals) != len(self.is_suspect):
+        if len(self.reals) != len(self.is_candidate):
             raise InputError(
-                f"{len(self.reals)} real rows were given with {len(self.is_suspect)} suspect "
+                f"{len(self.reals)} real rows were given with {len(self.is_candidate)} candidate "
                 "flags. Give one flag per row."
             )
         _ = self.status
 
     @cached_property
     def _labels(self) -> tuple[Bools, Ints]:
-        return group_labels(self.is_suspect, self.groups)
+        return group_labels(self.is_candidate, self.groups)
 
     @property
     def status(self) -> Bools:
-        """Suspect or control, per group."""
+        """Candidate or calibration image, per group."""
         return self._labels[0]
 
     @property
@@ -102,24 +102,25 @@ class FeatureSets:
     def _one_of_each(self) -> Ints:
         return np.unique(self.index, return_index=True)[1]
 
-    def groups_of(self, is_suspect: Bools) -> Bools:
+    def groups_of(self, is_candidate: Bools) -> Bools:
         """A relabelling of images as one of groups."""
-        return np.asarray(is_suspect[self._one_of_each])
+        return np.asarray(is_candidate[self._one_of_each])
 
 
 def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
-    """C_T: are generated images nearer to the suspects than controls are? Far below 0: copying.
+    """C_T: are generated images nearer to candidates than calibration images are? Far below 0: yes.
 
-    L(x) is the distance from x to the nearest suspect (of another group). In each cell of a
-    k-means partition the L of generated images are compared with those of controls by the
+    L(x) is the distance from x to the nearest candidate (of another group). In each cell of a
+    k-means partition the L of generated images are compared with those of calibration images by the
     Mann-Whitney Z of :func:`rank_sum`; C_T is the mean of Z over cells with 20 or more generated
-    images, weighted by the cell's share of controls. Source: Meehan, Chaudhuri and Dasgupta,
-    AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; METHODS 2.11.
+    images, weighted by the cell's share of calibration images. Source: Meehan, Chaudhuri and
+    Dasgupta, AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; docs/methods.md 2.11.
 
-    We decided: k = |P| / 20, at least 1 and at most 5, cells of suspects and controls together, so
-    that the partition does not know the labels that are permuted (the paper: of suspects); a cell
-    without suspects or without controls joins the nearest that has both; when no cell holds 20
-    generated images, all are one cell; the variance is corrected for ties.
+    We decided: k = |P| / 20, at least 1 and at most 5, cells of candidates and calibration images
+    together, so that the partition does not know the labels that are permuted (the paper: of
+    candidates); a cell without candidates or without calibration images joins the nearest that has
+    both; when no cell holds 20 generated images, all are one cell; the variance is corrected for
+    ties.
 
     Parameters
     ----------
@@ -144,33 +145,34 @@ def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
             f"data_copying compares cells of {FEWEST_IN_CELL} or more generated images, {m} were "
             "given. Generate more images."
         )
-    # the number of controls to expect of so many groups: it must not depend on the labels either
-    controls = (1 - sets.status.mean()) * len(sets.reals)
-    k = int(np.clip(controls / PER_CELL, 1, MOST_CELLS))
+    # the number of calibration images to expect of so many groups: it must not depend on the labels
+    # either
+    calibration = (1 - sets.status.mean()) * len(sets.reals)
+    k = int(np.clip(calibration / PER_CELL, 1, MOST_CELLS))
     centroids = k_means(sets.reals, k, seed)
     k = len(centroids)
     cells, real_cells = cell_of(sets.generated, centroids), cell_of(sets.reals, centroids)
 
-    def copying(is_suspect: Bools) -> float:
-        groups = sets.groups_of(is_suspect)
+    def copying(is_candidate: Bools) -> float:
+        groups = sets.groups_of(is_candidate)
         near, near_reals = sets.of_generated.first(groups)[0], sets.of_reals.first(groups)[0]
-        both = np.bincount(real_cells[is_suspect], minlength=k) > 0
-        both &= np.bincount(real_cells[~is_suspect], minlength=k) > 0
+        both = np.bincount(real_cells[is_candidate], minlength=k) > 0
+        both &= np.bincount(real_cells[~is_candidate], minlength=k) > 0
         new = merged(centroids, both)
-        return -c_t(near, near_reals[~is_suspect], new[cells], new[real_cells[~is_suspect]])
+        return -c_t(near, near_reals[~is_candidate], new[cells], new[real_cells[~is_candidate]])
 
     return _turned(
-        permutation_test_refit(copying, sets.is_suspect, sets.groups, n_permutations, seed)
+        permutation_test_refit(copying, sets.is_candidate, sets.groups, n_permutations, seed)
     )
 
 
 def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
-    """AuthPct: share of generated images that are no copies of a suspect, 0..100. Low: copying.
+    """AuthPct: share of generated images that are no copies of a candidate, 0..100. Low: copying.
 
-    With x the suspect nearest to a generated image g: g is authentic if x has another suspect, of
-    another group, nearer than g. (Without that exception adjacent slices of one patient make every
-    copy look authentic.) Source: Alaa, van Breugel, Saveliev and van der Schaar 2022,
-    arXiv:2102.08921; METHODS 2.12.
+    With x the candidate nearest to a generated image g: g is authentic if x has another candidate,
+    of another group, nearer than g. (Without that exception adjacent slices of one patient make
+    every copy look authentic.) Source: Alaa, van Breugel, Saveliev and van der Schaar 2022,
+    arXiv:2102.08921; docs/methods.md 2.12.
 
     Parameters
     ----------
@@ -180,41 +182,42 @@ def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
     Returns
     -------
     Measured
-        p compares with the values that other choices of as many suspect groups give.
+        p compares with the values that other choices of as many candidate groups give.
 
     Raises
     ------
     InputError
-        With suspects of one group only.
+        With candidates of one group only.
     """
     if sets.status.sum() < 2:
         raise InputError(
-            "authenticity compares suspects of different groups (patients), all are of one. "
-            "Give suspects of two or more."
+            "authenticity compares candidates of different groups (patients), all are of one. "
+            "Give candidates of two or more."
         )
 
-    def copying(is_suspect: Bools) -> float:
-        groups = sets.groups_of(is_suspect)
+    def copying(is_candidate: Bools) -> float:
+        groups = sets.groups_of(is_candidate)
         near, x = sets.of_generated.first(groups)
         authentic = sets.of_reals.first(groups)[0][x] < near
         return -100.0 * float(authentic.mean())
 
     return _turned(
-        permutation_test_refit(copying, sets.is_suspect, sets.groups, n_permutations, seed)
+        permutation_test_refit(copying, sets.is_candidate, sets.groups, n_permutations, seed)
     )
 
 
 def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
-    """Share of generated images nearer to a suspect than to a control, 0..1. High: copying.
+    """Share of generated images nearer to a candidate than to an unused image, 0..1. High: copying.
 
     The distance to the closest record with a hold-out (DCR). Industry practice; passing it says
-    nothing against membership inference ("The DCR Delusion", arXiv:2505.01524); METHODS 2.13.
+    nothing against membership inference ("The DCR Delusion", arXiv:2505.01524); docs/methods.md
+    2.13.
 
     Of the larger side as many groups are drawn as the smaller has; the value is the mean over all
     such draws, which has a closed form (:func:`share_of_draws`); ties count one half. With more
-    suspect than control groups copies of those not drawn look like chance, and even a pure copier
-    stays below 1. The p-value is that of the share without drawing, so that nobody is left out:
-    the two agree when both sides have as many groups.
+    candidate than calibration groups copies of those not drawn look like chance, and even a pure
+    copier stays below 1. The p-value is that of the share without drawing, so that nobody is left
+    out: the two agree when both sides have as many groups.
 
     Parameters
     ----------
@@ -228,16 +231,18 @@ def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) 
     """
     taken = sets.of_generated.taken()
 
-    def copying(is_suspect: Bools) -> float:
-        return float(taken[sets.groups_of(is_suspect)].sum() / len(sets.generated))
+    def copying(is_candidate: Bools) -> float:
+        return float(taken[sets.groups_of(is_candidate)].sum() / len(sets.generated))
 
-    found = permutation_test_refit(copying, sets.is_suspect, sets.groups, n_permutations, seed)
-    n_suspect = int(sets.status.sum())
-    n_control = sets.status.size - n_suspect
-    few = sets.status if n_suspect <= n_control else ~sets.status
+    found = permutation_test_refit(copying, sets.is_candidate, sets.groups, n_permutations, seed)
+    n_candidate = int(sets.status.sum())
+    n_calibration = sets.status.size - n_candidate
+    few = sets.status if n_candidate <= n_calibration else ~sets.status
     nearer, tied = sets.of_generated.passed(few)
-    share = share_of_draws(nearer, tied, max(n_suspect, n_control), min(n_suspect, n_control))
-    value = share if n_suspect <= n_control else 1 - share
+    share = share_of_draws(
+        nearer, tied, max(n_candidate, n_calibration), min(n_candidate, n_calibration)
+    )
+    value = share if n_candidate <= n_calibration else 1 - share
     return Measured(value, found.p_value, found.exact)
 
 
@@ -271,19 +276,21 @@ def rank_sum(first: Floats, second: Floats) -> tuple[float, float]:
     return float(u), float((u - n * m / 2 + 0.5) / math.sqrt(variance))
 
 
-def c_t(generated: Floats, controls: Floats, generated_cells: Ints, control_cells: Ints) -> float:
-    """C_T of distances [m] and [n] to the nearest suspect, given the cell of each.
+def c_t(
+    generated: Floats, calibration: Floats, generated_cells: Ints, calibration_cells: Ints
+) -> float:
+    """C_T of distances [m] and [n] to the nearest candidate, given the cell of each.
 
-    Cells without controls, or with fewer than 20 generated images, do not count; when none counts
-    all are one cell.
+    Cells without calibration images, or with fewer than 20 generated images, do not count; when
+    none counts all are one cell.
     """
-    size = np.bincount(generated_cells, minlength=int(control_cells.max()) + 1)
-    share = np.bincount(control_cells, minlength=len(size))
+    size = np.bincount(generated_cells, minlength=int(calibration_cells.max()) + 1)
+    share = np.bincount(calibration_cells, minlength=len(size))
     counted = np.flatnonzero((size >= FEWEST_IN_CELL) & (share > 0))
     if not counted.size:
-        return rank_sum(generated, controls)[1]
+        return rank_sum(generated, calibration)[1]
     z = [
-        rank_sum(generated[generated_cells == cell], controls[control_cells == cell])[1]
+        rank_sum(generated[generated_cells == cell], calibration[calibration_cells == cell])[1]
         for cell in counted
     ]
     return float(np.average(z, weights=share[counted]))

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 class Attention(nn.Module):
@@ -40,7 +40,7 @@ class Attention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Each image looks at the other; the same weights serve both directions (METHODS 1.1)."""
+    """Each image looks at the other; the same weights serve both directions (methods.md 1.1)."""
 
     def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the ViT sees in training instead of the plain image (METHODS 1.4 d2).
+"""What the ViT sees in training instead of the plain image (docs/methods.md 1.4 d2).
 
 Every draw comes from one torch generator, so that a training that goes on repeats.
 """

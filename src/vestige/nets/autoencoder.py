@@ -1,4 +1,4 @@
-"""A small auto-encoder (METHODS 2.2), and how well it draws an image again."""
+"""A small auto-encoder (docs/methods.md 2.2), and how well it draws an image again."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.chance import seeded
 from vestige.nets.pairs import content_order
-from vestige.nets.passes import padded, settle
+from vestige.nets.passes import padded, recalibrate_batchnorm
+from vestige.nets.rng import seeded
 from vestige.nets.schedules import cosine_rate
 from vestige.nets.training import (
     Part,
     Training,
     autocast,
-    demand_positive,
     find_device,
     find_precision,
 )
+from vestige.registry.rules import above_zero
 from vestige.stats.neighbours import same_width
 from vestige.types import Floats, Images, Progress, quiet
 
@@ -77,7 +77,7 @@ def fit_autoencoder(
     images: Images, plan: AutoEncoderPlan, progress: Progress = quiet
 ) -> AutoEncoder:
     """Train on images [m, h, w] by mean squared error; their order changes nothing."""
-    demand_positive(plan, "latent", "width", "steps", "batch", "learning_rate")
+    above_zero(plan, "latent", "width", "steps", "batch", "learning_rate")
     device = find_device()
     precision = find_precision(device, plan.precision)
     data = torch.from_numpy(images[content_order(images)])[:, None].to(device) * 2 - 1
@@ -98,7 +98,7 @@ def fit_autoencoder(
         loss.backward()
         optimizer.step()
         training.note(step, error=loss)
-    settle(net, data)
+    recalibrate_batchnorm(net, data)
     return net.cpu()
 
 

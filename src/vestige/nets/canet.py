@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from vestige.nets.attention import Attention
 from vestige.nets.siamese import Tokens, check_tokens
 from vestige.nets.standard import Standard
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 PairInput = Literal["concat", "difference"]
 
 
 class HybridCANet(nn.Module):
-    """[generated ; real] -> three layers -> self-attention -> logit (METHODS 1.4 d4).
+    """[generated ; real] -> three layers -> self-attention -> logit (docs/methods.md 1.4 d4).
 
     5,644,801 parameters at `dim` 768.
 

@@ -12,16 +12,14 @@ from vestige.nets import fingerprint, trunks
 from vestige.nets.augment import augment, patch_mask
 from vestige.nets.canet import HybridCANet
 from vestige.nets.canet_model import CanetModel, CanetPlan, layers_of
-from vestige.nets.chance import seeded
-from vestige.nets.early_stop import Best, judge
-from vestige.nets.fitting import CLIP, SCALED_BY, digest
+from vestige.nets.early_stop import judge, open_training, train_epochs
+from vestige.nets.fitting import SCALED_BY, digest
 from vestige.nets.gallery import Gallery, Outputs, batches
-from vestige.nets.losses import bce, contrastive_temperature, fit_temperature, info_nce, push
-from vestige.nets.pairs import Known, aggregate, class_weights
+from vestige.nets.losses import bce, contrastive_temperature, fgsm_step, fit_temperature, info_nce
+from vestige.nets.pairs import LabelledSet, aggregate, class_weights, same_size
 from vestige.nets.schedules import cosine_rate, linear_decay
-from vestige.nets.training import Training, find_device, find_precision
+from vestige.nets.training import descend, find_device, find_precision
 from vestige.nets.vit_encoder import VitEncoder
-from vestige.registry.choices import InputError
 from vestige.types import Floats, Images, Ints, Progress, quiet
 
 EPSILON = 0.01  # of the adversarial step, on unit fingerprints
@@ -86,7 +84,7 @@ class Views:
 def fit_canet(
     encoder: VitEncoder,
     canet: HybridCANet,
-    known: Known,
+    known: LabelledSet,
     generated: Images,
     plan: CanetPlan,
     facts: Mapping[str, Any],
@@ -95,10 +93,7 @@ def fit_canet(
 ) -> CanetModel:
     """Train on pairs of known reals with synthetic images; parameters as for `fit_pairs`."""
     plan.check()
-    if generated.shape[1:] != known.images.shape[1:]:
-        raise InputError(
-            "generated and real images have different sizes: bring them to one working size."
-        )
+    same_size(known, generated)
     device = find_device()
     precision = find_precision(device, plan.precision)
     encoder.to(device).eval(), canet.to(device)
@@ -117,61 +112,51 @@ def fit_canet(
     partners = _partners(encoder, reals, synthetic, plan)
 
     optimizer = torch.optim.AdamW(trained, plan.learning_rate)
-    best = Best(trained, plan.patience)
     per_epoch = max(1, len(learn) * partners.shape[1] // plan.batch)
     first, total = plan.epochs * per_epoch, (plan.epochs + plan.finetune_epochs) * per_epoch
-    training = Training(
-        {"trained": nn.ParameterList(trained), "best": best, "optimizer": optimizer},
-        total,
-        plan.seed,
-        identity,
-        folder=folder,
-        progress=progress,
-    )
+    training, best = open_training(trained, optimizer, plan, total, identity, folder, progress)
     weights = torch.from_numpy(class_weights(known.labels[learn]))
     labels = torch.from_numpy(known.labels)
-    with seeded(plan.seed):
-        for step, rng in training:
-            if step >= first and reals.stock:
-                reals.stock, synthetic.stock = [], []
-                encoder.requires_grad_(True)
-            if step == first:
-                best.restore()
-                best.waited.zero_()
-            if best.stopped:
-                continue
-            torch.manual_seed((plan.seed << 32) + step)  # dropout
-            _schedule(optimizer, plan, step, first, total)
-            canet.train()
-            drawn = torch.multinomial(weights, plan.batch, replacement=True, generator=rng).numpy()
-            columns = torch.randint(partners.shape[1], (plan.batch,), generator=rng).numpy()
-            rows = learn[drawn]
-            whole, ours = encoder.fuse(*reals.draw(rows, rng))
-            theirs = encoder.fuse(*synthetic.draw(partners[rows, columns], rng))[1]
-            truth = labels[rows].to(device)
-            plain = bce(canet(theirs, ours), truth)
-            loss = plain
-            if plan.adversarial:
-                slopes = torch.autograd.grad(plain, (theirs, ours), retain_graph=True)
-                moved = (push(f, g, EPSILON) for f, g in zip((theirs, ours), slopes, strict=True))
-                loss = loss + plan.adversarial * bce(canet(*moved), truth)
-            if plan.contrastive and plan.augment:
-                # an image drawn twice would be its own rival
-                once = np.unique(rows, return_index=True)[1]
-                again = encoder.fuse(*reals.draw(rows[once], rng))[0]
-                heat = contrastive_temperature(step / max(1, total - 1))
-                loss = loss + plan.contrastive * info_nce(whole[once], again, heat)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_([p for p in trained if p.grad is not None], CLIP)
-            optimizer.step()
-            training.note(step, total=loss, pairs=plain)
-            if (step + 1) % per_epoch == 0:
-                logits = _logits(encoder, canet.eval(), reals, synthetic, check, partners[check])
-                best.see(*judge(logits, aggregate(logits, plan.aggregate), known.labels[check]))
+
+    def before(number: int) -> None:
+        if number >= first and reals.stock:
+            reals.stock, synthetic.stock = [], []
+            encoder.requires_grad_(True)
+        if number == first:
+            best.restore()
+            best.waited.zero_()
+
+    def step(number: int, rng: torch.Generator) -> dict[str, Tensor]:
+        _schedule(optimizer, plan, number, first, total)
+        canet.train()
+        drawn = torch.multinomial(weights, plan.batch, replacement=True, generator=rng).numpy()
+        columns = torch.randint(partners.shape[1], (plan.batch,), generator=rng).numpy()
+        rows = learn[drawn]
+        whole, ours = encoder.fuse(*reals.draw(rows, rng))
+        theirs = encoder.fuse(*synthetic.draw(partners[rows, columns], rng))[1]
+        truth = labels[rows].to(device)
+        plain = bce(canet(theirs, ours), truth)
+        loss = plain
+        if plan.adversarial:
+            slopes = torch.autograd.grad(plain, (theirs, ours), retain_graph=True)
+            moved = (fgsm_step(f, g, EPSILON) for f, g in zip((theirs, ours), slopes, strict=True))
+            loss = loss + plan.adversarial * bce(canet(*moved), truth)
+        if plan.contrastive and plan.augment:
+            # an image drawn twice would be its own rival
+            once = np.unique(rows, return_index=True)[1]
+            again = encoder.fuse(*reals.draw(rows[once], rng))[0]
+            heat = contrastive_temperature(number / max(1, total - 1))
+            loss = loss + plan.contrastive * info_nce(whole[once], again, heat)
+        descend(loss, optimizer, trained)
+        return {"total": loss, "pairs": plain}
+
+    def examine() -> tuple[float, float]:
+        logits = _logits(encoder, canet.eval(), reals, synthetic, check, partners[check])
+        return judge(logits, aggregate(logits, plan.aggregate), known.labels[check])
+
+    train_epochs(training, best, per_epoch, step, examine, before)
     if reals.stock and plan.finetune_epochs and first < total:
         reals.stock, synthetic.stock = [], []  # the training was complete: nothing ran above
-    best.restore()
     canet.eval()
     logits = _logits(encoder, canet, reals, synthetic, check, partners[check])
     truths = np.repeat(known.labels[check], logits.shape[1]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""A trained ViT encoder and CANet with the fingerprint library they search (METHODS 1.4)."""
+"""A trained ViT encoder and CANet with the fingerprint library they search (methods.md 1.4)."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from vestige.nets.gallery import Gallery, Outputs, batches, half
 from vestige.nets.pairs import aggregate
 from vestige.nets.training import find_device, find_precision
 from vestige.nets.vit_encoder import VitEncoder
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.registry.rules import above_zero, at_least
 from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 PAIRS = 256  # judged at a time
@@ -50,17 +51,11 @@ class CanetPlan:
 
     def check(self) -> None:
         """Refuse what cannot be trained, in one line."""
-        least = {
-            "size": 1, "views": 1, "neighbours": 1, "strangers": 0, "epochs": 1,
-            "finetune_epochs": 0, "batch": 2, "patience": 1, "candidates": 1, "graph": 1,
-            "min_keep": 1, "contrastive": 0, "adversarial": 0,
-        }  # fmt: skip
-        for name, low in least.items():
-            if not low <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} must be {low} or more, not {getattr(self, name)}.")
-        for name in ("learning_rate", "rate_end"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} must be above 0, not {getattr(self, name)}.")
+        at_least(1, self, "size", "views", "neighbours", "epochs", "patience")
+        at_least(1, self, "candidates", "graph", "min_keep")
+        at_least(2, self, "batch")
+        at_least(0, self, "strangers", "finetune_epochs", "contrastive", "adversarial")
+        above_zero(self, "learning_rate", "rate_end")
 
 
 @dataclass

@@ -1,16 +1,20 @@
-"""The best weights so far, by images that the training never learns from."""
+"""The best weights so far, by images that training never learns from, and how they are found."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vestige.nets.rng import seeded
+from vestige.nets.training import Part, Training
 from vestige.stats.intervals import auc
-from vestige.types import Floats, Ints
+from vestige.types import Floats, Ints, Progress
 
 
-class Best(nn.Module):
+class BestWeights(nn.Module):
     """A copy of the trained parameters at their best epoch; part of every checkpoint.
 
     Better means a larger AUC over held-out real images; where it is the same (few images have few
@@ -77,6 +81,61 @@ class Best(nn.Module):
     def _copy(source: Iterable[Tensor], target: Iterable[Tensor]) -> None:
         for new, old in zip(source, target, strict=True):
             old.copy_(new.to(old.device))
+
+
+def open_training(
+    trained: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    plan: Any,
+    steps: int,
+    identity: str,
+    folder: Path | None,
+    progress: Progress,
+) -> tuple[Training, BestWeights]:
+    """A training that goes on from its checkpoint, and the best of its epochs.
+
+    `plan` says the patience and the seed.
+    """
+    best = BestWeights(trained, plan.patience)
+    parts: dict[str, Part] = {
+        "trained": nn.ParameterList(trained),
+        "best": best,
+        "optimizer": optimizer,
+    }
+    return Training(parts, steps, plan.seed, identity, folder=folder, progress=progress), best
+
+
+def train_epochs(
+    training: Training,
+    best: BestWeights,
+    per_epoch: int,
+    learn: Callable[[int, torch.Generator], Mapping[str, Tensor]],
+    examine: Callable[[], tuple[float, float]],
+    before: Callable[[int], None] = lambda step: None,
+) -> None:
+    """Train until there is no progress, and put the best weights back.
+
+    Parameters
+    ----------
+    per_epoch : int
+        Steps after which the held-out images are examined.
+    learn : callable
+        Does step so-and-so with a random generator of its own; returns the losses by name.
+    examine : callable
+        AUC and loss of the held-out images, as `judge` gives them.
+    before : callable, optional
+        Called before each step, also when nothing is learned any more.
+    """
+    with seeded(training.seed):
+        for step, rng in training:
+            before(step)
+            if best.stopped:
+                continue
+            torch.manual_seed((training.seed << 32) + step)  # dropout
+            training.note(step, **learn(step, rng))
+            if (step + 1) % per_epoch == 0:
+                best.see(*examine())
+    best.restore()
 
 
 def judge(logits: Floats, scores: Floats, labels: Ints) -> tuple[float, float]:

@@ -9,28 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vestige.nets.chance import seeded
 from vestige.nets.losses import cosine, nt_xent
 from vestige.nets.pairs import content_order
-from vestige.nets.passes import padded, settle
+from vestige.nets.passes import padded, recalibrate_batchnorm
+from vestige.nets.rng import seeded
 from vestige.nets.schedules import cosine_rate
 from vestige.nets.ssim import ssim
 from vestige.nets.training import (
     Part,
     Training,
     autocast,
-    demand_positive,
+    descend,
     find_device,
     find_precision,
 )
 from vestige.nets.views import Changes, view
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
+from vestige.registry.rules import above_zero
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Images, Progress, quiet
 
 Fit = Callable[[Images, "EncoderPlan"], "Encoder"]
 TEMPERATURE = 0.1
-CLIP = 1.0
 NEAR, ANCHORS = 20, 4096
 LOOSE = Changes(1 / 16, 5, 0.05, (0.8, 1.25), 0.02, 1 / 4)
 """Views of the contrastive encoder: at 64 px a shift of 4 px and a blank square of 16."""
@@ -110,9 +110,9 @@ def fit_contrastive(images: Images, plan: EncoderPlan, progress: Progress = quie
             with autocast(device, precision):
                 first, second = net(both).float().chunk(2)
             loss = nt_xent(first, second, TEMPERATURE)
-            _step(net, optimizer, loss)
+            descend(loss, optimizer, net.parameters())
             training.note(step, contrast=loss)
-    settle(net, data)
+    recalibrate_batchnorm(net, data)
     return net.cpu()
 
 
@@ -142,9 +142,9 @@ def fit_ssim(images: Images, plan: EncoderPlan, progress: Progress = quiet) -> E
             with autocast(device, precision):
                 first, second = net(both).float().chunk(2)
             loss = (cosine(first, second) - wanted).square().mean()
-            _step(net, optimizer, loss)
+            descend(loss, optimizer, net.parameters())
             training.note(step, ssim=loss)
-    settle(net, data)
+    recalibrate_batchnorm(net, data)
     return net.cpu()
 
 
@@ -174,7 +174,7 @@ def _distinct(images: Images, plan: EncoderPlan) -> Tensor:
         raise InputError(
             f"an encoder learns from images of {SMALLEST} px or more, found {side} px."
         )
-    demand_positive(plan, "steps", "batch", "width", "learning_rate")
+    above_zero(plan, "steps", "batch", "width", "learning_rate")
     ordered = images[content_order(images)]
     new = np.ones(len(ordered), bool)
     new[1:] = (ordered[1:] != ordered[:-1]).any(axis=(1, 2))
@@ -196,13 +196,6 @@ def _set_rate(optimizer: torch.optim.Optimizer, plan: EncoderPlan, step: int) ->
     rate = cosine_rate(step / plan.steps, plan.learning_rate, plan.learning_rate / 20)
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def _step(net: Encoder, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(net.parameters(), CLIP)
-    optimizer.step()
 
 
 def _near(data: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """The fingerprint library: cosine search, and the pool that spectral clustering leaves.
 
-Source: Zhou & Ding, CLEF 2025; METHODS 1.4 d3. Exact search is a matrix product; FAISS, when it is
-asked for, gives the same rows. No torch in here.
+Source: Zhou & Ding, CLEF 2025; docs/methods.md 1.4 d3. Exact search is a matrix product; FAISS,
+when it is asked for, gives the same rows. No torch in here.
 """
 
 import os
@@ -11,7 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.files.whole import whole
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Float32s, Floats, Ints
 
 BLOCK_BYTES = 64 * 2**20
@@ -152,17 +153,12 @@ class Library:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the FAISS index, or the rows as .npy, to `path`; whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
+        with whole(Path(path)) as partial:
             if self._index is not None:
                 find_faiss().write_index(self._index, os.fspath(partial))
             else:
                 with partial.open("wb") as file:
                     np.save(file, self.rows, allow_pickle=False)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], faiss: bool = False) -> Self:

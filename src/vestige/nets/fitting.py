@@ -12,22 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from vestige.nets import trunks
-from vestige.nets.chance import seeded
-from vestige.nets.early_stop import Best, judge
+from vestige.nets.early_stop import judge, open_training, train_epochs
 from vestige.nets.gallery import Gallery, batches, half
 from vestige.nets.pair_model import PAIRS, PairModel, Plan, Trainable, nearest
-from vestige.nets.pairs import Known, aggregate, class_weights, split_generated
-from vestige.nets.training import Training, find_device, find_precision
-from vestige.registry.choices import InputError
+from vestige.nets.pairs import LabelledSet, aggregate, class_weights, same_size, split_generated
+from vestige.nets.training import descend, find_device, find_precision
 from vestige.types import Float32s, Floats, Images, Ints, Progress, quiet
 
-CLIP = 1.0
 SCALED_BY = 256  # generated images
 
 
 def fit_pairs(
     net: Any,
-    known: Known,
+    known: LabelledSet,
     generated: Images,
     plan: Plan,
     facts: Mapping[str, Any],
@@ -48,10 +45,7 @@ def fit_pairs(
         For checkpoints; the same call goes on from there.
     """
     plan.check()
-    if generated.shape[1:] != known.images.shape[1:]:
-        raise InputError(
-            "generated and real images have different sizes: bring them to one working size."
-        )
+    same_size(known, generated)
     device, frozen = find_device(), plan.trunk_trainable == "none"
     precision = find_precision(device, plan.precision)
     trained = _set_trainable(net, plan.trunk_trainable)
@@ -79,38 +73,28 @@ def fit_pairs(
         ],
         weight_decay=plan.weight_decay,
     )
-    best = Best(trained, plan.patience)
     per_epoch = max(1, -(-(plan.draws or len(ours)) // plan.batch))
-    training = Training(
-        {"trained": nn.ParameterList(trained), "best": best, "optimizer": optimizer},
-        plan.epochs * per_epoch,
-        plan.seed,
-        identity,
-        folder=folder,
-        progress=progress,
+    training, best = open_training(
+        trained, optimizer, plan, plan.epochs * per_epoch, identity, folder, progress
     )
     weights = torch.from_numpy(class_weights(known.labels[learn]))
     labels = torch.from_numpy(known.labels[learn])
-    with seeded(plan.seed):
-        for step, rng in training:
-            if best.stopped:
-                continue
-            torch.manual_seed((plan.seed << 32) + step)  # dropout
-            net.train()
-            rows = torch.multinomial(weights, plan.batch, replacement=True, generator=rng)
-            columns = torch.randint(partners.shape[1], (plan.batch,), generator=rng)
-            a = net.encode(reals.features(learn[rows.numpy()]))
-            b = net.encode(synthetic.features(partners[rows.numpy(), columns.numpy()]))
-            loss = net.loss(a, b, labels[rows].to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(trained, CLIP)
-            optimizer.step()
-            training.note(step, pairs=loss)
-            if (step + 1) % per_epoch == 0:
-                logits = _pair_logits(net.eval(), reals, synthetic, check, check_partners)
-                best.see(*judge(logits, aggregate(logits, plan.aggregate), known.labels[check]))
-    best.restore()
+
+    def step(number: int, rng: torch.Generator) -> dict[str, Tensor]:
+        net.train()
+        rows = torch.multinomial(weights, plan.batch, replacement=True, generator=rng)
+        columns = torch.randint(partners.shape[1], (plan.batch,), generator=rng)
+        a = net.encode(reals.features(learn[rows.numpy()]))
+        b = net.encode(synthetic.features(partners[rows.numpy(), columns.numpy()]))
+        loss = net.loss(a, b, labels[rows].to(device))
+        descend(loss, optimizer, trained)
+        return {"pairs": loss}
+
+    def examine() -> tuple[float, float]:
+        logits = _pair_logits(net.eval(), reals, synthetic, check, check_partners)
+        return judge(logits, aggregate(logits, plan.aggregate), known.labels[check])
+
+    train_epochs(training, best, per_epoch, step, examine)
     net.eval()
     figures = training.figures(plan.batch, len(ours), net, precision) | best.figures()
     keep = np.arange(len(generated))
@@ -130,7 +114,7 @@ def learn_scale(net: Any, synthetic: Gallery) -> None:
         standard.learn(torch.cat([features[i] for features in parts]))
 
 
-def digest(facts: Mapping[str, Any], known: Known, generated: Images, weights: str) -> str:
+def digest(facts: Mapping[str, Any], known: LabelledSet, generated: Images, weights: str) -> str:
     """One digest of all that determines a training."""
     text = json.dumps([dict(facts), known.images.shape, generated.shape, weights], sort_keys=True)
     total = hashlib.sha256(text.encode())

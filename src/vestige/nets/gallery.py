@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vestige.nets.training import autocast
 from vestige.nets.trunks import prepare
+from vestige.stats.slices import slices
 from vestige.types import Images, Progress, quiet
 
 BATCH = 32
@@ -105,4 +106,4 @@ def half(values: Tensor) -> Tensor:
 
 def batches(n: int, size: int = BATCH) -> Iterator[slice]:
     """Slices that cover n rows."""
-    return (slice(start, start + size) for start in range(0, n, size))
+    return slices(n, size)

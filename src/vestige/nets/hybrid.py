@@ -15,14 +15,14 @@ from vestige.nets.siamese import (
 )
 from vestige.nets.standard import Standard
 from vestige.nets.trunks import ConvTrunk, VitTrunk, tokens_of
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 DIM = 256
 SCALES = 3
 
 
 class HybridSiamese(nn.Module):
-    """Two trunks per image; ViT tokens look at three scales of the ResNet (METHODS 1.2).
+    """Two trunks per image; ViT tokens look at three scales of the ResNet (docs/methods.md 1.2).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the pair networks minimise (METHODS 1.2, 1.4)."""
+"""What the pair networks minimise (docs/methods.md 1.2, 1.4)."""
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 def angular(cosines: Tensor, labels: Tensor, margin: float = 0.2) -> Tensor:
     """Mean of y (1 - cos) + (1 - y) max(0, cos - margin), from cosines [n] and labels [n].
 
-    Source: Kalinathan et al. 2026, doi:10.1038/s41598-026-57331-6, as quoted in METHODS 1.2.
+    Source: Kalinathan et al. 2026, doi:10.1038/s41598-026-57331-6, as quoted in docs/methods.md
+    1.2.
     """
     labels = labels.float()
     return (labels * (1 - cosines) + (1 - labels) * (cosines - margin).clamp_min(0)).mean()
@@ -44,7 +45,7 @@ def contrastive_temperature(done: float, start: float = 0.07, end: float = 0.05)
     return end + (start - end) * (1 - done)
 
 
-def push(features: Tensor, gradient: Tensor, size: float) -> Tensor:
+def fgsm_step(features: Tensor, gradient: Tensor, size: float) -> Tensor:
     """Features [..., d] moved by `size` per coordinate of their unit vector, up the gradient."""
     length = features.detach().norm(dim=-1, keepdim=True)
     moved: Tensor = features + size * length * gradient.detach().sign()

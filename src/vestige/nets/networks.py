@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vestige.nets.chance import seeded
+from vestige.nets.rng import seeded
 from vestige.nets.trunks import TORCHVISION, ConvTrunk, VitTrunk, tokens_of
 from vestige.nets.trunks import trunk as own_trunk
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 SIZE = 224
 LEAST = 32  # below this the maps of the convolutional networks vanish

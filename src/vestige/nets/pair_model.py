@@ -1,4 +1,4 @@
-"""A trained Siamese network with the synthetic images it compares with (METHODS 1.1, 1.2)."""
+"""A trained Siamese network with the synthetic images it compares with (methods.md 1.1, 1.2)."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -12,7 +12,7 @@ from vestige.nets.gallery import Gallery, batches
 from vestige.nets.pairs import Pairing, aggregate
 from vestige.nets.siamese import Features
 from vestige.nets.training import find_device, find_precision
-from vestige.registry.choices import InputError
+from vestige.registry.rules import above_zero, at_least, check_words
 from vestige.types import Float32s, Floats, Images, Ints
 
 PAIRS = 256  # compared at a time
@@ -55,20 +55,11 @@ class Plan:
 
     def check(self) -> None:
         """Refuse what cannot be trained, in one line."""
-        for name in ("size", "neighbours", "anchors", "epochs", "batch", "patience"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}.")
-        for name in ("learning_rate", "trunk_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} must be above 0, not {getattr(self, name)}.")
-        if self.draws is not None and self.draws < 1:
-            raise InputError(f"draws must be 1 or more, not {self.draws}.")
-        known = {"pairing": ("nearest", "random"), "trunk_trainable": ("none", "last_stage", "all")}
-        for name, words in known.items():
-            if getattr(self, name) not in words:
-                raise InputError(
-                    f"unknown {name} {getattr(self, name)!r}. Known: {', '.join(words)}."
-                )
+        at_least(1, self, "size", "neighbours", "anchors", "epochs", "batch", "patience")
+        above_zero(self, "learning_rate", "trunk_rate")
+        if self.draws is not None:
+            at_least(1, self, "draws")
+        check_words(self)
 
 
 @dataclass

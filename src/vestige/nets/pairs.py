@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.splits import group_folds
 from vestige.types import Bools, Floats, Images, Ints
@@ -19,7 +19,7 @@ FOLDS = 5  # one of five is held out: the paper's 80/20
 
 
 @dataclass(frozen=True)
-class Known:
+class LabelledSet:
     """Labelled real images in an order that depends on their content alone."""
 
     images: Images
@@ -35,7 +35,7 @@ def known(
     groups_used: Labels | None,
     groups_unused: Labels | None,
     seed: int,
-) -> Known:
+) -> LabelledSet:
     """Put both sets together and hold a fifth of the groups out.
 
     Without groups every image is its own, and equal images are one.
@@ -55,7 +55,15 @@ def known(
     index, _ = group_index(np.concatenate(groups), len(images))
     fewest = min(len(np.unique(index[status == label])) for label in (0, 1))
     fold = group_folds(index, max(2, min(FOLDS, fewest)), seed, words)
-    return Known(images, status, np.asarray(fold == 0))
+    return LabelledSet(images, status, np.asarray(fold == 0))
+
+
+def same_size(known: LabelledSet, generated: Images) -> None:
+    """Refuse generated images that are larger or smaller than the real ones."""
+    if generated.shape[1:] != known.images.shape[1:]:
+        raise InputError(
+            "generated and real images have different sizes: bring them to one working size."
+        )
 
 
 def content_order(images: Images) -> Ints:

@@ -24,7 +24,7 @@ def padded(images: Images, device: torch.device) -> Iterator[tuple[Tensor, slice
 
 
 @torch.no_grad()
-def settle(net: nn.Module, data: Tensor) -> None:
+def recalibrate_batchnorm(net: nn.Module, data: Tensor) -> None:
     """Replace running batch statistics by those of `data` [n, ...], then leave training mode.
 
     Running statistics lag behind the weights, and follow augmented images where there are any.

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -21,7 +21,7 @@ def state(module: Any, prefix: str) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def put(module: Any, arrays: Arrays, prefix: str) -> None:
+def load_state(module: Any, arrays: Arrays, prefix: str) -> None:
     """Load what `state` gave into a module of the same shape.
 
     Raises

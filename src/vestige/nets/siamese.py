@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vestige.nets.attention import CrossAttention, position_code
 from vestige.nets.losses import bce
 from vestige.nets.standard import Standard
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 Features = tuple[Tensor, ...]
 """What a trunk gives per image: the first, [b, width], finds the neighbours; the others, tokens
@@ -49,7 +49,7 @@ class AdaptiveSimilarity(nn.Module):
 
 
 class Siamese(nn.Module):
-    """One trunk for both images, optional cross-attention, adaptive similarity (METHODS 1.1).
+    """One trunk for both images, optional cross-attention, adaptive similarity (methods.md 1.1).
 
     Parameters
     ----------

@@ -1,13 +1,12 @@
 """What trained networks share: device and precision, resumable steps, the weight average.
 
-The loop itself stands with each network, readable from top to bottom; `Training` counts its steps.
+`Training` counts the steps; what one step does stands with each network.
 """
 
 import csv
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from time import monotonic
@@ -19,11 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vestige.registry.choices import InputError
+from vestige.files.whole import whole
+from vestige.registry.entries import InputError
 from vestige.types import Images, Progress, quiet
 
 CHECKPOINT_SECONDS = 120.0
 LOSS_EVERY = 50
+CLIP = 1.0
 SHEET = 8  # samples.png shows SHEET x SHEET samples
 Part = nn.Module | torch.optim.Optimizer
 
@@ -67,16 +68,18 @@ def _has_bfloat16_units() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def demand_positive(generator: Any, *names: str) -> None:
-    """Refuse an option that is not above 0 (or not a number)."""
-    for name in names:
-        if not 0 < getattr(generator, name) < float("inf"):
-            kind = type(generator).__name__.lower()
-            raise InputError(f"{kind}: {name} must be above 0, not {getattr(generator, name)}.")
+def descend(
+    loss: Tensor, optimizer: torch.optim.Optimizer, weights: Iterable[nn.Parameter]
+) -> None:
+    """One step down the slope of a loss, clipped to length 1 over all weights."""
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(weights, CLIP)
+    optimizer.step()
 
 
 @torch.no_grad()
-def follow(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+def ema_update(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
     """Move the weight average towards the weights; the decay grows with the steps at first."""
     decay = min(decay, (1 + step) / (10 + step))
     for slow, fast in zip(average.parameters(), net.parameters(), strict=True):
@@ -251,11 +254,8 @@ def _write_sheet(samples: Images, path: Path) -> None:
 
 def _replace(target: Path, write: Callable[[Path], Any]) -> None:
     """Write a file whole or not at all."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        write(partial)
-        partial.replace(target)
+        with whole(target) as partial:
+            write(partial)
     except SafetensorError as error:  # it reports a full disk in its own way
         raise OSError(f"cannot write {target}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

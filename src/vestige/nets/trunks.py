@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.chance import seeded
-from vestige.registry.choices import InputError
+from vestige.nets.rng import seeded
+from vestige.registry.entries import InputError
 from vestige.types import Images
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -100,7 +100,7 @@ def tokens_of(feature_map: Tensor, side: int = TOKEN_SIDE) -> Tensor:
 def prepare(images: Images, size: int) -> Tensor:
     """Grey float32 [n, h, w], 0..1 -> [n, 3, size, size] with ImageNet's mean and deviation.
 
-    Bilinear, antialiased when shrinking, no crop (METHODS 0.3).
+    Bilinear, antialiased when shrinking, no crop (docs/methods.md 0.3).
     """
     x = torch.from_numpy(np.ascontiguousarray(images, np.float32))[:, None]
     if x.shape[-2:] != (size, size):

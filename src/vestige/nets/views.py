@@ -1,4 +1,4 @@
-"""Small changes to an image after which it is still that image (METHODS 2.14).
+"""Small changes to an image after which it is still that image (docs/methods.md 2.14).
 
 Every draw comes from one torch generator on the CPU.
 """

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vestige.nets.trunks import VitTrunk
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 DIM = 768
 PRESETS = ("relative", "even", "existing", "exact")
@@ -51,7 +51,7 @@ def taps_of(taps: str | Sequence[int], depth: int) -> tuple[int, ...]:
 
 
 class VitEncoder(nn.Module):
-    """Grey images -> one fingerprint, and 2 x 2 averaged patch tokens (METHODS 1.4 d1).
+    """Grey images -> one fingerprint, and 2 x 2 averaged patch tokens (docs/methods.md 1.4 d1).
 
     Parameters
     ----------

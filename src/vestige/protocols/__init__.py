@@ -12,46 +12,46 @@ from vestige.protocols import (
     zhou_ding_cosine,
 )
 from vestige.protocols.trial import Protocol
-from vestige.registry.choices import Choice
+from vestige.registry.entries import RegistryEntry
 
-PROTOCOLS: dict[str, Choice[Protocol]] = {
-    "scope": Choice(
+PROTOCOLS: dict[str, RegistryEntry[Protocol]] = {
+    "scope": RegistryEntry(
         "Siamese network with cross-attention, accuracy over pairs (SCOPE, 2025)",
         lambda: scope.PROTOCOL,
         needs_labels=True,
         extra="deep",
     ),
-    "kalinathan2026": Choice(
+    "kalinathan2026": RegistryEntry(
         "hybrid Siamese network, accuracy over pairs (2026; partly unknown)",
         lambda: kalinathan2026.PROTOCOL,
         needs_labels=True,
         extra="deep",
     ),
-    "medhastra": Choice(
+    "medhastra": RegistryEntry(
         "cosine threshold and a circular regression (Medhastra, 2025)",
         lambda: medhastra.PROTOCOL,
         needs_labels=True,
         extra="deep",
     ),
-    "zhou_ding": Choice(
+    "zhou_ding": RegistryEntry(
         "ViT fingerprints and CANet, kappa on validation images (zhouyijiang1, 2025)",
         lambda: zhou_ding.PROTOCOL,
         needs_labels=True,
         extra="deep",
     ),
-    "zhou_ding_resnet50": Choice(
+    "zhou_ding_resnet50": RegistryEntry(
         "largest ResNet-50 cosine, threshold unpublished (zhouyijiang1, 2025)",
         lambda: zhou_ding_cosine.RESNET50,
         needs_labels=True,
         extra="deep",
     ),
-    "zhou_ding_dual": Choice(
+    "zhou_ding_dual": RegistryEntry(
         "largest cosines of two networks, threshold unpublished (zhouyijiang1, 2025)",
         lambda: zhou_ding_cosine.DUAL,
         needs_labels=True,
         extra="deep",
     ),
-    "gan_isi": Choice(
+    "gan_isi": RegistryEntry(
         "classifier of pairs on texture distances (GAN-ISI, 2023)",
         lambda: gan_isi.PROTOCOL,
         needs_labels=True,

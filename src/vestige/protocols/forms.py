@@ -8,7 +8,7 @@ from typing import Any
 
 from vestige.detectors import DETECTORS
 from vestige.files.whole import file_sha256
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.scoring.plan import weights_missing
 
 NETWORKS = {"backbone": "weights", "backbones": "weights", "cnn": "weights", "vit": "vit_weights"}
@@ -18,7 +18,7 @@ Options = Mapping[str, Any]
 
 def default_form(name: str, options: Options) -> Any:
     """The detector as we would run it, unfitted; the user's options on top."""
-    return build(DETECTORS, name, "detector", **options)
+    return create(DETECTORS, name, "detector", **options)
 
 
 def published_form(name: str, options: Options) -> Any:
@@ -30,7 +30,7 @@ def published_form(name: str, options: Options) -> Any:
 
 def changed_options(name: str, made: Any) -> dict[str, Any]:
     """The options of `made` that differ from the detector's defaults."""
-    plain = build(DETECTORS, name, "detector")
+    plain = create(DETECTORS, name, "detector")
     told = {f.name: getattr(made, f.name) for f in fields(made) if f.init}
     return {option: value for option, value in told.items() if value != getattr(plain, option)}
 
@@ -45,7 +45,7 @@ def check_form(system: str, name: str, made: Any) -> None:
     """
     if DETECTORS[name].extra == "deep" and find_spec("torch") is None:
         raise InputError(f"{system} needs torch and torchvision: pip install 'vestige[deep]'.")
-    for option in weights_missing(name, made):
+    for option in weights_missing(DETECTORS[name], made):
         raise InputError(
             f"{system} needs the weights of its network: --option {name}.{option}=FILE "
             f"(safetensors or a state dict), or {name}.{option}=imagenet to download them."

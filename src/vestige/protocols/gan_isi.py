@@ -1,4 +1,4 @@
-"""GAN-ISI: classifier of pairs on texture distances (METHODS 1.5)."""
+"""GAN-ISI: classifier of pairs on texture distances (docs/methods.md 1.5)."""
 
 import numpy as np
 from scipy.special import expit

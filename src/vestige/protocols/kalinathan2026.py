@@ -1,4 +1,4 @@
-"""Kalinathan et al. 2026: hybrid Siamese network (METHODS 1.2). Partly unknown."""
+"""Kalinathan et al. 2026: hybrid Siamese network (docs/methods.md 1.2). Partly unknown."""
 
 from vestige.protocols.result import Published
 from vestige.protocols.siamese_pairs import run_pairs

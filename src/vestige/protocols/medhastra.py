@@ -1,4 +1,4 @@
-"""Team Medhastra: cosine thresholds and a circular regression (METHODS 1.3)."""
+"""Team Medhastra: cosine thresholds and a circular regression (docs/methods.md 1.3)."""
 
 import warnings
 from dataclasses import fields, replace

@@ -10,7 +10,7 @@ from vestige.detectors.cosine_rules import AlphaRow, GeneratedMaxima
 from vestige.imageclef.challenge import natural_key
 from vestige.imageclef.runfile import FORMATS, refuse_collisions, validate_run
 from vestige.protocols.trial import Reals
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.report import charts
 from vestige.types import Bools, Floats
 
@@ -49,7 +49,7 @@ def alphas_csv(tables: Mapping[str, Sequence[AlphaRow]]) -> str:
 
 def run_csv(ids: Sequence[str], used: Bools) -> str:
     """The decisions as a run of ImageCLEF 2025, in natural order."""
-    rules = build(FORMATS, "imageclef2025", "format")
+    rules = create(FORMATS, "imageclef2025", "format")
     refuse_collisions(ids, rules.row_name, f"{rules.name} names")
     decided = dict(zip(ids, used, strict=True))
     lines = [f"{rules.row_name(i)},{int(decided[i])}" for i in sorted(ids, key=natural_key)]

@@ -17,7 +17,7 @@ from vestige.files.whole import write_together
 from vestige.protocols.forms import changed_options, networks
 from vestige.protocols.result import Ours, PaperRun, ProtocolCell
 from vestige.protocols.trial import Protocol, Trial
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 from vestige.types import Progress
 from vestige.version import __version__

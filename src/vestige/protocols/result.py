@@ -8,10 +8,9 @@ from typing import Any
 
 from vestige.benchmark.cells import Blind, Forensic, Release
 from vestige.benchmark.result import BenchmarkWorld
-from vestige.registry.choices import InputError
 from vestige.schema.records import Estimate
 from vestige.stats.agreement import Agreement
-from vestige.worlds.record import decode_file, read_json
+from vestige.worlds.record import load_schema
 
 SCHEMA = 1
 
@@ -153,11 +152,5 @@ def load_protocols(path: str | os.PathLike[str]) -> Protocols:
     InputError
         When it cannot be read or is not one of this version.
     """
-    raw = read_json(Path(path))
-    if raw.get("schema") != SCHEMA or raw["schema"] is True:
-        raise InputError(
-            f"{os.fspath(path)} has schema {raw.get('schema')!r:.40}, this version reads {SCHEMA}: "
-            "use the vestige version that wrote it."
-        )
-    found: Protocols = decode_file(Protocols, raw, Path(path))
+    found: Protocols = load_schema(Protocols, Path(path), SCHEMA)
     return found

@@ -17,7 +17,7 @@ from vestige.protocols.forms import check_form, default_form, networks, publishe
 from vestige.protocols.parts import PARTS, Asked, Job, measure_system, plain
 from vestige.protocols.result import SCHEMA, ProtocolCell, Protocols, System
 from vestige.protocols.tables import to_csv, to_html, to_markdown
-from vestige.registry.choices import InputError, choose
+from vestige.registry.entries import InputError, choose
 from vestige.registry.rules import SEED
 from vestige.scoring.plan import Options
 from vestige.types import Progress, quiet
@@ -110,7 +110,7 @@ def _choose(
     """The systems that are asked for; those nobody named and that cannot run, with the reason."""
     asked, left_out = [], {}
     for name in dict.fromkeys(names or PROTOCOLS):
-        protocol = choose(PROTOCOLS, name, "protocol").build()
+        protocol = choose(PROTOCOLS, name, "protocol").factory()
         given = {"seed": seed} | dict(options.get(protocol.detector, {}))
         forms = [form(protocol.detector, given) for form in (published_form, default_form)]
         try:

@@ -1,4 +1,4 @@
-"""Team SCOPE: Siamese network with cross-attention (METHODS 1.1)."""
+"""Team SCOPE: Siamese network with cross-attention (docs/methods.md 1.1)."""
 
 from vestige.protocols.result import Published
 from vestige.protocols.siamese_pairs import run_pairs

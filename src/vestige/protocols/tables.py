@@ -93,7 +93,7 @@ def ours_table(found: Protocols) -> Table:
     return Table(
         "Our protocol",
         "AUC, p and leak: members against non-members. Kappa and false alarms: our verdicts on the "
-        "queries, with the labels of used and unused; a dash where a control vetoed them.",
+        "queries, with the labels of used and unused; a dash where a check vetoed them.",
         ("world", "system", "form", "AUC [95 %]", "p", "leak", "AUC of the queries [95 %]")
         + ("kappa [95 %]", "false alarms [95 %]", "options"),
         tuple(

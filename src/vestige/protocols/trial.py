@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vestige.benchmark.arrays import WorldArrays
 from vestige.files.whole import write_together
 from vestige.protocols.result import PaperRun, Published
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.splits import group_folds
 from vestige.types import Bools, Floats, Ints, Progress, quiet
 

@@ -1,4 +1,4 @@
-"""Team zhouyijiang1: ViT fingerprints and CANet (METHODS 1.4)."""
+"""Team zhouyijiang1: ViT fingerprints and CANet (docs/methods.md 1.4)."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Team zhouyijiang1: the earlier routes by largest cosine (METHODS 1.4b).
+"""Team zhouyijiang1: the earlier routes by largest cosine (docs/methods.md 1.4b).
 
 Their decision rule is not published. Kappa at the best threshold on the queries is what tuning on
 the test can show; the threshold chosen on the labelled images is what the method can.

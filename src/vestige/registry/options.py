@@ -6,7 +6,7 @@ from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 WANTED = {bool: "true or false", int: "a whole number", float: "a number"}
 

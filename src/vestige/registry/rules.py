@@ -1,10 +1,11 @@
 """What a number or a word may be: one line per option, one message per rule."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, fields
+from math import inf
+from typing import Any, Literal, Protocol, get_args, get_origin
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 
 class Rule(Protocol):
@@ -55,6 +56,27 @@ class OneOf:
 
 
 SEED = Within("seed {} is negative; give 0 or more.", least=0)
+
+
+def check_words(made: Any) -> None:
+    """Refuse a word that the Literal of a dataclass field does not list."""
+    for one in fields(made):
+        if get_origin(one.type) is Literal:
+            OneOf(one.name, get_args(one.type)).check(getattr(made, one.name))
+
+
+def at_least(least: float, made: Any, *names: str, of: str = "") -> None:
+    """Refuse an option, of whatever `of` names, that is below a number or not finite."""
+    for name in names:
+        message = f"{of}{name} must be {least:g} or more, {{:g}} was given."
+        Within(message, least=least, below=inf).check(getattr(made, name))
+
+
+def above_zero(made: Any, *names: str, of: str = "") -> None:
+    """Refuse an option, of whatever `of` names, that is not above 0 or not finite."""
+    for name in names:
+        message = f"{of}{name} must be above 0, {{:g}} was given."
+        Within(message, above=0, below=inf).check(getattr(made, name))
 
 
 def check_fields(made: Any, rules: Mapping[str, Rule]) -> None:

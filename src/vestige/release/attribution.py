@@ -1,9 +1,9 @@
 """Which generated images carry the evidence against which real ones?
 
 A pair (real x, generated g) is looked at as if g were the nearest that x has left: it carries
-evidence when x, by this pair alone, would still score higher than the controls may at the asked
-rate. Taking out all such generated images is exactly what brings x back among the controls in
-that column, however many copies of x there are; and a generated image near to nobody in
+evidence when x, by this pair alone, would still score higher than the calibration images may at the
+asked rate. Taking out all such generated images is exactly what brings x back among the calibration
+images in that column, however many copies of x there are; and a generated image near to nobody in
 particular is left alone.
 """
 
@@ -20,7 +20,7 @@ from vestige.types import Bools, Floats, Images, Ints
 Space = Literal["whitened cosine", "distance"]
 SIZE = 32
 NEIGHBOURS = 32
-USUAL = 5  # neighbours among the other reals, by which a distance is measured
+NEIGHBOURS = 5  # neighbours among the other reals, by which a distance is measured
 FLOOR = 1e-9
 
 
@@ -31,7 +31,7 @@ class Pairs:
     values : [n, k], higher = nearer
     rows : [n, k], rows of the generated set
     line : what a pair must exceed to carry evidence at the asked rate
-    spread : standard deviation of the controls' best values, the unit of excess
+    spread : standard deviation of the calibration images' best values, the unit of excess
     """
 
     name: Space
@@ -42,12 +42,16 @@ class Pairs:
 
     @property
     def excess(self) -> Floats:
-        """How far each pair lies above the line, [n, k], in standard deviations of controls."""
+        """How far each pair lies above the line, [n, k], in deviations of unused images."""
         return (self.values - self.line) / self.spread
 
 
 def nearest_pairs(
-    bag: Images, units: npt.NDArray[np.int64], control: Bools, generated: Images, rate: float
+    cohort: Images,
+    group_index: npt.NDArray[np.int64],
+    calibration: Bools,
+    generated: Images,
+    rate: float,
 ) -> tuple[Pairs, Pairs]:
     """Pairs by the whitened cosine of the matched filter, and by plain distance.
 
@@ -56,27 +60,29 @@ def nearest_pairs(
 
     Parameters
     ----------
-    bag, units : [n, s, s] and [n]
+    cohort, group_index : [n, s, s] and [n]
         The reals of an audit and their groups.
-    control : [n]
+    calibration : [n]
         Those that calibrate, at least one.
     generated : [m, s, s]
     rate : float
-        Share of controls whose best pair may lie above the line, at most.
+        Share of calibration images whose best pair may lie above the line, at most.
     """
-    cosines, at, _ = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(bag, NEIGHBOURS)
+    cosines, at, _ = MatchedFilterPool(size=SIZE).fit(generated).nearest_pool(cohort, NEIGHBOURS)
     plain = NearestDistance(space="contrast", size=SIZE).fit(generated)
-    distances, near, _ = plain.nearest(bag, NEIGHBOURS)
-    usual = plain.seen_.nearest_outside_group(plain.seen_.rows(bag), units, USUAL).mean(axis=1)
+    distances, near, _ = plain.nearest(cohort, NEIGHBOURS)
+    usual = plain.space_.nearest_outside_group(
+        plain.space_.rows(cohort), group_index, NEIGHBOURS
+    ).mean(axis=1)
     ratios = np.log(usual + FLOOR)[:, None] - np.log(FLOOR - distances)
     return (
-        _pairs("whitened cosine", cosines, at, control, rate),
-        _pairs("distance", ratios, near, control, rate),
+        _pairs("whitened cosine", cosines, at, calibration, rate),
+        _pairs("distance", ratios, near, calibration, rate),
     )
 
 
-def _pairs(name: Space, values: Floats, rows: Ints, control: Bools, rate: float) -> Pairs:
-    best = np.sort(values[control, 0])[::-1]
+def _pairs(name: Space, values: Floats, rows: Ints, calibration: Bools, rate: float) -> Pairs:
+    best = np.sort(values[calibration, 0])[::-1]
     k = int(np.floor(rate * (len(best) + 1) + 1e-9))
     spread = float(best.std())
     return Pairs(name, values, rows, float(best[max(k, 1) - 1]), spread if spread > 0 else 1.0)

@@ -10,7 +10,7 @@ from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet, pixel_digest
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Progress, quiet
 
 

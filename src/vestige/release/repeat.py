@@ -11,8 +11,8 @@ from vestige.engine.engines import open_executor
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source
-from vestige.judging.cohort import Bag, fill_bag
-from vestige.registry.choices import InputError
+from vestige.judging.cohort import Cohort, form_cohort
+from vestige.registry.entries import InputError
 from vestige.result import AuditResult
 from vestige.scoring.plan import plan_columns, weights_digests
 from vestige.types import Progress
@@ -22,7 +22,7 @@ def check_result(result: AuditResult) -> MadeWith:
     """How the audit to be repeated was made, or why it cannot be repeated."""
     if result.manifest.options.get("redacted"):
         raise InputError("this result is redacted, its names are gone: give the one it came from.")
-    if not any(control.name == "planted" for control in result.controls) and result.set_test:
+    if not any(check.name == "planted" for check in result.checks) and result.set_test:
         raise InputError(
             "the validity checks of this result were switched off, so nothing that scrub leaves "
             "could be released: audit again without --no-checks, then scrub."
@@ -38,6 +38,7 @@ def check_result(result: AuditResult) -> MadeWith:
         raise InputError(
             f"this result does not say how it was made: {error} Audit again, then scrub."
         ) from error
+    made.check_origins()
     question = result.question
     if (made.false_alarm_rate, made.max_auc) != (question.false_alarm_rate, question.max_auc):
         raise InputError(
@@ -64,9 +65,9 @@ def check_result(result: AuditResult) -> MadeWith:
 def options_again(made: MadeWith, seed: int) -> AuditOptions:
     """The options of each further audit, of sets that are read already.
 
-    The release curve is drawn once, not in each round; nothing is released without the controls.
+    The release curve is drawn once, not in each round; nothing is released without the checks.
     """
-    return replace(made.asked(seed), release_curve=False, controls=True, engine="local")
+    return replace(made.asked(seed), release_curve=False, checks=True, engine="local")
 
 
 def read_again(
@@ -101,14 +102,20 @@ def fill_again(
     sets: Mapping[str, ImageSet],
     groups: str | os.PathLike[str] | None,
     group_regex: str | None,
-) -> Bag:
-    """The bag of the audit; other groups are refused."""
+) -> Cohort:
+    """The cohort of the audit; other groups are refused."""
     reals = {role: images for role, images in sets.items() if role != "generated"}
     labels = assign_groups(reals, csv=groups, regex=group_regex).labels
-    bag = fill_bag(sets, labels, result.question.mode)[0]
-    now = {id_: str(g) for id_, g, j in zip(bag.ids, bag.groups, bag.judged, strict=True) if j}
+    cohort = form_cohort(sets, labels, result.question.mode)[0]
+    now = {
+        id_: str(g)
+        for id_, g, j in zip(cohort.ids, cohort.groups, cohort.targets, strict=True)
+        if j
+    }
     calibrating = sorted(
-        (id_, str(g)) for id_, g, c in zip(bag.ids, bag.groups, bag.unused, strict=True) if c
+        (id_, str(g))
+        for id_, g, c in zip(cohort.ids, cohort.groups, cohort.unused, strict=True)
+        if c
     )
     known = result.calibration
     if now != {f.id: f.group for f in result.findings} or calibrating != sorted(
@@ -118,4 +125,4 @@ def fill_again(
             f"the groups are not those of the result ({result.question.groups_from}): give the "
             "same --groups or --group-regex."
         )
-    return bag
+    return cohort

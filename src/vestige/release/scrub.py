@@ -21,8 +21,8 @@ from vestige.decision.records import How, RealRole, Withheld
 from vestige.files.whole import write_together
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source
-from vestige.judging.cohort import Bag
-from vestige.registry.choices import InputError
+from vestige.judging.cohort import Cohort
+from vestige.registry.entries import InputError
 from vestige.release.attribution import nearest_pairs
 from vestige.release.folder import check_folder, copy_kept
 from vestige.release.repeat import check_result, fill_again, options_again, read_again
@@ -31,7 +31,7 @@ from vestige.result import AuditResult
 from vestige.types import Bools, Progress, quiet
 
 ROUNDS = 10
-FEWEST = 2  # generated images that an audit needs
+MIN_GENERATED = 2  # generated images that an audit needs
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def scrub(
     Returns
     -------
     ScrubResult
-        The remainder was chosen by this audit, with these controls: that nothing is left in it
-        says less than an audit with controls that took no part (docs/release.md).
+        The remainder was chosen by this audit, with these calibration images: that nothing is left
+        in it says less than an audit with calibration images that took no part (docs/release.md).
 
     Raises
     ------
@@ -137,7 +137,7 @@ def scrub(
     sets = read_again(
         before, given, made_with, replace(options, engine=engine, cache=cache), progress
     )
-    bag = fill_again(before, sets, groups, group_regex)
+    cohort = fill_again(before, sets, groups, group_regex)
     made = sets["generated"]
     _check_ids(made.ids)
     if copy_to is not None:
@@ -150,7 +150,7 @@ def scrub(
         return run_audit({**sets, "generated": made.subset(kept)}, options, told)
 
     kept = np.ones(len(made), bool)
-    most = min(int(max_share * len(made) + 1e-9), len(made) - FEWEST)
+    most = min(int(max_share * len(made) + 1e-9), len(made) - MIN_GENERATED)
     withheld, remainder, number = _copies(before, made, 0, most), before, 0
     if withheld:
         kept[list(withheld)] = False
@@ -159,7 +159,7 @@ def scrub(
         number += 1
         left = most - len(withheld)
         carriers = _copies(remainder, made, number, left)
-        carriers = carriers or _carriers(remainder, bag, made, kept, number, left)
+        carriers = carriers or _carriers(remainder, cohort, made, kept, number, left)
         if not carriers:
             break
         kept[list(carriers)] = False
@@ -220,20 +220,22 @@ def _copies(result: AuditResult, made: ImageSet, number: int, most: int) -> dict
 
 
 def _carriers(
-    result: AuditResult, bag: Bag, made: ImageSet, kept: Bools, number: int, most: int
+    result: AuditResult, cohort: Cohort, made: ImageSet, kept: Bools, number: int, most: int
 ) -> dict[int, Withheld]:
     """Generated images to withhold, the strongest evidence first, at most `most` of them.
 
-    Pairs that stand out among those of images that are named or stand out; of all suspects when
+    Pairs that stand out among those of images that are named or stand out; of all candidates when
     the set as a whole gives them away. When nobody's pair stands out, but patients are named or
     more stand out than chance explains: the nearest pairs of those.
     """
     rate = result.question.false_alarm_rate
     left = np.flatnonzero(kept)
-    spaces = nearest_pairs(bag.images, bag.units, bag.control, made.pixels[left], rate)
+    spaces = nearest_pairs(
+        cohort.images, cohort.group_index, cohort.calibration, made.pixels[left], rate
+    )
     called = {f.id for f in result.findings if f.called or f.verdict == "used"}
-    row_called = bag.judged & np.array([id_ in called for id_ in bag.ids])
-    wide = bag.judged if result.decision.state == "leak found" else row_called
+    row_called = cohort.targets & np.array([id_ in called for id_ in cohort.ids])
+    wide = cohort.targets if result.decision.state == "leak found" else row_called
     pairs: list[tuple[float, int, int, How]] = [
         (-float(space.excess[row, j]), int(left[space.rows[row, j]]), int(row), space.name)
         for space in spaces
@@ -246,11 +248,11 @@ def _carriers(
             for space in spaces
             for row in np.flatnonzero(row_called)
         ]
-    return _strongest(pairs, bag, made, number, most)
+    return _strongest(pairs, cohort, made, number, most)
 
 
 def _strongest(
-    pairs: list[tuple[float, int, int, How]], bag: Bag, made: ImageSet, number: int, most: int
+    pairs: list[tuple[float, int, int, How]], cohort: Cohort, made: ImageSet, number: int, most: int
 ) -> dict[int, Withheld]:
     """The first `most` generated images of pairs (minus strength, generated, real, space)."""
     chosen: dict[int, Withheld] = {}
@@ -258,9 +260,9 @@ def _strongest(
         if len(chosen) < most and g not in chosen:
             chosen[g] = Withheld(
                 made.ids[g],
-                bag.ids[row],
-                cast(RealRole, str(bag.roles[row])),
-                str(bag.groups[row]),
+                cohort.ids[row],
+                cast(RealRole, str(cohort.roles[row])),
+                str(cohort.groups[row]),
                 by,
                 number,
             )

@@ -71,14 +71,14 @@ def score_range(scores: Floats) -> tuple[float, float, bool]:
     return low, high, gathered
 
 
-def histogram(suspects: Floats, controls: Floats, suspects_label: str) -> str:
-    """Scores of suspects (filled) over those of unused controls (line), as shares of each.
+def histogram(candidates: Floats, calibration: Floats, candidates_label: str) -> str:
+    """Scores of candidates (filled) over those of calibration images (line), as shares of each.
 
     Parameters
     ----------
-    suspects, controls : Floats, shapes (n,) and (m,)
-        Scores in one unit; `controls` may be empty.
-    suspects_label : str
+    candidates, calibration : Floats, shapes (n,) and (m,)
+        Scores in one unit; `calibration` may be empty.
+    candidates_label : str
         Name in the legend; from vestige's own words only.
 
     Returns
@@ -86,19 +86,19 @@ def histogram(suspects: Floats, controls: Floats, suspects_label: str) -> str:
     str
         One ``<svg>`` element.
     """
-    low, high, _ = score_range(np.r_[suspects, controls])
+    low, high, _ = score_range(np.r_[candidates, calibration])
     edges = np.linspace(low, high, BINS + 1)
-    shares = [_shares(s, edges) for s in (suspects, controls)]
+    shares = [_shares(s, edges) for s in (candidates, calibration)]
 
     def draw(axes: Any) -> None:
         axes.stairs(
             shares[0], edges, fill=True, color=SUSPECT, alpha=0.55, clip_on=False,
-            label=f"{suspects_label} ({suspects.size:,})",
+            label=f"{candidates_label} ({candidates.size:,})",
         )  # fmt: skip
-        if controls.size:
+        if calibration.size:
             axes.stairs(
                 shares[1], edges, color=CONTROL, linewidth=2, clip_on=False, baseline=None,
-                label=f"calibration images ({controls.size:,})",
+                label=f"calibration images ({calibration.size:,})",
             )  # fmt: skip
         axes.set_xlim(low, high)
         axes.set_ylim(0, 1.05 * max(max(s.max() for s in shares), 1e-9))
@@ -115,19 +115,19 @@ def _shares(scores: Floats, edges: Floats) -> Floats:
 
 
 def roc(
-    suspects: Floats,
-    controls: Floats,
-    suspect_groups: npt.NDArray[Any],
-    control_groups: npt.NDArray[Any],
+    candidates: Floats,
+    calibration: Floats,
+    candidate_groups: npt.NDArray[Any],
+    calibration_groups: npt.NDArray[Any],
     seed: int,
 ) -> str:
     """ROC step curve with its pointwise 95 % band (bootstrap over groups).
 
     Parameters
     ----------
-    suspects, controls : Floats, shapes (n,) and (m,)
+    candidates, calibration : Floats, shapes (n,) and (m,)
         Scores in one unit, at least one each.
-    suspect_groups, control_groups : arrays, shapes (n,) and (m,)
+    candidate_groups, calibration_groups : arrays, shapes (n,) and (m,)
         The units that are resampled.
     seed : int
         Of the bootstrap.
@@ -139,11 +139,13 @@ def roc(
     """
     from vestige.stats.intervals import roc_band, roc_points
 
-    fpr, tpr = roc_points(suspects, controls)
+    fpr, tpr = roc_points(candidates, calibration)
     grid = np.linspace(0.0, 1.0, 201)
-    repeats = 1000 if suspects.size + controls.size < 4000 else 200  # the page must come quickly
+    repeats = (
+        1000 if candidates.size + calibration.size < 4000 else 200
+    )  # the page must come quickly
     low, high = roc_band(
-        suspects, controls, grid, suspect_groups, control_groups, seed, repeats=repeats
+        candidates, calibration, grid, candidate_groups, calibration_groups, seed, repeats=repeats
     )
 
     def draw(axes: Any) -> None:
@@ -161,7 +163,7 @@ def roc(
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_xlabel("unused images above the threshold (false alarms)")
-        axes.set_ylabel("suspects above the threshold")
+        axes.set_ylabel("candidates above the threshold")
         axes.legend(loc="lower right")
 
     return render("roc", (4.6, 3.1), draw)

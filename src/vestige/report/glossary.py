@@ -13,7 +13,7 @@ GLOSSARY: dict[str, str] = {
     "confidence. The gate opens only if the bound of the AUC is below a limit.",
     "Calibration images": "Real images that were not used for training (given as unused). They "
     "show how high images score that were not used, and all p-values compare with them. They are "
-    "also called controls or unused images.",
+    "also called unused images and, in 0.1, controls.",
     "Copy": "A generated image that has the pixels of a real image, or is nearer to it than "
     "chance explains. The real image is then called a copy as well.",
     "Decision": "The answer to the whole question: copies found, leak found, individuals stand "
@@ -70,14 +70,14 @@ GLOSSARY: dict[str, str] = {
     "Stands out": "The p-value of the image is at most the false-alarm rate. Some unused images "
     "stand out too, by chance.",
     "Targets": "The real images that are judged: the training images in a release audit, the "
-    "queries in a forensic one. They are also called suspects.",
+    "queries in a forensic one. In 0.1 they were called suspects.",
     "Uncalibrated": "There are too few calibration images, or a validity check failed, so nothing "
     "can be said of the image.",
     "Undecided": "The audit can say neither yes nor no. The report tells what is missing.",
     "Unused": "A real image of the same source that was not used for training.",
     "Used": "A real image with which the generator was trained.",
     "Validity check": "An experiment on manipulated data whose right answer is known. A failed "
-    "check can take an answer back; none makes an answer stronger. It is also called a control.",
+    "check can take an answer back; none makes an answer stronger. In 0.1 it was called a control.",
     "View": "A symmetry in which copies are looked for, such as mirrored or turned by a quarter.",
     "Weight": "The part of one detector in the combined score.",
 }

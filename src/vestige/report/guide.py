@@ -106,7 +106,7 @@ def _q_rule(result: Audited) -> str:
 
 
 def _naming_needs(result: Audited) -> str:
-    """The rule for q can only fire if enough patients beat every control (METHODS 4.2)."""
+    """The rule for q can only fire if enough patients beat every unused one (methods.md 4.2)."""
     from vestige.stats.naming import fewest_named
 
     judged = len({f.group for f in result.findings if f.q_value is not None})

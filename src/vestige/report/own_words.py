@@ -1,4 +1,4 @@
-"""The words of vestige's own sentences (verdict, controls, measures, problems).
+"""The words of vestige's own sentences (verdict, checks, measures, problems).
 
 They name nobody there; a hash in their place would tell that some file or patient bears the name of
 the word that is missing.
@@ -13,7 +13,7 @@ body border both brightened but by bytes cache calibrate
 called can cannot cause centre chance change check checks classifier clipping closer cluster
 clustering
 clusters colour columns comb comes compare compared compares components compression computed
-contrast control controls copies copy corrected cost
+contrast control copies copy corrected cost
 could count counts cropped cropping damaged darkened dcr
 decide degrees depth detector detectors dicom differ difference different differently differs
 distance distinct distribution does duplicate each earlier effort encoder error even every exactly
@@ -39,7 +39,7 @@ scored scores second see seeds seen sees separate separates set sets settings se
 shifted show shows side simple since single size sizes slope smooth smoothing so some source sources
 specific
 spectral split splits spread starts statement statistic statistics status steps stored stretched
-such suspect suspects swapped switched synthetic table take takes tells test than that the their
+such candidate candidates swapped switched synthetic table take takes tells test than that the their
 them themselves then there these they this three to told too traces train trained training turned
 twice two uncalibrated unchanged unknown unseen unused
 upsampling used validity usual usually valid value verbatim

@@ -16,10 +16,10 @@ from typing import Any
 from vestige.decision.audited import Audited
 from vestige.images.frame import FLAG_WARNINGS
 from vestige.report.own_words import OWN_WORDS
-from vestige.schema.records import Calibration, Evidence, Finding, Likeness, Problem
+from vestige.schema.records import Calibration, Evidence, Finding, PreparationComparison, Problem
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
-_WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "controls", "backbones")
+_WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "checks", "backbones")
 """Options whose texts are vestige's own words; any other text may be a path or a host."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 _PATH = re.compile(
@@ -72,13 +72,13 @@ def redact(result: Audited, key: bytes | None = None) -> Audited:
         result,
         question=replace(result.question, groups_from=_groups_from(result.question.groups_from)),
         findings=tuple(sorted((_finding(f, hide) for f in result.findings), key=lambda f: f.id)),
-        controls=tuple(
+        checks=tuple(
             replace(
                 c,
                 vetoes=hide.text(c.vetoes),
                 details={hide.text(name): figure for name, figure in c.details.items()},
             )
-            for c in result.controls
+            for c in result.checks
         ),
         set_measures=tuple(replace(m, says=hide.text(m.says)) for m in result.set_measures),
         patients=tuple(
@@ -87,7 +87,7 @@ def redact(result: Audited, key: bytes | None = None) -> Audited:
                 key=lambda p: p.patient,
             )
         ),
-        conformity=tuple(_likeness(one, hide) for one in result.conformity),
+        preparation=tuple(_likeness(one, hide) for one in result.preparation),
         copies=tuple(
             sorted(
                 (
@@ -168,7 +168,7 @@ def _finding(finding: Finding, hide: _Hider) -> Finding:
     )
 
 
-def _likeness(one: Likeness, hide: _Hider) -> Likeness:
+def _likeness(one: PreparationComparison, hide: _Hider) -> PreparationComparison:
     """Aggregates stay; a word from the files (a mode, a coding) may hold anything."""
     words = tuple(
         replace(d, first=hide.text(d.first), second=hide.text(d.second)) for d in one.differences
@@ -226,10 +226,10 @@ def _names(result: Audited) -> set[str]:
     whole |= set(result.manifest.inputs_sha256) | set(_texts(result.manifest.options))
     parts = {part for name in whole for part in re.split(r"[/\\]", name)}
     stems = {part.rsplit(".", 1)[0] for part in parts}
-    own = {name for f in result.findings for name in f.columns} | {c.name for c in result.controls}
+    own = {name for f in result.findings for name in f.columns} | {c.name for c in result.checks}
     own |= {d.name for d in (result.set_test.detectors if result.set_test else ())}
     own |= {m.name for m in result.set_measures}
-    own |= {d.statistic for one in result.conformity for d in one.differences}
+    own |= {d.statistic for one in result.preparation for d in one.differences}
     # shorter pieces, plain numbers and vestige's own words would tear holes into sentences
     return {n for n in (whole | parts | stems) - own if len(n) >= 3 and not _is_own(n)}
 
@@ -250,7 +250,7 @@ def _plain_option(name: str, value: Any) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [_plain_option(name, v) for v in value]
-    if isinstance(value, dict) and name == "conform":
+    if isinstance(value, dict) and name == "harmonize":
         return {k: _plain_option(k, v) for k, v in value.items() if _IDENTIFIER.fullmatch(k)}
     if isinstance(value, str) and name in _WORD_OPTIONS and _IDENTIFIER.fullmatch(value):
         return value

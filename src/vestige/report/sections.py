@@ -17,7 +17,7 @@ from vestige.report.blocks import (
     Table,
     Text,
 )
-from vestige.report.controls import controls
+from vestige.report.checks import checks
 from vestige.report.copies import copies
 from vestige.report.glossary import glossary
 from vestige.report.guide import manifest, reading
@@ -37,9 +37,9 @@ def summary(result: Audited) -> Section | None:
     if test is not None:
         interval = f"95 % interval {words.interval(test.auc.low, test.auc.high)}"
         unseen, whole = test.minimum_detectable_auc, "whole set"
-        if result.tried is not None and result.tried.runs_before:
-            corrected = words.p_text(result.tried.p_adjusted)
-            whole += f"; {corrected} corrected for {result.tried.runs_before + 1} runs"
+        if result.run_history is not None and result.run_history.runs_before:
+            corrected = words.p_text(result.run_history.p_adjusted)
+            whole += f"; {corrected} corrected for {result.run_history.runs_before + 1} runs"
         facts = [
             Fact("AUC", f"{test.auc.value:.2f}", interval, words.auc_meaning(test)),
             Fact("p-value", words.p_text(test.p_value), whole, words.p_meaning(test.p_value)),
@@ -107,12 +107,12 @@ def question(result: Audited) -> Section | None:
     return Section("question", "What was asked", (Table(("", ""), tuple(rows)),))
 
 
-def conformity(result: Audited) -> Section | None:
+def preparation(result: Audited) -> Section | None:
     """Statistics of how the images were prepared, set against set."""
-    if not result.conformity:
+    if not result.preparation:
         return None
     rows = []
-    for one in result.conformity:
+    for one in result.preparation:
         pair = f"{one.first} / {one.second}"
         for k, d in enumerate(one.differences):
             outcome = "expected" if one.p_value is None else ("alike" if one.passed else "DIFFER")
@@ -121,8 +121,8 @@ def conformity(result: Audited) -> Section | None:
             cells = (pair, one.stage, outcome) if k == 0 else ("", "", "")
             told = (d.statistic, d.first, d.second, f"{d.distance:.2f}", p, d.cause)
             rows.append(Row((*cells, *told), found))  # type: ignore[arg-type]
-    blocks: list[Block] = [Text(words.CONFORMITY)]
-    for one in result.conformity:
+    blocks: list[Block] = [Text(words.PREPARATION)]
+    for one in result.preparation:
         if one.separated_by:
             named = " and ".join(one.separated_by)
             text = (
@@ -134,7 +134,7 @@ def conformity(result: Audited) -> Section | None:
             blocks.append(Text(text, "box"))
     head = ("Sets", "Stage", "Outcome", "Statistic", "First", "Second", "KS", "adjusted p", "Cause")
     table = Table(head, tuple(rows), numeric=(4, 5, 6, 7), short=(2,), whole=(0, 1, 3, 8))
-    return Section("conformity", "Were the sets prepared alike?", (*blocks, table))
+    return Section("preparation", "Were the sets prepared alike?", (*blocks, table))
 
 
 def problems(result: Audited) -> Section | None:
@@ -168,8 +168,8 @@ SECTIONS: tuple[Callable[[Audited], Section | None], ...] = (
     release,
     detectors,
     measures,
-    controls,
-    conformity,
+    checks,
+    preparation,
     problems,
     pairs,
     patients,

@@ -13,12 +13,14 @@ from vestige.schema.records import CurvePoint, Finding, ReleaseCurve, Role
 
 
 def whole_set(result: Audited) -> Section | None:
-    """Set test, score histogram and ROC curve; without controls, the reason they are missing."""
+    """Set test, score histogram and ROC curve; without calibration images, why not."""
     test = result.set_test
-    role: Role = test.suspects if test else _default_suspects(result)
-    suspects = [f for f in result.findings if f.role == role]
-    if any(f.p_value is not None for f in suspects):
-        suspects = [f for f in suspects if f.p_value is not None]  # copies of known images: no test
+    role: Role = test.candidates if test else _default_candidates(result)
+    candidates = [f for f in result.findings if f.role == role]
+    if any(f.p_value is not None for f in candidates):
+        candidates = [
+            f for f in candidates if f.p_value is not None
+        ]  # copies of known images: no test
     blocks: list[Block] = []
     if test is not None:
         label = (
@@ -27,8 +29,8 @@ def whole_set(result: Audited) -> Section | None:
         )
         caption = "Grey: effects that an audit with this many images would miss too often."
         blocks.append(Charts((Chart(charts.auc_line(test), label, caption, wide=True),)))
-        if result.tried is not None:
-            blocks.append(Text(words.tried_meaning(result.tried)))
+        if result.run_history is not None:
+            blocks.append(Text(words.run_history_meaning(result.run_history)))
         blocks.append(Text(words.carrier_meaning(test)))
         if needed := words.needed_meaning(test):
             blocks.append(Text(needed))
@@ -46,44 +48,46 @@ def whole_set(result: Audited) -> Section | None:
         blocks.append(
             Text("No set test was made; the reason is given in the decision above.", "box")
         )
-    blocks += _score_charts(result, role, suspects)
+    blocks += _score_charts(result, role, candidates)
     if test is not None and test.tpr_at:
         blocks.append(_rates(result))
     return Section("set", "The whole set", tuple(blocks)) if blocks else None
 
 
-def _default_suspects(result: Audited) -> Role:
+def _default_candidates(result: Audited) -> Role:
     return "used" if result.question.mode == "release" else "query"
 
 
-def _score_charts(result: Audited, role: Role, suspects: list[Finding]) -> list[Block]:
-    scores = np.array([f.score for f in suspects], dtype=np.float64)
-    controls = np.array(result.calibration.scores, dtype=np.float64)
-    both = np.r_[scores, controls]
+def _score_charts(result: Audited, role: Role, candidates: list[Finding]) -> list[Block]:
+    scores = np.array([f.score for f in candidates], dtype=np.float64)
+    calibration = np.array(result.calibration.scores, dtype=np.float64)
+    both = np.r_[scores, calibration]
     if not scores.size:
         return []
     if not charts.drawable(both):
         return [Text("The scores are too large to be drawn; see findings.csv.", "box")]
-    suspects_label = words.suspects_word(role)
-    caption = f"Filled: {suspects_label}. "
-    if controls.size:
+    candidates_label = words.candidates_word(role)
+    caption = f"Filled: {candidates_label}. "
+    if calibration.size:
         caption += (
             "Line: calibration images. The further the filled part lies to the right of the "
             "line, the stronger the evidence."
         )
     if charts.score_range(both)[2]:
         caption += " The outermost bars also hold all scores further out."
-    histogram = charts.histogram(scores, controls, suspects_label)
+    histogram = charts.histogram(scores, calibration, candidates_label)
     drawn = [
-        Chart(histogram, f"Histogram of scores: {suspects_label} and calibration images.", caption)
+        Chart(
+            histogram, f"Histogram of scores: {candidates_label} and calibration images.", caption
+        )
     ]
-    shared = {f.group for f in suspects} & set(result.calibration.groups)
-    groups = np.array([f.group for f in suspects])
-    control_groups = np.array(result.calibration.groups)
-    mine, theirs = (~np.isin(g, list(shared)) for g in (groups, control_groups))
+    shared = {f.group for f in candidates} & set(result.calibration.groups)
+    groups = np.array([f.group for f in candidates])
+    calibration_groups = np.array(result.calibration.groups)
+    mine, theirs = (~np.isin(g, list(shared)) for g in (groups, calibration_groups))
     if mine.any() and theirs.any():
         roc = charts.roc(
-            scores[mine], controls[theirs], groups[mine], control_groups[theirs],
+            scores[mine], calibration[theirs], groups[mine], calibration_groups[theirs],
             result.manifest.seed,
         )  # fmt: skip
         caption = "Every threshold at once. A curve along the dashed diagonal is guessing."
@@ -115,7 +119,7 @@ def release(result: Audited) -> Section | None:
     if curve is None or not curve.points:
         return None
     blocks: list[Block] = [Text(words.curve_meaning(curve), "box")]
-    if any(c.state == "failed" and c.name not in SPARING for c in result.controls):
+    if any(c.state == "failed" and c.name not in SPARING for c in result.checks):
         blocks.append(
             Text("A validity check failed: this curve says nothing about training.", "box")
         )
@@ -200,7 +204,7 @@ def measures(result: Audited) -> Section | None:
         "choices of as many groups would show."
     )
     blocks: list[Block] = [Text(note)]
-    if any(c.state == "failed" and c.name not in SPARING for c in result.controls):
+    if any(c.state == "failed" and c.name not in SPARING for c in result.checks):
         blocks.append(
             Text("A validity check failed: these p-values say nothing about training.", "box")
         )

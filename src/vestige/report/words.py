@@ -8,7 +8,7 @@ from vestige.decision.sentences import GATES, HEADINGS
 from vestige.decision.sentences import plural as plural
 from vestige.decision.sentences_next import next_command
 from vestige.report.blocks import Banner
-from vestige.schema.records import ReleaseCurve, SetTest, Tried
+from vestige.schema.records import ReleaseCurve, RunHistory, SetTest
 
 ROLES = ("generated", "query", "used", "unused", "reference")
 
@@ -27,24 +27,7 @@ _LOOKS: dict[Gate, Literal["alarm", "caution", "calm"]] = {
     "undecided": "caution",
 }
 
-CONTROL_MEANING = {
-    "conformity": "Were the sets prepared alike (size, bit depth, grey levels)? If not, "
-    "differences may come from preparation.",
-    "blind": "Can targets and calibration images be told apart without the generated images? If "
-    "so, they differ for another reason than training.",
-    "member_only": "Do two random halves of the used images differ as much? If so, the score "
-    "shows the split and not training.",
-    "swapped": "Do the images of another generator give the same result? If so, the result is "
-    "not specific to this generator.",
-    "planted": "Are copies that were put into the generated set found again? If not, the audit "
-    "misses copies, and finding nothing means nothing.",
-    "smooth": "Does a smooth set with the distribution of the generated images show as much? If "
-    "so, the finding may be about kinds of images and not about single images.",
-    "clean_calibration": "Are the unused images closer to the generated images than the "
-    "reference images are? If so, some of them may have been used, which hides a leak.",
-}
-
-CONTROL_FIGURES = (
+CHECK_FIGURES = (
     "What the checks measured. For “planted” it is the share of planted copies that were found, "
     "from unchanged copies to fainter and fainter ones: the audit sees no copy that is fainter "
     "than those it found here. For the other checks it is an AUC."
@@ -57,7 +40,7 @@ COPYING_SHOWS_AS = {
 }
 """How the value of a published measure of the set reads when there is copying."""
 
-CONFORMITY = (
+PREPARATION = (
     "Statistics of the images as they are in their files: size, grey levels, sharpness, noise, "
     "traces of compression and resizing, borders, position. Images that were prepared in another "
     "way can be told apart by that alone. KS: largest gap between the two distributions, 0 to 1; "
@@ -101,7 +84,7 @@ def banner(result: Audited) -> Banner:
     )
 
 
-def suspects_word(role: str) -> str:
+def candidates_word(role: str) -> str:
     """How the page calls the images under suspicion."""
     return "training images" if role == "used" else "queried images"
 
@@ -165,26 +148,28 @@ def needed_meaning(test: SetTest) -> str:
     )
 
 
-def tried_meaning(tried: Tried) -> str:
+def run_history_meaning(run_history: RunHistory) -> str:
     """How often the question was asked before, and what that does to the p-value."""
-    if tried.runs_before is None:
+    if run_history.runs_before is None:
         return (
             "Earlier runs on the same images are unknown, since no cache folder was given: the "
             "p-value is right if this was the only run."
         )
-    if tried.runs_before == 0:
+    if run_history.runs_before == 0:
         return "No other run on the same images is known to the cache folder."
-    p = p_text(tried.p_adjusted)
-    if tried.part_of:
+    p = p_text(run_history.p_adjusted)
+    if run_history.part_of:
         return (
-            f"One of {plural(tried.runs_before, 'other run')} also asked about images that are "
-            f"missing here ({plural(tried.part_of, 'image')} in all): no p-value of a part holds."
+            f"One of {plural(run_history.runs_before, 'other run')} also asked about images that "
+            f"are missing here ({plural(run_history.part_of, 'image')} in all): "
+            "no p-value of a part holds."
         )
     return (
-        f"{plural(tried.runs_before, 'other run')} on these images, or some of them, with other "
-        "options, seeds or further images "
-        f"({plural(tried.option_sets, 'set of options', 'sets of options')} and "
-        f"{plural(tried.columns, 'column')} in all): the p-value corrected for all of them is {p}. "
+        f"{plural(run_history.runs_before, 'other run')} on these images, or some of them, with "
+        "other options, seeds or further images "
+        f"({plural(run_history.option_sets, 'set of options', 'sets of options')} and "
+        f"{plural(run_history.columns, 'column')} in all): the p-value corrected for all of them "
+        f"is {p}. "
         "The decision uses it."
     )
 

@@ -6,7 +6,7 @@ from sys import float_info
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 MAX_DEPTH = 32
 """Free-form values (options) may not nest deeper; hostile files would exhaust the stack."""

@@ -10,7 +10,7 @@ WORDS: tuple[Word, ...] = get_args(Word)
 """What is said of an image or a patient, the strongest word first."""
 Relation = Literal["same patient used", "unrelated", ""]
 Q_LEVEL = 0.10
-"""Patients are named up to this q-value: the expected share of false names (METHODS 4.2)."""
+"""Patients are named up to this q-value: the expected share of false names (methods.md 4.2)."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class PatientFinding:
-    """What is said of one patient, from all his judged images together.
+    """What is said of one patient, from all his target images together.
 
-    images, called_used : judged images, and those of them with the verdict "used"
+    images, called_used : target images, and those of them with the verdict "used"
     p_value, q_value : of the patient, against unused patients
     carried_by : what made p small, the best image or the mean over all
     verdict, stands_out, copied : as of a `Finding`

@@ -15,7 +15,7 @@ from vestige.schema.findings import Role as Role
 from vestige.schema.findings import Share as Share
 from vestige.schema.findings import Word as Word
 
-ControlState = Literal["passed", "failed", "not possible", "not needed"]
+CheckState = Literal["passed", "failed", "not possible", "not needed"]
 LevelCode = Literal[
     "verbatim",
     "jpeg_75",
@@ -29,7 +29,7 @@ LevelCode = Literal[
     "shift_2_px",
     "blend_70",
 ]
-"""How far a planted copy is degraded (`vestige.controls.levels`)."""
+"""How far a planted copy is degraded (`vestige.checks.levels`)."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class Needed:
 
 @dataclass(frozen=True)
 class SetTest:
-    """The answer for the whole set: suspects against controls, by group.
+    """The answer for the whole set: candidates against calibration images, by group.
 
     carried_by : the statistic that stood out most: "mean" (all are closer), "tail" (a few stand
         out) or "stack" (the learned combination)
     minimum_detectable_share : of copied patients, seen with 80 % power
     """
 
-    suspects: Role
+    candidates: Role
     auc: Estimate
     p_value: float
     minimum_detectable_auc: float
@@ -108,7 +108,7 @@ class PlantedLevel:
 
 
 @dataclass(frozen=True)
-class Control:
+class Check:
     """An experiment in which the right answer is known; a failed one may veto the verdict.
 
     passed : whether `state` is "passed"
@@ -116,6 +116,7 @@ class Control:
     state : "not possible" with these images; "not needed" where no claim is made that it qualifies
     details : further figures by name, such as the recall of each kind of planted copy
     levels : of "planted": how many copies of each degradation level were seen
+    question : what it asks, as the report prints it
     """
 
     name: str
@@ -123,16 +124,17 @@ class Control:
     p_value: float | None
     passed: bool
     vetoes: str
-    state: ControlState = "passed"
+    state: CheckState = "passed"
     details: dict[str, Estimate] = field(default_factory=dict)
     levels: tuple[PlantedLevel, ...] = ()
+    question: str = ""
 
     def __post_init__(self) -> None:
         if self.passed or self.state == "passed":  # files of earlier versions know `passed` only
             object.__setattr__(self, "state", "passed" if self.passed else "failed")
 
 
-def planted_levels(checks: Sequence[Control]) -> tuple[PlantedLevel, ...]:
+def planted_levels(checks: Sequence[Check]) -> tuple[PlantedLevel, ...]:
     """Planted copies by degradation level, of the check that planted them."""
     return next((check.levels for check in checks if check.name == "planted"), ())
 
@@ -174,7 +176,7 @@ class ReleaseCurve:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PreparationDifference:
     """One statistic of how images were prepared, in two sets.
 
     first, second : median of each set, or its most frequent word
@@ -193,7 +195,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class PreparationComparison:
     """Were two sets prepared alike?
 
     first, second : their roles
@@ -210,13 +212,13 @@ class Likeness:
     p_value: float | None
     passed: bool
     separated_by: tuple[str, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[PreparationDifference, ...]
     few_patients: bool = False
 
 
 @dataclass(frozen=True)
-class Tried:
-    """How often these judged images, or some of them, were asked about beside this generated set.
+class RunHistory:
+    """How often these target images, or some of them, were asked about beside this generated set.
 
     By the cache.
 
@@ -224,9 +226,9 @@ class Tried:
         no cache was given
     option_sets, columns : different ones over all runs, this one included
     p_adjusted : p of the set test, corrected for all runs: 1 - (1 - p)^runs; None: unknown
-    smallest_before : the smallest p of the other runs in which no control failed and that were no
+    smallest_before : the smallest p of the other runs in which no check failed and that were no
         selection themselves
-    part_of : judged images of the largest earlier run that also asked about images missing here, so
+    part_of : target images of the largest earlier run that also asked about images missing here, so
         that these may have been chosen by its answer; 0: there is none
     """
 
@@ -282,7 +284,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scores of the unused controls, in the unit of `Finding.score`; what p-values compare with."""
+    """Scores of the calibration images, in the unit of `Finding.score`."""
 
     ids: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.detectors import DETECTORS
 from vestige.engine.engines import cores
 from vestige.engine.threads import one_core
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
+from vestige.scoring.contract import Watched
 from vestige.scoring.plan import Column
 from vestige.scoring.score_cache import KeptScores
 from vestige.types import (
@@ -30,11 +30,11 @@ from vestige.types import (
 
 
 @dataclass(frozen=True)
-class Known:
-    """Labelled images of the bag, for detectors that learn: masks [n], and folds of whole groups.
+class LabelledSet:
+    """Labelled images of the cohort, for detectors that learn: masks [n], folds of whole groups.
 
     Every image of a fold, labelled or not, is scored by the model that was fitted without it, so
-    that queries and controls of a fold are treated alike.
+    that queries and calibration images of a fold are treated alike.
     """
 
     used: Bools
@@ -51,7 +51,7 @@ class Reals:
 
     images: Images
     groups: npt.NDArray[Any]
-    known: Known | None = None
+    known: LabelledSet | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Ready:
 class Scored:
     """Columns of evidence of one audit.
 
-    columns : [n, D], of the images of the bag
+    columns : [n, D], of the images of the cohort
     fitted : the detectors, by column, but for those whose scores were kept
     ready : what was not made for it
     weights : digests of the networks' weights and of trained models, by detector and option
@@ -172,16 +172,14 @@ def _score_column(
     trained: Detector | None,
 ) -> tuple[Floats, Detector, float]:
     start = perf_counter()
-    detector = trained or build(DETECTORS, column.detector, "detector", **column.options)
-    if trained is not None:
-        scores = trained.score_samples(reals.images)
-    elif column.learns:
-        scores, detector = _cross_fit(column, generated, reals, progress)
-    elif column.pool and isinstance(detector, PoolDetector):
-        detector.fit(generated, unused=reference)
-        scores = detector.score_pool(reals.images, reals.groups)
-    else:
-        scores = detector.fit(generated, unused=reference).score_samples(reals.images)
+    watched = Watched(column)
+    with watched.watch():
+        if trained is not None:
+            scores, detector = trained.score_samples(reals.images), trained
+        else:
+            scores, detector = _fit_and_score(
+                column, watched, watched.lend(generated), watched.lend(reference), reals, progress
+            )
     lost = int((~np.isfinite(scores)).sum())
     if lost:
         raise InputError(
@@ -191,35 +189,59 @@ def _score_column(
     return scores, detector, perf_counter() - start
 
 
+def _fit_and_score(
+    column: Column,
+    watched: Watched,
+    generated: Images,
+    reference: Images | None,
+    reals: Reals,
+    progress: Progress,
+) -> tuple[Floats, Detector]:
+    if column.learns:
+        return _cross_fit(column, watched, generated, reals, progress)
+    detector: Any = column.make()
+    images, n = watched.lend(reals.images), len(reals.images)
+    watched.fitted(detector.fit(generated, unused=reference), detector)
+    if column.pool and isinstance(detector, PoolDetector):
+        scores = watched.form(detector.score_pool(images, reals.groups), n)
+        watched.order_of_bag(detector.score_pool, images, reals.groups, scores)
+    else:
+        scores = watched.form(detector.score_samples(images), n)
+        watched.order(detector.score_samples, images, scores)
+    return scores, detector
+
+
 def _cross_fit(
     column: Column,
+    watched: Watched,
     generated: Images,
     reals: Reals,
     progress: Progress,
 ) -> tuple[Floats, Detector]:
     """Scores [n] of models that never saw the group they score, and the last model."""
-    bag, groups, known = reals.images, reals.groups, reals.known
+    cohort, groups, known = watched.lend(reals.images), reals.groups, reals.known
     if known is None or not (known.used.any() and known.unused.any()):
         raise InputError(
             f"{column.detector} learns from labelled images: give both --used and --unused."
         )
-    scores = np.empty(len(bag))
+    scores = np.empty(len(cohort))
     folds = np.unique(known.folds)
     # one detector, fitted anew for each fold: it may keep what it made of the generated set
-    detector: Any = build(DETECTORS, column.detector, "detector", **column.options)
+    detector: Any = column.make()
     assert isinstance(detector, LearningDetector)  # noqa: S101  # by needs_labels
     for number, fold in enumerate(folds, 1):
         inside = known.folds == fold
         used, unused = known.used & ~inside, known.unused & ~inside
         detector.fit(
             generated,
-            bag[used],
-            bag[unused],
+            cohort[used],
+            cohort[unused],
             groups_used=groups[used],
             groups_unused=groups[unused],
             progress=_within(progress, f"{column.name}, fold {number} of {len(folds)}"),
         )
-        scores[inside] = detector.score_samples(bag[inside])
+        scores[inside] = watched.form(detector.score_samples(cohort[inside]), int(inside.sum()))
+    watched.order(detector.score_samples, cohort[inside], scores[inside])
     return scores, detector
 
 

@@ -1,12 +1,13 @@
 """Which detectors run, with which options: names -> columns of evidence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from vestige.detectors import AUTO, DETECTORS, EFFORTS, Effort
+from vestige.detectors import AUTO, DETECTORS, EFFORTS, DetectorEntry, Effort
+from vestige.detectors.plugins import find_detector, object_entry
 from vestige.files.whole import file_sha256
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create
 from vestige.registry.options import split_options, typed_options
 from vestige.registry.rules import OneOf
 from vestige.symmetries import VIEWS, Views
@@ -25,46 +26,70 @@ class Column:
     options: Mapping[str, Any]
     weight: float
     pool: bool
-    """True when the score depends on the bag of judged images and controls."""
+    """True when the score depends on the cohort of target images and calibration images."""
     learns: bool = False
     """True when the detector learns from labelled images: it is cross-fitted by group."""
-    seen: int = 1
+    required_resolution: int = 1
     """Largest side in pixels at which the detector looks at images."""
+    entry: DetectorEntry | None = field(default=None, repr=False, compare=False)
+    """Of the detector; None: found by its name."""
+
+    @property
+    def choice(self) -> DetectorEntry:
+        """The entry of the detector."""
+        return self.entry or find_detector(self.detector)
+
+    def make(self) -> Any:
+        """The detector, not fitted."""
+        return create({self.detector: self.choice}, self.detector, "detector", **self.options)
 
 
 EFFORT = OneOf("effort", EFFORTS)
 VIEW = OneOf("views", VIEWS)
 
 
-def expand_names(detectors: Sequence[str] | None, effort: Effort | None = None) -> list[str]:
-    """Names of detectors, with all of the effort (default: normal) in the place of "auto".
+def find_entries(
+    detectors: Sequence[str | Detector] | None, effort: Effort | None = None
+) -> dict[str, DetectorEntry]:
+    """Name -> entry of the detectors; "auto", or no name, stands for all of the effort.
 
     Raises
     ------
     InputError
-        For a name given twice, an unknown effort, or one that nothing asks for.
+        For a name given twice or unknown, a broken plug-in, an unknown effort, or one that nothing
+        asks for.
     """
     asked = list(detectors or [AUTO])
-    if len(set(asked)) < len(asked):
-        raise InputError(f"a detector is named twice: {', '.join(asked)}.")
+    names = [name for name in asked if isinstance(name, str)]
+    if len(set(names)) < len(names):
+        raise InputError(f"a detector is named twice: {', '.join(names)}.")
     if effort is not None:
         EFFORT.check(effort)
-    if effort is not None and AUTO not in asked:
+    if effort is not None and AUTO not in names:
         raise InputError(
             "an effort says how much the detectors of `auto` may cost; name auto as well "
             "(--detector auto), or leave the effort out."
         )
     ladder = list(EFFORTS)
     allowed = ladder[: ladder.index(effort or "normal") + 1]
-    automatic = [name for name, choice in DETECTORS.items() if choice.effort in allowed]
-    names = []
-    for name in asked:
-        names += [n for n in automatic if n not in asked] if name == AUTO else [name]
-    return names
+    found: dict[str, DetectorEntry] = {}
+    for one in asked:
+        if not isinstance(one, str):
+            name, entry = object_entry(one, found)
+            found[name] = entry
+        elif one == AUTO:
+            found |= {
+                name: choice
+                for name, choice in DETECTORS.items()
+                if choice.effort in allowed and name not in names
+            }
+        else:
+            found[one] = find_detector(one)
+    return found
 
 
 def plan_columns(
-    detectors: Sequence[str] | None,
+    detectors: Sequence[str | Detector] | None,
     has_reference: bool,
     options: Options | None = None,
     effort: Effort | None = None,
@@ -72,8 +97,8 @@ def plan_columns(
 ) -> tuple[Column, ...]:
     """The columns of the named detectors; "auto", or no name, stands for those of the effort.
 
-    A detector that compares with unused reals uses the reference if there is one, else the bag.
-    `views` is the option of all that take it (`DetectorChoice.views`), but for those to whom
+    A detector that compares with unused reals uses the reference if there is one, else the cohort.
+    `views` is the option of all that take it (`DetectorEntry.views`), but for those to whom
     `options` give another.
 
     Raises
@@ -82,21 +107,20 @@ def plan_columns(
         Unknown detector or option, a detector named twice, one that needs a reference or weights
         that were not given, options of one that does not run.
     """
-    names = expand_names(detectors, effort)
+    entries = find_entries(detectors, effort)
     options = options or {}
     VIEW.check(views)
     for name in options:
-        choose(DETECTORS, name, "detector")
-        if name not in names:
+        if name not in entries:
+            find_detector(name)
             raise InputError(f"options were given for {name}, which does not run: --detector.")
     plan = []
-    for name in names:
-        choice = choose(DETECTORS, name, "detector")
+    for name, choice in entries.items():
         for suffix, own in choice.columns.items():
             seen = {"views": views} if choice.views else {}
             own = {**own, **seen, **options.get(name, {})}
-            made = build(DETECTORS, name, "detector", **own)
-            for option in weights_missing(name, made):
+            made = create(entries, name, "detector", **own)
+            for option in weights_missing(choice, made):
                 raise InputError(
                     f"{name} needs the weights of its network: --option {name}.{option}=FILE "
                     f"(safetensors or a state dict), or {name}.{option}=imagenet to download them."
@@ -106,7 +130,7 @@ def plan_columns(
             if pool and not isinstance(made, PoolDetector):
                 raise InputError(
                     f"{name} needs a reference: give --reference DIR with unused real images "
-                    "that are neither judged nor controls, or use matched_filter_pool."
+                    "that are neither targets nor calibration images, or use matched_filter_pool."
                 )
             plan.append(
                 Column(
@@ -117,6 +141,7 @@ def plan_columns(
                     pool,
                     choice.needs_labels,
                     getattr(made, "size", 1),
+                    choice,
                 )
             )
     return tuple(plan)
@@ -137,21 +162,23 @@ def parse_options(texts: Sequence[str]) -> Options:
             raise InputError(f"--option takes DETECTOR.NAME=VALUE, not {option!r}.")
         given.setdefault(detector, {})[name] = value
     return {
-        name: typed_options(build(DETECTORS, name, "detector"), own, "detector", name)
+        name: typed_options(
+            create({name: find_detector(name)}, name, "detector"), own, "detector", name
+        )
         for name, own in given.items()
     }
 
 
-def weights_missing(name: str, detector: Detector) -> tuple[str, ...]:
+def weights_missing(choice: DetectorEntry, detector: Detector) -> tuple[str, ...]:
     """Options of a built detector that should name weights, and do not."""
-    return tuple(o for o in DETECTORS[name].weights if not all(_named(getattr(detector, o))))
+    return tuple(o for o in choice.weights if not all(_named(getattr(detector, o))))
 
 
 def weights_digests(plan: Sequence[Column]) -> dict[str, str]:
     """Detector.option -> SHA-256 of its weights' file; "imagenet" and "none" as they are."""
     found: dict[str, str] = {}
     for column in plan:
-        for option in DETECTORS[column.detector].weights:
+        for option in column.choice.weights:
             for name in _named(column.options[option]):
                 told = name if name in ("imagenet", "none") else file_sha256(name)
                 key = f"{column.detector}.{option}"

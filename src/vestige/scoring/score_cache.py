@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FORMAT = 3
-COMPUTED_BY = ("numpy", "scipy", "scikit-image", "PyWavelets", "scikit-learn", "torch", "timm")
+COMPUTED_BY = ("numpy", "scipy", "PyWavelets", "torch", "timm")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def array_of(
 def rows_of(
     kept: KeptScores | None, kind: type[T], name: str, make: Callable[[], tuple[T, ...]]
 ) -> tuple[T, ...]:
-    """The same for rows of a result, such as controls; `kind` is their dataclass."""
+    """The same for rows of a result, such as checks; `kind` is their dataclass."""
     if kept is None:
         return make()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, group_index

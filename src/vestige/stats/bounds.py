@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared
 from vestige.stats.intervals import score_interval
 from vestige.stats.power import auc_sd, null_sd

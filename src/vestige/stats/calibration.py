@@ -1,11 +1,11 @@
-"""Conformal p-values, false discovery rates and the share of used images (METHODS 4.1, 4.2)."""
+"""Conformal p-values, false discovery rates and the share of used images (methods.md 4.1, 4.2)."""
 
 import math
 from typing import Literal
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Estimate
 from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, finite_vector, group_index
@@ -14,24 +14,24 @@ from vestige.types import Floats, Ints
 
 
 def conformal_p_values(
-    scores: Floats, control_scores: Floats, control_groups: Labels | None = None
+    scores: Floats, calibration_scores: Floats, calibration_groups: Labels | None = None
 ) -> Floats:
-    """Share of unused controls that score at least as high as each query.
+    """Share of calibration images that score at least as high as each query.
 
-    p = (1 + sum over groups of the share of the group's controls with s(c) >= s(x)) / (G + 1):
-    with one image per group the plain conformal p-value (Bates et al. 2023,
+    p = (1 + sum over groups of the share of the group's calibration images with s(c) >= s(x)) / (G
+    + 1): with one image per group the plain conformal p-value (Bates et al. 2023,
     doi:10.1214/22-AOS2244), with several the hierarchical one (Lee, Barber, Willett,
-    arXiv:2306.06342). Ties count against the query. Needs queries exchangeable with the controls
-    when unused, from groups that hold no control.
+    arXiv:2306.06342). Ties count against the query. Needs queries exchangeable with the calibration
+    images when unused, from groups that hold no calibration image.
 
     Parameters
     ----------
     scores : Floats, shape (nq,)
         Queries, higher = more likely used; any finite unit.
-    control_scores : Floats, shape (nc,)
-        Unused controls in the same unit, not used for fitting.
-    control_groups : labels of shape (nc,), optional
-        Patients of the controls; None makes each image its own group.
+    calibration_scores : Floats, shape (nc,)
+        Calibration images in the same unit, not used for fitting.
+    calibration_groups : labels of shape (nc,), optional
+        Patients of the calibration images; None makes each image its own group.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def conformal_p_values(
     Raises
     ------
     InputError
-        Without controls, or with a score that is not finite.
+        Without calibration images, or with a score that is not finite.
 
     Examples
     --------
@@ -49,28 +49,28 @@ def conformal_p_values(
     array([0.25, 1.  ])
     """
     scores = finite_vector(scores, "query scores", least=0)
-    controls = finite_vector(control_scores, "control scores")
-    sizes, n_groups = _own_group_sizes(control_groups, controls.size)
+    calibration = finite_vector(calibration_scores, "calibration scores")
+    sizes, n_groups = _own_group_sizes(calibration_groups, calibration.size)
     at_least = np.zeros(scores.size)
     # Counting per group size keeps the counts whole, so that k/k is exactly 1 and singletons
     # give the very number of the plain form.
     for size in np.unique(sizes):
-        ranked = np.sort(controls[sizes == size])
+        ranked = np.sort(calibration[sizes == size])
         at_least += (ranked.size - np.searchsorted(ranked, scores, side="left")) / size
     return np.asarray((1.0 + at_least) / (1.0 + n_groups))
 
 
 def conformal_p_value_rows(
-    scores: Floats, control_scores: Floats, control_groups: Labels | None = None
+    scores: Floats, calibration_scores: Floats, calibration_groups: Labels | None = None
 ) -> Floats:
-    """Like :func:`conformal_p_values`, for controls whose scores differ from query to query.
+    """Like :func:`conformal_p_values`, for calibration scores that differ from query to query.
 
     Parameters
     ----------
     scores : Floats, shape (nq,)
-    control_scores : Floats, shape (nq, nc)
-        Row i holds the controls as they score in the pool of query i.
-    control_groups : labels of shape (nc,), optional
+    calibration_scores : Floats, shape (nq, nc)
+        Row i holds the calibration images as they score in the pool of query i.
+    calibration_groups : labels of shape (nc,), optional
 
     Returns
     -------
@@ -79,37 +79,37 @@ def conformal_p_value_rows(
     Raises
     ------
     InputError
-        Without controls, with a score that is not finite, or with shapes that do not fit.
+        Without calibration images, with a score that is not finite, or with shapes that do not fit.
     """
     scores = finite_vector(scores, "query scores", least=0)
-    controls = np.asarray(control_scores, dtype=np.float64)
-    if controls.ndim != 2 or controls.shape[0] != scores.size or controls.shape[1] < 1:
+    calibration = np.asarray(calibration_scores, dtype=np.float64)
+    if calibration.ndim != 2 or calibration.shape[0] != scores.size or calibration.shape[1] < 1:
         raise InputError(
-            f"control scores need one row per query and at least one column: {scores.size} "
-            f"queries, found shape {controls.shape}."
+            f"calibration scores need one row per query and at least one column: {scores.size} "
+            f"queries, found shape {calibration.shape}."
         )
-    finite_vector(controls.ravel(), "control scores", least=0)
-    sizes, n_groups = _own_group_sizes(control_groups, controls.shape[1])
-    above = controls >= scores[:, np.newaxis]
+    finite_vector(calibration.ravel(), "calibration scores", least=0)
+    sizes, n_groups = _own_group_sizes(calibration_groups, calibration.shape[1])
+    above = calibration >= scores[:, np.newaxis]
     at_least = np.zeros(scores.size)
     for size in np.unique(sizes):
         at_least += above[:, sizes == size].sum(axis=1) / size
     return np.asarray((1.0 + at_least) / (1.0 + n_groups))
 
 
-def smallest_p_value(controls: int | Labels) -> float:
-    """1 / (G + 1) for a number of control groups, or for the group labels of the controls."""
-    if isinstance(controls, int | np.integer):
-        n_groups = int(controls)
+def smallest_p_value(calibration: int | Labels) -> float:
+    """1 / (G + 1) for a number of calibration groups, or for the group labels of the images."""
+    if isinstance(calibration, int | np.integer):
+        n_groups = int(calibration)
     else:
-        n_groups = group_index(controls, len(controls))[1]
+        n_groups = group_index(calibration, len(calibration))[1]
     return 1.0 / (n_groups + 1.0)
 
 
 def require_resolution(
     rate: float, n_groups: int, unit: Literal["images", "groups", "patients"] = "images"
 ) -> None:
-    """Refuse a false-alarm rate that no p-value of these unused controls can reach.
+    """Refuse a false-alarm rate that no p-value of these calibration images can reach.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def require_resolution(
 
 
 def benjamini_hochberg(p: Floats) -> Floats:
-    """q-values [n] of p-values [n]: for p-values that share one control set (METHODS 4.2)."""
+    """q-values [n] of p-values [n]: p-values share one calibration set (docs/methods.md 4.2)."""
     p = _checked_p(p)
     if p.size == 0:
         return p
@@ -158,7 +158,7 @@ def share_used(
     Unused images have p > .5 about half the time, used ones rarely; the estimate is low rather
     than high. The interval is exact for one image per group, else a bootstrap of whole groups
     (exact with groups as units where the bootstrap has too little to vary). It does not include
-    the chance in which controls were drawn.
+    the chance in which calibration images were drawn.
 
     Parameters
     ----------
@@ -201,6 +201,6 @@ def _checked_p(p: Floats) -> Floats:
 
 
 def _own_group_sizes(groups: Labels | None, n: int) -> tuple[Ints, int]:
-    """Size of the group of each control [n], and the number of groups."""
+    """Size of the group of each calibration image [n], and the number of groups."""
     index, n_groups = group_index(groups, n)
     return np.bincount(index, minlength=n_groups)[index].astype(np.int64), n_groups

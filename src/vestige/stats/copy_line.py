@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vestige.stats.groups import finite_vector, group_index
 from vestige.types import Floats
 
-LEVEL = 0.005
+COPY_ALPHA = 0.005
 FLOOR = 0.45
 SCALE = 0.035
 """Scale of the upper tail of leads. Not estimated: from 20 groups an estimate is off by a third,
@@ -47,7 +47,7 @@ def copy_line(
     groups: npt.NDArray[np.generic],
     target_images: int,
     target_groups: int,
-    level: float = LEVEL,
+    level: float = COPY_ALPHA,
     floor: float = FLOOR,
 ) -> CopyLine:
     """Extrapolate from what bystanders reach to what that many targets could reach by chance.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats
 
@@ -111,7 +111,7 @@ class GaussianKDE:
         """
         names, codes = np.unique(groups, return_inverse=True)
         if len(names) == 1:
-            raise InputError("a density of the rest of the bag needs at least two groups.")
+            raise InputError("a density of the rest of the cohort needs at least two groups.")
         if rows is None or own is None:
             return self._evaluate(self._points, codes, codes)
         return self._evaluate(rows, np.searchsorted(names, own), codes)

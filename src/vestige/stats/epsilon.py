@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.bounds import auc_upper_bound
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means, refuse_shared
 from vestige.stats.rates import lower_limit

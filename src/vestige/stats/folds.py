@@ -71,7 +71,7 @@ def auc_in_folds(
 def auc_difference(
     first: tuple[Floats, Labels],
     second: tuple[Floats, Labels],
-    is_suspect: Bools,
+    is_candidate: Bools,
     groups: Labels,
     level: float = 0.95,
     seed: int = 0,
@@ -84,19 +84,21 @@ def auc_difference(
     Parameters
     ----------
     first, second : scores [n] and folds [n] within which they compare
-    is_suspect : [n]
+    is_candidate : [n]
     groups : [n]
     """
-    used_index, n_used = group_index(np.asarray(groups)[is_suspect], int(is_suspect.sum()))
-    unused_index, n_unused = group_index(np.asarray(groups)[~is_suspect], int((~is_suspect).sum()))
+    used_index, n_used = group_index(np.asarray(groups)[is_candidate], int(is_candidate.sum()))
+    unused_index, n_unused = group_index(
+        np.asarray(groups)[~is_candidate], int((~is_candidate).sum())
+    )
     rng = np.random.default_rng(seed)
     drawn = draw_groups(n_used, repeats, rng), draw_groups(n_unused, repeats, rng)
     values, samples = [], []
     for scores, folds in (first, second):
         folds = np.asarray(folds)
         value, found = _drawn_auc(
-            (scores[is_suspect], used_index, folds[is_suspect]),
-            (scores[~is_suspect], unused_index, folds[~is_suspect]),
+            (scores[is_candidate], used_index, folds[is_candidate]),
+            (scores[~is_candidate], unused_index, folds[~is_candidate]),
             drawn,
         )
         values.append(0.5 if value is None else value)

@@ -1,11 +1,11 @@
-"""Full-conformal scores of images: a model for each judged patient, who is among the unused.
+"""Full-conformal scores of images: a model for each target patient, who is among the unused.
 
 One rule with labels and without. The model of a patient learns images that may have been used (the
 known used ones, or the other queries) against the unused images *and all his own*. It cannot tell
-him from a control, so his images compare with the very controls that the model was fitted on, and
-no control is spent on fitting: P(p <= a) <= a whatever the other queries are. Source: full
-conformal prediction (Vovk, Gammerman, Shafer 2005), hierarchical over patients (Lee, Barber,
-Willett, arXiv:2306.06342).
+them from a calibration patient, so his images compare with the very calibration images that the
+model was fitted on, and no calibration image is spent on fitting: P(p <= a) <= a whatever the other
+queries are. Source: full conformal prediction (Vovk, Gammerman, Shafer 2005), hierarchical over
+patients (Lee, Barber, Willett, arXiv:2306.06342).
 """
 
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.calibration import conformal_p_value_rows
 from vestige.stats.groups import Labels, group_index
-from vestige.stats.scale import one_voice, spread, weighted_median
+from vestige.stats.scale import equal_group_weights, spread, weighted_median
 from vestige.stats.stack import DIGITS, fit_moments, mixed_classes, moments
 from vestige.types import Bools, Floats, Ints
 
-_TOGETHER = 4_000_000  # scores of controls at once
+_TOGETHER = 4_000_000  # scores of calibration images at once
 
 
 @dataclass(frozen=True)
 class GroupModels:
-    """One combination of the columns for each judged group.
+    """One combination of the columns for each target group.
 
-    names : [g], numbers of the judged groups, ascending
+    names : [g], numbers of the target groups, ascending
     weights : [g, D], not negative, of sum 1
     """
 
@@ -43,23 +43,23 @@ class GroupModels:
 
 @dataclass(frozen=True)
 class Scored:
-    """What the model of one judged group says.
+    """What the model of one target group says.
 
-    rows, scores : [k], the judged images of the group
-    control_rows, control_scores : [c], images of other groups that calibrate
+    rows, scores : [k], the target images of the group
+    calibration_rows, calibration_scores : [c], images of other groups that calibrate
     """
 
     name: int
     rows: Ints
     scores: Floats
-    control_rows: Ints
-    control_scores: Floats
+    calibration_rows: Ints
+    calibration_scores: Floats
 
 
 def group_models(
-    z: Floats, judged: Bools, controls: Bools, positives: Bools, groups: Labels, weights: Floats
+    z: Floats, targets: Bools, calibration: Bools, positives: Bools, groups: Labels, weights: Floats
 ) -> GroupModels:
-    """Learn the weights of the columns for each judged group, drawn to the fixed ones.
+    """Learn the weights of the columns for each target group, drawn to the fixed ones.
 
     Two ways to look at the positives are mixed. All alike: right where most were used. Each by how
     far the fixed combination puts it above the median: a few used images are not outvoted by the
@@ -70,32 +70,34 @@ def group_models(
     Parameters
     ----------
     z : [n, D], from `log_scores`
-    judged, controls, positives : [n]
-        Positives are the known used images, or the judged ones. Images whose answer is known
+    targets, calibration, positives : [n]
+        Positives are the known used images, or the target ones. Images whose answer is known
         already are in none of them.
     groups : [n]
-        Each has one voice. Copies of an image under two names must share one.
+        Each has equal weight. Copies of an image under two names must share one.
     weights : [D], fixed beforehand
 
     Raises
     ------
     InputError
-        Without a control outside the group of each judged image, or with a score that is not
-        finite.
+        Without a calibration image outside the group of each target image, or with a score that is
+        not finite.
     """
     if not np.isfinite(z).all():
         raise InputError("a detector gave a score that is not finite.")
     index, n_groups = group_index(groups, len(z))
     fixed = z @ (weights / weights.sum())
-    everyone = one_voice(judged | controls | positives, index)
+    everyone = equal_group_weights(targets | calibration | positives, index)
     usual = weighted_median(fixed[:, np.newaxis], everyone)[0]
-    alike, unused, own = (one_voice(side, index) for side in (positives, controls, judged))
+    alike, unused, own = (
+        equal_group_weights(side, index) for side in (positives, calibration, targets)
+    )
     high = alike * np.maximum(fixed - usual, 0.0)
     totals = [moments(z, mass) for mass in (alike, high, unused)]
-    names = np.unique(index[judged])
+    names = np.unique(index[targets])
     order = np.argsort(index, kind="stable")
     first = np.searchsorted(index[order], np.arange(n_groups + 1))
-    # of each judged group: all positives, those that stand out, the unused side with himself
+    # of each target group: all positives, those that stand out, the unused side with himself
     sides = [np.empty((len(names), len(total))) for total in totals]
     for g, name in enumerate(names):
         rows = order[first[name] : first[name + 1]]
@@ -119,24 +121,24 @@ def pooled_model(
     Parameters
     ----------
     z : [n, D]
-    pool : [n], judged and unused images
+    pool : [n], target and unused images
     positives : [n], known used images
     groups : [n]
     weights : [D]
     """
     index, _ = group_index(groups, len(z))
     taught = positives & ~np.isin(index, index[pool])
-    sides = [moments(z, one_voice(side, index))[np.newaxis] for side in (taught, pool)]
+    sides = [moments(z, equal_group_weights(side, index))[np.newaxis] for side in (taught, pool)]
     model = fit_moments(*mixed_classes(sides[0], sides[0], sides[1]), weights)[0]
     return np.asarray(model / model.sum())
 
 
 def scored_groups(
-    z: Floats, models: GroupModels, judged: Bools, controls: Bools, groups: Labels
+    z: Floats, models: GroupModels, targets: Bools, calibration: Bools, groups: Labels
 ) -> Iterator[Scored]:
-    """The judged images of each group and the controls, by the model of the group."""
+    """The target images of each group and the calibration images, by the model of the group."""
     index, _ = group_index(groups, len(z))
-    at, own = np.flatnonzero(controls), np.flatnonzero(judged)
+    at, own = np.flatnonzero(calibration), np.flatnonzero(targets)
     own = own[np.argsort(index[own], kind="stable")]
     edges = (
         np.searchsorted(index[own], models.names),
@@ -157,40 +159,43 @@ def scored_groups(
 
 
 def image_p_values(
-    z: Floats, models: GroupModels, judged: Bools, controls: Bools, groups: Labels
+    z: Floats, models: GroupModels, targets: Bools, calibration: Bools, groups: Labels
 ) -> tuple[Floats, Floats]:
-    """p-value and standing of each judged image.
+    """p-value and standing of each target image.
 
     Returns
     -------
-    p_values : [judged]
-        (1 + sum over control groups of the share of their images that reach the image) /
-        (control groups + 1). For a group of several images cautious: it counts as one that reaches
-        itself wholly.
-    standing : [judged]
+    p_values : [targets]
+        (1 + sum over calibration groups of the share of their images that reach the image) /
+        (calibration groups + 1). For a group of several images cautious: it counts as one that
+        reaches itself wholly.
+    standing : [targets]
         From `normal_standing`: orders images whose p-values tie.
     """
     index, _ = group_index(groups, len(z))
     p_values, standing = np.empty(len(z)), np.empty(len(z))
-    for said in scored_groups(z, models, judged, controls, index):
-        usual = index[said.control_rows]
-        rows = np.broadcast_to(said.control_scores, (len(said.rows), len(usual)))
+    for said in scored_groups(z, models, targets, calibration, index):
+        usual = index[said.calibration_rows]
+        rows = np.broadcast_to(said.calibration_scores, (len(said.rows), len(usual)))
         p_values[said.rows] = conformal_p_value_rows(said.scores, rows, usual)
-        standing[said.rows] = normal_standing(said.scores, said.control_scores, usual)
-    return np.minimum(p_values[judged], 1.0), standing[judged]
+        standing[said.rows] = normal_standing(said.scores, said.calibration_scores, usual)
+    return np.minimum(p_values[targets], 1.0), standing[targets]
 
 
-def normal_standing(scores: Floats, control_scores: Floats, control_groups: Labels) -> Floats:
+def normal_standing(
+    scores: Floats, calibration_scores: Floats, calibration_groups: Labels
+) -> Floats:
     """Normal-scale rank of each score [n] among those of unused images, which stand as N(0, 1).
 
-    Between two controls by linear interpolation; beyond the largest (or smallest) by the distance
-    in standard deviations of the controls, so that images above all controls still have an order.
+    Between two calibration images by linear interpolation; beyond the largest (or smallest) by the
+    distance in standard deviations of the calibration images, so that images above all calibration
+    images still have an order.
     """
-    index, n_groups = group_index(control_groups, len(control_scores))
-    voices = one_voice(np.ones(len(index), np.bool_), index)
-    values, codes = np.unique(control_scores, return_inverse=True)
-    at = np.bincount(codes, voices)
+    index, n_groups = group_index(calibration_groups, len(calibration_scores))
+    group_weights = equal_group_weights(np.ones(len(index), np.bool_), index)
+    values, codes = np.unique(calibration_scores, return_inverse=True)
+    at = np.bincount(codes, group_weights)
     level = scipy.special.ndtri((np.cumsum(at) - 0.5 * at) / n_groups)
-    width = float(spread(control_scores[:, np.newaxis], voices)[0]) or 1.0
+    width = float(spread(calibration_scores[:, np.newaxis], group_weights)[0]) or 1.0
     outside = np.maximum(scores - values[-1], 0.0) - np.maximum(values[0] - scores, 0.0)
     return np.asarray(np.interp(scores, values, level) + outside / width)

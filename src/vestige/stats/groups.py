@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Floats, Ints
 
 Labels: TypeAlias = npt.NDArray[Any] | Sequence[Any]
@@ -87,19 +87,19 @@ def refuse_shared(first: Labels | None, second: Labels | None, names: tuple[str,
         )
 
 
-def group_status(is_suspect: Bools, index: Ints, n_groups: int, groups: Labels | None) -> Bools:
+def group_status(is_candidate: Bools, index: Ints, n_groups: int, groups: Labels | None) -> Bools:
     """Status of each group [n_groups]; a group with images on both sides is an InputError."""
-    suspects = np.bincount(index[is_suspect], minlength=n_groups)
+    candidates = np.bincount(index[is_candidate], minlength=n_groups)
     sizes = np.bincount(index, minlength=n_groups)
-    mixed = (suspects > 0) & (suspects < sizes)
+    mixed = (candidates > 0) & (candidates < sizes)
     if mixed.any() and groups is not None:
         labels = np.asarray(groups)
         rows = np.unique(index, return_index=True)[1][mixed]
         raise InputError(
-            f"{int(mixed.sum())} groups have images among suspects and controls "
+            f"{int(mixed.sum())} groups have images among candidates and calibration images "
             f"({some_names(labels[rows].tolist())}). Leave one side of each out."
         )
-    return np.asarray(suspects > 0)
+    return np.asarray(candidates > 0)
 
 
 def finite_vector(values: npt.ArrayLike, what: str, *, least: int = 1) -> Floats:

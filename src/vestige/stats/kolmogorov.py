@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, finite_vector
 from vestige.stats.permutation import MOST_EXACT, group_labels, relabel
 from vestige.types import Bools, Floats, Ints

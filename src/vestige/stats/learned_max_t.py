@@ -40,7 +40,7 @@ class CrossFit:
 def cross_fit(rows: Floats, groups: Labels, folds: int, penalty: float) -> CrossFit:
     """Ridge classifiers of group folds: each minimises ``|y - a - X b|^2 + penalty |b|^2``.
 
-    Scores are (x - mean) b, without the intercept, which would betray how many suspects the other
+    Scores are (x - mean) b, without the intercept, which would betray how many candidates the other
     folds hold. With penalty 4/C, b is the first Newton step from zero of logistic regression with C
     as scikit-learn has it.
 
@@ -67,12 +67,12 @@ def cross_fit(rows: Floats, groups: Labels, folds: int, penalty: float) -> Cross
 def learned_max_t(
     columns: Floats,
     classifier: CrossFit,
-    is_suspect: Bools,
+    is_candidate: Bools,
     groups: Labels | None = None,
     n_permutations: int = 9999,
     seed: int = 0,
 ) -> tuple[Floats, float]:
-    """Do suspects stand above controls in any column, or in the scores of the classifier?
+    """Do candidates stand above calibration images in any column or in the classifier's scores?
 
     Statistics are differences of group means: of mid-ranks for columns, of scores for the
     classifier, each less its mean and over its standard deviation over all relabellings. One
@@ -83,7 +83,7 @@ def learned_max_t(
     ----------
     columns : [n, d]
     classifier : CrossFit of the same n images and groups
-    is_suspect, groups, n_permutations, seed
+    is_candidate, groups, n_permutations, seed
         As for `vestige.stats.permutation.set_tests`.
 
     Returns
@@ -91,8 +91,8 @@ def learned_max_t(
     statistics : float64 [d + 1], standardised, the classifier last
     p_value : float
     """
-    status, index = group_labels(is_suspect, groups)
-    n_groups, n_suspect = status.size, int(status.sum())
+    status, index = group_labels(is_candidate, groups)
+    n_groups, n_candidate = status.size, int(status.sum())
     means = group_means(mid_ranks(np.asarray(columns, np.float64)), index, n_groups)
     means = means - means.mean(axis=0)
     # all that depends on the images, by group: [G, d] and [folds, G, d]
@@ -104,14 +104,14 @@ def learned_max_t(
     def statistics(labels: Bools) -> Floats:
         """[B, groups] -> [B, d + 1]."""
         y = labels.astype(np.float64)
-        contrast = y / n_suspect - (1.0 - y) / (n_groups - n_suspect)
+        contrast = y / n_candidate - (1.0 - y) / (n_groups - n_candidate)
         total = np.zeros(len(y))
         for f, coefficients in enumerate(learned):
             inside = fold == f
             total += ((contrast[:, inside] @ rows[inside]) * (y @ coefficients)).sum(axis=1)
         return np.column_stack([y @ means, total])
 
-    exact = math.comb(n_groups, n_suspect) <= MOST_EXACT
+    exact = math.comb(n_groups, n_candidate) <= MOST_EXACT
     drawn = np.concatenate(
         [statistics(rows) for rows in relabel(status, n_permutations, seed, exact)]
     )

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Bools, Floats
 
 

@@ -1,15 +1,15 @@
 """Which patients to name, so that few of the names are false (false discovery rate, per patient).
 
-Benjamini and Hochberg's rule with Storey's factor on p-values that share their controls: proven for
-one score that treats judged and unused patients alike (Marandon, Lei, Mary, Roquain 2024,
-arXiv:2208.06685).
+Benjamini and Hochberg's rule with Storey's factor on p-values that share their calibration images:
+proven for one score that treats target and unused patients alike (Marandon, Lei, Mary, Roquain
+2024, arXiv:2208.06685).
 """
 
 import math
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.calibration import benjamini_hochberg, conformal_p_values
 from vestige.types import Floats
 
@@ -21,18 +21,18 @@ def share_of_nulls(p: Floats) -> float:
     return min(1.0, (1.0 + float((p > HALF).sum())) / (len(p) * (1.0 - HALF)))
 
 
-def conformal_q_values(scores: Floats, control_scores: Floats) -> Floats:
-    """q-values [m] of judged patients against control patients.
+def conformal_q_values(scores: Floats, calibration_scores: Floats) -> Floats:
+    """q-values [m] of target patients against calibration patients.
 
-    Naming all with q <= a keeps the expected share of false names below a, if unused judged
-    patients and controls are exchangeable and the score treats both alike.
+    Naming all with q <= a keeps the expected share of false names below a, if unused target
+    patients and calibration images are exchangeable and the score treats both alike.
 
     Parameters
     ----------
-    scores, control_scores : [m], [n]
+    scores, calibration_scores : [m], [n]
         One score per patient, made without knowing who is judged.
     """
-    return storey_q_values(conformal_p_values(scores, control_scores))
+    return storey_q_values(conformal_p_values(scores, calibration_scores))
 
 
 def storey_q_values(p: Floats) -> Floats:
@@ -44,15 +44,15 @@ def storey_q_values(p: Floats) -> Floats:
     return np.asarray(np.maximum(benjamini_hochberg(p) * share_of_nulls(p), p)) if len(p) else p
 
 
-def fewest_named(n_controls: int, n_judged: int, level: float = 0.10) -> int:
-    """How many patients must stand above every control before `conformal_q_values` names any.
+def fewest_named(n_calibration: int, n_targets: int, level: float = 0.10) -> int:
+    """How many patients must stand above every unused one before `conformal_q_values` names any.
 
     The smallest k with pi m / k <= level (n + 1), where pi is Storey's share if the p-values of the
-    m - k others are spread evenly. More than `n_judged` means: it can name none.
+    m - k others are spread evenly. More than `n_targets` means: it can name none.
 
     Parameters
     ----------
-    n_controls, n_judged : int
+    n_calibration, n_targets : int
         Patients.
     level : float
         False discovery rate, 0..1.
@@ -62,14 +62,14 @@ def fewest_named(n_controls: int, n_judged: int, level: float = 0.10) -> int:
     InputError
         For numbers below 1 or a level outside 0..1.
     """
-    if n_controls < 1 or n_judged < 1 or not 0.0 < level < 1.0:
+    if n_calibration < 1 or n_targets < 1 or not 0.0 < level < 1.0:
         raise InputError(
-            "naming patients needs at least one control, one judged patient and a level between 0 "
-            f"and 1, found {n_controls}, {n_judged}, {level:g}."
+            "naming patients needs at least one calibration image, one target patient and a level "
+            f"between 0 and 1, found {n_calibration}, {n_targets}, {level:g}."
         )
     # no q is below its p
-    for k in range(1, n_judged + 1) if level * (n_controls + 1) >= 1 - 1e-9 else ():
-        nulls = min(1.0, (1.0 + math.ceil((n_judged - k) * HALF)) / (n_judged * HALF))
-        if nulls * n_judged / k <= level * (n_controls + 1) + 1e-9:
+    for k in range(1, n_targets + 1) if level * (n_calibration + 1) >= 1 - 1e-9 else ():
+        nulls = min(1.0, (1.0 + math.ceil((n_targets - k) * HALF)) / (n_targets * HALF))
+        if nulls * n_targets / k <= level * (n_calibration + 1) + 1e-9:
             return k
-    return n_judged + 1
+    return n_targets + 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.top import nothing, top_of
 from vestige.types import Float32s, Floats, Ints
 
@@ -81,7 +81,7 @@ def nearest_outside_group(
 ) -> Floats:
     """Distances to the k nearest other rows that belong to another group, float64 [n, k].
 
-    Fewer than k other-group rows: the farthest available distance is repeated. A bag of one
+    Fewer than k other-group rows: the farthest available distance is repeated. A cohort of one
     group only has no answer: infinity. `rows` [views * n, d] may be several views of each image,
     view after view: distances are then those of the nearest view to the first view of the others.
     """
@@ -123,7 +123,7 @@ def nearest_view(distances: Floats, indices: Ints, views: int) -> tuple[Floats, 
 
 
 def rows_outside_group(groups: npt.NDArray[Any], detector: str) -> Ints:
-    """Number of rows that belong to another group, for each row of a bag, int64 [n].
+    """Number of rows that belong to another group, for each row of a cohort, int64 [n].
 
     Raises
     ------

@@ -2,9 +2,9 @@
 
 A patient is asked twice: does his best image stand above the best images of unused patients, and do
 his images on average? No p-value of an image enters, so nothing is assumed of how slices depend on
-each other (METHODS 4.1). Where patients of both sides have like numbers of images, a patient is
-compared with all others. Where they have not, only equally many images are compared, over all
-choices of them at once: no random draw.
+each other (docs/methods.md 4.1). Where patients of both sides have like numbers of images, a
+patient is compared with all others. Where they have not, only equally many images are compared,
+over all choices of them at once: no random draw.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ Carrier = Literal["best image", "mean"]
 
 @dataclass(frozen=True)
 class PatientTests:
-    """Of each judged patient [g], in ascending order of the numbers of the groups.
+    """Of each target patient [g], in ascending order of the numbers of the groups.
 
     p_values : pay for having asked twice
     carried_by : which of the two says more
@@ -39,10 +39,11 @@ class PatientTests:
 
 
 def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
-    """p-values of the judged patients against control patients.
+    """p-values of the target patients against calibration patients.
 
-    Exact when a patient, his number of images included, is exchangeable with the control patients;
-    where `like_sizes` says that he is not, when his images are exchangeable with as many of theirs.
+    Exact when a patient, his number of images included, is exchangeable with the calibration
+    patients; where `like_sizes` says that he is not, when his images are exchangeable with as many
+    of theirs.
 
     Parameters
     ----------
@@ -53,9 +54,11 @@ def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
     said = list(scored)
     index, _ = group_index(groups, len(groups))
     sizes = np.array([len(one.rows) for one in said])
-    usual = np.bincount(index[np.unique(np.concatenate([s.control_rows for s in said]))])
+    usual = np.bincount(index[np.unique(np.concatenate([s.calibration_rows for s in said]))])
     compare = compare_all if like_sizes(sizes, usual[usual > 0]) else compare_equal_numbers
-    found = [compare(one.scores, one.control_scores, index[one.control_rows]) for one in said]
+    found = [
+        compare(one.scores, one.calibration_scores, index[one.calibration_rows]) for one in said
+    ]
     return PatientTests(
         np.array([one.name for one in said]),
         np.array([p for p, _ in found]),
@@ -93,8 +96,8 @@ def best_and_mean(scores: Floats, index: Ints, n_groups: int) -> tuple[Floats, F
     return best - within * scipy.special.ndtri(0.5 ** (1.0 / sizes)), mean
 
 
-def compare_all(own: Floats, controls: Floats, groups: Labels) -> tuple[float, Carrier]:
-    """Compare a patient with all control patients, by the larger of best and mean.
+def compare_all(own: Floats, calibration: Floats, groups: Labels) -> tuple[float, Carrier]:
+    """Compare a patient with all calibration patients, by the larger of best and mean.
 
     One rank, so that two questions cost no second p-value; exact if numbers of images are
     exchangeable too.
@@ -102,36 +105,38 @@ def compare_all(own: Floats, controls: Floats, groups: Labels) -> tuple[float, C
     Parameters
     ----------
     own : [k]
-    controls, groups : [c]
+    calibration, groups : [c]
     """
-    index, n = group_index(groups, len(controls))
-    joined = np.concatenate([controls, own])
+    index, n = group_index(groups, len(calibration))
+    joined = np.concatenate([calibration, own])
     best, mean = standard_best_and_mean(joined, np.concatenate([index, np.full(len(own), n)]))
     score = np.maximum(best, mean)
     p = (1.0 + (score[:-1] >= score[-1] - 1e-9).sum()) / (n + 1.0)
     return float(p), "best image" if best[-1] >= mean[-1] else "mean"
 
 
-def compare_equal_numbers(own: Floats, controls: Floats, groups: Labels) -> tuple[float, Carrier]:
-    """Compare a patient with equally many images of control patients, by best and by mean.
+def compare_equal_numbers(
+    own: Floats, calibration: Floats, groups: Labels
+) -> tuple[float, Carrier]:
+    """Compare a patient with equally many images of calibration patients, by best and by mean.
 
-    The best of k images compares with the best of k of each control patient who has as many: the
-    share, over all choices of k of his images, that reach it. Where few have as many, t < k images
-    take their place, at a price: the best of k images is among t of them with probability t / k, so
-    k / t times the p-value is one. t is the number that allows the smallest p-value. Means compare
-    with means of t neighbours in the (canonical) order of the images. p is twice the smaller one
-    (Bonferroni); the only one, for a single image.
+    The best of k images compares with the best of k of each calibration patient who has as many:
+    the share, over all choices of k of his images, that reach it. Where few have as many, t < k
+    images take their place, at a price: the best of k images is among t of them with probability t
+    / k, so k / t times the p-value is one. t is the number that allows the smallest p-value. Means
+    compare with means of t neighbours in the (canonical) order of the images. p is twice the
+    smaller one (Bonferroni); the only one, for a single image.
     """
-    index, n = group_index(groups, len(controls))
+    index, n = group_index(groups, len(calibration))
     sizes = np.bincount(index, minlength=n)
     t = _compared(len(own), sizes)
     enough = sizes >= t
     total = 1.0 + enough.sum()
-    above = np.bincount(index[controls >= own.max()], minlength=n)[enough]
+    above = np.bincount(index[calibration >= own.max()], minlength=n)[enough]
     best = len(own) / t * (1.0 + (1.0 - _share_below(sizes[enough], above, t)).sum()) / total
     order = np.argsort(index, kind="stable")
     reached = 0.0
-    for rows in np.split(controls[order], np.cumsum(sizes)[:-1]):
+    for rows in np.split(calibration[order], np.cumsum(sizes)[:-1]):
         if len(rows) >= t:
             around = np.concatenate([rows, rows[: t - 1]])
             window = np.convolve(around, np.full(t, 1.0 / t), "valid")

@@ -1,8 +1,8 @@
-"""Set-level tests (METHODS 4.6): do the suspects rank above the controls by more than chance?
+"""Set-level tests (docs/methods.md 4.6): do candidates rank above calibration images?
 
-Whole groups are relabelled. Under "no suspect was used" the groups are exchangeable units even
+Whole groups are relabelled. Under "no candidate was used" the groups are exchangeable units even
 when their sizes differ, provided that the number of images of a patient has nothing to do with
-being a suspect; each group counts once, by its mean, so that a large patient has no louder voice.
+being a candidate; each group counts once, by its mean, so that a large patient has no louder voice.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means, group_status
 from vestige.stats.ranks import mid_ranks
 from vestige.types import Bools, Floats, Ints
@@ -24,7 +24,7 @@ _CHUNK = 1000  # relabellings held in memory at a time
 
 @dataclass(frozen=True)
 class SetTestResult:
-    """Statistic, one-sided p-value (high = suspects above controls), every relabelling tried?"""
+    """Statistic, one-sided p-value (high = candidates above unused), every relabelling tried?"""
 
     statistic: float
     p_value: float
@@ -33,23 +33,23 @@ class SetTestResult:
 
 def set_test(
     scores: Floats,
-    is_suspect: Bools,
+    is_candidate: Bools,
     groups: Labels | None = None,
     n_permutations: int = 9999,
     seed: int = 0,
 ) -> SetTestResult:
-    """Test whether some suspects were used, for scores that did not learn from this labelling.
+    """Test whether some candidates were used, for scores that did not learn from this labelling.
 
-    The statistic is the mean over suspect groups of the group's mean mid-rank (in all scores) less
-    the same over control groups. p = (1 + #{T* >= T}) / (B + 1), or the exact share when all
-    relabellings can be enumerated (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
+    The statistic is the mean over candidate groups of the group's mean mid-rank (in all scores)
+    less the same over calibration groups. p = (1 + #{T* >= T}) / (B + 1), or the exact share when
+    all relabellings can be enumerated (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
 
     Parameters
     ----------
     scores : Floats, shape (n,)
         Higher = more likely used.
-    is_suspect : Bools, shape (n,)
-        True for suspects, False for controls.
+    is_candidate : Bools, shape (n,)
+        True for candidates, False for calibration images.
     groups : labels of shape (n,), optional
         Patients; none may be on both sides.
     n_permutations, seed : int
@@ -62,16 +62,19 @@ def set_test(
     Raises
     ------
     InputError
-        Without suspects or controls, with a group on both sides, or a score that is not finite.
+        Without candidates or calibration images, with a group on both sides, or a score that is not
+        finite.
     """
     scores = finite_vector(scores, "scores")
-    p, _, statistic, exact = _max_t(scores[:, np.newaxis], is_suspect, groups, n_permutations, seed)
+    p, _, statistic, exact = _max_t(
+        scores[:, np.newaxis], is_candidate, groups, n_permutations, seed
+    )
     return SetTestResult(float(statistic[0]), float(p[0]), exact)
 
 
 def set_tests(
     columns: Floats,
-    is_suspect: Bools,
+    is_candidate: Bools,
     groups: Labels | None = None,
     n_permutations: int = 9999,
     seed: int = 0,
@@ -86,7 +89,7 @@ def set_tests(
     ----------
     columns : Floats, shape (n, d)
         One column of scores per detector.
-    is_suspect, groups, n_permutations, seed
+    is_candidate, groups, n_permutations, seed
         As for :func:`set_test`; the same relabellings serve all columns.
 
     Returns
@@ -98,13 +101,13 @@ def set_tests(
     if columns.ndim != 2 or columns.shape[1] < 1:
         raise InputError(f"columns must have shape (images, detectors), found {columns.shape}.")
     finite_vector(columns.ravel(), "scores")
-    p, p_adjusted, _, _ = _max_t(columns, is_suspect, groups, n_permutations, seed)
+    p, p_adjusted, _, _ = _max_t(columns, is_candidate, groups, n_permutations, seed)
     return p, p_adjusted
 
 
 def set_tests_in_folds(
     columns: Floats,
-    is_suspect: Bools,
+    is_candidate: Bools,
     folds: Labels,
     groups: Labels | None = None,
     n_permutations: int = 9999,
@@ -115,14 +118,14 @@ def set_tests_in_folds(
     The model of a fold never saw its labels, so the test within a fold is exact; but the models of
     the other folds did, so the p-values of folds depend on each other in unknown ways. Twice their
     mean is a p-value whatever the dependence (Vovk and Wang 2020, doi:10.1093/biomet/asaa027). A
-    fold without suspects or without controls says nothing and counts as p = 1.
+    fold without candidates or without calibration images says nothing and counts as p = 1.
 
     Parameters
     ----------
     columns : Floats, shape (n, d)
     folds : labels of shape (n,)
         The fold whose model scored each image; whole groups.
-    is_suspect, groups, n_permutations, seed
+    is_candidate, groups, n_permutations, seed
         As for :func:`set_test`.
 
     Returns
@@ -132,17 +135,17 @@ def set_tests_in_folds(
     found = []
     for fold in np.unique(np.asarray(folds)):
         inside = np.asarray(folds) == fold
-        if is_suspect[inside].all() or not is_suspect[inside].any():
+        if is_candidate[inside].all() or not is_candidate[inside].any():
             found.append(np.ones(columns.shape[1]))
             continue
         own = None if groups is None else np.asarray(groups)[inside]
-        found.append(set_tests(columns[inside], is_suspect[inside], own, n_permutations, seed)[0])
+        found.append(set_tests(columns[inside], is_candidate[inside], own, n_permutations, seed)[0])
     return np.asarray(np.minimum(1.0, 2 * np.mean(found, axis=0)))
 
 
 def permutation_test_refit(
     statistic: Callable[[Bools], float],
-    is_suspect: Bools,
+    is_candidate: Bools,
     groups: Labels | None = None,
     n_permutations: int = 199,
     seed: int = 0,
@@ -152,9 +155,9 @@ def permutation_test_refit(
     Parameters
     ----------
     statistic : callable
-        Takes labels [n] (True = suspect), fits from scratch, returns a number that is high when
-        suspects stand out.
-    is_suspect : Bools, shape (n,)
+        Takes labels [n] (True = candidate), fits from scratch, returns a number that is high when
+        candidates stand out.
+    is_candidate : Bools, shape (n,)
     groups : labels of shape (n,), optional
         Labels of whole groups are permuted.
     n_permutations, seed : int
@@ -169,7 +172,7 @@ def permutation_test_refit(
     InputError
         As for :func:`set_test`, or when the statistic is not finite.
     """
-    status, index = group_labels(is_suspect, groups)
+    status, index = group_labels(is_candidate, groups)
     relabellings = math.comb(status.size, int(status.sum()))
     exact = relabellings <= n_permutations + 1
     observed = _finite(statistic(status[index]))
@@ -182,26 +185,26 @@ def permutation_test_refit(
 
 
 def _max_t(
-    columns: Floats, is_suspect: Bools, groups: Labels | None, n_permutations: int, seed: int
+    columns: Floats, is_candidate: Bools, groups: Labels | None, n_permutations: int, seed: int
 ) -> tuple[Floats, Floats, Floats, bool]:
-    status, index = group_labels(is_suspect, groups)
+    status, index = group_labels(is_candidate, groups)
     if index.size != columns.shape[0]:
         raise InputError(
-            f"{columns.shape[0]} scores were given with {index.size} suspect flags. "
+            f"{columns.shape[0]} scores were given with {index.size} candidate flags. "
             "Give one flag per image."
         )
-    n_groups, n_suspect = status.size, int(status.sum())
+    n_groups, n_candidate = status.size, int(status.sum())
     means = group_means(mid_ranks(columns), index, n_groups)
-    # With a fixed number of suspect groups, T is a rising line in the sum over suspect groups.
+    # With a fixed number of candidate groups, T is a rising line in the sum over candidate groups.
     centred = means - means.mean(axis=0)
     spread = np.sqrt((centred**2).sum(axis=0) / (n_groups - 1))
-    share = n_suspect * (n_groups - n_suspect) / n_groups
+    share = n_candidate * (n_groups - n_candidate) / n_groups
     varies = spread > 1e-9 * columns.shape[0]
     unit = np.where(varies, spread * math.sqrt(share), 1.0)
     standard = np.where(varies, centred / unit, 0.0)
     observed = np.asarray(status.astype(np.float64) @ standard)
     falling = np.argsort(-observed, kind="stable")
-    exact = math.comb(n_groups, n_suspect) <= MOST_EXACT
+    exact = math.comb(n_groups, n_candidate) <= MOST_EXACT
     reached = np.zeros(columns.shape[1])
     reached_by_max = np.zeros(columns.shape[1])
     tried = 0
@@ -221,28 +224,28 @@ def _max_t(
     return p, p_adjusted, statistic, exact
 
 
-def group_labels(is_suspect: Bools, groups: Labels | None) -> tuple[Bools, Ints]:
+def group_labels(is_candidate: Bools, groups: Labels | None) -> tuple[Bools, Ints]:
     """Status of each group and the group of each image, checked."""
-    flags = np.asarray(is_suspect)
+    flags = np.asarray(is_candidate)
     if flags.dtype != np.bool_ or flags.ndim != 1:
         raise InputError(
-            f"is_suspect must be True or False per image, found {flags.dtype} {flags.shape}."
+            f"is_candidate must be True or False per image, found {flags.dtype} {flags.shape}."
         )
     index, n_groups = group_index(groups, flags.size)
     status = group_status(flags, index, n_groups, groups)
     if not 0 < status.sum() < n_groups:
         raise InputError(
-            f"a set test needs suspects and controls, found {int(status.sum())} suspect groups "
-            f"among {n_groups}. Add images of the missing side."
+            f"a set test needs candidates and calibration images, found {int(status.sum())} "
+            f"candidate groups among {n_groups}. Add images of the missing side."
         )
     return status, index
 
 
 def relabel(status: Bools, n_permutations: int, seed: int, exact: bool) -> Iterator[Bools]:
-    """Chunks of relabellings [b, groups], each with as many suspects as there are."""
-    n_groups, n_suspect = status.size, int(status.sum())
+    """Chunks of relabellings [b, groups], each with as many candidates as there are."""
+    n_groups, n_candidate = status.size, int(status.sum())
     if exact:
-        every = itertools.combinations(range(n_groups), n_suspect)
+        every = itertools.combinations(range(n_groups), n_candidate)
         while chosen := list(itertools.islice(every, _CHUNK)):
             rows = np.zeros((len(chosen), n_groups), dtype=np.bool_)
             np.put_along_axis(rows, np.array(chosen), True, axis=1)

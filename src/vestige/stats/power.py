@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, finite_vector, group_index, group_means
 from vestige.types import Floats
 
@@ -37,7 +37,7 @@ def minimum_detectable_auc(n1: float, n0: float, alpha: float = 0.05, power: flo
     Parameters
     ----------
     n1, n0 : float
-        Used (or suspect) and unused images, at least 1; effective sizes when there are groups.
+        Used (or candidate) and unused images, at least 1; effective sizes when there are groups.
     alpha, power : float
         Both inside 0..1.
 

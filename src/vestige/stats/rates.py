@@ -1,6 +1,6 @@
 """Exact intervals of shares (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404)."""
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Estimate
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.records import Rate
 from vestige.stats.bootstrap import draw_groups
 from vestige.stats.groups import Labels, finite_vector, group_index, refuse_shared

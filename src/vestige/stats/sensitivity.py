@@ -58,7 +58,7 @@ def sensitivity(
     """
     k1, k0 = (len(np.unique(np.asarray(g))) for g in (used_groups, unused_groups))
     single = k1 == len(used) and k0 == len(unused)
-    # controls of one image per group cannot tell how alike the images of a group are
+    # calibration images of one image per group cannot tell how alike the images of a group are
     sides = (unused, unused_groups) if k0 < len(unused) else (used, used_groups)
     rho = 0.0 if single else intraclass_correlation(*sides)
     size1, size0 = (effective_groups(g, rho) for g in (used_groups, unused_groups))
@@ -86,7 +86,7 @@ def sensitivity(
 
 
 def effective_groups(groups: Labels, rho: float) -> float:
-    """Independent images that groups are worth when each has one voice, by its mean.
+    """Independent images that groups are worth when each has equal weight, by its mean.
 
     The mean of m images has the variance rho + (1 - rho) / m; averaged over groups this is the
     usual design effect at the *harmonic* mean of the sizes. (The arithmetic mean would promise too

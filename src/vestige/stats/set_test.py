@@ -1,7 +1,7 @@
-"""Were some of the suspects used? One p-value from three views of the same relabellings.
+"""Were some of the candidates used? One p-value from three views of the same relabellings.
 
 The mean rank sees many patients who are a little closer; the tail sees a few who are much closer;
-the stack sees what a learned combination shows and a fixed one hides (METHODS 4.6).
+the stack sees what a learned combination shows and a fixed one hides (docs/methods.md 4.6).
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.groups import Labels, group_index, group_means, group_status
 from vestige.stats.permutation import permutation_p
@@ -41,7 +41,7 @@ CARRIERS: tuple[Carrier, ...] = ("mean", "tail", "tail", "stack")
 
 @dataclass(frozen=True)
 class SetAnswer:
-    """The answer for a set of suspects.
+    """The answer for a set of candidates.
 
     p_value : from 1 / (relabellings + 1) to 1
     carried_by : the statistic that stood out most: "mean" (all are closer), "tail" (a few stand
@@ -58,7 +58,7 @@ class SetAnswer:
 class StackLabels:
     """What the stack learns as used, and what it counts.
 
-    rows : [n], the suspects themselves (release, and positive-unlabelled where nothing is known)
+    rows : [n], the candidates themselves (release, and positive-unlabelled where nothing is known)
         or known used images
     first : it counts in full, in the place of the mean rank
     """
@@ -69,15 +69,15 @@ class StackLabels:
 
 def answer_set(
     columns: Floats,
-    is_suspect: Bools,
-    is_control: Bools,
+    is_candidate: Bools,
+    is_calibration: Bools,
     groups: Labels,
     weights: Floats,
     stack_labels: StackLabels | None = None,
     n_permutations: int = 999,
     seed: int = 0,
 ) -> SetAnswer:
-    """Test suspects against controls by mean rank, tail and refitted stack together.
+    """Test candidates against calibration images by mean rank, tail and refitted stack together.
 
     The smallest of their own p-values decides, over the same relabellings (Westfall and Young 1993,
     min-p); all but the first are multiplied by 1 / `SECOND` before, so that a set which one
@@ -88,8 +88,9 @@ def answer_set(
     statistics are averaged over draws, and compared with relabellings of single draws: that errs
     on the safe side.
 
-    1. Mean rank: mean over suspect groups of the mean mid-rank of the fixed combination.
-    2. Tail: mean over suspect groups of ``(-log((G - r + .5) / G))^c`` with c = 3 and c = 8, r the
+    1. Mean rank: mean over candidate groups of the mean mid-rank of the fixed combination.
+    2. Tail: mean over candidate groups of ``(-log((G - r + .5) / G))^c`` with c = 3 and c = 8, r
+    the
        rank of the group among all G by its best image, its size allowed for.
     3. Stack: fitted again for each relabelling (`vestige.stats.stack_test`).
 
@@ -97,10 +98,10 @@ def answer_set(
     ----------
     columns : [n, D]
         Evidence, higher = more likely used, that learned nothing from the labels.
-    is_suspect, is_control : [n]
+    is_candidate, is_calibration : [n]
         Rows of neither side may teach the stack.
     groups : [n]
-        Patients; none is both suspect and control.
+        Patients; none is both candidate and calibration image.
     weights : [D], fixed beforehand
     stack_labels : optional
         What the stack learns; None: no stack, and the mean rank counts in full.
@@ -110,17 +111,17 @@ def answer_set(
     Raises
     ------
     InputError
-        Without suspects or controls, or with a group on both sides.
+        Without candidates or calibration images, or with a group on both sides.
     """
-    labelled = np.flatnonzero(is_suspect | is_control)
+    labelled = np.flatnonzero(is_candidate | is_calibration)
     codes, _ = group_index(groups, len(columns))
     names, index = np.unique(codes[labelled], return_inverse=True)
-    suspects = np.asarray(is_suspect)[labelled]
-    status = group_status(suspects, index, len(names), np.asarray(groups)[labelled])
+    candidates = np.asarray(is_candidate)[labelled]
+    status = group_status(candidates, index, len(names), np.asarray(groups)[labelled])
     if not 0 < status.sum() < len(names):
         raise InputError(
-            f"a set test needs suspects and controls, found {int(status.sum())} suspect groups "
-            f"among {len(names)}. Add images of the missing side."
+            f"a set test needs candidates and calibration images, found {int(status.sum())} "
+            f"candidate groups among {len(names)}. Add images of the missing side."
         )
     score = pooled_rank_score(columns[labelled], weights)
     sizes = np.bincount(index)
@@ -130,7 +131,7 @@ def answer_set(
     stack = None
     if stack_labels is not None:
         known = np.flatnonzero(stack_labels.rows)
-        known = known[:0] if is_suspect[known].any() else known
+        known = known[:0] if is_candidate[known].any() else known
         seen = np.isin(np.arange(len(columns)), np.concatenate([labelled, known]))
         z = log_scores(columns, codes, seen)
         stack = _Stack(z, stack_folds(codes, len(codes)), codes, known, weights)
@@ -166,7 +167,7 @@ def answer_set(
 
 
 def minimum_detectable_share(
-    n_suspects: int, n_controls: int, alpha: float = 0.05, power: float = 0.8
+    n_candidates: int, n_calibration: int, alpha: float = 0.05, power: float = 0.8
 ) -> float:
     """Smallest share of copied patients that the tail finds with that power.
 
@@ -175,7 +176,7 @@ def minimum_detectable_share(
 
     Parameters
     ----------
-    n_suspects, n_controls : int
+    n_candidates, n_calibration : int
         Patients a side.
     alpha, power : float
         Both inside 0..1.
@@ -190,18 +191,18 @@ def minimum_detectable_share(
     InputError
         For numbers below 1 or rates outside 0..1.
     """
-    if n_suspects < 1 or n_controls < 1 or not (0.0 < alpha < 1.0 and 0.0 < power < 1.0):
+    if n_candidates < 1 or n_calibration < 1 or not (0.0 < alpha < 1.0 and 0.0 < power < 1.0):
         raise InputError(
             "a detectable share needs patients on both sides and rates between 0 and 1, found "
-            f"{n_suspects}, {n_controls}, {alpha:g}, {power:g}."
+            f"{n_candidates}, {n_calibration}, {alpha:g}, {power:g}."
         )
-    return _smallest_share(int(n_suspects), int(n_controls), float(alpha), float(power))
+    return _smallest_share(int(n_candidates), int(n_calibration), float(alpha), float(power))
 
 
 @cache
-def _smallest_share(n_suspects: int, n_controls: int, alpha: float, power: float) -> float:
-    n = n_suspects + n_controls
-    tails, status = _tails(np.arange(n, 0.0, -1.0)), np.arange(n) < n_suspects  # highest first
+def _smallest_share(n_candidates: int, n_calibration: int, alpha: float, power: float) -> float:
+    n = n_candidates + n_calibration
+    tails, status = _tails(np.arange(n, 0.0, -1.0)), np.arange(n) < n_candidates  # highest first
     one = np.zeros(n, np.int64)
 
     def drawn(values: Floats, first: int, seed: int) -> Floats:
@@ -218,20 +219,20 @@ def _smallest_share(n_suspects: int, n_controls: int, alpha: float, power: float
         return float(np.any(over, axis=0).mean())
 
     low, high = 0, 1
-    while high < n_suspects and found(high) < power:  # few are enough: look among few first
+    while high < n_candidates and found(high) < power:  # few are enough: look among few first
         low, high = high, 2 * high
-    if high >= n_suspects and found(n_suspects) < power:
+    if high >= n_candidates and found(n_candidates) < power:
         return 1.0
-    high = min(high, n_suspects)
+    high = min(high, n_candidates)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if found(middle) >= power else (middle, high)
-    return high / n_suspects
+    return high / n_candidates
 
 
 @dataclass(frozen=True)
 class _Stack:
-    """What does not change from draw to draw; `known` are rows, none where suspects are learned."""
+    """What does not change from draw to draw; `known` are rows, none where candidates teach."""
 
     z: Floats
     folds: Ints

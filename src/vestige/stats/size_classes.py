@@ -1,8 +1,8 @@
 """Classes of patients with about as many images, within which labels may be exchanged.
 
 A patient with many images has a higher best image and a steadier mean. Whoever has ten images is
-no fair control of whoever has one; so labels move within classes of like size only, and inside a
-class every patient counts by as many images as the smallest has.
+no fair calibration image of whoever has one; so labels move within classes of like size only, and
+inside a class every patient counts by as many images as the smallest has.
 """
 
 import itertools
@@ -29,7 +29,7 @@ def size_classes(sizes: Ints, status: Bools, least: int = LEAST) -> tuple[Ints, 
     Parameters
     ----------
     sizes : [G], images of each group, 1 or more
-    status : [G], whether a group is suspect
+    status : [G], whether a group is candidate
     least : int
 
     Returns
@@ -96,7 +96,7 @@ def relabel_within(
 def law_of_sum(
     values: Floats, status: Bools, classes: Ints, rng: np.random.Generator, draws: int
 ) -> Floats:
-    """Sums over random suspects, about `draws` of them, drawn within classes.
+    """Sums over random candidates, about `draws` of them, drawn within classes.
 
     Windows of random permutations: neighbours share most members, but each is a fair draw.
 

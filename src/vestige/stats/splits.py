@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, group_index
 from vestige.types import Bools, Ints
 

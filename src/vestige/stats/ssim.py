@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from vestige.types import Floats, Ints
+from vestige.types import Float32s, Floats, Ints
 
 C1, C2 = 0.01**2, 0.03**2
 FLAT = 1e-10  # variance per pixel below which there is nothing to correlate
@@ -30,9 +30,14 @@ def _gaussian(radius: int, sigma: float) -> tuple[float, ...]:
     return tuple(weights / weights.sum())
 
 
+def uniform(side: int) -> Window:
+    """Equal weights on side x side pixels, (co)variances unbiased: as in scikit-image."""
+    return Window((1 / side,) * side, side**2 / (side**2 - 1))
+
+
 WINDOWS = {
     "gaussian": Window(_gaussian(5, 1.5)),  # as published
-    "uniform7": Window((1 / 7,) * 7, 49 / 48),  # unbiased, as in scikit-image by default
+    "uniform7": uniform(7),
 }
 
 
@@ -46,12 +51,12 @@ class Moments:
     window: Window
 
     @classmethod
-    def of(cls, image: Floats, window: Window) -> "Moments":
+    def of(cls, image: Floats | Float32s, window: Window) -> "Moments":
         """Filter once what every comparison needs."""
-        image = image.astype(np.float64)
-        mean = local_mean(image, window)
-        squares = local_mean(image * image, window)
-        return cls(image, mean, window.factor * (squares - mean * mean), window)
+        wide = image.astype(np.float64)
+        mean = local_mean(wide, window)
+        squares = local_mean(wide * wide, window)
+        return cls(wide, mean, window.factor * (squares - mean * mean), window)
 
 
 def local_mean(images: Floats, window: Window) -> Floats:

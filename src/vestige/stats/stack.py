@@ -2,7 +2,8 @@
 
 Ridge regression of the label on the columns, drawn to the weights that were fixed beforehand and
 never negative. So few degrees of freedom that fifteen labelled patients a side are enough, and so
-cheap that a permutation test may fit everything again for each relabelling (METHODS 3.1, 4.6).
+cheap that a permutation test may fit everything again for each relabelling (docs/methods.md 3.1,
+4.6).
 """
 
 import numpy as np
@@ -83,15 +84,17 @@ def mixed_classes(alike: Floats, high: Floats, unused: Floats) -> tuple[Floats, 
     -------
     Means [g, D] of positives and unused, and mean products [g, D, D] of both together.
     """
-    voices = alike[:, 0]
-    alone = voices < 0.5
+    group_weights = alike[:, 0]
+    alone = group_weights < 0.5
     alike = np.where(alone[:, np.newaxis], unused, alike)
-    high = np.where(high[:, :1] <= 1e-9 * np.maximum(voices, 1.0)[:, np.newaxis], alike, high)
+    high = np.where(
+        high[:, :1] <= 1e-9 * np.maximum(group_weights, 1.0)[:, np.newaxis], alike, high
+    )
     (all_mean, all_square), (high_mean, high_square), (low_mean, low_square) = map(
         class_means, (alike, high, unused)
     )
     d = low_mean.shape[1]
-    noise = (all_square - _outer(all_mean)) / np.maximum(voices, 1.0)[:, None, None]
+    noise = (all_square - _outer(all_mean)) / np.maximum(group_weights, 1.0)[:, None, None]
     noise += (low_square - _outer(low_mean)) / np.maximum(unused[:, 0, None, None], 1.0)
     noise += 1e-9 * np.eye(d)
     gap = all_mean - low_mean

@@ -1,18 +1,18 @@
-"""The stack as a test: suspects against controls, everything fitted again for each relabelling.
+"""The stack as a test: candidates against unused images, all fitted again for each relabelling.
 
 The label of a group enters a fit only through sums over the groups of a class. These are kept by
-fold, so that a relabelling costs products of small matrices (METHODS 4.6).
+fold, so that a relabelling costs products of small matrices (docs/methods.md 4.6).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, group_index, group_means, group_status
 from vestige.stats.permutation import permutation_p, relabel
 from vestige.stats.ranks import mid_ranks
-from vestige.stats.scale import one_voice, weighted_median
+from vestige.stats.scale import equal_group_weights, weighted_median
 from vestige.stats.splits import group_folds
 from vestige.stats.stack import DIGITS, class_means, fit_moments, mixed_classes
 from vestige.types import Bools, Floats, Ints
@@ -23,15 +23,16 @@ _CHUNK = 200  # relabellings fitted together
 
 @dataclass(frozen=True)
 class Refit:
-    """The stack before it knows who is a suspect.
+    """The stack before it knows who is a candidate.
 
     z : [n, D]
     folds : [n]
-    index : [n], the group of each labelled image (suspect or control), -1 for other images
+    index : [n], the group of each labelled image (candidate or calibration image), -1 for other
+    images
     members : [G, 2 (1 + D + D * D)], of each labelled group: the moments of its images
         (`vestige.stats.stack.moments`), and those by how far each stands above the median
     fold_of : [G], fold of each labelled group
-    known : [folds, as members], sums over known used groups; None: suspects are the known used
+    known : [folds, as members], sums over known used groups; None: candidates are the known used
     weights : [D], fixed beforehand
     """
 
@@ -47,12 +48,12 @@ class Refit:
         """Weights [folds, B, D] for labels [B, G]; centre and width [folds, B] of unused scores."""
         d, k = self.z.shape[1], int(self.folds.max()) + 1
         inside = [self.fold_of == fold for fold in range(k)]
-        suspects = np.stack([labels[:, i].astype(np.float64) @ self.members[i] for i in inside])
+        candidates = np.stack([labels[:, i].astype(np.float64) @ self.members[i] for i in inside])
         everyone = np.stack([self.members[i].sum(axis=0) for i in inside])[:, np.newaxis]
-        used = suspects if self.known is None else self.known[:, np.newaxis] + 0 * suspects
+        used = candidates if self.known is None else self.known[:, np.newaxis] + 0 * candidates
         # what the model of a fold learns from lies in the other folds
         used, unused = (
-            (x.sum(axis=0) - x).reshape(k * len(labels), -1) for x in (used, everyone - suspects)
+            (x.sum(axis=0) - x).reshape(k * len(labels), -1) for x in (used, everyone - candidates)
         )
         half = unused.shape[1] // 2
         unused = unused[:, :half]
@@ -77,7 +78,7 @@ class Refit:
         return np.round(found, DIGITS), shares
 
     def statistics(self, labels: Bools) -> Floats:
-        """Mean rank of suspect groups less that of control groups, within folds, pooled: [B]."""
+        """Mean rank of candidate groups less that of calibration groups, in folds, pooled: [B]."""
         return np.concatenate([self._some(part) for part in _chunks(labels)])
 
     def _some(self, labels: Bools) -> Floats:
@@ -95,17 +96,19 @@ class Refit:
             else:
                 ranks = ranks[:, np.argsort(own)]
             centred = ranks - ranks.mean(axis=1, keepdims=True)
-            # n_s n_c / n times the difference of means is the centred sum over suspects
+            # n_s n_c / n times the difference of means is the centred sum over candidates
             total += np.einsum("bg,bg->b", centred, labels[:, names]) / len(names)
         return total
 
     def auc_unit(self, status: Bools) -> float:
-        """What `statistics` gives for AUC 1 less .5: images times suspect and control shares."""
+        """What `statistics` gives for AUC 1 less .5: images times shares of both."""
         total = 0.0
         for fold in np.unique(self.folds):
             inside = (self.folds == fold) & (self.index >= 0)
-            suspects = status[np.unique(self.index[inside])]
-            total += inside.sum() * suspects.mean() * (1 - suspects.mean()) if inside.any() else 0.0
+            candidates = status[np.unique(self.index[inside])]
+            total += (
+                inside.sum() * candidates.mean() * (1 - candidates.mean()) if inside.any() else 0.0
+            )
         return max(total, 1e-9)
 
 
@@ -118,15 +121,17 @@ def open_refit(
     ----------
     z : [n, D], columns on one scale (`vestige.stats.scale.log_scores`)
     index : [n], the labelled group of each image, -1 for others
-    known_used : [n], what the stack learns as used; None: the suspects
+    known_used : [n], what the stack learns as used; None: the candidates
     groups : [n]
     folds : [n], of whole groups
     weights : [D]
     """
     labelled = index >= 0
     fixed = z @ (weights / weights.sum())
-    voices = one_voice(labelled if known_used is None else labelled | known_used, groups)
-    above = np.maximum(fixed - weighted_median(fixed[:, np.newaxis], voices)[0], 0.0)
+    group_weights = equal_group_weights(
+        labelled if known_used is None else labelled | known_used, groups
+    )
+    above = np.maximum(fixed - weighted_median(fixed[:, np.newaxis], group_weights)[0], 0.0)
     products = np.einsum("nd,ne->nde", z, z).reshape(len(z), -1)
     moments = np.column_stack([np.ones(len(z)), z, products])
     moments = np.hstack([moments, moments * above[:, np.newaxis]])
@@ -153,12 +158,12 @@ def stack_folds(groups: Labels, n: int) -> Ints:
 
 @dataclass(frozen=True)
 class StackTest:
-    """What the stack says of a bag; everything is cross-fitted by group.
+    """What the stack says of a cohort; everything is cross-fitted by group.
 
     scores : [n], in units of the spread of the unused images that the model learned from
     folds : [n], the fold whose model gave the score
     weights : [D], share of each column in the combination, mean over the folds
-    p_value : of suspects above controls within folds
+    p_value : of candidates above calibration images within folds
     null : [B], AUC within folds less .5 of the relabellings
     """
 
@@ -171,29 +176,29 @@ class StackTest:
 
 def stack_test(
     z: Floats,
-    is_suspect: Bools,
-    is_control: Bools,
+    is_candidate: Bools,
+    is_calibration: Bools,
     known_used: Bools,
     groups: Labels,
     weights: Floats,
     n_permutations: int = 999,
     seed: int = 0,
 ) -> StackTest:
-    """Score every image by a model that saw none of its fold, and test suspects against controls.
+    """Score every image by a model that saw none of its fold, and test the candidates.
 
-    The model of a fold learns the used images of the other folds against their controls. Each
-    relabelling of whole groups fits everything again; where the suspects are themselves the known
-    used images, it moves what is learned too. Folds are of whole groups and know no label, so the
-    test is exact whatever the columns (METHODS 4.6; Phipson and Smyth 2010,
+    The model of a fold learns the used images of the other folds against their calibration images.
+    Each relabelling of whole groups fits everything again; where the candidates are themselves the
+    known used images, it moves what is learned too. Folds are of whole groups and know no label, so
+    the test is exact whatever the columns (docs/methods.md 4.6; Phipson and Smyth 2010,
     doi:10.2202/1544-6115.1585).
 
     Parameters
     ----------
     z : [n, D], columns on one scale (`vestige.stats.scale.log_scores`)
-    is_suspect, is_control, known_used : [n]
-        The known used are the suspects (release) or other images (forensic).
+    is_candidate, is_calibration, known_used : [n]
+        The known used are the candidates (release) or other images (forensic).
     groups : [n]
-        None is both suspect and control.
+        None is both candidate and calibration image.
     weights : [D], fixed beforehand
     n_permutations, seed : int
         Random relabellings and their seed; 0 where only the scores are wanted.
@@ -201,18 +206,18 @@ def stack_test(
     Raises
     ------
     InputError
-        With fewer than two groups of used images or of controls.
+        With fewer than two groups of used images or of calibration images.
     """
     index, _ = group_index(groups, len(z))
-    for what, mask in (("used", known_used), ("unused", is_control)):
+    for what, mask in (("used", known_used), ("unused", is_calibration)):
         if (found := np.unique(index[mask]).size) < 2:
             raise InputError(f"a stack needs {what} images of two groups or more, found {found}.")
-    labelled = is_suspect | is_control
+    labelled = is_candidate | is_calibration
     names, own = np.unique(index[labelled], return_inverse=True)
-    status = group_status(is_suspect[labelled], own, len(names), np.asarray(groups)[labelled])
+    status = group_status(is_candidate[labelled], own, len(names), np.asarray(groups)[labelled])
     at = np.full(len(z), -1)
     at[labelled] = own
-    learned = None if (known_used & is_suspect).any() else known_used
+    learned = None if (known_used & is_candidate).any() else known_used
     folds = stack_folds(groups, len(z))
     refit = open_refit(z, at, learned, index, folds, weights)
     (scores,), (share,) = refit.scores(status[np.newaxis])

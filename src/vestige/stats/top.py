@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.stats.slices import slices
 from vestige.types import Floats, Ints
 
@@ -33,7 +33,7 @@ SIDE_BYTES = 32 * 2**20
 PAIR_BYTES = 2**19
 WAITING = 16
 """Tiles whose pairs are kept until they are sorted in."""
-MOST = 1e36
+MAX_SQUARE = 1e36
 """Squared length of a row beyond which products could overflow."""
 MANY = 4
 """Pairs per row and neighbour left in a tile beyond which they are sifted more finely."""
@@ -267,7 +267,7 @@ def smallest(distances: Floats, indices: Ints, k: int) -> tuple[Floats, Ints]:
 def pair_distances(rows: Rows, pool: Rows, row: Ints, column: Ints) -> Floats:
     """Distances by direct subtraction in float64, of rows[row] to pool[column], pair by pair.
 
-    |a|^2 + |b|^2 - 2ab would lose what separates near copies (METHODS 0.3).
+    |a|^2 + |b|^2 - 2ab would lose what separates near copies (docs/methods.md 0.3).
     """
     out = np.empty(len(row))
     step = max(1, PAIR_BYTES // (8 * max(1, rows.shape[1])))
@@ -302,5 +302,5 @@ def _copies_before(tile: Rows) -> Ints:
 
 def check_finite(squares: Rows) -> None:
     """Refuse squared lengths that are not finite, or so large that products could overflow."""
-    if not (squares < MOST).all():
+    if not (squares < MAX_SQUARE).all():
         raise InputError("a feature is not a finite number of usual size: check the images.")

@@ -10,7 +10,7 @@ from vestige.detectors import DETECTORS
 from vestige.detectors.saving import Card, read_card
 from vestige.images.groups import Grouping
 from vestige.images.imageset import ImageSet
-from vestige.registry.choices import InputError, build
+from vestige.registry.entries import InputError, create
 from vestige.schema.records import Problem
 from vestige.scoring.plan import Column
 from vestige.types import LearningDetector
@@ -47,7 +47,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[LearningDetector, Card]:
             f"{path} holds a model of {card.detector[:60]!r}, which this version does not know: "
             "train it again."
         )
-    detector: Any = type(build(DETECTORS, card.detector, "detector"))
+    detector: Any = type(create(DETECTORS, card.detector, "detector"))
     return detector.load(path), card
 
 
@@ -64,7 +64,9 @@ def open_models(paths: Sequence[str | os.PathLike[str]]) -> tuple[Model, ...]:
         number = sum(column.startswith(name) for column in found) + 1
         name += f"_{number}" if number > 1 else ""
         size = int(getattr(detector, "size", 1))
-        column = Column(name, card.detector, dict(card.options), 1.0, pool=False, seen=size)
+        column = Column(
+            name, card.detector, dict(card.options), 1.0, pool=False, required_resolution=size
+        )
         found[name] = Model(os.fspath(path), column, detector, card.training, card.sha256)
     return tuple(found.values())
 
@@ -93,7 +95,7 @@ def check_models(models: Sequence[Model], sets: Mapping[str, ImageSet]) -> None:
 
 
 def check_patients(models: Sequence[Model], grouping: Grouping) -> list[Problem]:
-    """Refuse a model that learned from other images of judged or unused patients.
+    """Refuse a model that learned from other images of target or unused patients.
 
     Returns
     -------

@@ -21,7 +21,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, peek_size
 from vestige.images.reading import read_images
 from vestige.judging.cohort import check_roles
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, choose, create
 from vestige.registry.options import split_options, typed_options
 from vestige.registry.rules import SEED
 from vestige.schema.records import Problem
@@ -182,7 +182,7 @@ def parse_options(detector: str, texts: Sequence[str]) -> dict[str, Any]:
         For an unknown detector or option, one that does not learn, and a value of another type.
     """
     check_learner(detector)
-    made = build(DETECTORS, detector, "detector")
+    made = create(DETECTORS, detector, "detector")
     return typed_options(made, split_options(texts), "detector", detector)
 
 
@@ -204,8 +204,8 @@ def _plan(name: str, options: Mapping[str, Any], seed: int) -> Any:
     check_learner(name)
     if "seed" in options:
         raise InputError("the seed is an argument of its own, not an option: --seed N.")
-    made = build(DETECTORS, name, "detector", **{**options, "seed": seed})
-    for option in weights_missing(name, made):
+    made = create(DETECTORS, name, "detector", **{**options, "seed": seed})
+    for option in weights_missing(DETECTORS[name], made):
         raise InputError(
             f"{name} needs the weights of its network: --option {option}=FILE (safetensors or a "
             f"state dict), or --option {option}=imagenet to download them."
@@ -222,14 +222,14 @@ def _weights(name: str, made: Any) -> dict[str, str]:
 
 def _read(
     sources: Mapping[str, Source],
-    seen: int,
+    required_resolution: int,
     window: tuple[float, float] | None,
     progress: Progress,
 ) -> dict[str, ImageSet]:
     for role, source in sources.items():
         if source is None:
             raise InputError(f"no {role} images were given: training needs --{role} DIR.")
-    size = peek_size(list(sources.values()), seen)
+    size = peek_size(list(sources.values()), required_resolution)
     return {
         role: read_images(
             source, role=role, size=size, window=window,

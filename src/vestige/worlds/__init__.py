@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from vestige.registry.choices import Choice, InputError
+from vestige.registry.entries import RegistryEntry
+from vestige.registry.lazy import Lazy
 from vestige.types import Images, Progress, quiet
 
 Figures = Mapping[str, float | str]
@@ -42,7 +42,7 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True)
-class GeneratorChoice(Choice[Generator]):
+class GeneratorEntry(RegistryEntry[Generator]):
     """A generator: whether it trains, wants strangers, and may return training images verbatim."""
 
     trains: bool = False
@@ -50,48 +50,38 @@ class GeneratorChoice(Choice[Generator]):
     copies: bool = False
 
 
-def _deep(module: str, name: str, **options: Any) -> Generator:
-    try:
-        made = import_module(f"vestige.worlds.{module}")
-    except ImportError as error:
-        raise InputError(
-            f"generator {module!r} needs {error.name}: pip install 'vestige[deep]'."
-        ) from error
-    generator: Generator = getattr(made, name)(**options)
-    return generator
+def _of(path: str) -> Lazy:
+    """A class of this package, "file:Class"."""
+    file, _, name = path.partition(":")
+    return Lazy(f"vestige.worlds.{file}", name)
 
 
-def _plain(module: str, name: str, **options: Any) -> Generator:
-    generator: Generator = getattr(import_module(f"vestige.worlds.{module}"), name)(**options)
-    return generator
-
-
-GENERATORS: dict[str, GeneratorChoice] = {
-    "copier": GeneratorChoice(
+GENERATORS: dict[str, GeneratorEntry] = {
+    "copier": GeneratorEntry(
         "near-copies of a set share of training images, the rest fresh",
-        lambda **options: _plain("copier", "Copier", **options),
+        _of("copier:Copier"),
         strangers=True,
         copies=True,
     ),
-    "pca_gaussian": GeneratorChoice(
+    "pca_gaussian": GeneratorEntry(
         "draws of a Gaussian on mean and first principal components: returns no single image",
-        lambda **options: _plain("pca_gaussian", "PcaGaussian", **options),
+        _of("pca_gaussian:PcaGaussian"),
     ),
-    "vae": GeneratorChoice(
+    "vae": GeneratorEntry(
         "variational auto-encoder",
-        lambda **options: _deep("vae", "Vae", **options),
+        _of("vae:Vae"),
         extra="deep",
         trains=True,
     ),
-    "gan": GeneratorChoice(
+    "gan": GeneratorEntry(
         "residual GAN: hinge loss, spectral norm, differentiable augmentation, weight average",
-        lambda **options: _deep("gan", "Gan", **options),
+        _of("gan:Gan"),
         extra="deep",
         trains=True,
     ),
-    "diffusion": GeneratorChoice(
+    "diffusion": GeneratorEntry(
         "diffusion model: v-prediction U-Net, cosine schedule, DDIM sampling",
-        lambda **options: _deep("diffusion", "Diffusion", **options),
+        _of("diffusion:Diffusion"),
         extra="deep",
         trains=True,
     ),

@@ -6,7 +6,8 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,12 +22,20 @@ from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
 from vestige.packages import installed
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.contract import no_other_error
+from vestige.registry.entries import InputError, create
+from vestige.registry.origin import options_of, thing
 from vestige.types import Images, Progress, quiet
 from vestige.version import __version__
-from vestige.worlds import GENERATORS, Generator
+from vestige.worlds import GENERATORS, Generator, GeneratorEntry
 from vestige.worlds.folders import Bytes, abandon, claim, png_bytes, write_folder
 from vestige.worlds.options import check_recipe
+from vestige.worlds.plugins import (
+    GENERATORS_AND_PLUGINS,
+    check_samples,
+    find_generator,
+    versions_of,
+)
 from vestige.worlds.record import (
     FOLDERS,
     GENERATED,
@@ -57,7 +66,11 @@ from vestige.worlds.roles import (
 
 
 def build_world(
-    recipe: Recipe, out: str | os.PathLike[str], *, progress: Progress = quiet
+    recipe: Recipe,
+    out: str | os.PathLike[str],
+    *,
+    generator: Generator | None = None,
+    progress: Progress = quiet,
 ) -> WorldRecord:
     """Split reals by patient, train a generator on the members, and keep all with its truth.
 
@@ -69,6 +82,10 @@ def build_world(
     recipe : Recipe
     out : path
         Folder of the world; new, or of an earlier call with the same recipe.
+    generator : object, optional
+        A generator of yours (docs/adding-a-generator.md), of which a copy is trained. The world
+        calls it by the name that the recipe gives, which no built-in generator has, and the
+        options of the recipe become its fields.
     progress : callable
         Called as progress(stage, done, total).
 
@@ -83,10 +100,12 @@ def build_world(
         full disk.
     """
     root = Path(out)
+    recipe, choice = _choose(recipe, generator)
     check_recipe(recipe)
     if claim(root, recipe):
         return verify_world(root)
-    generator = build(GENERATORS, recipe.generator, "generator", **recipe.options)
+    made = create({recipe.generator: choice}, recipe.generator, "generator", **recipe.options)
+    what = thing("generator", recipe.generator, choice.origin)
 
     # 1. reals of one size, with the 256 grey levels that the files of the world will hold
     images = _read(recipe, progress)
@@ -95,7 +114,6 @@ def build_world(
 
     # 2. patients, and who plays which role
     groups, groups_from = _group(images, pixels, recipe)
-    choice = choose(GENERATORS, recipe.generator, "generator")
     wanted = Wanted(
         recipe.members,
         recipe.unused,
@@ -122,18 +140,20 @@ def build_world(
         members = np.array([k for row, k in truth if row.used])
         strangers = np.array([k for k, part in enumerate(parts) if part == STRANGER], np.int64)
         try:
-            generator.fit(
-                pixels[members],
-                recipe.seed,
-                strangers=pixels[strangers] if choice.strangers else None,
-                folder=root / TRAINING,
-                progress=progress,
-            )
+            with no_other_error(what, "G2") if choice.origin else nullcontext():
+                made.fit(
+                    pixels[members],
+                    recipe.seed,
+                    strangers=pixels[strangers] if choice.strangers else None,
+                    folder=root / TRAINING,
+                    progress=progress,
+                )
         except InputError:
             if not (root / TRAINING).exists():  # refused before the first step
                 abandon(root)
             raise
-        generated, figures = _sample(generator, recipe, progress)
+        with no_other_error(what, "G2") if choice.origin else nullcontext():
+            generated, figures = _sample(made, what if choice.origin else "", recipe, progress)
         digits = len(str(max(recipe.samples - 1, 10**4)))
         write_folder(
             root / GENERATED,
@@ -154,8 +174,8 @@ def build_world(
                 for part in (*FOLDERS, TRUTH)
                 if (digest := digest_part(root / part)) is not None
             },
-            figures=dict(generator.figures) | figures,
-            versions=_versions(),
+            figures=dict(made.figures) | figures,
+            versions=_versions() | versions_of(choice.origin),
             built=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         write_together({root / RECORD: record.to_json()})
@@ -166,6 +186,19 @@ def build_world(
             "when this is mended: it goes on where it was."
         ) from error
     return record
+
+
+def _choose(recipe: Recipe, generator: Generator | None) -> tuple[Recipe, GeneratorEntry]:
+    """The entry of the generator, and the recipe with the options of an object."""
+    if generator is None:
+        return recipe, find_generator(recipe.generator)
+    if recipe.generator in GENERATORS or recipe.options:
+        raise InputError(
+            f"an object was given as generator {recipe.generator!r}: give it a name that no "
+            "built-in generator has, and its options when it is made."
+        )
+    entry = GENERATORS_AND_PLUGINS.of_object(generator)
+    return replace(recipe, options=options_of(generator)), entry
 
 
 def _read(recipe: Recipe, progress: Progress) -> ImageSet:
@@ -234,7 +267,7 @@ def _begin(root: Path, recipe: Recipe, source: str, truth: Sequence[TruthRow]) -
 
 
 def _sample(
-    generator: Generator, recipe: Recipe, progress: Progress
+    generator: Generator, foreign: str, recipe: Recipe, progress: Progress
 ) -> tuple[Bytes, dict[str, float]]:
     progress("sampling", 0, recipe.samples)
     start = perf_counter()
@@ -242,6 +275,8 @@ def _sample(
     seconds = perf_counter() - start
     progress("sampling", recipe.samples, recipe.samples)
     shape = (recipe.samples, recipe.size, recipe.size)
+    if foreign:
+        check_samples(images, shape, foreign)
     if images.shape != shape or not (images.min() >= 0 and images.max() <= 1):  # false for NaN
         raise InputError(
             f"generator {recipe.generator!r} returned no images of {recipe.size} pixels in 0..1: "

@@ -22,7 +22,7 @@ from vestige.worlds.record import (
     verify_world,
 )
 
-LEVEL = 0.001
+ALPHA = 0.001
 """A sound world fails the comparison of grey levels this often, at most."""
 EXACT_GROUPS = 50
 SHOWN = 5
@@ -156,7 +156,7 @@ def _levels(world: Opened) -> Check:
     """Members and non-members have the same grey levels.
 
     Seven figures of every image, averaged by group, are compared by the Kolmogorov-Smirnov
-    test, and the smallest p-value times seven must reach `LEVEL`. Groups are dealt at random, so a
+    test, and the smallest p-value times seven must reach `ALPHA`. Groups are dealt at random, so a
     sound world fails with at most that probability.
     """
     from scipy.stats import ks_2samp
@@ -175,7 +175,7 @@ def _levels(world: Opened) -> Check:
     p = min(1.0, len(p_values) * p_values[worst])
     counted = " and ".join(str(len(np.unique(groups[side]))) for side in (used, ~used))
     found = f"members and non-members ({counted} groups) differ most in {worst}: p = {p:.2g}"
-    return Check("levels", p >= LEVEL, found)
+    return Check("levels", p >= ALPHA, found)
 
 
 def _figures(pixels: Images) -> dict[str, Floats]:

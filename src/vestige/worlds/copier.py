@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images, Ints, Progress, quiet
 
 COMPONENTS = 16  # of the Gaussian that makes fresh images when no strangers are given

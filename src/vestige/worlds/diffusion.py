@@ -5,37 +5,25 @@ arXiv:2102.09672), Salimans & Ho 2022 (v-prediction, arXiv:2202.00512), Song et 
 arXiv:2010.02502).
 """
 
-import copy
 import itertools
 import math
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.training import (
-    SHEET,
-    Training,
-    autocast,
-    demand_positive,
-    find_device,
-    find_precision,
-    follow,
-    identity,
-)
-from vestige.registry.choices import InputError
-from vestige.types import Images, Progress, quiet
-from vestige.worlds.tensors import check_square, to_images, to_tensor
+from vestige.nets.training import autocast, descend, find_precision
+from vestige.registry.entries import InputError
+from vestige.worlds.deep import DeepGenerator, Optimizers, Parts
 
-SIDES = (32, 64, 128, 256)
 SAMPLING_BATCH = 128
 
 
 @dataclass
-class Diffusion:
+class Diffusion(DeepGenerator):
     """Train a U-Net to predict v, and sample with DDIM.
 
     Parameters
@@ -68,90 +56,52 @@ class Diffusion:
     flip: bool = False
     sampling_steps: int = 30
     precision: str = "auto"
-    figures: dict[str, float | str] = field(init=False, default_factory=dict, repr=False)
-    net_: nn.Module | None = field(init=False, default=None, repr=False)
-    side_: int = field(init=False, default=0, repr=False)
+    positive = ("steps", "batch", "width", "blocks", "learning_rate", "sampling_steps")
 
-    def fit(
-        self,
-        images: Images,
-        seed: int = 0,
-        *,
-        strangers: Images | None = None,
-        folder: Path | None = None,
-        progress: Progress = quiet,
-    ) -> Self:
-        """Train on float32 [n, s, s], 0..1; s one of 32, 64, 128, 256.
+    def networks(self, side: int) -> dict[str, nn.Module]:
+        """The U-Net.
 
         Raises
         ------
         InputError
-            Images of another shape, options out of range, a checkpoint of other settings.
+            A side, width and patch that do not fit together.
         """
-        del strangers
-        self.side_ = side = check_square(images, SIDES, "diffusion")
-        demand_positive(self, "steps", "batch", "width", "blocks", "learning_rate")
-        demand_positive(self, "sampling_steps")
         patch = self.patch or max(2, side // 32)
         if self.width % 8 or patch < 0 or side % (4 * patch):
             raise InputError(
                 "diffusion needs a width that is a multiple of 8 and a side that is a multiple of "
                 f"4 x patch, not {self.width} and {side} with patch {patch}."
             )
-        device = find_device()
-        precision = find_precision(device, self.precision)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            net = UNet(patch, self.width, self.blocks)
-        net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net_ = average = copy.deepcopy(net).eval().requires_grad_(False)
-        optimizer = torch.optim.AdamW(net.parameters(), self.learning_rate, weight_decay=1e-4)
-        data = to_tensor(images, device)
-        training = Training(
-            {"net": net, "average": average, "optimizer": optimizer},
-            self.steps,
-            seed,
-            identity(self, images, seed),
-            lambda: self.sample(SHEET * SHEET, seed),
-            folder,
-            progress,
-        )
-        for step, rng in training:
-            rows = torch.randint(len(data), (self.batch,), generator=rng)
-            x = data[rows.to(device)]
-            if self.flip and torch.rand((), generator=rng) < 0.5:
-                x = x.flip(-1)
-            noise = torch.randn(x.shape, generator=rng).to(device)
-            # one time per stratum: the same mean loss with less noise
-            time = (torch.arange(self.batch) + torch.rand(self.batch, generator=rng)) / self.batch
-            time = time.to(device)
-            signal, spread = _schedule(time)
-            with autocast(device, precision):
-                guess = net(signal * x + spread * noise, time)
-            loss = functional.mse_loss(guess.float(), signal * noise - spread * x)
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * _pace(step, self.steps)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            follow(average, net, self.average, step)
-            training.note(step, loss=loss)
-        self.figures = training.figures(self.batch, len(data), net, precision)
-        return self
+        return {"net": UNet(patch, self.width, self.blocks)}
 
-    @torch.no_grad()
-    def sample(self, m: int, seed: int = 0) -> Images:
-        """Draw `m` images, float32 [m, s, s], 0..1 in steps of 1/255."""
-        if self.net_ is None:
-            raise RuntimeError("call fit(images) before sample(m)")
-        if m < 1:
-            raise InputError(f"the number of samples must be 1 or more, {m} was given.")
-        device = next(self.net_.parameters()).device
+    def optimizers(self, nets: Mapping[str, nn.Module]) -> Optimizers:
+        """Adam with a little weight decay."""
+        weights = nets["net"].parameters()
+        return {"optimizer": torch.optim.AdamW(weights, self.learning_rate, weight_decay=1e-4)}
+
+    def step(self, parts: Parts, step: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """Lower the error of v at random times."""
+        net, optimizer = parts.nets["net"], parts.optimizers["optimizer"]
+        x = parts.batch(self.batch, rng)
+        if self.flip and torch.rand((), generator=rng) < 0.5:
+            x = x.flip(-1)
+        noise = torch.randn(x.shape, generator=rng).to(x.device)
+        # one time per stratum: the same mean loss with less noise
+        time = (torch.arange(self.batch) + torch.rand(self.batch, generator=rng)) / self.batch
+        time = time.to(x.device)
+        signal, spread = _schedule(time)
+        with parts.autocast():
+            guess = net(signal * x + spread * noise, time)
+        loss = functional.mse_loss(guess.float(), signal * noise - spread * x)
+        for group in optimizer.param_groups:
+            group["lr"] = self.learning_rate * _pace(step, self.steps)
+        descend(loss, optimizer, net.parameters())
+        return {"loss": loss}
+
+    def draw(self, m: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
+        """From noise to images by DDIM."""
         precision = find_precision(device, self.precision)
-        rng = torch.Generator().manual_seed(seed)
         times = torch.linspace(1, 0, self.sampling_steps + 1, device=device)
-        done = []
         for start in range(0, m, SAMPLING_BATCH):
             count = min(SAMPLING_BATCH, m - start)
             x = torch.randn((count, 1, self.side_, self.side_), generator=rng).to(device)
@@ -162,8 +112,7 @@ class Diffusion:
                 image, noise = (signal * x - spread * v).clamp(-1, 1), spread * x + signal * v
                 signal, spread = _schedule(then.expand(count))
                 x = signal * image + spread * noise
-            done.append(image)
-        return to_images(torch.cat(done))
+            yield image
 
 
 def _schedule(time: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Ints
 from vestige.worlds.copier import Copier
 from vestige.worlds.phantom import chest_phantoms

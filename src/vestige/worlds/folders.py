@@ -1,7 +1,6 @@
 """The folders of a world on disk: each appears whole or not at all."""
 
 import io
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vestige.registry.choices import InputError
+from vestige.files.whole import beside
+from vestige.registry.entries import InputError
 from vestige.worlds.record import (
     FOLDERS,
     REALS,
@@ -84,7 +84,7 @@ def write_folder(place: Path, files: Mapping[str, bytes]) -> None:
             raise InputError(f"{place} holds a foreign file ({foreign[0]}): take it out.")
     if not files:
         return
-    partial = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    partial = beside(place)
     try:
         partial.mkdir()
         for name, content in files.items():

@@ -5,39 +5,23 @@ Sources: Miyato et al. 2018 (spectral norm, hinge, residual blocks; arXiv:1802.0
 arXiv:1806.04498).
 """
 
-import copy
 import itertools
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vestige.nets.training import (
-    SHEET,
-    Training,
-    autocast,
-    demand_positive,
-    find_device,
-    find_precision,
-    follow,
-    identity,
-)
-from vestige.registry.choices import InputError
-from vestige.types import Images, Progress, quiet
-from vestige.worlds.tensors import check_square, to_images, to_tensor
+from vestige.worlds.deep import SAMPLING_BATCH, DeepGenerator, Optimizers, Parts
 
-SIDES = (32, 64, 128, 256)
-SAMPLING_BATCH = 256
 BETAS = (0.0, 0.9)
 SLOPE = 0.2  # of leaky ReLU in the discriminator: plain ones lose half of the signal each
 
 
 @dataclass
-class Gan:
+class Gan(DeepGenerator):
     """Train a generator against a discriminator; samples come from the weight average.
 
     Parameters
@@ -67,98 +51,64 @@ class Gan:
     critic_rate: float = 4e-4
     average: float = 0.995
     precision: str = "auto"
-    figures: dict[str, float | str] = field(init=False, default_factory=dict, repr=False)
-    net_: nn.Module | None = field(init=False, default=None, repr=False)
+    positive = ("steps", "batch", "critic_steps", "width", "latent", "learning_rate", "critic_rate")
 
-    def fit(
-        self,
-        images: Images,
-        seed: int = 0,
-        *,
-        strangers: Images | None = None,
-        folder: Path | None = None,
-        progress: Progress = quiet,
-    ) -> Self:
-        """Train on float32 [n, s, s], 0..1; s one of 32, 64, 128, 256.
+    @property
+    def images_per_step(self) -> int:
+        """Those that the discriminator sees."""
+        return self.batch * self.critic_steps
 
-        Raises
-        ------
-        InputError
-            Images of another shape, options out of range, a checkpoint of other settings.
-        """
-        del strangers
-        side = check_square(images, SIDES, "gan")
-        demand_positive(self, "steps", "batch", "critic_steps", "width", "latent")
-        demand_positive(self, "learning_rate", "critic_rate")
-        device = find_device()
-        precision = find_precision(device, self.precision)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            net = make_generator(side, self.width, self.latent)
-            critic = make_discriminator(side, self.width)
-        for part in (net, critic):
-            part.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net_ = average = copy.deepcopy(net).eval().requires_grad_(False)
-        optimizer = torch.optim.Adam(net.parameters(), self.learning_rate, BETAS)
-        critic_optimizer = torch.optim.Adam(critic.parameters(), self.critic_rate, BETAS)
-        data = to_tensor(images, device)
-        training = Training(
-            {
-                "net": net,
-                "average": average,
-                "critic": critic,
-                "optimizer": optimizer,
-                "critic_optimizer": critic_optimizer,
-            },
-            self.steps,
-            seed,
-            identity(self, images, seed),
-            lambda: self.sample(SHEET * SHEET, seed),
-            folder,
-            progress,
-        )
+    def networks(self, side: int) -> dict[str, nn.Module]:
+        """Generator and discriminator."""
+        return {
+            "net": make_generator(side, self.width, self.latent),
+            "critic": make_discriminator(side, self.width),
+        }
 
-        def judge(x: Tensor, rng: torch.Generator) -> Tensor:
-            with autocast(device, precision):
+    def optimizers(self, nets: Mapping[str, nn.Module]) -> Optimizers:
+        """Adam for each."""
+        return {
+            "optimizer": torch.optim.Adam(nets["net"].parameters(), self.learning_rate, BETAS),
+            "critic_optimizer": torch.optim.Adam(
+                nets["critic"].parameters(), self.critic_rate, BETAS
+            ),
+        }
+
+    def step(self, parts: Parts, step: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """Some steps of the discriminator, then one of the generator."""
+        net, critic = parts.nets["net"], parts.nets["critic"]
+        optimizer, critic_optimizer = parts.optimizers.values()
+
+        def judge(x: Tensor) -> Tensor:
+            with parts.autocast():
                 return torch.as_tensor(critic(augment(x, rng) if self.augment else x)).float()
 
-        def dream(rng: torch.Generator) -> Tensor:
-            with autocast(device, precision):
+        def dream() -> Tensor:
+            with parts.autocast():
                 latent = torch.randn((self.batch, self.latent), generator=rng)
-                return torch.as_tensor(net(latent.to(device))).float()
+                return torch.as_tensor(net(latent.to(parts.data.device))).float()
 
-        for step, rng in training:
-            for _ in range(self.critic_steps):
-                x = data[torch.randint(len(data), (self.batch,), generator=rng).to(device)]
-                with torch.no_grad():
-                    fake = dream(rng)
-                real_score, fake_score = judge(x, rng), judge(fake, rng)
-                critic_loss = (1 - real_score).relu().mean() + (1 + fake_score).relu().mean()
-                critic_optimizer.zero_grad()
-                critic_loss.backward()
-                critic_optimizer.step()
-            critic.requires_grad_(False)
-            loss = -judge(dream(rng), rng).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            critic.requires_grad_(True)
-            follow(average, net, self.average, step)
-            training.note(step, critic=critic_loss, generator=loss)
-        self.figures = training.figures(self.batch * self.critic_steps, len(data), net, precision)
-        return self
+        for _ in range(self.critic_steps):
+            x = parts.batch(self.batch, rng)
+            with torch.no_grad():
+                fake = dream()
+            real_score, fake_score = judge(x), judge(fake)
+            critic_loss = (1 - real_score).relu().mean() + (1 + fake_score).relu().mean()
+            critic_optimizer.zero_grad()
+            critic_loss.backward()
+            critic_optimizer.step()
+        critic.requires_grad_(False)
+        loss = -judge(dream()).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        critic.requires_grad_(True)
+        return {"critic": critic_loss, "generator": loss}
 
-    @torch.no_grad()
-    def sample(self, m: int, seed: int = 0) -> Images:
-        """Draw `m` images, float32 [m, s, s], 0..1 in steps of 1/255."""
-        if self.net_ is None:
-            raise RuntimeError("call fit(images) before sample(m)")
-        if m < 1:
-            raise InputError(f"the number of samples must be 1 or more, {m} was given.")
-        device = next(self.net_.parameters()).device
-        latents = torch.randn((m, self.latent), generator=torch.Generator().manual_seed(seed))
-        done = [self.net_(part.to(device)) for part in latents.split(SAMPLING_BATCH)]
-        return to_images(torch.cat(done))
+    def draw(self, m: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
+        """What the averaged generator makes of random latents."""
+        latents = torch.randn((m, self.latent), generator=rng)
+        return (self.net_(part.to(device)) for part in latents.split(SAMPLING_BATCH))
 
 
 def make_generator(side: int, width: int, latent: int) -> nn.Sequential:

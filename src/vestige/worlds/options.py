@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from vestige.registry.choices import InputError, build, choose
+from vestige.registry.entries import InputError, create
 from vestige.registry.options import split_options, typed_options
-from vestige.worlds import GENERATORS
+from vestige.worlds.plugins import find_generator
 from vestige.worlds.record import Recipe
 
 RANGES = {"samples": (1, 10**6), "size": (8, 1024), "seed": (0, 2**31 - 1)}
@@ -19,9 +19,8 @@ def check_recipe(recipe: Recipe) -> None:
     Raises
     ------
     InputError
-        For an unknown generator, or a number or option out of its range.
+        For a number or option out of its range.
     """
-    choose(GENERATORS, recipe.generator, "generator")
     for name, (low, high) in RANGES.items():
         value = getattr(recipe, name)
         if not low <= value <= high:
@@ -45,7 +44,7 @@ def parse_options(generator: str, texts: Sequence[str]) -> dict[str, Any]:
     """
     given = split_options(texts)
     if not given:
-        choose(GENERATORS, generator, "generator")
+        find_generator(generator)
         return {}
-    made = build(GENERATORS, generator, "generator")
+    made = create({generator: find_generator(generator)}, generator, "generator")
     return typed_options(made, given, "generator", generator)

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats, Images, Progress, quiet
 
 

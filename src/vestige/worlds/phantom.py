@@ -9,7 +9,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images, Ints
 from vestige.worlds import anatomy
 from vestige.worlds.grain import reconstruction_noise, streaks

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 
 SCHEMA = 1
@@ -117,13 +117,7 @@ def load_world(folder: str | os.PathLike[str]) -> WorldRecord:
         if (root / RECIPE).exists():
             raise InputError(f"the world {root} is unfinished: run its command again.")
         raise InputError(f"{root} is not a world: it has no {RECORD}.")
-    raw = read_json(root / RECORD)
-    if raw.get("schema") != SCHEMA or raw["schema"] is True:
-        raise InputError(
-            f"{root / RECORD} has schema {raw.get('schema')!r:.40}, this version reads {SCHEMA}: "
-            "use the vestige version that wrote it."
-        )
-    record: WorldRecord = decode_file(WorldRecord, raw, root / RECORD)
+    record: WorldRecord = load_schema(WorldRecord, root / RECORD, SCHEMA)
     return record
 
 
@@ -210,3 +204,20 @@ def decode_file(kind: Any, raw: Any, path: Path) -> Any:
         return decode(kind, raw, path.stem)
     except InputError as error:
         raise InputError(f"{path} was not written by this vestige: {error}") from error
+
+
+def load_schema(kind: Any, path: Path, schema: int) -> Any:
+    """Read a JSON file strictly as a dataclass with a field `schema`.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read or is not one of this version.
+    """
+    raw = read_json(path)
+    if raw.get("schema") != schema or raw["schema"] is True:
+        raise InputError(
+            f"{path} has schema {raw.get('schema')!r:.40}, this version reads {schema}: "
+            "use the vestige version that wrote it."
+        )
+    return decode_file(kind, raw, path)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vestige.images.listing import natural_key
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 
 USED, QUERY_USED = "used", "query used"
 UNUSED, QUERY_UNUSED = "unused", "query unused"

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vestige.registry.choices import InputError
+from vestige.registry.entries import InputError
 from vestige.types import Images
 
 

@@ -1,35 +1,19 @@
 """A small convolutional variational auto-encoder (Kingma & Welling 2014, arXiv:1312.6114)."""
 
-import copy
 import itertools
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.training import (
-    SHEET,
-    Training,
-    autocast,
-    demand_positive,
-    find_device,
-    find_precision,
-    follow,
-    identity,
-)
-from vestige.registry.choices import InputError
-from vestige.types import Images, Progress, quiet
-from vestige.worlds.tensors import check_square, to_images, to_tensor
-
-SIDES = (32, 64, 128, 256)
-SAMPLING_BATCH = 256
+from vestige.nets.training import descend
+from vestige.worlds.deep import SAMPLING_BATCH, DeepGenerator, Optimizers, Parts
 
 
 @dataclass
-class Vae:
+class Vae(DeepGenerator):
     """Train encoder and decoder; samples are decoded draws of a Gaussian.
 
     Parameters
@@ -56,75 +40,34 @@ class Vae:
     learning_rate: float = 1e-3
     average: float = 0.99
     precision: str = "auto"
-    figures: dict[str, float | str] = field(init=False, default_factory=dict, repr=False)
-    net_: "Network | None" = field(init=False, default=None, repr=False)
+    positive = ("steps", "batch", "width", "latent", "learning_rate", "beta")
 
-    def fit(
-        self,
-        images: Images,
-        seed: int = 0,
-        *,
-        strangers: Images | None = None,
-        folder: Path | None = None,
-        progress: Progress = quiet,
-    ) -> Self:
-        """Train on float32 [n, s, s], 0..1; s one of 32, 64, 128, 256.
+    def networks(self, side: int) -> dict[str, nn.Module]:
+        """Encoder and decoder in one."""
+        return {"net": Network(side, self.width, self.latent)}
 
-        Raises
-        ------
-        InputError
-            Images of another shape, options out of range, a checkpoint of other settings.
-        """
-        del strangers
-        side = check_square(images, SIDES, "vae")
-        demand_positive(self, "steps", "batch", "width", "latent", "learning_rate", "beta")
-        device = find_device()
-        precision = find_precision(device, self.precision)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            net = Network(side, self.width, self.latent)
-        net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.net_ = average = copy.deepcopy(net).eval().requires_grad_(False)
-        optimizer = torch.optim.Adam(net.parameters(), self.learning_rate)
-        data = to_tensor(images, device)
-        training = Training(
-            {"net": net, "average": average, "optimizer": optimizer},
-            self.steps,
-            seed,
-            identity(self, images, seed),
-            lambda: self.sample(SHEET * SHEET, seed),
-            folder,
-            progress,
-        )
-        for step, rng in training:
-            x = data[torch.randint(len(data), (self.batch,), generator=rng).to(device)]
-            noise = torch.randn((self.batch, self.latent), generator=rng).to(device)
-            with autocast(device, precision):
-                mean, log_variance = (part.float() for part in net.encode(x))
-                back = net.decode(mean + (log_variance / 2).exp() * noise).float()
-            error = functional.mse_loss(back, x, reduction="none").sum(dim=(1, 2, 3)) / 0.02
-            divergence = (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1) / 2
-            loss = (error + self.beta * divergence).mean() / side**2
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            follow(average, net, self.average, step)
-            training.note(step, error=error.mean(), divergence=divergence.mean())
-        self.figures = training.figures(self.batch, len(data), net, precision)
-        return self
+    def optimizers(self, nets: Mapping[str, nn.Module]) -> Optimizers:
+        """Adam."""
+        return {"optimizer": torch.optim.Adam(nets["net"].parameters(), self.learning_rate)}
 
-    @torch.no_grad()
-    def sample(self, m: int, seed: int = 0) -> Images:
-        """Draw `m` images, float32 [m, s, s], 0..1 in steps of 1/255."""
-        if self.net_ is None:
-            raise RuntimeError("call fit(images) before sample(m)")
-        if m < 1:
-            raise InputError(f"the number of samples must be 1 or more, {m} was given.")
-        device = next(self.net_.parameters()).device
-        latents = torch.randn((m, self.latent), generator=torch.Generator().manual_seed(seed))
-        done = [self.net_.decode(part.to(device)) for part in latents.split(SAMPLING_BATCH)]
-        return to_images(torch.cat(done))
+    def step(self, parts: Parts, step: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """Lower the error of the images drawn again, and the divergence of their latents."""
+        net, optimizer = parts.nets["net"], parts.optimizers["optimizer"]
+        x = parts.batch(self.batch, rng)
+        noise = torch.randn((self.batch, self.latent), generator=rng).to(x.device)
+        with parts.autocast():
+            mean, log_variance = (part.float() for part in net.encode(x))
+            back = net.decode(mean + (log_variance / 2).exp() * noise).float()
+        error = functional.mse_loss(back, x, reduction="none").sum(dim=(1, 2, 3)) / 0.02
+        divergence = (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1) / 2
+        loss = (error + self.beta * divergence).mean() / self.side_**2
+        descend(loss, optimizer, net.parameters())
+        return {"error": error.mean(), "divergence": divergence.mean()}
+
+    def draw(self, m: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
+        """Decode draws of a Gaussian."""
+        latents = torch.randn((m, self.latent), generator=rng)
+        return (self.net_.decode(part.to(device)) for part in latents.split(SAMPLING_BATCH))
 
 
 class Network(nn.Module):

@@ -1,0 +1,85 @@
+"""Distances of real images to images that are seen in several views."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.features.folding import CHANNELS, Folded, Folding
+from vestige.features.index import Search
+from vestige.stats.neighbours import (
+    Pool,
+    nearest,
+    nearest_and,
+    nearest_outside_group,
+    nearest_view,
+)
+from vestige.symmetries import INVERSE, VIEWS, Views, seen_as
+from vestige.types import Embedder, Float32s, Floats, Images, Ints
+
+
+@dataclass(frozen=True)
+class ViewedSpace:
+    """A feature space in which real images are looked at in every view.
+
+    The distance of x to a generated image seen by a symmetry is that of x, seen by the inverse, to
+    the generated image itself: few images are turned instead of many.
+    """
+
+    embed: Embedder
+    views: Views
+
+    def rows(self, images: Images) -> Float32s:
+        """Rows [views * n, d] of images [n, h, w], view after view, the images as they are first.
+
+        A space of even and odd parts gives the mirrored rows by other signs.
+        """
+        if isinstance(self.embed, Folded):
+            rows = self.embed.transform(images)
+            mirrored = rows.copy()
+            mirrored[:, self._even(rows) :] *= -1
+            return np.concatenate([rows, mirrored])
+        seen = (seen_as(images, INVERSE[symmetry]) for symmetry in VIEWS[self.views])
+        return np.concatenate([self.embed.transform(np.ascontiguousarray(part)) for part in seen])
+
+    def nearest(
+        self, rows: Float32s, pool: Pool, k: int, search: Search | None = None
+    ) -> tuple[Floats, Ints, Ints]:
+        """The k nearest pool rows of each image, each in its nearest view.
+
+        Parameters
+        ----------
+        rows : float32 [views * n, d]
+            From `rows`.
+        search : callable, optional
+            An index of `vestige.features.index`; default: the exact search.
+
+        Returns
+        -------
+        distances, indices, symmetries : [n, k]
+            Symmetries are rows of ``VIEWS[views]``: how the pool's image must be seen.
+        """
+        search = search or partial(nearest, even=self._even(rows))
+        return nearest_view(*search(rows, pool, k), len(VIEWS[self.views]))
+
+    def nearest_and(self, rows: Float32s, pool: Pool, known: Floats, k: int) -> Floats:
+        """Distances [n, k] to the k nearest of a pool and of rows at known distances [n, *]."""
+        return nearest_and(rows, pool, known, k, len(VIEWS[self.views]), self._even(rows))
+
+    def nearest_outside_group(self, rows: Float32s, groups: npt.NDArray[Any], k: int) -> Floats:
+        """Distances [n, k] of each image to the k nearest others of another group."""
+        return nearest_outside_group(rows, groups, k, len(VIEWS[self.views]), self._even(rows))
+
+    def _even(self, rows: Float32s) -> int:
+        if not isinstance(self.embed, Folded):
+            return 0
+        return self.embed.folding.widths(rows.shape[1])[0]
+
+
+def viewed_space(views: Views, embed: Embedder, space: str) -> ViewedSpace:
+    """Views of a fitted space, in even and odd parts where its rows are pictures."""
+    if views == "mirror" and space in CHANNELS:
+        embed = Folded(embed, Folding(views, CHANNELS[space]))
+    return ViewedSpace(embed, views)
