@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from small_audits import small_world
-from vestige.checks import CHECKS
+from vestige.checks import CHECKS, CheckEntry
 from vestige.detectors import DETECTORS, DetectorEntry
-from vestige.registry.entries import RegistryEntry
 from vestige.report.blocks import Section
 from vestige.testing import check_detector, check_generator
 from vestige.worlds import GENERATORS, GeneratorEntry
@@ -67,7 +66,7 @@ def test_the_check_gives_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     made = module("adding-a-check.md", 0, monkeypatch)
     name, call = entry("adding-a-check.md")
     assert name not in CHECKS
-    assert held(call) == (RegistryEntry.__name__, "mirrored:mirrored_check")
+    assert held(call) == (CheckEntry.__name__, "mirrored:mirrored_check")
     row = made.mirrored_check(small_world("copy"))
     assert (row.name, row.state) == (name, "passed")
 

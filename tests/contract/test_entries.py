@@ -63,7 +63,7 @@ def test_a_generator_keeps_its_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_control_gives_its_row(name: str) -> None:
+def test_a_check_gives_its_row(name: str) -> None:
     row = CHECKS[name].factory(small_world("copy", reference=True))
     assert isinstance(row, Check)
     assert row.name == name
@@ -71,13 +71,31 @@ def test_a_control_gives_its_row(name: str) -> None:
     assert row.state == "passed"
 
 
-def test_a_control_that_cannot_run_is_a_row() -> None:
+def test_a_check_that_cannot_run_is_a_row() -> None:
     rows = run_named_checks(Comparison(IMAGES, np.arange(20) < 10, np.arange(20), 0))
     assert [row.name for row in rows] == list(CHECKS)
     assert [row.name for row in rows[:2]] == ["blind", "preparation"]  # these ask no audit again
     for row in rows[2:]:
         assert (row.state, row.passed) == ("not possible", False)
         assert row.vetoes == "not possible: there is no audit to ask again"
+    for row in rows:  # what the entry says is what the decision reads
+        assert (row.question, row.takes_back) == (
+            CHECKS[row.name].summary,
+            CHECKS[row.name].takes_back,
+        )
+
+
+def test_what_each_check_takes_back() -> None:
+    """A failure of planted, smooth and clean_calibration takes no finding back: see decide.py."""
+    assert {name: entry.takes_back for name, entry in CHECKS.items()} == {
+        "blind": "any",
+        "preparation": "any",
+        "member_only": "finding",
+        "swapped": "finding",
+        "planted": "none",
+        "smooth": "none",
+        "clean_calibration": "none",
+    }
 
 
 @pytest.mark.parametrize("name", SET_MEASURES)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, get_args
 
+from vestige import checks as registry
 from vestige.decision.records import (
     Bounds,
     Chance,
@@ -24,7 +25,15 @@ CHECKS = ("preparation", "blind", "member_only", "swapped", "planted")
 def checks(states: str, *names: str) -> tuple[Check, ...]:
     """Checks in these states, two characters for each of `names` (default: all five)."""
     return tuple(
-        Check(name, None, 0.004, STATES[s] == "passed", f"what {name} vetoes", STATES[s])
+        Check(
+            name,
+            None,
+            0.004,
+            STATES[s] == "passed",
+            f"what {name} vetoes",
+            STATES[s],
+            takes_back=registry.CHECKS[name].takes_back,
+        )  # fmt: skip
         for name, s in zip(names or CHECKS, states.split(), strict=True)
     )
 

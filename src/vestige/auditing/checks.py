@@ -18,7 +18,6 @@ from vestige.checks.preparation import (
     without_patients,
 )
 from vestige.checks.rerun import AuditRerun, open_rerun
-from vestige.decision.decide import SPARING
 from vestige.engine.engines import side_by_side
 from vestige.judging.findings import find_evidence
 from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
@@ -45,7 +44,7 @@ class Checked:
     @property
     def spoilt(self) -> bool:
         """Whether a check failed that spares nothing."""
-        return any(c.state == "failed" and c.name not in SPARING for c in self.checks)
+        return any(c.spoils for c in self.checks)
 
 
 def run_checks(

@@ -16,7 +16,14 @@ from vestige.checks.rerun import AuditRerun, Named
 from vestige.engine.threads import one_core
 from vestige.registry.entries import InputError, RegistryEntry
 from vestige.registry.lazy import Lazy
-from vestige.schema.records import Check, LevelCode, PreparationComparison, Problem, SetTest
+from vestige.schema.records import (
+    Check,
+    LevelCode,
+    PreparationComparison,
+    Problem,
+    SetTest,
+    TakesBack,
+)
 from vestige.types import Bools, Images
 
 
@@ -61,41 +68,56 @@ def _of(path: str) -> Lazy:
     return Lazy(f"vestige.checks.{file}", name)
 
 
-CHECKS: dict[str, RegistryEntry[Check]] = {
-    "blind": RegistryEntry(
+@dataclass(frozen=True)
+class CheckEntry(RegistryEntry[Check]):
+    """A validity check: the question that the report prints, the function, and what it takes back.
+
+    takes_back : see `vestige.schema.records.Check`
+    """
+
+    takes_back: TakesBack = "any"
+
+
+CHECKS: dict[str, CheckEntry] = {
+    "blind": CheckEntry(
         "Can targets and calibration images be told apart without the generated images? If "
         "so, they differ for another reason than training.",
         _of("blind:blind_check"),
     ),
-    "preparation": RegistryEntry(
+    "preparation": CheckEntry(
         "Were the sets prepared alike (size, bit depth, grey levels)? If not, differences may "
         "come from preparation.",
         _of("preparation:preparation_check"),
     ),
-    "member_only": RegistryEntry(
+    "member_only": CheckEntry(
         "Do two random halves of the used images differ as much? If so, the score shows the "
         "split and not training.",
         _of("member_only:member_only_check"),
+        takes_back="finding",
     ),
-    "swapped": RegistryEntry(
+    "swapped": CheckEntry(
         "Do the images of another generator give the same result? If so, the result is not "
         "specific to this generator.",
         _of("swapped:swapped_check"),
+        takes_back="finding",
     ),
-    "planted": RegistryEntry(
+    "planted": CheckEntry(
         "Are copies that were put into the generated set found again? If not, the audit "
         "misses copies, and finding nothing means nothing.",
         _of("planted:planted_check"),
+        takes_back="none",
     ),
-    "smooth": RegistryEntry(
+    "smooth": CheckEntry(
         "Does a smooth set with the distribution of the generated images show as much? If so, "
         "the finding may be about kinds of images and not about single images.",
         _of("smooth:smooth_check"),
+        takes_back="none",
     ),
-    "clean_calibration": RegistryEntry(
+    "clean_calibration": CheckEntry(
         "Are the unused images closer to the generated images than the reference images are? "
         "If so, some of them may have been used, which hides a leak.",
         _of("clean_calibration:clean_calibration_check"),
+        takes_back="none",
     ),
 }
 """Name -> the question that the report prints, and the function that answers it."""
@@ -142,10 +164,10 @@ def run_named_checks(
         start = perf_counter()
         try:
             with one_core():  # one core, so that no bit depends on how many there are
-                row = replace(choice.factory(comparison), question=choice.summary)
+                row = choice.factory(comparison)
         except InputError as error:
             why = f"not possible: {error}".rstrip(".")
-            row = Check(name, None, None, False, why, "not possible", question=choice.summary)
-        rows.append(row)
+            row = Check(name, None, None, False, why, "not possible")
+        rows.append(replace(row, question=choice.summary, takes_back=choice.takes_back))
         done(name, perf_counter() - start)
     return tuple(rows)

@@ -38,11 +38,6 @@ from vestige.schema.records import Check, CheckState, LevelCode, PlantedLevel, R
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
-FINDING_ONLY = ("member_only", "swapped")
-"""Checks that can take back a finding and nothing else (docs/methods.md 5)."""
-SPARING = ("planted", "clean_calibration", "smooth")
-"""Checks that take no finding back: the first two only that there is none, "smooth" neither. Every
-other check takes back both."""
 UNREAD_SHARE, UNREAD_LEVEL = 0.01, 0.01
 """The share of generated files that may go unread, and the p-value below which the shares of unread
 files of two roles differ."""
@@ -120,13 +115,7 @@ def vetoing(checks: Sequence[Check], found: bool) -> tuple[Check, ...]:
 
     Those that say what differs (preparation) come first.
     """
-    failed = [
-        check
-        for check in checks
-        if check.state == "failed"
-        and check.name not in SPARING
-        and (found or check.name not in FINDING_ONLY)
-    ]
+    failed = [check for check in checks if check.spoils and (found or check.takes_back == "any")]
     return tuple(sorted(failed, key=lambda check: check.name != "preparation"))
 
 

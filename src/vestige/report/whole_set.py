@@ -6,7 +6,6 @@ No section computes a statistic anew; charts only show the numbers of the result
 import numpy as np
 
 from vestige.decision.audited import Audited
-from vestige.decision.decide import SPARING
 from vestige.report import charts, words
 from vestige.report.blocks import Block, Chart, Charts, Row, Section, Table, Text
 from vestige.schema.records import CurvePoint, Finding, ReleaseCurve, Role
@@ -119,7 +118,7 @@ def release(result: Audited) -> Section | None:
     if curve is None or not curve.points:
         return None
     blocks: list[Block] = [Text(words.curve_meaning(curve), "box")]
-    if any(c.state == "failed" and c.name not in SPARING for c in result.checks):
+    if any(c.spoils for c in result.checks):
         blocks.append(
             Text("A validity check failed: this curve says nothing about training.", "box")
         )
@@ -204,7 +203,7 @@ def measures(result: Audited) -> Section | None:
         "choices of as many groups would show."
     )
     blocks: list[Block] = [Text(note)]
-    if any(c.state == "failed" and c.name not in SPARING for c in result.checks):
+    if any(c.spoils for c in result.checks):
         blocks.append(
             Text("A validity check failed: these p-values say nothing about training.", "box")
         )

@@ -16,6 +16,7 @@ from vestige.schema.findings import Share as Share
 from vestige.schema.findings import Word as Word
 
 CheckState = Literal["passed", "failed", "not possible", "not needed"]
+TakesBack = Literal["any", "finding", "none"]
 LevelCode = Literal[
     "verbatim",
     "jpeg_75",
@@ -117,6 +118,8 @@ class Check:
     details : further figures by name, such as the recall of each kind of planted copy
     levels : of "planted": how many copies of each degradation level were seen
     question : what it asks, as the report prints it
+    takes_back : its failure takes back "any" answer, a "finding" only, or "none" (the decision has
+        a rule of its own for it)
     """
 
     name: str
@@ -128,6 +131,12 @@ class Check:
     details: dict[str, Estimate] = field(default_factory=dict)
     levels: tuple[PlantedLevel, ...] = ()
     question: str = ""
+    takes_back: TakesBack = "any"
+
+    @property
+    def spoils(self) -> bool:
+        """Whether it failed and takes back a finding, so that no p-value holds."""
+        return self.state == "failed" and self.takes_back != "none"
 
     def __post_init__(self) -> None:
         if self.passed or self.state == "passed":  # files of earlier versions know `passed` only
