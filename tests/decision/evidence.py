@@ -33,7 +33,7 @@ def checks(states: str, *names: str) -> tuple[Check, ...]:
             f"what {name} vetoes",
             STATES[s],
             takes_back=registry.CHECKS[name].takes_back,
-        )  # fmt: skip
+        )
         for name, s in zip(names or CHECKS, states.split(), strict=True)
     )
 
