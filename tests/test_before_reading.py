@@ -1,6 +1,6 @@
 """What lists of files alone show to be impossible is refused before an image is read."""
 
-import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def test_the_audit_reads_nothing_before(tmp_path: Path, monkeypatch: pytest.Monk
     def read(*_: Any, **__: Any) -> None:
         raise AssertionError("an image was read")
 
-    module = sys.modules["vestige.auditing.gathering"]
+    module = import_module("vestige.auditing.gathering")
     monkeypatch.setattr(module, "_read", read)
     roles = {"used": folder(tmp_path / "a", 30), "unused": folder(tmp_path / "b", 5, "q")}
     made = folder(tmp_path / "g", 5, "g")

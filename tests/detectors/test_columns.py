@@ -1,7 +1,7 @@
 """Options of detectors in an audit: given by name, written down; no download unasked."""
 
 import hashlib
-import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def test_images_are_read_as_large_as_a_detector_looks_at_them(
     def stop(source: Any, *, size: int, **rest: Any) -> None:
         raise InputError(f"read at {size} px")
 
-    monkeypatch.setattr(sys.modules["vestige.auditing.gathering"], "read_images", stop)
+    monkeypatch.setattr(import_module("vestige.auditing.gathering"), "read_images", stop)
     images = np.zeros((19, 300, 300), np.uint8)
     with pytest.raises(InputError, match=f"read at {size} px"):
         vestige.audit(images, images, images, detectors=list(options), options=options)

@@ -2,7 +2,7 @@
 
 import os
 import signal
-import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def test_ctrl_c(
     out = tmp_path / "deep" / "out"
     if there:
         out.mkdir(parents=True)
-    monkeypatch.setattr(sys.modules[STAGES[stage]], stage, press_ctrl_c)
+    monkeypatch.setattr(import_module(STAGES[stage]), stage, press_ctrl_c)
     said = call(capsys, "audit", *release(leaking), *ONE, "--out", out)
     assert said.code == 130
     assert said.out == ""
@@ -106,7 +106,7 @@ def test_an_error_in_the_middle_is_not_swallowed(
     def fault(*arguments: Any, **options: Any) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(sys.modules["vestige.auditing.scoring"], "judge", fault)
+    monkeypatch.setattr(import_module("vestige.auditing.scoring"), "judge", fault)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         call(capsys, "audit", *release(leaking), *ONE, "--out", tmp_path / "out")
     assert names(tmp_path) == []
@@ -118,7 +118,7 @@ def test_a_worker_that_fails_is_not_swallowed(
     def denied(*arguments: Any) -> None:
         raise PermissionError(13, "Permission denied", "x.png")
 
-    monkeypatch.setattr(sys.modules["vestige.images.reading"], "read_shard", denied)
+    monkeypatch.setattr(import_module("vestige.images.reading"), "read_shard", denied)
     asked = [*release(leaking), "--engine", "local:2", "--out", tmp_path / "out"]
     said = call(capsys, "audit", *asked)
     assert (said.code, said.err) == (2, "vestige: Permission denied: x.png\n")
@@ -128,7 +128,7 @@ def test_a_worker_that_fails_is_not_swallowed(
 def test_a_killed_run_goes_on_where_it_was(
     leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["vestige.images.cache"]
+    module = import_module("vestige.images.cache")
     read, done = module.read_shard, 0
 
     def counted(*arguments: Any) -> Any:

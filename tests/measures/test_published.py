@@ -1,8 +1,8 @@
 """Published measures in an audit: shown beside the verdict, never in it."""
 
 import re
-import sys
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from vestige.result import AuditResult
 from vestige.schema.records import SetMeasure
 from vestige.types import Images
 
-AUDIT = sys.modules["vestige.auditing.checks"]
+AUDIT = import_module("vestige.auditing.checks")
 
 
 def comparison(name: str = "copy", n: int = 40, m: int = 150, **changes: Any) -> SetComparison:
@@ -80,7 +80,7 @@ def test_the_order_of_the_generated_images_changes_nothing() -> None:
 
 
 def test_a_part_of_a_large_set_is_compared_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AUDIT, "MOST_GENERATED", 50)
+    monkeypatch.setattr(AUDIT, "MAX_GENERATED", 50)
     generated = reference_world("copy", 0).generated[:120]
     first, second = run(generated=generated), run(generated=generated[::-1].copy())
     assert first.set_measures == second.set_measures

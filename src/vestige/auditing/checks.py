@@ -20,7 +20,7 @@ from vestige.checks.preparation import (
 from vestige.checks.rerun import AuditRerun, open_rerun
 from vestige.engine.engines import side_by_side
 from vestige.judging.findings import find_evidence
-from vestige.measures import MOST_GENERATED, SetComparison, measure_sets
+from vestige.measures import MAX_GENERATED, SetComparison, measure_sets
 from vestige.schema.records import Check, PreparationComparison, Problem, SetMeasure
 from vestige.scoring.columns import Scored, notes_of
 from vestige.scoring.score_cache import array_of, rows_of
@@ -125,7 +125,7 @@ def _measure(request: Request, gathered: Gathered, judged: Judged) -> tuple[SetM
     cohort, candidates, generated = gathered.cohort, gathered.candidates, gathered.sets["generated"]
     rows = candidates | cohort.calibration
     # by digest: a part that the order and the names of the files do not choose
-    part = sorted(range(len(generated)), key=generated.sha256.__getitem__)[:MOST_GENERATED]
+    part = sorted(range(len(generated)), key=generated.sha256.__getitem__)[:MAX_GENERATED]
     images, sides = (
         generated.pixels[part],
         (cohort.images[rows], candidates[rows], cohort.group_index[rows]),

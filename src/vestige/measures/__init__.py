@@ -5,87 +5,25 @@ function and one line in `SET_MEASURES`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from vestige.engine.threads import one_core
-from vestige.features.pca import PCA
+from vestige.measures.comparison import MAX_GENERATED as MAX_GENERATED
+from vestige.measures.comparison import SetComparison as SetComparison
 from vestige.registry.entries import InputError, RegistryEntry
+from vestige.registry.lazy import Lazy
 from vestige.schema.records import SetMeasure
-from vestige.types import Bools, Images
-
-if TYPE_CHECKING:
-    from vestige.measures.set_measures import FeatureSets
-
-MOST_GENERATED = 5_000
-"""Generated images compared in an audit: the measures are means over them."""
-N_PERMUTATIONS = 999
-DIMS, SIZE = 64, 32
-
-
-@dataclass(frozen=True)
-class SetComparison:
-    """What a measure gets: generated images, candidates, calibration images, groups, the seed.
-
-    n_generated : size of the generated set, when `generated` is a part of it
-    """
-
-    generated: Images
-    images: Images
-    is_candidate: Bools
-    groups: npt.NDArray[Any]
-    seed: int
-    n_generated: int = 0
-
-    @cached_property
-    def features(self) -> "FeatureSets":
-        """64 principal components at 32 px of both sets, which count equally (methods.md 2.11)."""
-        from vestige.measures.set_measures import FeatureSets
-
-        with one_core():  # matrices so small only wait for a second thread
-            space = PCA(dims=DIMS, size=SIZE).fit_pair(self.generated, self.images)
-            # float32 products of equal images may differ in the last digits; here they are equal
-            generated, reals = (
-                np.asarray(space.transform(images), dtype=np.float64).round(5)
-                for images in (self.generated, self.images)
-            )
-        return FeatureSets(generated, reals, self.is_candidate, self.groups)
-
-
-def _data_copying(comparison: SetComparison) -> SetMeasure:
-    from vestige.measures.published import data_copying
-
-    return data_copying(comparison)
-
-
-def _authenticity(comparison: SetComparison) -> SetMeasure:
-    from vestige.measures.published import authenticity
-
-    return authenticity(comparison)
-
-
-def _closest_share(comparison: SetComparison) -> SetMeasure:
-    from vestige.measures.published import closest_share
-
-    return closest_share(comparison)
-
 
 SET_MEASURES: dict[str, RegistryEntry[SetMeasure]] = {
     "data_copying": RegistryEntry(
         "C_T: are generated images nearer to candidates than unused images are? (Meehan et al.)",
-        _data_copying,
+        Lazy("vestige.measures.published", "data_copying"),
     ),
     "authenticity": RegistryEntry(
         "AuthPct: generated images that are no copies of a candidate, in % (Alaa et al.)",
-        _authenticity,
+        Lazy("vestige.measures.published", "authenticity"),
     ),
     "closest_share": RegistryEntry(
         "DCR with hold-out: generated images nearer to a candidate than to a calibration image",
-        _closest_share,
+        Lazy("vestige.measures.published", "closest_share"),
     ),
 }
 

@@ -1,23 +1,20 @@
 """C_T, AuthPct and DCR in sentences: the value, and what it does not say."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vestige.measures import set_measures as stats
+from vestige.measures.comparison import N_PERMUTATIONS, SetComparison
 from vestige.measures.set_measures import FeatureSets, Measured
 from vestige.schema.records import SetMeasure
-
-if TYPE_CHECKING:
-    from vestige.measures import SetComparison
 
 ALPHA = 0.05
 UNEVEN = 1.5
 """Ratio of images per group, candidates to calibration images or back, from which it is said."""
 
 
-def data_copying(comparison: "SetComparison") -> SetMeasure:
+def data_copying(comparison: SetComparison) -> SetMeasure:
     """C_T; far below 0 means copying."""
     found = _take(stats.data_copying, comparison)
     nearer = "nearer" if found.value < 0 else "no nearer"
@@ -30,7 +27,7 @@ def data_copying(comparison: "SetComparison") -> SetMeasure:
     )
 
 
-def authenticity(comparison: "SetComparison") -> SetMeasure:
+def authenticity(comparison: SetComparison) -> SetMeasure:
     """AuthPct, 0..100; low means copying."""
     found = _take(stats.authenticity, comparison)
     return _measure(
@@ -43,7 +40,7 @@ def authenticity(comparison: "SetComparison") -> SetMeasure:
     )
 
 
-def closest_share(comparison: "SetComparison") -> SetMeasure:
+def closest_share(comparison: SetComparison) -> SetMeasure:
     """Share of generated images nearer to a candidate than to an unused one; high means copying."""
     found = _take(stats.closest_share, comparison)
     return _measure(
@@ -57,14 +54,12 @@ def closest_share(comparison: "SetComparison") -> SetMeasure:
 
 
 def _take(
-    measure: Callable[[FeatureSets, int, int], Measured], comparison: "SetComparison"
+    measure: Callable[[FeatureSets, int, int], Measured], comparison: SetComparison
 ) -> Measured:
-    from vestige.measures import N_PERMUTATIONS
-
     return measure(comparison.features, N_PERMUTATIONS, comparison.seed)
 
 
-def _measure(name: str, found: Measured, says: str, comparison: "SetComparison") -> SetMeasure:
+def _measure(name: str, found: Measured, says: str, comparison: SetComparison) -> SetMeasure:
     candidates, calibration = (
         int(side.sum()) / len(np.unique(comparison.groups[side]))
         for side in (comparison.is_candidate, ~comparison.is_candidate)
