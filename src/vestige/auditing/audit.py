@@ -22,7 +22,7 @@ from vestige.symmetries import Views
 from vestige.types import Detector, Progress, quiet
 
 
-@accept_old_names(conform="harmonize", controls="checks")
+@accept_old_names(conform="harmonize", controls="checks", limit_auc="max_auc")
 def audit(
     generated: Source,
     used: Source | None = None,

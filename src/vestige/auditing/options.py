@@ -13,6 +13,7 @@ from vestige.images.harmonize import Preparation
 from vestige.registry.entries import InputError
 from vestige.registry.origin import Origin
 from vestige.registry.rules import SEED, Rule, Within, check_fields
+from vestige.registry.values import check_values
 from vestige.schema.decode import decode
 from vestige.schema.records import Manifest
 from vestige.scoring.plan import EFFORT, VIEW, Column, Options
@@ -44,8 +45,8 @@ class AuditOptions:
     Raises
     ------
     InputError
-        A value out of its range (`RULES`); names of detectors and their options are checked when
-        the audit begins.
+        A value of another type or out of its range (`RULES`). Names of detectors and
+        their options are checked when the audit begins.
     """
 
     groups: Place | None = None
@@ -68,6 +69,7 @@ class AuditOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_values(AuditOptions, vars(self))
         check_fields(self, RULES)
         own = {name: dict(given) for name, given in (self.options or {}).items()}
         object.__setattr__(self, "options", own)  # no one else's dict

@@ -66,6 +66,9 @@ def open_request(
     plan = request.plan(given.get("reference") is not None)
     if options.assigned_by_lot:
         check_lot(mode, has_unused, plan)
+    for role, source in given.items():
+        if isinstance(source, str) and not source.strip():
+            raise InputError(f"the folder of the {role} images has an empty name: name a folder.")
     sources = {role: listed(source) for role in ROLES if (source := given.get(role)) is not None}
     refuse_early(sources, mode, options.false_alarm_rate, options.groups, options.group_regex)
     return Request(mode, sources, options, request.trained, progress)
