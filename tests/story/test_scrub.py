@@ -2,9 +2,9 @@
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from vestige.worlds.embedded import World, embedded_world
 from vestige.worlds.pca_gaussian import PcaGaussian
 from vestige.worlds.phantom import chest_phantoms
 
-SCRUB = sys.modules["vestige.release.scrub"]
+SCRUB = import_module("vestige.release.scrub")
 QUICK = ["matched_filter_pool", "nearest_distance_contrast", "calibrated_distance_5"]
 DETECTORS = [word for name in QUICK for word in ("--detector", name)]
 
