@@ -83,7 +83,7 @@ def masked(result: AuditResult) -> tuple[list[str], str]:
     """
     hidden = redact(result, KEY)
     with pytest.MonkeyPatch.context() as patch:
-        for chart in ("auc_line", "histogram", "roc"):
+        for chart in ("auc_line", "histogram", "roc", "release_curve"):
             patch.setattr(charts, chart, lambda *arguments: "")
         page = render_html(hidden)
     json, page = (re.sub(r"\b[0-9a-f]{12}\b", "#", text) for text in (hidden.to_json(), page))
