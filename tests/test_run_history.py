@@ -208,7 +208,8 @@ def audit(cache: Path | None, **asked: Any) -> vestige.AuditResult:
     world = reference_world("null", 0)
     roles = {"generated": world.generated[:100], "used": world.used[:40]}
     roles["unused"] = world.unused[:40]
-    asked = {"detectors": ["nearest_distance"], "cache": cache} | roles | asked
+    usual: dict[str, Any] = {"detectors": ["nearest_distance"], "checks": False, "cache": cache}
+    asked = usual | roles | asked
     return vestige.audit(**asked)
 
 
@@ -258,7 +259,7 @@ def test_an_audit_knows_what_was_tried_before(tmp_path: Path) -> None:
 
 
 def test_the_record_names_nobody(tmp_path: Path) -> None:
-    audit(tmp_path)
+    audit(tmp_path, checks=True)
     (file,) = tmp_path.glob("run-*.json")
     raw = json.loads(file.read_text())
     assert set(raw) == {
@@ -271,10 +272,10 @@ def test_the_record_names_nobody(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_a_row_of_the_audit(tmp_path: Path) -> None:
-    audit(tmp_path, seed=1)
+    audit(tmp_path, seed=1, checks=True)
     (file,) = tmp_path.glob("run-*.json")
     file.write_text("{")
-    result = audit(tmp_path)
+    result = audit(tmp_path, checks=True)
     assert [p.path for p in result.problems] == [f"cache/{file.name}"]
     assert result.run_history is not None and result.run_history.runs_before == 1
 
