@@ -52,7 +52,7 @@ BRIEF: dict[str, dict[str, Any]] = {
     "ssim_encoder": {"steps": 2},
     "contrastive_encoder": {"steps": 2},
 }
-"""Options for the rules D1 to D11, which fit a network a dozen times and do not ask what it finds."""
+"""Options for the rules D1 to D11, which fit a network often and do not ask what it finds."""
 LEARNERS = {name for name, choice in DETECTORS.items() if choice.needs_labels}
 
 # trained for eight steps here; tests/detectors/test_autoencoder.py trains them long enough
