@@ -4,8 +4,8 @@ import re
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
 _START = "[" + "".join(map(re.escape, FORMULA_STARTS)) + "]"
-_FORMULA = re.compile(rf"(?:\A|(?<=[;|]))(?=\s*{_START})")
-_MARK = re.compile(r"\A'|(?<=[;|])'")
+_FORMULA = re.compile(rf"(?:\A|(?<=;))(?=\s*{_START})")
+_MARK = re.compile(r"\A'|(?<=;)'")
 """Every apostrophe at these places was put there: one of the text itself is marked, too."""
 
 
@@ -17,8 +17,9 @@ def number(value: float | None) -> str:
 def cell(text: str) -> str:
     """Neutralise spreadsheet formulas: no part of a text must start like one.
 
-    Parts begin where a spreadsheet may begin a cell: at the start, after blanks, and after the
-    separators of other countries. Each gets an apostrophe; `plain` gives the text back.
+    Parts begin where a spreadsheet may begin a cell: at the start, and after the semicolon, which
+    separates cells in many countries; blanks do not count. Each gets an apostrophe; `plain` gives
+    the text back.
     """
     return _FORMULA.sub("'", text)
 
