@@ -49,7 +49,6 @@ def scrub(
     reference: Reference = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
-    option: DetectorOptions = None,
     max_share: Annotated[
         float,
         typer.Option(
@@ -59,6 +58,7 @@ def scrub(
             rich_help_panel=QUESTION,
         ),
     ] = 0.5,
+    option: DetectorOptions = None,
     out: Annotated[
         Path,
         typer.Option(

@@ -16,7 +16,6 @@ from vestige.files.locked import locked
 from vestige.files.places import Named, refuse_inside
 from vestige.files.temporary import check_temporary
 from vestige.files.whole import created
-from vestige.images.remote import is_address, without_scheme
 from vestige.registry.entries import InputError
 from vestige.types import Progress
 from vestige.types import quiet as silent
@@ -109,6 +108,8 @@ def output(
 
 def given(**options: object) -> list[Named]:
     """Places that options name: ("--used", path); addresses and what was not given are left out."""
+    from vestige.images.remote import is_address, without_scheme
+
     return [
         (f"--{name.replace('_', '-')}", without_scheme(value))
         for name, value in options.items()
