@@ -51,7 +51,7 @@ def test_distinct_runs_count_and_identical_ones_do_not(tmp_path: Path) -> None:
     # three others: two further sets of options, since one differs in its seed alone
     expected = RunHistory(3, 3, 3, pytest.approx(1 - 0.97**4), 0.01)
     assert note(RUN, tmp_path) == expected  # what a check vetoed is no finding
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.glob("run-*.json"))) == 6
 
 
 def test_p_is_corrected_as_published() -> None:
@@ -74,7 +74,7 @@ def test_a_run_without_a_test_asks_nothing(tmp_path: Path) -> None:
     note(RUN, tmp_path)
     run_history, _ = record_run(replace(OTHERS[0], p_value=None), ALL, tmp_path)
     assert run_history.runs_before == 1 and run_history.p_adjusted is None
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob("run-*.json"))) == 1
 
 
 @pytest.mark.parametrize("damage", [
@@ -83,7 +83,7 @@ def test_a_run_without_a_test_asks_nothing(tmp_path: Path) -> None:
 def test_a_damaged_record_counts_and_is_said(tmp_path: Path, damage: Any) -> None:
     """A pickle among them: it is text to us, and not even that."""
     note(OTHERS[0], tmp_path)
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("run-*.json")
     raw = json.loads(file.read_text())
     wrong = {
         "half": file.read_bytes()[:40],
@@ -106,7 +106,7 @@ def test_runs_at_once_lose_nothing(tmp_path: Path) -> None:
         told = list(executor.map(lambda run: record_run(run, ALL, tmp_path), runs))
     assert all(problems == [] for _, problems in told)  # nobody ever reads half a file
     assert max(run_history.runs_before or 0 for run_history, _ in told) == 7
-    assert len(list(tmp_path.iterdir())) == 8
+    assert len(list(tmp_path.glob("run-*.json"))) == 8
 
 
 def test_the_cache_that_cannot_be_written(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_records_of_earlier_versions_count(tmp_path: Path) -> None:
 def test_two_records_cannot_be_compared_without_the_images(tmp_path: Path) -> None:
     note(RUN, tmp_path)
     note(OTHERS[0], tmp_path)
-    first, second = (json.loads(file.read_text()) for file in tmp_path.iterdir())
+    first, second = (json.loads(file.read_text()) for file in tmp_path.glob("run-*.json"))
     assert first["salt"] != second["salt"] and len(bytes.fromhex(first["salt"])) == 16
     assert not set(first["judged"]) & set(second["judged"])
     assert frozenset(first["judged"]) == marks(ALL, first["salt"])
@@ -273,7 +273,7 @@ def test_the_record_names_nobody(tmp_path: Path) -> None:
     raw = json.loads(file.read_text())
     assert set(raw) == {
         "question", "options", "seed", "columns", "p_value", "beside", "vetoed", "salt", "judged",
-        "part_of",
+        "part_of", "seal",
     }  # fmt: skip
     assert raw["columns"] == ["nearest_distance"]
     assert len(raw["judged"]) == 40 and all(len(one) == 16 for one in raw["judged"])

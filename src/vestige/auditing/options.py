@@ -1,6 +1,7 @@
 """How an audit is made: checked once, written to the manifest, and read from there again."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -21,6 +22,9 @@ from vestige.symmetries import Views
 from vestige.types import Detector
 
 MAX_AUC = 0.65
+CACHE = "cache"
+"""The option of detectors that names a folder to write to."""
+_SEPARATOR, _WORD = re.compile(r"[/\\]"), re.compile(r"\w{0,40}")
 Place = str | os.PathLike[str]
 
 RULES: dict[str, Rule] = {
@@ -145,6 +149,19 @@ class MadeWith:
             seed=seed,
         )
 
+    def places(self) -> dict[str, dict[str, Any]]:
+        """Detector -> its options that make it read a file, write to a folder or load something.
+
+        A file that somebody passed on must not choose these.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for name, own in self.detector_options.items():
+            entry = DETECTORS.get(name) or find_detector(name)
+            for option, value in own.items():
+                if option == CACHE or option in entry.weights or not _is_harmless(value):
+                    found.setdefault(name, {})[option] = value
+        return found
+
     def check_origins(self) -> None:
         """Refuse what cannot be made again; no code is looked for that a file names by its path.
 
@@ -173,6 +190,22 @@ class MadeWith:
         return {name + suffix: name for name, one in entries.items() for suffix in one.columns}
 
 
+def _by_name(value: Any) -> Any:
+    """An option without the folder of a file: folders can hold names of people."""
+    if isinstance(value, list | tuple):
+        return [_by_name(one) for one in value]
+    return _SEPARATOR.split(value)[-1] if isinstance(value, str) else value
+
+
+def _is_harmless(value: Any) -> bool:
+    """Whether an option is a number or a word."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_harmless, value))
+    if isinstance(value, str):
+        return _WORD.fullmatch(value) is not None
+    return value is None or isinstance(value, bool | int | float)
+
+
 def told_options(
     options: AuditOptions,
     plan: Sequence[Column],
@@ -183,7 +216,10 @@ def told_options(
     """What the manifest says of the options."""
     told = MadeWith(
         detectors=tuple(column.name for column in plan),
-        detector_options={name: dict(own) for name, own in options.options.items()},
+        detector_options={
+            name: {option: _by_name(value) for option, value in own.items() if option != CACHE}
+            for name, own in options.options.items()
+        },
         effort=options.effort or "normal",
         views=options.views,
         false_alarm_rate=options.false_alarm_rate,

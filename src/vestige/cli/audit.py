@@ -27,7 +27,8 @@ from vestige.cli.options import (
     Used,
     Window,
 )
-from vestige.cli.terminal import output, progress_bars, tell
+from vestige.cli.terminal import given, output, progress_bars, tell
+from vestige.files.places import refuse_within
 from vestige.registry.entries import InputError
 from vestige.registry.options import parse_window
 
@@ -204,7 +205,11 @@ def audit_command(
         checks=checks,
         seed=seed,
     )
-    with output(out), progress_bars(quiet) as progress:
+    inputs = given(**folders, groups=groups, imageclef=imageclef)
+    inputs += [("--model", path) for path in model or []]
+    if cache is not None:
+        refuse_within(("--cache", cache), [("--out", out)])
+    with output(out, inputs), progress_bars(quiet) as progress:
         result = run_audit(folders, options, progress)
         report = result.save(out)
     tell(result, report, quiet, as_json, gate)

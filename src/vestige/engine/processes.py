@@ -7,9 +7,11 @@ one worker dies. These workers import vestige, and end when the process that sta
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -50,6 +52,7 @@ class Processes(Workers):
         self._started: set[_Worker] = set()
         self._lock = threading.Lock()
         self._over = False
+        self._home = ""
 
     def start_seconds(self) -> float:
         """What one process does in the time that it takes to start these."""
@@ -85,7 +88,9 @@ class Processes(Workers):
             with self._lock:
                 if self._over:
                     raise WorkerDied("the workers were ended")
-                worker = self._own.worker = _Worker()
+                # a worker that is killed leaves its copies of files here, and this process stays
+                self._home = self._home or tempfile.mkdtemp(prefix="vestige-")
+                worker = self._own.worker = _Worker(self._home)
                 self._started.add(worker)
         try:
             fine, answer = worker.ask(task)
@@ -102,17 +107,20 @@ class Processes(Workers):
             self._over = True
             for worker in self._started:
                 worker.end()
+            if self._home:
+                shutil.rmtree(self._home, ignore_errors=True)
+                self._home = ""
 
 
 class _Worker:
     """One process, which answers one task after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603  # ourselves
             [sys.executable, "-c", START, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | ONE_THREAD,
+            env=os.environ | ONE_THREAD | {"TMPDIR": home},
             process_group=0,  # Ctrl-C is for the process that started it
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
-from vestige.images.frame import Window
+from vestige.images.frame import MAX_BYTES, Window
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
 from vestige.images.readers import format_of_name
@@ -149,7 +149,8 @@ def _fingerprint(size: int, window: Window | None) -> str:
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    # with the time of a rename: a file may be put in the place of another and taken away again
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _stamp_now(path: str | Path) -> tuple[int, ...]:
@@ -165,8 +166,8 @@ def _content(path: str | Path) -> _Content:
     try:
         with open(os.open(path, os.O_RDONLY | AT_ONCE), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return _Content()
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+                return _Content()  # it is not read either, and would take hours
             while block := file.read(min(status.st_size + 1, MOST_BYTES)):
                 digest.update(block)
     except OSError:

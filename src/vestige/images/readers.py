@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from vestige.images.foreign_words import without_values
 from vestige.images.frame import (
     MAX_BYTES,
     Frame,
@@ -300,5 +301,6 @@ def _line(error: object, path: str | os.PathLike[str]) -> str:
     """One line without the path of the file, which stands beside it in the row."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.replace(os.fspath(path), os.path.basename(path)).split())
+    text = text if isinstance(error, Unreadable) else without_values(text)
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return (text if len(text) <= 200 else text[:197] + "...") or type(error).__name__
