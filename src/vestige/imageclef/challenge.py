@@ -19,7 +19,7 @@ from vestige.imageclef.runfile import (
     refuse_collisions,
     validate_run,
 )
-from vestige.images.listing import natural_key
+from vestige.images.names import natural_key
 from vestige.images.told_groups import compile_groups, find_group, read_group_table
 from vestige.registry.entries import InputError, create
 from vestige.result import AuditResult
