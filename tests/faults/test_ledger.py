@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,11 +50,6 @@ def scramble(image: Path, folder: Path) -> None:
     (folder / f".{image.stem}").write_bytes(bytes(255 - b for b in image.read_bytes()))
 
 
-def zip_up(image: Path, folder: Path) -> None:
-    content = hostile.zipped(**{image.name: image.read_bytes()})
-    (folder / "more.zip").write_bytes(content.replace(b".png.npy", b".png\0\0\0\0"))
-
-
 HIDING = [as_gif, hide, call_it_pdf, scramble]
 
 
@@ -68,18 +64,17 @@ def test_one_copy_that_nobody_looked_at_is_left_aside(
     assert (ledger.read, ledger.unread, ledger.left_aside, ledger.entries) == (150, 1, 1, 151)
 
 
-@pytest.mark.parametrize("way", [as_gif, call_it_pdf])
 def test_an_audit_does_not_open_for_what_it_did_not_look_at(
-    clean: Path, tmp_path: Path, capsys: Any, way: Callable[[Path, Path], None]
+    clean: Path, tmp_path: Path, capsys: Any
 ) -> None:
     world = Path(shutil.copytree(clean, tmp_path / "world"))
-    way(sorted((world / "used").iterdir())[0], world / "generated")
-    said = call(capsys, "audit", *release(world), *QUICK, "--out", tmp_path / "out")
+    as_gif(sorted((world / "used").iterdir())[0], world / "generated")
+    call(capsys, "audit", *release(world), *QUICK, "--out", tmp_path / "out")
     result = load(tmp_path / "out")
     assert result.decision.gate == "undecided"
     assert result.decision.codes[0] == "generated_unread"
     assert "convert_unread" in result.decision.remedy
-    assert "1 of 121 generated files could not be read" in said.out
+    assert "1 of 121 generated files could not be read" in result.decision.text
 
 
 def test_every_entry_is_an_image_a_row_or_ignored(tmp_path: Path) -> None:
@@ -204,7 +199,7 @@ def test_folders_1500_deep_are_read_and_deeper_ones_are_one_line(tmp_path: Path)
     before, image = os.getcwd(), png(tmp_path / "b.png").read_bytes()
     try:
         os.chdir(tmp_path)
-        for depth in range(3000):
+        for depth in range(2100):
             os.mkdir("d")
             os.chdir("d")
             if depth == 1499:
@@ -218,6 +213,7 @@ def test_folders_1500_deep_are_read_and_deeper_ones_are_one_line(tmp_path: Path)
         os.chdir(before)
     with pytest.raises(InputError, match=r"cannot read folder .*\.\.\..*too long") as told:
         list_files(tmp_path)
+    subprocess.run(["rm", "-r", str(tmp_path / "d")], check=True)  # too deep for shutil
     assert len(str(told.value)) < 400
 
 
