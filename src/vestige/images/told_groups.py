@@ -102,8 +102,9 @@ def compile_groups(regex: str) -> re.Pattern[str]:
 def find_groups(pattern: re.Pattern[str], ids: Sequence[str], prefix: str = "") -> tuple[str, ...]:
     """The first capture group in each id, or the whole match.
 
-    `prefix` stands before an id in a message. A group is looked for in a process of its own, because an expression such as ``(a+)+$`` may take
-    longer than the world lasts, and nothing else can end it.
+    It is looked for in a process of its own, because an expression such as ``(a+)+$`` may take
+    longer than the world lasts, and nothing else can end it. `prefix` stands before an id in a
+    message.
 
     Raises
     ------
