@@ -98,6 +98,19 @@ def test_every_entry_is_an_image_a_row_or_ignored(tmp_path: Path) -> None:
     }
 
 
+def test_further_arrays_of_an_archive_are_left_aside(tmp_path: Path) -> None:
+    stack, labels = np.zeros((3, 9, 9), np.uint8), np.zeros((3, 1), np.uint8)
+    np.savez(tmp_path / "a.npz", images=stack, more=stack, labels=labels)
+    np.savez(tmp_path / "b.npz", images=stack, labels=labels)
+    np.savez(tmp_path / "c.npz", any=stack)
+    images = read_images(tmp_path, role="generated", size=8)
+    assert len(images) == 9
+    ledger = images.files
+    assert (ledger.entries, ledger.unread, ledger.left_aside, ledger.first) == (3, 1, 1, "a.npz")
+    assert ledger.kinds == (("read in part", 1),)
+    assert "further arrays that may be pictures (more)" in images.problems[0].what
+
+
 def test_a_ledger_that_does_not_close_ends_the_audit(tmp_path: Path) -> None:
     png(tmp_path / "a.png")
     png(tmp_path / "b.png")

@@ -256,7 +256,8 @@ def group_truth(
         raise InputError("groups were given twice, as CSV and as regular expression; give one.")
     if regex is not None:
         pattern = compile_groups(regex)
-        return dict(zip(ids, find_groups(pattern, ids), strict=True))
+        names = list(ids)
+        return dict(zip(names, find_groups(pattern, names), strict=True))
     if csv is None:
         return None
     groups = read_group_table(Path(csv))

@@ -5,9 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from vestige.images.frame import Unreadable
-from vestige.images.left_out import ignored_entries, images_left_out, may_hold_picture
+from vestige.images.left_out import (
+    further_arrays,
+    ignored_entries,
+    images_left_out,
+    may_hold_picture,
+)
 from vestige.images.listing import Listing
 from vestige.images.names import is_document, natural_key
+from vestige.images.readers import format_of_name
 from vestige.images.unread import Kind, Ledger
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
@@ -39,20 +45,24 @@ def account(
     documents = {i for i in empty.keys() - damaged if is_document(i)}
     no_image = empty.keys() - damaged - documents
     hidden, problems = images_left_out(source.left_out)
+    partly = _read_in_part(source, empty.keys())
+    problems = [*partly.values(), *problems]
     seen = {i for some in hidden.values() for i in some}
     ignored, told = ignored_entries(source.left_out, seen, source.skipped)
     if documents:
         ignored["document"] = ignored.get("document", 0) + len(documents)
     unread: dict[Kind, int] = {"no image": len(no_image), "damaged": len(damaged - {*unreached})}
     unread["not reached"] = len(damaged & {*unreached})
+    unread["read in part"] = len(partly)
     unread |= {kind: len(some) for kind, some in hidden.items()}
-    ids = sorted((*no_image, *damaged, *seen), key=natural_key)
+    ids = sorted((*no_image, *damaged, *partly, *seen), key=natural_key)
     ledger = Ledger(
-        files=len(counts) - len(empty) + len(ids),
+        files=len(counts) - len(documents) + len(seen),
         unread=len(ids),
         first=ids[0] if ids else "",
         kinds=tuple((kind, count) for kind, count in unread.items() if count),
         left_aside=len(seen)
+        + len(partly)
         + sum(i in unreached or _is_unknown(i, empty[i]) for i in (*no_image, *damaged)),
         ignored=tuple(ignored.items()),
     )
@@ -63,6 +73,25 @@ def account(
         )
     rows = [replace(f, severity="error") if f.path in no_image else f for f in faults]
     return ledger, [*rows, *problems, *told]
+
+
+def _read_in_part(source: Listing, empty: Collection[str]) -> dict[str, Problem]:
+    """A row for each archive with further arrays that may be pictures."""
+    rows = {}
+    for identifier, path in source.files:
+        if identifier in empty or format_of_name(path) != "npz":
+            continue
+        try:
+            names = further_arrays(path)
+        except (OSError, Unreadable):
+            names = ["?"]
+        if names:
+            what = (
+                f"holds further arrays that may be pictures ({', '.join(names[:6])}) and were not "
+                "read; save each array in a file of its own"
+            )
+            rows[identifier] = Problem(identifier, what, "error")
+    return rows
 
 
 def _is_unknown(identifier: str, path: str | Path) -> bool:

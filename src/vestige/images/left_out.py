@@ -3,13 +3,16 @@
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
+import numpy as np
+
 from vestige.images.cage import within_budget
 from vestige.images.frame import Unreadable
-from vestige.images.listing import Files
+from vestige.images.listing import SMALLEST_SIDE, Files
 from vestige.images.names import is_hidden
 from vestige.images.other_formats import other_format
 from vestige.images.readers import first_bytes, format_of_content, format_of_name
@@ -20,6 +23,8 @@ from vestige.schema.records import Problem
 Content = Literal["image", "no image", "unknown"]
 _DIRECTORY = b"1.2.840.10008.1.3.10"  # SOP class of a DICOMDIR, which lists images
 _TEXT_BYTES = 4096
+_READ = "images"
+"""The array that is read where an archive holds several."""
 _DOCUMENTS = (
     b"%PDF-",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",  # Office before 2007, thumbnails of Windows
@@ -124,6 +129,37 @@ def may_hold_picture(identifier: str, path: str | os.PathLike[str]) -> bool:
         return content == "unknown"
     with local_copy(path) as here:
         return format_of_content(here) in ("", "npz")  # in a zip without arrays: pictures
+
+
+def further_arrays(path: str | os.PathLike[str]) -> list[str]:
+    """Names of the arrays of an NPZ file, beside the one that is read, that may be pictures."""
+    with local_copy(path) as here:
+        return within_budget(lambda: _further_arrays(here))
+
+
+def _further_arrays(path: str | os.PathLike[str]) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".npy")]
+            others = [name for name in names if name != f"{_READ}.npy"] if len(names) > 1 else []
+            return [name.removesuffix(".npy") for name in others if _is_picture(archive, name)]
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError):
+        return []
+
+
+def _is_picture(archive: zipfile.ZipFile, name: str) -> bool:
+    """Whether two of the sides of an array are those of an image; a table of labels has none."""
+    with archive.open(name) as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            old = version == (1, 0)
+            read = (
+                np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+            )
+            shape = read(file)[0]
+        except ValueError:
+            return True  # nobody knows
+    return sum(side >= SMALLEST_SIDE for side in shape[-3:]) >= 2 and len(shape) >= 2
 
 
 def _content(path: str | os.PathLike[str]) -> Content:

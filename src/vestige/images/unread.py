@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "no image", "damaged", "not reached", "hidden", "named as a document", "unknown content"
+    "no image",
+    "damaged",
+    "not reached",
+    "read in part",
+    "hidden",
+    "named as a document",
+    "unknown content",
 ]
 Ignored = Literal["document", "hidden", "link to a folder read elsewhere"]
 
@@ -14,7 +20,7 @@ class Ledger:
     """What became of each entry of one source; all zero for an array, which has none.
 
     files : files listed, and files left out by their name that may be images all the same
-    unread : those of them that gave no image
+    unread : those of them that gave no image, or only some of theirs
     first : id of the first of these, "" if there is none
     kinds : why they were not read, and how many of each
     left_aside : those of them that no reader knows or was given; a picture may be in each
@@ -30,7 +36,7 @@ class Ledger:
 
     @property
     def read(self) -> int:
-        """Files that gave at least one image."""
+        """Files whose images were all read."""
         return self.files - self.unread
 
     @property
