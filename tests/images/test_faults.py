@@ -203,6 +203,7 @@ def test_no_file_is_dropped(tmp_path: Path) -> None:
     images = read_images(tmp_path, role="used", size=16)
     assert images.ids == ("good.png",)
     assert len(images.problems) == len(FILES) + 2
+    assert images.files.ignored == (("document", 1), ("hidden", 1))
     rows = {problem.path: problem for problem in images.problems}
     assert rows["used/notes.xyz"].severity == "error"
     assert rows["used/notes.xyz"].what == "is not an image"

@@ -12,7 +12,8 @@ import pytest
 from vestige.engine import engines as engine
 from vestige.images import reading
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import list_files, natural_key, peek_size
+from vestige.images.listing import list_files, listed, peek_size
+from vestige.images.names import natural_key
 from vestige.images.reading import read_images
 from vestige.registry.entries import InputError
 
@@ -217,7 +218,9 @@ class TestListing:
         (tmp_path / "real/deep/up").symlink_to(tmp_path / "real")
         (tmp_path / "alias").symlink_to(tmp_path / "real")
         assert self.ids(tmp_path / "real") == ["deep/a.png"]
-        assert "alias/deep/a.png" in self.ids(tmp_path)
+        assert self.ids(tmp_path) == ["real/deep/a.png"]  # each real folder once
+        assert listed(tmp_path).skipped == ("alias", "real/deep/up")
+        assert listed(tmp_path).entries == 3
 
     def test_lists(self, tmp_path: Path) -> None:
         save(tmp_path, "x/b.png", grey(8, 8))

@@ -13,7 +13,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.listing import list_files
 from vestige.images.other_formats import other_format
 from vestige.images.reading import read_images
-from vestige.images.unread import FilesRead
+from vestige.images.unread import Ledger
 
 from .picture import dicom, grey, save
 
@@ -35,8 +35,8 @@ def test_a_set_that_was_read_whole_has_nothing_unread(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("id,group\n")
     (tmp_path / ".DS_Store").write_bytes(bytes(100))
     images = read(tmp_path)
-    assert images.files == FilesRead(3, 0)
-    assert (images.files.read, images.files.share) == (3, 0)
+    assert images.files == Ledger(3, 0, ignored=(("document", 2), ("hidden", 1)))
+    assert (images.files.entries, images.files.read, images.files.share) == (6, 3, 0)
     assert images.problems == ()
     assert images.subset([0, 2]).files == images.files
 
@@ -56,7 +56,8 @@ def test_a_format_that_is_not_read_is_an_unread_file(tmp_path, name, content, to
     (tmp_path / name).write_bytes(content)
     save(tmp_path, "good.png", grey())
     images = read(tmp_path)
-    assert images.files == FilesRead(2, 1, name, (("no image", 1),))
+    aside = int(told != "is not an image")  # words are no picture in another format
+    assert images.files == Ledger(2, 1, name, (("no image", 1),), aside)
     (problem,) = images.problems
     assert (problem.path, problem.severity) == (f"used/{name}", "error")
     assert told in problem.what
@@ -69,7 +70,7 @@ def test_damaged_files_are_unread_and_the_first_is_named(tmp_path: Path) -> None
             path.write_bytes(path.read_bytes()[:60])
     save(tmp_path, "z.gif", grey())
     images = read(tmp_path)
-    assert images.files == FilesRead(13, 4, "img_9.png", (("no image", 1), ("damaged", 3)))
+    assert images.files == Ledger(13, 4, "img_9.png", (("no image", 1), ("damaged", 3)), 1)
     assert len(images.problems) == 4
 
 
@@ -87,7 +88,8 @@ def test_images_that_a_folder_hides_or_calls_documents_are_unread(tmp_path: Path
     dicom(tmp_path / "report.html", grey())
     assert [identifier for identifier, _ in list_files(tmp_path)] == ["good.png"]
     images = read(tmp_path)
-    assert images.files == FilesRead(14, 13, "0.pdf", (("hidden", 6), ("named as a document", 7)))
+    kinds = (("hidden", 6), ("named as a document", 7))
+    assert images.files == Ledger(14, 13, "0.pdf", kinds, 13, (("hidden", 1),))
     hidden, named = images.problems
     assert (hidden.path, hidden.severity) == ("used/.secret", "error")
     assert hidden.what.startswith("6 hidden file(s)")
@@ -107,7 +109,8 @@ def test_documents_stay_documents(tmp_path: Path) -> None:
     directory = b"\0" * 128 + b"DICM" + b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10\x02\0\x03\0"
     (tmp_path / "DICOMDIR").write_bytes(directory + bytes(300))
     images = read(tmp_path)
-    assert (images.files, images.problems) == (FilesRead(1, 0), ())
+    assert images.files == Ledger(1, 0, ignored=(("document", 7),))
+    assert images.problems == ()
 
 
 def test_arrays_hidden_in_an_archive_are_found(tmp_path: Path) -> None:
@@ -125,7 +128,9 @@ def test_a_list_counts_what_it_names(tmp_path: Path) -> None:
     table.parent.mkdir()
     table.write_text("id\n../good.png\n../notes.txt\n../other.gif\n../gone.png\n")
     images = read(table)
-    assert images.files == FilesRead(3, 2, "../gone.png", (("no image", 1), ("damaged", 1)))
+    assert images.files == Ledger(
+        3, 2, "../gone.png", (("no image", 1), ("not reached", 1)), 2, (("document", 1),)
+    )
     severities = {problem.path: problem.severity for problem in images.problems}
     assert severities == {
         "used/../notes.txt": "warning",
@@ -142,28 +147,27 @@ def test_the_cache_counts_alike(tmp_path: Path) -> None:
     found = [
         read_images(folder, role="used", size=16, cache=kept).files for kept in (None, cache, cache)
     ]
-    assert found == [FilesRead(2, 1, "a.gif", (("no image", 1),))] * 3
+    assert found == [Ledger(2, 1, "a.gif", (("no image", 1),), 1)] * 3
 
 
 def test_an_array_has_no_files() -> None:
     images = read_images(np.stack([grey()] * 2), role="used", size=16)
-    assert images.files == FilesRead()
+    assert images.files == Ledger()
     assert images.files.share == 0
 
 
-def test_what_may_not_be_looked_at_is_a_warning(tmp_path: Path) -> None:
+def test_what_may_not_be_looked_at_is_unread(tmp_path: Path) -> None:
     save(tmp_path, "good.png", grey())
     save(tmp_path, "shut.png", grey()).rename(tmp_path / "shut.pdf").chmod(0)
     (tmp_path / ".trash").mkdir(mode=0)
     with modes_count():
         images = read(tmp_path)
     (tmp_path / ".trash").chmod(0o700)
-    assert images.files == FilesRead(1, 0)
-    assert [(p.path, p.severity) for p in images.problems] == [
-        ("used/.trash", "warning"),
-        ("used/shut.pdf", "warning"),
-    ]
-    assert all(p.what == "cannot be looked at: Permission denied" for p in images.problems)
+    kinds = (("hidden", 1), ("named as a document", 1))
+    assert images.files == Ledger(3, 2, ".trash", kinds, 2)
+    told = [(p.path, p.severity, p.what) for p in images.problems[:2]]
+    what = "cannot be looked at: Permission denied"
+    assert told == [("used/.trash", "error", what), ("used/shut.pdf", "error", what)]
 
 
 def test_only_the_first_bytes_of_an_image_look_like_one() -> None:

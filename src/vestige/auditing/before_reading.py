@@ -15,7 +15,7 @@ from vestige.files.places import Named, refuse_within
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
 from vestige.images.remote import is_address, without_scheme
-from vestige.images.told_groups import compile_groups, find_group, keys_of, read_group_table
+from vestige.images.told_groups import compile_groups, find_groups, keys_of, read_group_table
 from vestige.judging.cohort import CONTRADICTING, TARGET_ROLE, Mode, no_calibration
 from vestige.registry.entries import InputError
 from vestige.stats.calibration import require_resolution
@@ -128,5 +128,5 @@ def _groups(
                 return None
             found[role] = frozenset(table[key] for keys in rows for key in keys)
         elif pattern is not None:
-            found[role] = frozenset(find_group(pattern, i, f"{role}/{i}") for i in ids)
+            found[role] = frozenset(find_groups(pattern, ids, f"{role}/"))
     return found

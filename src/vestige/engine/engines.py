@@ -8,6 +8,7 @@ dies costs its shard, which is sent again.
 import ctypes
 import gc
 import os
+import pickle
 import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -147,6 +148,22 @@ def map_shards(
 def each(function: Callable[..., R], shards: Sequence[S], arguments: Sequence[Any]) -> list[R]:
     """On a worker: the results of some shards."""
     return [function(shard, *arguments) for shard in shards]
+
+
+def sendable(error: Exception) -> Exception:
+    """This error, or one that says the same and can be sent to another process.
+
+    What cannot be written there, or is too deep, would leave the asking process without an answer.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # some can be written but not read
+    except Exception:
+        try:
+            return RuntimeError(f"{type(error).__name__}: {error}")
+        except RecursionError:
+            return RuntimeError(f"{type(error).__name__}, whose words are too deep to be sent")
+    return error
 
 
 def _is_lost(future: Future[Any], lost_exceptions: tuple[type[BaseException], ...]) -> bool:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, TypeVar
 
-from vestige.engine.engines import Workers, keep_freed_memory
+from vestige.engine.engines import Workers, keep_freed_memory, sendable
 
 START_SECONDS = 0.7
 """Two workers are there after half of it, and two halve the rest."""
@@ -164,13 +164,10 @@ def _answer(task: bytes) -> bytes:
         function, args, kwargs = pickle.loads(task)  # noqa: S301  # of the process that started us
         return pickle.dumps((True, function(*args, **kwargs)), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
-        error.add_note(traceback.format_exc())
-        try:
-            answer = pickle.dumps((False, error))
-            pickle.loads(answer)  # noqa: S301  # some can be written but not read
-        except Exception:
-            answer = pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
-        return answer
+        told = traceback.format_exc()
+        answer = sendable(error)
+        answer.add_note(told)
+        return pickle.dumps((False, answer))
 
 
 def _send(pipe: IO[bytes], message: bytes) -> None:

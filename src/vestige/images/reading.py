@@ -12,18 +12,17 @@ import numpy.typing as npt
 
 from vestige.engine.engines import map_shards
 from vestige.engine.threads import one_core
+from vestige.images.accounts import account
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
-from vestige.images.left_out import images_left_out
-from vestige.images.listing import Files, Listing, Source, is_document, listed, natural_key
+from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.images.stored_statistics import stored_statistics
-from vestige.images.unread import FilesRead, Kind
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Images
@@ -95,15 +94,19 @@ def read_images(
     share = 1.0 if measured is None else measured / len(files)
     records: list[Record] = []
     faults: list[Problem] = []
+    counts: list[int] = []
+    unreached: set[str] = set()
 
     def pixels_of_shards() -> Iterator[Images]:
-        done = 0
         for shard in _read_shards(files, size, window, share, executor, cache):
+            start = len(counts)
+            _check_answer(shard, files[start : start + SHARD_FILES])
             records.extend(shard.records)
             faults.extend(shard.problems)
-            done += shard.files
+            counts.extend(shard.counts)
+            unreached.update(shard.unreached)
             if progress is not None:
-                progress(done, len(files))
+                progress(len(counts), len(files))
             yield shard.pixels
 
     pixels = spooled(pixels_of_shards(), size, len(files))
@@ -112,39 +115,34 @@ def read_images(
             f"no readable image among the {len(files)} files of {role} "
             f"({source.name}). First fault: {role}/{faults[0].path} {faults[0].what}"
         )
+    _check_names(records, role)
     order = in_series_order(records)
     if (order != np.arange(len(order))).any():
         pixels, records = take(pixels, order), [records[k] for k in order]
-    found, problems = _files_read(source, faults)
+    found, problems = account(source, counts, faults, unreached)
     told = [replace(p, path=f"{role}/{p.path}") for p in problems]
     told += flag_problems(records, role)
     return ImageSet(pixels, tuple(records), tuple(told), source.root, window, files=found)
 
 
-def _files_read(source: Listing, faults: Sequence[Problem]) -> tuple[FilesRead, list[Problem]]:
-    """Counts of files, and the rows for `problems`: an error for all that may be an image.
+def _check_answer(shard: Shard, files: Files) -> None:
+    if not shard.answers([identifier for identifier, _ in files]):
+        raise InputError(
+            f"the answer on the {len(files)} files from {files[0][0]} on lacks images: a worker "
+            "runs other code, or lost some. Start the workers anew, or read with --engine local."
+        )
 
-    Parameters
-    ----------
-    faults : one row for each listed file without an image, its id as path
-        A warning where the content is no image; that the file was listed counts for more, unless
-        its name says that it is a document.
-    """
-    hidden, problems = images_left_out(source.left_out)
-    unread: dict[Kind, list[str]] = {"no image": [], "damaged": [], **hidden}
-    rows = []
-    for fault in faults:
-        if fault.severity == "error":
-            unread["damaged"].append(fault.path)
-        elif not is_document(fault.path):
-            unread["no image"].append(fault.path)
-            fault = replace(fault, severity="error")
-        rows.append(fault)
-    ids = sorted((i for some in unread.values() for i in some), key=natural_key)
-    files = len(source.files) + sum(map(len, hidden.values()))
-    files -= sum(fault.severity == "warning" for fault in rows)
-    kinds = tuple((kind, len(some)) for kind, some in unread.items() if some)
-    return FilesRead(files, len(ids), ids[0] if ids else "", kinds), rows + problems
+
+def _check_names(records: Sequence[Record], role: str) -> None:
+    """Refuse a file that has the name of an image within another, as `a.npy#0` beside `a.npy`."""
+    seen: set[str] = set()
+    for record in records:
+        if record.id in seen:
+            raise InputError(
+                f"two images of {role} have the name {record.id}: one is within a file of several, "
+                "the other is a file of that name. Rename that file."
+            )
+        seen.add(record.id)
 
 
 def _read_shards(
