@@ -5,10 +5,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from vestige.images.formats import first_bytes, format_of_content
 from vestige.images.frame import Unreadable
 from vestige.images.listing import Files, is_hidden
 from vestige.images.other_formats import other_format
-from vestige.images.readers import first_bytes, format_of_content
 from vestige.images.remote import local_copy
 from vestige.images.unread import Kind
 from vestige.schema.records import Problem

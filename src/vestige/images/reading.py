@@ -14,6 +14,7 @@ from vestige.engine.engines import map_shards
 from vestige.engine.threads import one_core
 from vestige.images.arrays import as_stack, split
 from vestige.images.cache import kept_or_read, read_shard_cached
+from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
 from vestige.images.frame import Unreadable, Window
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
@@ -23,7 +24,7 @@ from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.images.stored_statistics import stored_statistics
-from vestige.images.unread import FilesRead, Kind
+from vestige.images.unread import KINDS, FileFault, FilesRead, Kind, fault_of
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Images
@@ -44,6 +45,7 @@ def read_images(
     progress: Callable[[int, int], None] | None = None,
     cache: str | os.PathLike[str] | None = None,
     measured: int | None = None,
+    include_derived: bool = False,
 ) -> ImageSet:
     """Read all images of a source at the working size.
 
@@ -63,6 +65,8 @@ def read_images(
         Where decoded images are kept between runs (`vestige.cache.shelves`).
     measured : int or None
         Take the statistics as stored of about so many images only, which their pixels choose.
+    include_derived : bool
+        Also read segmentations, dose grids, localisers, screen captures and label maps.
     progress : callable or None
         Called with the number of files done so far and in all.
 
@@ -99,6 +103,8 @@ def read_images(
     def pixels_of_shards() -> Iterator[Images]:
         done = 0
         for shard in _read_shards(files, size, window, share, executor, cache):
+            if not include_derived:
+                shard = _judged(shard)
             records.extend(shard.records)
             faults.extend(shard.problems)
             done += shard.files
@@ -115,36 +121,69 @@ def read_images(
     order = in_series_order(records)
     if (order != np.arange(len(order))).any():
         pixels, records = take(pixels, order), [records[k] for k in order]
-    found, problems = _files_read(source, faults)
+    found, problems = _files_read(source, role, faults)
     told = [replace(p, path=f"{role}/{p.path}") for p in problems]
     told += flag_problems(records, role)
     return ImageSet(pixels, tuple(records), tuple(told), source.root, window, files=found)
 
 
-def _files_read(source: Listing, faults: Sequence[Problem]) -> tuple[FilesRead, list[Problem]]:
+def _files_read(
+    source: Listing, role: str, faults: Sequence[Problem]
+) -> tuple[FilesRead, list[Problem]]:
     """Counts of files, and the rows for `problems`: an error for all that may be an image.
 
     Parameters
     ----------
     faults : one row for each listed file without an image, its id as path
         A warning where the content is no image; that the file was listed counts for more, unless
-        its name says that it is a document.
+        its name says that it is a document. What is not judged is a warning and no file of the
+        source; but of the generated images, which would be released with the others, it is unread.
     """
     hidden, problems = images_left_out(source.left_out)
-    unread: dict[Kind, list[str]] = {"no image": [], "damaged": [], **hidden}
+    unread: dict[Kind, list[str]] = {}
     rows = []
+    left_out = 0
     for fault in faults:
-        if fault.severity == "error":
-            unread["damaged"].append(fault.path)
-        elif not is_document(fault.path):
-            unread["no image"].append(fault.path)
-            fault = replace(fault, severity="error")
-        rows.append(fault)
+        kind: Kind = fault.kind if isinstance(fault, FileFault) else "damaged"
+        is_aside = (
+            kind == "part of another file"
+            or (kind == "no image" and is_document(fault.path))
+            or (kind == "not judged" and role != "generated")
+        )
+        if is_aside:
+            left_out += 1
+        else:
+            unread.setdefault(kind, []).append(fault.path)
+        if kind != "part of another file":
+            rows.append(Problem(fault.path, fault.what, "warning" if is_aside else "error"))
+    unread |= hidden
     ids = sorted((i for some in unread.values() for i in some), key=natural_key)
-    files = len(source.files) + sum(map(len, hidden.values()))
-    files -= sum(fault.severity == "warning" for fault in rows)
-    kinds = tuple((kind, len(some)) for kind, some in unread.items() if some)
+    files = len(source.files) + sum(map(len, hidden.values())) - left_out
+    kinds = tuple((kind, len(unread[kind])) for kind in KINDS if unread.get(kind))
     return FilesRead(files, len(ids), ids[0] if ids else "", kinds), rows + problems
+
+
+def _judged(shard: Shard) -> Shard:
+    """A shard without the images that are no images of the patient: a row for each file."""
+    kinds = {
+        record.path: (record, flag)
+        for record in shard.records
+        for flag in record.flags
+        if flag in DERIVED
+    }
+    if not kinds:
+        return shard
+    kept = [k for k, record in enumerate(shard.records) if record.path not in kinds]
+    rows = [
+        fault_of(
+            record.id.removesuffix(f"#{record.frame}"),
+            f"is {DERIVED[flag]}; not judged",
+            "not judged",
+        )
+        for record, flag in kinds.values()
+    ]
+    records = tuple(shard.records[k] for k in kept)
+    return Shard(shard.pixels[kept], records, (*shard.problems, *rows), shard.files)
 
 
 def _read_shards(

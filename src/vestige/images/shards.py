@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
 from vestige.images.stored_statistics import stored_statistics
+from vestige.images.unread import fault_of
 from vestige.schema.records import Problem
 from vestige.types import Images
 
@@ -79,8 +80,7 @@ def read_shard(
         try:
             frames = read_file(path, window)
         except Unreadable as error:
-            harmless = isinstance(error, NotAnImage)
-            problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
+            problems.append(fault_of(identifier, str(error), error.kind))
             continue
         for k, frame in enumerate(frames):
             if len(waiting) == BATCH or (waiting and not _alike(waiting[0], frame.stored)):

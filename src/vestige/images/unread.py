@@ -1,9 +1,33 @@
 """How many files of a source were read, and why the others were not."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["no image", "damaged", "hidden", "named as a document"]
+from vestige.schema.records import Problem
+
+Kind = Literal[
+    "no image",
+    "format not read",
+    "damaged",
+    "not judged",
+    "hidden",
+    "named as a document",
+    "part of another file",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class FileFault(Problem):
+    """Why one listed file gave no image; its path is the id."""
+
+    kind: Kind = "damaged"
+
+
+def fault_of(identifier: str, what: str, kind: Kind) -> FileFault:
+    """The row of a file; an error only where there was an image to read."""
+    is_error = kind in ("damaged", "format not read")
+    return FileFault(identifier, what, "error" if is_error else "warning", kind)
 
 
 @dataclass(frozen=True)
