@@ -118,6 +118,7 @@ def read_role(
         executor=executor,
         cache=options.cache,
         progress=partial(progress, f"reading {role}"),
+        include_derived=options.include_derived,
         measured=MEASURED if role == "generated" else None,
     )
 

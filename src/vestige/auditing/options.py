@@ -61,6 +61,7 @@ class AuditOptions:
     assigned_by_lot: bool = False
     window: tuple[float, float] | None = None
     harmonize: bool = False
+    include_derived: bool = False
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
@@ -104,6 +105,7 @@ class MadeWith:
     working_size: int
     window: tuple[float, ...] | None
     harmonize: Preparation | None
+    include_derived: bool
     engine: str
 
     @property
@@ -138,6 +140,7 @@ class MadeWith:
             assigned_by_lot=self.assigned_by_lot,
             window=None if window is None else (window[0], window[1]),
             harmonize=self.harmonize is not None,
+            include_derived=self.include_derived,
             engine=self.engine,
             checks=self.checks,
             seed=seed,
@@ -196,6 +199,7 @@ def told_options(
         working_size=working_size,
         window=options.window,
         harmonize=preparation,
+        include_derived=options.include_derived,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}
@@ -209,7 +213,9 @@ def read_options(manifest: Manifest) -> MadeWith:
     InputError
         As of `vestige.schema.decode.decode`.
     """
-    made: MadeWith = decode(MadeWith, _as_json(manifest.options), "manifest.options")
+    later = {"include_derived": False}  # what results of 0.2.0 do not say
+    told = later | _as_json(manifest.options)
+    made: MadeWith = decode(MadeWith, told, "manifest.options")
     return made
 
 

@@ -212,7 +212,7 @@ def unit_floats(values: npt.NDArray[Any]) -> tuple[Float32s, tuple[str, ...]]:
         raise Unreadable("has values that are not finite (NaN or infinity); mend or remove them")
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     if low >= 0 and high <= 1:
-        return values.astype(np.float32), ()
+        return values.astype(np.float32, copy=False), ()
     if low >= -_ROUNDING and high <= 1 + _ROUNDING:
         return np.clip(values, 0, 1).astype(np.float32), (ROUNDED,)
     if -1 - _ROUNDING <= low <= -0.5 and high <= 1 + _ROUNDING:

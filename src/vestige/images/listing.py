@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.arrays import as_stack
+from vestige.images.arrays import given_array
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
+from vestige.images.layouts import layout_of
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
 from vestige.registry.entries import InputError
@@ -101,6 +102,8 @@ SMALLEST_SIDE, USUAL_SIDE = 8, 64
 def listed(source: Source) -> Source:
     """The files of a source; arrays and images as read stay what they are.
 
+    "file.npz::name" becomes the array of that name, a tensor or a list of pictures an array.
+
     Raises
     ------
     InputError
@@ -108,6 +111,8 @@ def listed(source: Source) -> Source:
     """
     if isinstance(source, np.ndarray | ImageSet | Listing):
         return source
+    if (held := given_array(source)) is not None:
+        return held
     name = str(source) if isinstance(source, str | os.PathLike) else "a list of paths"
     files, left_out = _listed_and_left_out(source)
     return Listing(files, source_root(source), name, left_out)
@@ -306,7 +311,8 @@ def _sides(source: Source) -> list[int]:
         return [int(source.pixels.shape[1])]
     if isinstance(source, np.ndarray):
         try:
-            return [max(as_stack(source.shape)[1:])]
+            layout = layout_of(source.shape)
+            return [max(layout.height, layout.width)]
         except Unreadable as error:
             raise InputError(f"the array of images {error}") from error
     files = list_files(source)

@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from vestige.engine.engines import map_shards
 from vestige.engine.threads import one_core
-from vestige.images.arrays import as_stack, split
+from vestige.images.arrays import split
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
-from vestige.images.frame import Unreadable, Window
+from vestige.images.frame import Unreadable, Window, scaled
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
+from vestige.images.layouts import layout_of
 from vestige.images.left_out import images_left_out
 from vestige.images.listing import Files, Listing, Source, is_document, listed, natural_key
 from vestige.images.remote import is_address, lives_here
@@ -51,8 +52,10 @@ def read_images(
 
     Parameters
     ----------
-    source : folder, file, CSV list, list of paths, address, array [n, h, w], or ImageSet
-        Arrays are uint8, uint16 or float in 0..1; an ImageSet of this size is returned as it is.
+    source : folder, file, CSV list, list of paths, address, array, or ImageSet
+        Arrays are [n, h, w] or [n, h, w, channels] (`vestige.images.layouts`), uint8, uint16 or
+        float in 0..1; "file.npz::name" is the array of that name; tensors and lists of Pillow
+        images become arrays. An ImageSet of this size is returned as it is.
     role : str
         Name of the set in messages and in the paths of problems ("used", "generated", ...).
     size : int
@@ -213,10 +216,13 @@ def _read_shards(
 
 def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
     try:
-        stack = source.reshape(as_stack(source.shape))
+        stack = layout_of(source.shape).apply(source, is_told=True)
         frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
+    if stack.ndim == 4 or any(frame.flags for frame in frames):
+        # what each became depends on more than its own levels
+        stack = np.stack([scaled(frame.stored) for frame in frames])
     rows = stored_statistics(np.stack([frame.stored for frame in frames])).tolist()
     records = tuple(
         replace(record_of(frame, f"{k:06d}", "", k, 1), statistics=tuple(row))
