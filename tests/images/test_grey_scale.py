@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian
@@ -140,7 +140,7 @@ def palette(path: Path, tables: list[bytes], bits: int, big: bool = False) -> Pa
         dataset["PixelData"].VR = "OW"
         levels = np.frombuffer(dataset.PixelData, "<u2").astype(">u2")
         dataset.PixelData = levels.tobytes()
-        dataset.save_as(path, little_endian=False, implicit_vr=False)
+        dcmwrite(path, dataset, little_endian=False, implicit_vr=False, force_encoding=True)
     else:
         dataset.save_as(path)
     return path

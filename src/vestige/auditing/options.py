@@ -213,9 +213,7 @@ def read_options(manifest: Manifest) -> MadeWith:
     InputError
         As of `vestige.schema.decode.decode`.
     """
-    later = {"include_derived": False}  # what results of 0.2.0 do not say
-    told = later | _as_json(manifest.options)
-    made: MadeWith = decode(MadeWith, told, "manifest.options")
+    made: MadeWith = decode(MadeWith, _as_json(manifest.options), "manifest.options")
     return made
 
 

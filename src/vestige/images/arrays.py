@@ -59,8 +59,8 @@ def given_array(source: Any) -> npt.NDArray[Any] | None:
         return named_array(source)
     parts = source if isinstance(source, list | tuple) else None
     if parts is None:
-        return np.asarray(source) if hasattr(source, "__array__") else None
-    if not parts or not all(hasattr(part, "__array__") for part in parts):
+        return _picture(source) if _is_held(source) else None
+    if not parts or not all(map(_is_held, parts)):
         return None
     arrays = [_picture(part) for part in parts]
     kinds = sorted({(str(one.shape), one.dtype.name) for one in arrays})
@@ -70,6 +70,10 @@ def given_array(source: Any) -> npt.NDArray[Any] | None:
             "size and type, or save them as files"
         )
     return np.stack(arrays)[:, None] if arrays[0].ndim == 2 else np.stack(arrays)
+
+
+def _is_held(source: Any) -> bool:
+    return hasattr(source, "__array__") or hasattr(source, "__array_interface__")
 
 
 def _picture(part: Any) -> npt.NDArray[Any]:

@@ -85,6 +85,7 @@ def read_images(
     """
     if window is not None and not (np.isfinite(window).all() and window[1] >= 1):
         raise InputError(f"the window {window} is (centre, width) with a width of at least 1")
+    source = listed(source)
     if isinstance(source, ImageSet):
         if source.pixels.shape[1:] != (size, size):
             raise InputError(
@@ -94,7 +95,6 @@ def read_images(
         return source
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size)
-    source = listed(source)
     assert isinstance(source, Listing)  # noqa: S101  # what is left is on disk
     files = source.files
     if lives_here(files[0][1]):
