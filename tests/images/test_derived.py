@@ -11,7 +11,7 @@ from pydicom import dcmread
 from vestige.images.derived import is_label_map
 from vestige.images.frame import NotJudged
 from vestige.images.readers import read_file
-from vestige.images.reading import read_images
+from vestige.images.reading import Wanted, read_images
 from vestige.images.unread import FilesRead
 
 from .picture import dicom, grey, save
@@ -48,7 +48,7 @@ def test_what_shows_no_patient_is_a_row(tmp_path: Path, case: str) -> None:
     assert images.files == FilesRead(1, 0)
     [problem] = [p for p in images.problems if p.path == "used/other.dcm"]
     assert problem.severity == "warning" and problem.what.endswith("; not judged")
-    assert len(read(tmp_path, include_derived=True)) == 3
+    assert len(read(tmp_path, wanted=Wanted(include_derived=True))) == 3
 
 
 @pytest.mark.parametrize("case", JUDGED)
@@ -73,7 +73,7 @@ def test_the_cache_leaves_out_the_same(tmp_path: Path) -> None:
     for _ in range(2):
         images = read(folder, cache=tmp_path / "cache")
         assert (images.ids, images.files) == (("good.png",), FilesRead(1, 0))
-    assert len(read(folder, cache=tmp_path / "cache", include_derived=True)) == 2
+    assert len(read(folder, cache=tmp_path / "cache", wanted=Wanted(include_derived=True))) == 2
 
 
 @pytest.mark.parametrize("kind", ["88.11", "481.3", "481.5", "11.1", "104.1"])

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -35,6 +35,22 @@ MEASURED = 500
 """Generated images whose statistics as stored are taken: they are only compared as a set."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is taken of a source.
+
+    include_derived : also segmentations, dose grids, localisers, screen captures and label maps
+    measured : take the statistics as stored of about so many images, which their pixels choose;
+        None: of all
+    """
+
+    include_derived: bool = False
+    measured: int | None = None
+
+
+EVERYTHING = Wanted()
+
+
 @one_core()
 def read_images(
     source: Source,
@@ -45,8 +61,7 @@ def read_images(
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: str | os.PathLike[str] | None = None,
-    measured: int | None = None,
-    include_derived: bool = False,
+    wanted: Wanted = EVERYTHING,
 ) -> ImageSet:
     """Read all images of a source at the working size.
 
@@ -66,10 +81,8 @@ def read_images(
         Where to decode; the result does not depend on it.
     cache : folder or None
         Where decoded images are kept between runs (`vestige.cache.shelves`).
-    measured : int or None
-        Take the statistics as stored of about so many images only, which their pixels choose.
-    include_derived : bool
-        Also read segmentations, dose grids, localisers, screen captures and label maps.
+    wanted : Wanted
+        What is judged, and of how many images the statistics as stored are taken.
     progress : callable or None
         Called with the number of files done so far and in all.
 
@@ -99,14 +112,14 @@ def read_images(
     files = source.files
     if lives_here(files[0][1]):
         executor = None
-    share = 1.0 if measured is None else measured / len(files)
+    share = 1.0 if wanted.measured is None else wanted.measured / len(files)
     records: list[Record] = []
     faults: list[Problem] = []
 
     def pixels_of_shards() -> Iterator[Images]:
         done = 0
         for shard in _read_shards(files, size, window, share, executor, cache):
-            if not include_derived:
+            if not wanted.include_derived:
                 shard = _judged(shard)
             records.extend(shard.records)
             faults.extend(shard.problems)
