@@ -84,6 +84,9 @@ def test_documents_of_a_study_are_not_judged(tmp_path: Path, kind: str) -> None:
     dataset.save_as(path)
     with pytest.raises(NotJudged, match="DICOM document"):
         read_file(path)
+    path.write_bytes(path.read_bytes()[132:])  # without preamble
+    with pytest.raises(NotJudged, match="DICOM document"):
+        read_file(path)
     save(tmp_path, "good.png", grey())
     assert read(tmp_path).files == FilesRead(1, 0)
 

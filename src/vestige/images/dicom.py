@@ -139,7 +139,7 @@ def _colour(dataset: Any, photometric: str) -> list[Frame]:
         levels, bits = _through_palette(dataset, levels), None
     elif int(dataset.get("SamplesPerPixel") or 1) != 3:
         raise Unreadable(f"is a DICOM of photometric interpretation {photometric!r}")
-    if levels.dtype.kind != "u" or levels.dtype.itemsize > 2:
+    if levels.dtype.kind != "u":
         raise Unreadable(f"holds colours of {levels.dtype.name}; save as 8 or 16 bit RGB")
     levels = levels.reshape(-1, int(dataset.Rows), int(dataset.Columns), levels.shape[-1])
     told = int(dataset.BitsStored)

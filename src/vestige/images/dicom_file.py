@@ -64,8 +64,8 @@ def read_header(path: str | os.PathLike[str], **options: Any) -> Any:
     except pydicom.errors.InvalidDicomError as error:
         # files from before 1993, and some exports, have no preamble
         dataset = pydicom.dcmread(path, force=True, **options)
-        if "Rows" not in dataset or "BitsAllocated" not in dataset:
-            raise Unreadable("it does not begin like one") from error
+        if not ("Rows" in dataset and "BitsAllocated" in dataset) and not kind_of_dicom(dataset):
+            raise Unreadable("holds no image, or lacks its header") from error
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _encoding(dataset)
     return dataset

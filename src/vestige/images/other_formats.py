@@ -19,6 +19,8 @@ _STARTS = {
 _ARCHIVES = {b"PK\x03\x04": "ZIP", b"PK\x05\x06": "ZIP", b"\x1f\x8b": "gzip"}
 _BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _META = re.compile(rb"\s*(ObjectType|NDims|DimSize|BinaryData|Comment)\s*=")
+_ANALYZE = (b"\x5c\x01\0\0", b"\0\0\x01\x5c")
+"""Size of a header, 348: that of NIfTI, which has a magic at its end."""
 _MGH_TYPES = (0, 1, 3, 4)
 
 
@@ -36,6 +38,8 @@ def other_format(head: bytes) -> str:
         return "HEIC or AVIF"
     if _META.match(head):
         return "MetaImage"
+    if head[:4] in _ANALYZE and len(head) >= 348 and not head[344:348].strip(b"\0"):
+        return "Analyze 7.5"
     return "MGH" if _is_mgh(head) else ""
 
 
