@@ -81,6 +81,21 @@ FLAG_WARNINGS = {
     MINUS_ONE_TO_ONE: "float images from -1 to 1, put on 0 to 1. Save all sets by one rule",
     ROUNDED: "float images beyond 0 to 1 by rounding only; cut to that range",
 }
+GUESSED_SCALE = frozenset(
+    [
+        TWELVE_OF_SIXTEEN,
+        PERCENTILES,
+        BAD_WINDOW,
+        LUT_NOT_USED,
+        NO_HOUNSFIELD,
+        OWN_SCALE,
+        NO_NEGATIVE,
+        DISPLAY_NOT_USED,
+        NO_PHOTOMETRIC,
+        MINUS_ONE_TO_ONE,
+    ]
+)
+"""Flags of images whose grey scale the file does not say, or not well."""
 
 
 class Unreadable(ValueError):
