@@ -25,7 +25,7 @@ from vestige.images.frame import (
     oriented,
     over_black,
 )
-from vestige.images.packed import jpeg_scans
+from vestige.images.packed import jpeg_scans, stream_shape
 from vestige.images.png import read_plain_png
 
 # Only these: Pillow knows some seventy formats, a few of which start other programs.
@@ -68,10 +68,13 @@ def read_pillow(file: IO[bytes], formats: tuple[str, ...]) -> list[Frame]:
             raise Unreadable(f"is a possible decompression bomb: {image.width} x {image.height}")
         if image.format in ("JPEG", "MPO"):
             _check_scans(file, image.height * image.width)
+        if image.format == "JPEG2000":
+            _check_stream(file, image.height, image.width)
         frames = []
         for k in range(count):
             if k:
                 image.seek(k)
+                check_size(image.height, image.width, count)  # a frame of a GIF may widen it
             frames.append(_frame(image))
     if has_more:
         frames = [replace(frame, flags=(*frame.flags, FIRST_PICTURE)) for frame in frames]
@@ -96,6 +99,16 @@ def _check_scans(file: IO[bytes], pixels: int) -> None:
     file.seek(place)
     if scans * pixels > _MAX_SCANNED:
         raise Unreadable(f"is a possible decompression bomb: a JPEG of {scans} scans")
+
+
+def _check_stream(file: IO[bytes], height: int, width: int) -> None:
+    """The cover of a JPEG 2000 file may claim another size than the stream that is decoded."""
+    place = file.tell()
+    file.seek(0)
+    found = stream_shape(file.read())
+    file.seek(place)
+    if found is None or found[:2] != (height, width):
+        raise Unreadable(f"is damaged: {width} x {height} pixels hold a stream of another size")
 
 
 def _frame(image: Any) -> Frame:
