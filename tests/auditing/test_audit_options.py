@@ -26,6 +26,7 @@ ASKED = AuditOptions(
     assigned_by_lot=True,
     window=(-600.0, 1500.0),
     harmonize=True,
+    include_derived=True,
     engine="local:1",
     cache_limit=3.0,
     seed=5,

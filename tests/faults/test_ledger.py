@@ -33,8 +33,9 @@ def png(path: Path, seed: int = 0) -> Path:
 
 
 # --- copies that were never looked at
-def as_gif(image: Path, folder: Path) -> None:
-    Image.open(image).save(folder / f"{image.stem}.gif")
+def as_nrrd(image: Path, folder: Path) -> None:
+    head = b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 32 32\nencoding: raw\n\n"
+    (folder / f"{image.stem}.nrrd").write_bytes(head + Image.open(image).tobytes())
 
 
 def hide(image: Path, folder: Path) -> None:
@@ -50,7 +51,7 @@ def scramble(image: Path, folder: Path) -> None:
     (folder / f".{image.stem}").write_bytes(bytes(255 - b for b in image.read_bytes()))
 
 
-HIDING = [as_gif, hide, call_it_pdf, scramble]
+HIDING = [as_nrrd, hide, call_it_pdf, scramble]
 
 
 @pytest.mark.parametrize("way", HIDING)
@@ -68,7 +69,7 @@ def test_an_audit_does_not_open_for_what_it_did_not_look_at(
     clean: Path, tmp_path: Path, capsys: Any
 ) -> None:
     world = Path(shutil.copytree(clean, tmp_path / "world"))
-    as_gif(sorted((world / "used").iterdir())[0], world / "generated")
+    as_nrrd(sorted((world / "used").iterdir())[0], world / "generated")
     call(capsys, "audit", *release(world), *QUICK, "--out", tmp_path / "out")
     result = load(tmp_path / "out")
     assert result.decision.gate == "undecided"

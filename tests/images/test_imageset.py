@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
         save(root, f"s{k % 3}/img_{k}.png", grey(32, 32, seed=k))
     save(root, "odd.tiff", grey(20, 33))
     np.save(root / "stack.npy", np.stack([grey(16, 16, seed=k) for k in range(3)]))
-    dicom(root / "slice.dcm", grey(24, 24))
+    dicom(root / "slice.dcm", grey(24, 24), Modality="MR")
     (root / "broken.png").write_bytes(b"no")
     (root / "index.csv").write_text("file\n")
     return root

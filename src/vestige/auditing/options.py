@@ -66,6 +66,7 @@ class AuditOptions:
     assigned_by_lot: bool = False
     window: tuple[float, float] | None = None
     harmonize: bool = False
+    include_derived: bool = False
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
@@ -110,6 +111,7 @@ class MadeWith:
     working_size: int
     window: tuple[float, ...] | None
     harmonize: Preparation | None
+    include_derived: bool
     engine: str
 
     @property
@@ -144,6 +146,7 @@ class MadeWith:
             assigned_by_lot=self.assigned_by_lot,
             window=None if window is None else (window[0], window[1]),
             harmonize=self.harmonize is not None,
+            include_derived=self.include_derived,
             engine=self.engine,
             checks=self.checks,
             seed=seed,
@@ -234,6 +237,7 @@ def told_options(
         working_size=working_size,
         window=options.window,
         harmonize=preparation,
+        include_derived=options.include_derived,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}

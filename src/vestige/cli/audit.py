@@ -59,6 +59,15 @@ def audit_command(
             rich_help_panel=IMAGES,
         ),
     ] = False,
+    include_derived: Annotated[
+        bool,
+        typer.Option(
+            "--include-derived",
+            help="Also judge segmentations, dose grids, localisers, screen captures and label "
+            "maps, which are otherwise named as problems and left out.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = False,
     groups: Groups = None,
     group_regex: GroupRegex = None,
     false_alarm_rate: Annotated[
@@ -199,6 +208,7 @@ def audit_command(
         assigned_by_lot=assigned_by_lot,
         window=None if window is None else parse_window(window),
         harmonize=harmonize,
+        include_derived=include_derived,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,

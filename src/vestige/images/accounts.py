@@ -1,9 +1,10 @@
 """The accounts of a source: each entry is an image, a row in `problems`, or ignored and named."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from vestige.images.formats import format_of_name
 from vestige.images.frame import Unreadable
 from vestige.images.left_out import (
     further_arrays,
@@ -13,14 +14,17 @@ from vestige.images.left_out import (
 )
 from vestige.images.listing import Listing
 from vestige.images.names import is_document, natural_key
-from vestige.images.readers import format_of_name
-from vestige.images.unread import Kind, Ledger
+from vestige.images.unread import KINDS, FileFault, Ignored, Kind, Ledger
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
+
+UNSEEN: tuple[Kind, ...] = ("format not read", "not judged", "not reached")
+"""No reader looked into these files, or what it saw was not judged: a picture may be in each."""
 
 
 def account(
     source: Listing,
+    role: str,
     counts: Sequence[int],
     faults: Sequence[Problem],
     unreached: Collection[str] = (),
@@ -29,6 +33,8 @@ def account(
 
     Parameters
     ----------
+    role : what is no image of the patient is ignored, but "generated" images are released with the
+        others: there it is unread
     counts : number of images of each listed file
     faults : at least one row for each file without an image, its id as path
         A warning where the content is no image; that the file was listed counts for more, and it
@@ -41,29 +47,29 @@ def account(
         When the entries that were met are not those that were accounted for.
     """
     empty = {i: path for (i, path), n in zip(source.files, counts, strict=True) if not n}
-    damaged = {fault.path for fault in faults if fault.severity == "error"} & empty.keys()
-    documents = {i for i in empty.keys() - damaged if is_document(i)}
-    no_image = empty.keys() - damaged - documents
+    kinds: dict[str, Kind] = dict.fromkeys(empty, "damaged")
+    kinds |= {f.path: f.kind for f in faults if isinstance(f, FileFault) and f.path in empty}
+    kinds |= dict.fromkeys(empty.keys() & {*unreached}, "not reached")
+    aside = {i: why for i, kind in kinds.items() if (why := _ignored_as(i, kind, role))}
     hidden, problems = images_left_out(source.left_out)
     partly = _read_in_part(source, empty.keys())
-    problems = [*partly.values(), *problems]
     seen = {i for some in hidden.values() for i in some}
     ignored, told = ignored_entries(source.left_out, seen, source.skipped)
-    if documents:
-        ignored["document"] = ignored.get("document", 0) + len(documents)
-    unread: dict[Kind, int] = {"no image": len(no_image), "damaged": len(damaged - {*unreached})}
-    unread["not reached"] = len(damaged & {*unreached})
+    for why in aside.values():
+        ignored[why] = ignored.get(why, 0) + 1
+    failed = empty.keys() - aside.keys()
+    unread = Counter[Kind](kinds[i] for i in failed)
     unread["read in part"] = len(partly)
-    unread |= {kind: len(some) for kind, some in hidden.items()}
-    ids = sorted((*no_image, *damaged, *partly, *seen), key=natural_key)
+    unread.update({kind: len(some) for kind, some in hidden.items()})
+    ids = sorted((*failed, *partly, *seen), key=natural_key)
     ledger = Ledger(
-        files=len(counts) - len(documents) + len(seen),
+        files=len(counts) - len(aside) + len(seen),
         unread=len(ids),
         first=ids[0] if ids else "",
-        kinds=tuple((kind, count) for kind, count in unread.items() if count),
+        kinds=tuple((kind, unread[kind]) for kind in KINDS if unread[kind]),
         left_aside=len(seen)
         + len(partly)
-        + sum(i in unreached or _is_unknown(i, empty[i]) for i in (*no_image, *damaged)),
+        + sum(kinds[i] in UNSEEN or _is_unknown(i, empty[i]) for i in failed),
         ignored=tuple(ignored.items()),
     )
     if ledger.entries != source.entries:
@@ -71,8 +77,21 @@ def account(
             f"{source.name} has {source.entries} entries, and {ledger.entries} are accounted for: "
             "leave the folder alone while it is read, and start again."
         )
-    rows = [replace(f, severity="error") if f.path in no_image else f for f in faults]
-    return ledger, [*rows, *problems, *told]
+    rows = [
+        Problem(f.path, f.what, "error" if f.path in failed else f.severity)
+        for f in faults
+        if kinds.get(f.path) != "part of another file"
+    ]
+    return ledger, [*rows, *partly.values(), *problems, *told]
+
+
+def _ignored_as(identifier: str, kind: Kind, role: str) -> Ignored | None:
+    """Why a listed file without an image is no missing picture; None where it may be one."""
+    if kind == "no image" and is_document(identifier):
+        return "document"
+    if kind == "not judged" and role != "generated":
+        return "not judged"
+    return "part of another file" if kind == "part of another file" else None
 
 
 def _read_in_part(source: Listing, empty: Collection[str]) -> dict[str, Problem]:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
+from vestige.images.formats import format_of_name
 from vestige.images.frame import MAX_BYTES, Window
 from vestige.images.held import held, open_regular, stamp_of
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
-from vestige.images.readers import format_of_name
 from vestige.images.shards import Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
 

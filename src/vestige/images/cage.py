@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, TypeVar
 
+from vestige.images.formats import format_of_name
 from vestige.images.frame import MAX_BYTES, NotAnImage, Unreadable
-from vestige.images.readers import format_of_name
 
 MEMORY_BYTES = 3 * 2**29
 """Address space that one file may add to the process: 1.5 GiB."""

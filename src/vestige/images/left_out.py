@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from vestige.images.cage import within_budget
+from vestige.images.formats import first_bytes, format_of_content, format_of_name
 from vestige.images.frame import Unreadable
 from vestige.images.listing import SMALLEST_SIDE, Files
 from vestige.images.names import is_hidden
 from vestige.images.other_formats import other_format
-from vestige.images.readers import first_bytes, format_of_content, format_of_name
 from vestige.images.remote import local_copy
 from vestige.images.unread import Ignored, Kind
 from vestige.schema.records import Problem

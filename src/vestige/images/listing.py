@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.arrays import as_stack
+from vestige.images.arrays import given_array
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
+from vestige.images.layouts import layout_of
 from vestige.images.names import may_be_image, natural_key
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
@@ -60,6 +61,8 @@ SMALLEST_SIDE, USUAL_SIDE = 8, 64
 def listed(source: Source) -> Source:
     """The files of a source; arrays and images as read stay what they are.
 
+    "file.npz::name" becomes the array of that name, a tensor or a list of pictures an array.
+
     Raises
     ------
     InputError
@@ -67,6 +70,8 @@ def listed(source: Source) -> Source:
     """
     if isinstance(source, np.ndarray | ImageSet | Listing):
         return source
+    if (held := given_array(source)) is not None:
+        return held
     name = str(source) if isinstance(source, str | os.PathLike) else "a list of paths"
     return _listing(source, name)
 
@@ -216,7 +221,8 @@ def _sides(source: Source) -> list[int]:
         return [int(source.pixels.shape[1])]
     if isinstance(source, np.ndarray):
         try:
-            return [max(as_stack(source.shape)[1:])]
+            layout = layout_of(source.shape)
+            return [max(layout.height, layout.width)]
         except Unreadable as error:
             raise InputError(f"the array of images {error}") from error
     files = list_files(source)

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.cage import caged
-from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
 from vestige.images.stored_statistics import stored_statistics
+from vestige.images.unread import fault_of
 from vestige.schema.records import Problem
 from vestige.types import Images
 
@@ -109,13 +110,12 @@ def read_shard(
             frames = caged(read_file, path, window)
         except OSError as error:  # no such file, or the storage does not answer
             why = error.strerror or "does not open"
-            problems.append(Problem(identifier, f"cannot be decoded: {why}", "error"))
+            problems.append(fault_of(identifier, f"cannot be decoded: {why}", "not reached"))
             counts.append(0)
             unreached.append(identifier)
             continue
         except Unreadable as error:
-            harmless = isinstance(error, NotAnImage)
-            problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
+            problems.append(fault_of(identifier, str(error), error.kind))
             counts.append(0)
             if _is_of_system(error):
                 unreached.append(identifier)

@@ -1,18 +1,40 @@
 """The ledger of a source: what became of each of its entries."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from vestige.schema.records import Problem
 
 Kind = Literal[
     "no image",
+    "format not read",
     "damaged",
+    "not judged",
     "not reached",
     "read in part",
     "hidden",
     "named as a document",
     "unknown content",
+    "part of another file",
 ]
-Ignored = Literal["document", "hidden", "link to a folder read elsewhere"]
+"""Why a file is unread; a part of another file is ignored."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Ignored = Literal[
+    "document", "hidden", "link to a folder read elsewhere", "not judged", "part of another file"
+]
+
+
+@dataclass(frozen=True)
+class FileFault(Problem):
+    """Why one listed file gave no image; its path is the id."""
+
+    kind: Kind = "damaged"
+
+
+def fault_of(identifier: str, what: str, kind: Kind) -> FileFault:
+    """The row of a file; an error only where there was an image to read."""
+    is_error = kind in ("damaged", "format not read", "not reached")
+    return FileFault(identifier, what, "error" if is_error else "warning", kind)
 
 
 @dataclass(frozen=True)
