@@ -32,7 +32,8 @@ from shard_work import (
 from story.world import FILES, call, names, release
 from vestige import InputError
 from vestige.engine import processes
-from vestige.engine.engines import map_shards, open_executor
+from vestige.engine.engines import open_executor
+from vestige.engine.shards import map_shards
 from vestige.images import reading
 
 QUICK = ["--detector", "nearest_distance", "--no-checks", "--quiet"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vestige.engine import engines as engine
+from vestige.engine import shards as engine
 from vestige.images import reading
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import list_files, listed, peek_size

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from vestige.benchmark.result import BenchmarkWorld
-from vestige.engine.engines import cores
+from vestige.engine.machine import cores
 from vestige.registry.entries import InputError
 from vestige.version import __version__
 from vestige.worlds.record import RECORD, WorldRecord, verify_world

@@ -27,7 +27,7 @@ from vestige.benchmark.table_files import to_csv, to_html, to_markdown
 from vestige.benchmark.workers import check_engine, measured
 from vestige.detectors import DETECTORS
 from vestige.detectors.plugins import find_detector
-from vestige.engine.engines import cores
+from vestige.engine.machine import cores
 from vestige.files.places import told_place
 from vestige.files.whole import write_together
 from vestige.registry.entries import InputError, create

@@ -19,7 +19,7 @@ from vestige.cli.terminal import output, progress_bars, say, tell, warn
 from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
 from vestige.cli.worlds import benchmark
-from vestige.engine.engines import collect_rarely, keep_freed_memory
+from vestige.engine.machine import collect_rarely, keep_freed_memory
 from vestige.registry.entries import InputError
 from vestige.version import __version__
 

@@ -17,7 +17,8 @@ from time import monotonic, sleep
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
-from vestige.engine.engines import Workers, keep_freed_memory, sendable
+from vestige.engine.machine import keep_freed_memory
+from vestige.engine.shards import Workers, sendable
 from vestige.packages import DECODERS, installed
 from vestige.registry.entries import InputError
 from vestige.version import __version__

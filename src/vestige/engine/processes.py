@@ -20,7 +20,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, TypeVar
 
-from vestige.engine.engines import Workers, keep_freed_memory, sendable
+from vestige.engine.machine import keep_freed_memory
+from vestige.engine.shards import Workers, sendable
 
 START_SECONDS = 0.7
 """Two workers are there after half of it, and two halve the rest."""

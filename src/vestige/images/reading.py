@@ -10,7 +10,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-from vestige.engine.engines import map_shards
+from vestige.engine.shards import map_shards
 from vestige.engine.threads import one_core
 from vestige.images.accounts import account
 from vestige.images.arrays import split
