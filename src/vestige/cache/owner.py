@@ -170,6 +170,8 @@ def _read_key(place: Path) -> bytes | None:
 def _make_marker(place: Path) -> bytes:
     """Make a marker with a new key, and list what an earlier version left and this one reads."""
     was_there = os.path.lexists(place / MARKER)
+    if was_there and (key := _read_key(place)) is not None:
+        return key  # another run made it just now
     partial = created(place / MARKER)
     try:
         partial.write_text(f"{_HEAD}{secrets.token_hex(_KEY_BYTES)}\n", encoding="ascii")

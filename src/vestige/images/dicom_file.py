@@ -63,7 +63,10 @@ def read_header(path: str | os.PathLike[str], **options: Any) -> Any:
         dataset = pydicom.dcmread(path, **options)
     except pydicom.errors.InvalidDicomError as error:
         # files from before 1993, and some exports, have no preamble
-        dataset = pydicom.dcmread(path, force=True, **options)
+        try:
+            dataset = pydicom.dcmread(path, force=True, **options)
+        except MemoryError:  # other bytes, taken for the length of an element
+            raise Unreadable("holds no image, or lacks its header") from error
         if not ("Rows" in dataset and "BitsAllocated" in dataset) and not kind_of_dicom(dataset):
             raise Unreadable("holds no image, or lacks its header") from error
     if "TransferSyntaxUID" not in dataset.file_meta:
