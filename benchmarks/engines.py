@@ -30,7 +30,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
-from vestige.engine.engines import keep_freed_memory, open_executor
+from vestige.engine.engines import open_executor
+from vestige.engine.machine import keep_freed_memory
 from vestige.images.reading import SHARD_FILES, read_images
 
 PART = 500

@@ -22,6 +22,9 @@ FORMS = (
     ("nii", "as is"),
     ("nii.gz", "as is"),
     ("nii.gz", "gzip"),
+    ("gif", "as is"),
+    ("pgm", "as is"),
+    ("jp2", "as is"),
     ("xyz", "as is"),
 )
 """Suffix and wrapping by first byte. Packed inside the harness, what a check sum or a compressor

@@ -33,9 +33,11 @@ LONGEST = 16384
 """Bytes of one input; what they unfold to is not limited by this."""
 MODULES = (
     *("PIL.BmpImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.TiffImagePlugin"),
+    *("PIL.GifImagePlugin", "PIL.Jpeg2KImagePlugin", "PIL.PpmImagePlugin"),
     *("PIL.WebPImagePlugin", "pydicom.pixels.decoders", "pydicom.pixels.processing", "tifffile"),
     *("nibabel", "vestige.images.shards", "vestige.images.arrays", "vestige.images.dicom"),
     *("vestige.images.nifti", "vestige.images.raster", "vestige.images.tiff"),
+    *("vestige.images.dicom_file", "vestige.images.dicom_grey", "vestige.images.layouts"),
 )
 INSTRUMENTED = ["vestige.images", "pydicom", "tifffile", "nibabel", "PIL"]
 

@@ -15,8 +15,17 @@ settings.register_profile("seeded", derandomize=True, deadline=None)
 settings.load_profile("seeded")
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases" / "sets"
+LONG = ("contract/", "story/", "protocols/", "faults/", "measures/")
+"""Where the longest tests are. With a worker for each core, one that began last would run alone."""
 TRIED: list[str] = []
 """Every attempt to reach another machine, even one whose failure was swallowed."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of `LONG` first, otherwise in the order of the files."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.relative_to(here).as_posix().startswith(LONG))
 
 
 def is_here(host: object) -> bool:

@@ -424,7 +424,9 @@ def broken() -> Iterator[tuple[str, bytes, str]]:
         yield f"{name}.npy", npy(share), "not finite"
         yield f"{name}.npz", zipped(images=npy(share)), "not finite"
         yield f"{name}.tif", tiff(share), "not finite"
-        yield f"{name}.nii", nifti(share[..., None]), "not finite"
+        # NaN of a part is background, as registration leaves it
+        voxels = np.full_like(share, wrong) if name == "nan" else share
+        yield f"{name}.nii", nifti(voxels[..., None]), "not finite"
         yield f"{name}.dcm", dicom(share), "not finite"
     dark = np.zeros((16, 12, 2), np.uint8)
     yield "scale.nii", nifti(dark, scl_slope=-3e38, scl_inter=0), "grey scale"
@@ -434,6 +436,13 @@ def broken() -> Iterator[tuple[str, bytes, str]]:
     yield "no_strip.tif", tiff_pages(tiff_tags(count=0)), "truncated"
     yield "extension.nii", _with_extension(grey), "."
     yield "huge_element.dcm", _after_meta(element(0x0009, 0x1001, 0xFFFFFFF0)), "."
+    cover = bytearray(by_pillow(grey, "JPEG2000"))
+    place = cover.index(b"ihdr") + 4
+    cover[place : place + 8] = struct.pack(">2I", 4, 4)
+    yield "cover.jp2", bytes(cover), "stream of another size"
+    wide = bytearray(by_pillow(grey, "GIF"))
+    wide[6:10] = struct.pack("<2H", 60_000, 60_000)
+    yield "wide.gif", bytes(wide), "unfolds|longer than|bomb"
     yield "small_frame.dcm", dicom(grey, JPEG_BASELINE, [by_pillow(grey[:8], "JPEG")]), "promised"
     yield "no_depth.dcm", dicom(grey, BitsStored=0), "."
     yield "pages.pdf.png", b"%PDF-1.7\n" + bytes(400), "no PNG file"
@@ -471,6 +480,11 @@ def good() -> Iterator[tuple[str, bytes]]:
     exif[0x0112] = 6
     yield "turned.jpg", by_pillow(grey, "JPEG", exif=exif)
     yield "grey.bmp", by_pillow(grey, "BMP")
+    yield "grey.gif", by_pillow(grey, "GIF")
+    yield "grey.pgm", by_pillow(grey, "PPM")
+    yield "colour.ppm", by_pillow(colour, "PPM")
+    yield "grey.jp2", by_pillow(grey, "JPEG2000")
+    yield "bare.dcm", dicom(grey)[132:]
     yield "colour.bmp", by_pillow(colour, "BMP")
     yield "colour.webp", by_pillow(colour, "WEBP")
     yield "lossless.webp", by_pillow(colour, "WEBP", lossless=True)

@@ -11,9 +11,9 @@ from vestige.types import Images
 
 
 def as_read(pixels: Images, ids: Sequence[str], paths: Sequence[str] | None = None) -> ImageSet:
-    """Images [n, s, s] under these ids; those of one path are slices of one file."""
-    clipped = np.clip(np.asarray(pixels, np.float32), 0, 1)
-    found = read_images(clipped, role="images", size=clipped.shape[1])
+    """Images [n, s, s] under these ids, in 256 levels; those of one path are slices of one file."""
+    levels = np.rint(np.clip(np.asarray(pixels, np.float32), 0, 1) * 255)
+    found = read_images(levels.astype(np.uint8), role="images", size=levels.shape[1])
     records = tuple(
         replace(record, id=id_, path=path)
         for record, id_, path in zip(found.records, ids, paths or ids, strict=True)

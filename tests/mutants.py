@@ -61,12 +61,17 @@ MUTANTS = [
         ('check.takes_back == "any"', 'check.takes_back == "finding"'),
         ("if check.spoils and", 'if check.state == "failed" and'),
         ("one.named < LEAST_SEEN * one.sources", "one.named <= LEAST_SEEN * one.sources"),
-        ("one.unread > UNREAD_SHARE * one.listed", "one.unread >= UNREAD_SHARE * one.listed"),
         ("one.p_value < UNREAD_LEVEL", "one.p_value > UNREAD_LEVEL"),
         ("chance.patients > chance.most", "chance.patients >= chance.most"),
         ("min(before, test.p_value) > evidence", "min(before, test.p_value) >= evidence"),
         ("bounds.auc_upper >= evidence.max_auc", "bounds.auc_upper > evidence.max_auc"),
         ("copy.role in TARGET_ROLES]", "copy.role not in TARGET_ROLES]"),
+    ),
+    *_of(
+        "decision/unread.py", DECIDE,
+        ("one.unread > UNREAD_SHARE * one.listed", "one.unread >= UNREAD_SHARE * one.listed"),
+        ("one.left_aside > 0 or", ""),
+        ("one.left_aside > ASIDE_SHARE", "one.left_aside >= ASIDE_SHARE"),
     ),
     *_of(
         "judging/judge.py", JUDGE,

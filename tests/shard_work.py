@@ -72,3 +72,24 @@ def chatter(x: int) -> int:
 
 def big(x: int) -> bytes:
     return bytes(x)
+
+
+def recurse(x: int) -> int:
+    """Call itself without end, in work on shard 3."""
+    return recurse(x) + 1 if x == 3 else x
+
+
+def nested(x: int) -> Any:
+    """A list within a list, 100,000 deep: nothing can write it."""
+    made: Any = x
+    for _ in range(100_000):
+        made = [made]
+    return made
+
+
+class Nested(Exception):
+    """An error that nothing can write."""
+
+
+def fail_nested(x: int) -> int:
+    raise Nested(nested(x))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vestige.cache.owner import MARKER
 from vestige.cache.shelves import SHELVES, Entry, open_shelf, trim
 from vestige.registry.entries import InputError
 
@@ -19,6 +20,12 @@ def entries(first: int, count: int, size: int = 4) -> list[Entry]:
     rng = np.random.default_rng(first)
     rows = rng.random((count, 1, size), dtype=np.float32)
     return [Entry(f"key{first + k}", rows[k], {"n": first + k}) for k in range(count)]
+
+
+def made(folder: Path) -> list[str]:
+    """Names of the files of a cache, but for its marker and its index."""
+    files = [file.name for file in folder.rglob("*") if file.is_file()]
+    return sorted(name for name in files if not name.startswith(MARKER))
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
@@ -64,7 +71,7 @@ def test_the_least_recently_used_go_first_and_none_of_this_run(tmp_path: Path) -
     assert trim(tmp_path, 0, long_ago + 500) > 0
     assert set(open_shelf(tmp_path, "f").places) == {"key20", "key21"}
     assert trim(tmp_path, 0, time.time() + 1) > 0
-    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert made(tmp_path) == []
 
 
 def test_trimming_leaves_what_is_not_the_caches_own(tmp_path: Path) -> None:
@@ -73,19 +80,20 @@ def test_trimming_leaves_what_is_not_the_caches_own(tmp_path: Path) -> None:
     (tmp_path / "folder" / "mine.npy").write_text("x" * 100)
     open_shelf(tmp_path, "f").keep(entries(0, 1))
     trim(tmp_path, 0, time.time() + 1)
-    left = [file.name for file in tmp_path.rglob("*") if file.is_file()]
-    assert sorted(left) == ["mine.json", "mine.npy"]
+    assert made(tmp_path) == ["mine.json", "mine.npy"]
 
 
 def test_leftovers_of_a_killed_run_go_after_a_day(tmp_path: Path) -> None:
     shelf = open_shelf(tmp_path, "f")
     shelf.keep(entries(0, 1))
-    fresh, old = shelf.folder / ".a.npy.1.2.tmp", shelf.folder / ".b.npy.1.2.tmp"
-    for file in (fresh, old):
+    fresh, old, foreign = (shelf.folder / f".{letter * 32}.tmp" for letter in "abc")
+    shelf.owner.add(*(f"{shelf.folder.name}/{file.name}" for file in (fresh, old)))
+    for file in (fresh, old, foreign):
         file.write_bytes(b"half")
-    os.utime(old, (time.time() - 2 * 24 * 3600,) * 2)
+    for file in (old, foreign):
+        os.utime(file, (time.time() - 2 * 24 * 3600,) * 2)
     trim(tmp_path, 10**9, time.time())
-    assert fresh.exists()
+    assert fresh.exists() and foreign.exists()  # the latter is in no index
     assert not old.exists()
     assert open_shelf(tmp_path, "f").find(["key0"])
 
@@ -106,7 +114,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match="cannot write to the cache .*No space left on device"):
         open_shelf(tmp_path, "f").keep(entries(0, 2))
-    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert made(tmp_path) == []
 
 
 WRITER = """

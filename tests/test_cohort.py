@@ -11,7 +11,8 @@ from vestige.registry.entries import InputError
 
 
 def images(n: int, seed: int) -> Any:
-    return np.random.default_rng([8, seed]).random((n, 16, 16)).astype(np.float32)
+    levels = np.random.default_rng([8, seed]).integers(256, size=(n, 16, 16))
+    return (levels / 255).astype(np.float32)
 
 
 def sets_of(**roles: Any) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:

@@ -202,3 +202,22 @@ def test_list_without_a_kind_lists_the_kinds(capsys: Any) -> None:
     said = call(capsys, "list")
     assert (said.code, said.err) == (0, "")
     assert [line.split()[0] for line in said.out.splitlines()] == list(KINDS)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "--generated", "", "--used", "u", "--unused", "n", "--out", "o"],
+        ["audit", "--generated=", "--used", "u", "--unused", "n", "--out", "o"],
+        ["audit", "--generated", "g", "--used", "u", "--unused", "n", "--out", ""],
+        ["report", ""],
+    ],
+)
+def test_an_empty_value_is_not_the_current_folder(
+    capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = call(capsys, *words)
+    assert said.code == 2
+    assert said.err.rstrip().endswith("is empty: give it a value.")
+    assert not list(tmp_path.iterdir())

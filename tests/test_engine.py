@@ -9,9 +9,11 @@ import pytest
 
 import vestige.engine.cluster
 from shard_work import slow_square, square, who
-from vestige.engine import engines as engine
 from vestige.engine import processes
-from vestige.engine.engines import Workers, cores, map_shards, open_executor
+from vestige.engine import shards as engine
+from vestige.engine.engines import open_executor
+from vestige.engine.machine import cores
+from vestige.engine.shards import Workers, map_shards
 from vestige.registry.entries import InputError
 
 

@@ -142,7 +142,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("siamese_hybrid", {"options": {"weights": "none"}}, "--option vit_weights=FILE"),
     ("siamese", {"options": {"weight": "x"}}, "does not take these options"),
     ("texture_pairs", {"options": {"seed": 1}}, "--seed N"),
-    ("texture_pairs", {"seed": -1}, "seed -1 is negative"),
+    ("texture_pairs", {"seed": -1}, r"seed -1 is not between 0 and 2\^63"),
     ("texture_pairs", {"out": "model.pt"}, r"a model is named \*.safetensors, not model.pt"),
     ("texture_pairs", {"out": "/dev/null/m.safetensors"}, "cannot write /dev/null/m.safetensors"),
     ("texture_pairs", {"used": None}, "no used images were given: training needs --used DIR"),

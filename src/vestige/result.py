@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from vestige.decision.audited import Audited
+from vestige.files.regular import read_text
 from vestige.files.spreadsheet import cell, number
 from vestige.files.whole import write_together
 from vestige.registry.entries import InputError
@@ -34,11 +35,7 @@ class AuditResult(Audited):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a result.json file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {os.fspath(path)}: {error}") from error
-        return cls.from_json(text)
+        return cls.from_json(read_text(path))
 
     def to_csv(self) -> str:
         """The text of findings.csv: one row per finding; safe to open in a spreadsheet."""

@@ -26,6 +26,7 @@ ASKED = AuditOptions(
     assigned_by_lot=True,
     window=(-600.0, 1500.0),
     harmonize=True,
+    include_derived=True,
     engine="local:1",
     cache_limit=3.0,
     seed=5,
@@ -75,7 +76,7 @@ SAID = {
         (1.0, "false-alarm rate 1 is not between 0 and 1."),
         (float("nan"), "false-alarm rate nan is not between 0 and 1."),
     ],
-    "seed": [(-1, "seed -1 is negative; give 0 or more.")],
+    "seed": [(-1, "seed -1 is not between 0 and 2^63.")],
     "cache_limit": [
         (-1.0, "a cache of -1 GB cannot be; give 0 or more."),
         (float("nan"), "a cache of nan GB cannot be; give 0 or more."),

@@ -44,19 +44,19 @@ def few_copied(seed: int) -> Comparison:
     return small_audit(images[:100], images[100:], generated)
 
 
-def test_a_few_copies_are_no_split_of_the_suspects_though_the_auc_is_small() -> None:
-    for seed in range(3):
-        comparison = few_copied(seed)
-        rerun = comparison.audited
-        assert rerun.carried_by == "tail"
-        assert rerun.positive
-        for calibration in (member_only_check, swapped_check):
-            assert calibration(comparison).state == "passed"
-        # by the AUC alone it would be vetoed: random halves reach as much
-        as_mean = replace(comparison, rerun=replace(rerun, carried_by="mean"))
-        assert rerun.auc < 0.65
-        assert "p = " in member_only_check(comparison).vetoes
-        assert "an AUC of" in member_only_check(as_mean).vetoes
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
+def test_a_few_copies_are_no_split_of_the_suspects_though_the_auc_is_small(seed: int) -> None:
+    comparison = few_copied(seed)
+    rerun = comparison.audited
+    assert rerun.carried_by == "tail"
+    assert rerun.positive
+    row = member_only_check(comparison)
+    assert row.state == swapped_check(comparison).state == "passed"
+    # by the AUC alone it would be vetoed: random halves reach as much
+    as_mean = replace(comparison, rerun=replace(rerun, carried_by="mean"))
+    assert rerun.auc < 0.65
+    assert "p = " in row.vetoes
+    assert "an AUC of" in member_only_check(as_mean).vetoes
 
 
 def drifting(used: np.ndarray) -> Comparison:

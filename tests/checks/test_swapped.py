@@ -39,12 +39,13 @@ def test_what_any_bright_set_shows_is_not_specific() -> None:
     assert "not specific to this generator" in row.vetoes
 
 
-def test_where_nothing_is_there_it_seldom_shows_anything() -> None:
-    # 20 independent null audits at .05: more than binom.isf(1e-4) = 6 has P < 1e-4
-    rows = [swapped_check(claimed(small_world("null", s, reference=True))) for s in range(20)]
+@pytest.mark.parametrize("worlds", [8, pytest.param(20, marks=pytest.mark.slow)])
+def test_where_nothing_is_there_it_seldom_shows_anything(worlds: int) -> None:
+    # independent null audits at .05: more than binom.isf(1e-4), 4 of 8 or 6 of 20, has P < 1e-4
+    rows = [swapped_check(claimed(small_world("null", s, reference=True))) for s in range(worlds)]
     p = np.array([row.p_value for row in rows], dtype=float)
-    assert (p < 0.05).sum() <= binom.isf(1e-4, 20, 0.05)
-    assert len(np.unique(p)) > 10
+    assert (p < 0.05).sum() <= binom.isf(1e-4, worlds, 0.05)
+    assert len(np.unique(p)) > worlds / 2
 
 
 def test_the_swapped_set_knows_neither_suspects_nor_compared_controls() -> None:

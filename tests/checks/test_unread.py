@@ -1,5 +1,6 @@
 """Files that were not read, by role."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from vestige.checks.unread import unread_by_role, unread_p_value
 from vestige.decision.records import Unread
 from vestige.images.imageset import ImageSet
 from vestige.images.reading import read_images
-from vestige.images.unread import FilesRead
+from vestige.images.unread import Ledger
 from vestige.judging.cohort import Mode
 
 
 def role(files: int, unread: int) -> ImageSet:
     images = read_images(np.zeros((2, 8, 8), np.uint8), role="any", size=8)
-    return replace(images, files=FilesRead(files, unread, "a.gif" if unread else ""))
+    return replace(images, files=Ledger(files, unread, "a.gif" if unread else ""))
 
 
 @given(*[st.integers(0, 30)] * 4)
@@ -58,12 +59,19 @@ def test_without_files_or_without_unused_nothing_is_tested() -> None:
     assert told(queries, "forensic")["query"].p_value is None
 
 
-def test_copies_in_a_format_that_is_not_read_are_unread_files(cases: Path) -> None:
+def test_copies_in_a_format_that_is_not_read_are_unread_files(cases: Path, tmp_path: Path) -> None:
     names = {"generated": "gen_copies_in_pgm", "used": "used", "unused": "unused"}
     sets = {name: read_images(cases / folder, role=name) for name, folder in names.items()}
-    assert sets["generated"].files == FilesRead(240, 60, "img_000.pgm", (("no image", 60),))
+    assert sets["generated"].files == Ledger(240)
+    unread = tmp_path / "generated"
+    shutil.copytree(cases / names["generated"], unread)
+    for path in unread.glob("*.pgm"):
+        path.write_bytes(b"NRRD0004\n" + path.read_bytes())
+    sets["generated"] = read_images(unread, role="generated")
+    kinds = (("format not read", 60),)
+    assert sets["generated"].files == Ledger(240, 60, "img_000.pgm", kinds, 60)
     assert told(sets) == {
-        "generated": Unread("generated", 240, 60, "img_000.pgm"),
+        "generated": Unread("generated", 240, 60, "img_000.pgm", left_aside=60),
         "used": Unread("used", 120, 0, "", 1.0),
         "unused": Unread("unused", 120, 0, ""),
     }

@@ -43,6 +43,16 @@ COSTLY = SLOW | {
     "siamese", "siamese_hybrid", "vit_canet", "ssim_rerank", "ssim_encoder", "patch_nearest",
 }  # fmt: skip
 """One seed in the quick tests, all in the slow ones."""
+BRIEF: dict[str, dict[str, Any]] = {
+    "siamese": {"epochs": 1},
+    "siamese_hybrid": {"epochs": 1},
+    "vit_canet": {"epochs": 2},  # one of each phase
+    "reconstruction_autoencoder": {"steps": 3},
+    "autoencoder_outlier": {"steps": 3},
+    "ssim_encoder": {"steps": 2},
+    "contrastive_encoder": {"steps": 2},
+}
+"""Options for the rules D1 to D11, which fit a network often and do not ask what it finds."""
 LEARNERS = {name for name, choice in DETECTORS.items() if choice.needs_labels}
 
 # trained for eight steps here; tests/detectors/test_autoencoder.py trains them long enough
@@ -194,7 +204,7 @@ def test_learning_detectors_need_both_labels(name: str, small: ReferenceWorld) -
 def test_keeps_its_contract(name: str) -> None:
     """Rules D1 to D11; what it finds is tested above, on larger worlds."""
     check_detector(
-        partial(small_detector, name),
+        partial(small_detector, name, **BRIEF.get(name, {})),
         name=name,
         bag_only=DETECTORS[name].pool,
         n=8 if name in SLOW else 16,

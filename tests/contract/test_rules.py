@@ -409,6 +409,9 @@ FORMATS: dict[str, tuple[str, Any, float]] = {
     "tiff": (".tif", write, 0),
     "bmp": (".bmp", write, 0),
     "webp": (".webp", write_lossless, 0),
+    "gif": (".gif", write, 0),
+    "pnm": (".pgm", write, 0),
+    "jpeg2000": (".jp2", write, 0),
     "npy": (".npy", write_npy, 0),
     "npz": (".npz", write_npz, 0),
 }

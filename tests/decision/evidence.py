@@ -95,6 +95,8 @@ CASES: dict[str, Evidence] = {
     "copies of all roles": evidence(copies=(copy(0), copy(1, "unused"))),
     "generated unread": evidence(unread=UNREAD),
     "unread unequal": evidence(unread=UNEQUAL),
+    "left aside": evidence(unread=(Unread("generated", 5000, 1, "x.gif", left_aside=1),)),
+    "not reached": evidence(unread=(Unread("used", 120, 80, "a.png", 1.0, left_aside=80),)),
     "unread both": evidence(unread=(UNREAD[0], UNEQUAL[1])),
     "inverted": evidence(unlike=INVERTED),
     "other range": evidence(unlike=RANGE),

@@ -55,6 +55,8 @@ TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {
                             ["withhold_copies", "check_roles"]),
     "generated unread": ("undecided", "undecided", ["generated_unread"], ["convert_unread"]),
     "unread unequal": ("undecided", "undecided", ["unread_unequal"], ["convert_unread"]),
+    "left aside": ("undecided", "undecided", ["generated_unread"], ["convert_unread"]),
+    "not reached": ("undecided", "undecided", ["files_not_reached"], ["reach_files"]),
     "unread both": ("undecided", "undecided", ["generated_unread", "unread_unequal"],
                     ["convert_unread"]),
     "inverted": ("undecided", "undecided", ["prepared_unlike"], ["prepare_alike"]),
@@ -177,6 +179,12 @@ def test_one_percent_of_the_generated_files_may_go_unread(unread: int, gate: str
     assert decide(evidence(unread=(Unread("generated", 200, unread, ""),))).gate == gate
     # of another role more may, as long as the shares do not differ
     assert decide(evidence(unread=(Unread("used", 20, 9, "", 0.5),))).gate == "open"
+
+
+@pytest.mark.parametrize(("aside", "gate"), [(0, "open"), (8, "open"), (9, "undecided")])
+def test_a_tenth_of_the_real_files_may_be_out_of_reach(aside: int, gate: str) -> None:
+    unread = (Unread("unused", 80, 9, "a.png", left_aside=aside),)
+    assert decide(evidence(unread=unread)).gate == gate
 
 
 @pytest.mark.parametrize(("p", "gate"), [(None, "open"), (0.01, "open"), (0.0099, "undecided")])

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +16,24 @@ import pytest
 
 import vestige.engine.cluster
 from dask_cluster import SOURCE, DaskCluster, dask_cluster
-from shard_work import big, chatter, die, die_once, fail, fail_oddly, late, leave, square
+from shard_work import (
+    big,
+    chatter,
+    die,
+    die_once,
+    fail,
+    fail_nested,
+    fail_oddly,
+    late,
+    leave,
+    recurse,
+    square,
+)
 from story.world import FILES, call, names, release
 from vestige import InputError
 from vestige.engine import processes
-from vestige.engine.engines import map_shards, open_executor
+from vestige.engine.engines import open_executor
+from vestige.engine.shards import map_shards
 from vestige.images import reading
 
 QUICK = ["--detector", "nearest_distance", "--no-checks", "--quiet"]
@@ -105,6 +119,28 @@ def test_what_the_function_raises_is_raised(spec: str) -> None:
             list(map_shards(executor, late, SHARDS))
     with open_executor("local:2") as executor, pytest.raises(RuntimeError, match="Odd: 0 and 2"):
         list(map_shards(executor, fail_oddly, SHARDS))
+
+
+@pytest.mark.parametrize("work", [recurse, fail_nested])
+def test_what_is_too_deep_to_be_sent_is_an_answer_all_the_same(
+    work: Callable[[int], int], cluster: DaskCluster
+) -> None:
+    for spec in ("local:2", cluster.engine):  # a client of Dask waited for ever
+        with open_executor(spec) as executor, pytest.raises((RecursionError, RuntimeError)):
+            list(map_shards(executor, work, SHARDS))
+
+
+def test_a_scheduler_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(vestige.engine.cluster, "CONNECT_SECONDS", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        begun = monotonic()
+        with pytest.raises(InputError, match="no Dask scheduler answers at"):  # noqa: SIM117
+            with open_executor(f"dask:tcp://127.0.0.1:{silent.getsockname()[1]}"):
+                pass
+        assert monotonic() - begun < 10
 
 
 def test_what_a_decoder_prints_is_no_answer(capfd: Any) -> None:

@@ -44,10 +44,12 @@ def test_loops_of_links_end_and_each_is_a_row(tmp_path: Path) -> None:
         (tmp_path / side / "across").symlink_to(tmp_path / other)
     images = read_images(tmp_path, role="used", size=16)
     assert images.ids == ("deep/a.png",)
-    rows = {p.path: p for p in images.problems}
+    *faults, ignored = images.problems
+    rows = {p.path: p for p in faults}
     assert set(rows) == {f"used/{name}.png" for name in ("self", "one", "two", "gone")}
     assert "symbolic links" in rows["used/self.png"].what
     assert all(p.severity == "error" for p in rows.values())
+    assert (ignored.severity, images.files.ignored[0][1]) == ("warning", 4)
     with pytest.raises(InputError):
         list_files(tmp_path / "self.png")
 

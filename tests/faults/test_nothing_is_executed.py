@@ -15,7 +15,11 @@ RUNS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal
 PIPES = HOME / "engine" / "processes.py"
 """Unpickles what the processes that it started itself write on pipes; it opens no file."""
 
-COPIES = {HOME / "testing" / "detectors.py", HOME / "testing" / "generators.py"}
+COPIES = {
+    HOME / "testing" / "detectors.py",
+    HOME / "testing" / "generators.py",
+    HOME / "engine" / "shards.py",
+}
 """Unpickle in one expression what they pickled; they open no file."""
 
 

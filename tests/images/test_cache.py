@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vestige.images.readers import read_file
-from vestige.images.reading import read_images
+from vestige.images.reading import Wanted, read_images
 from vestige.registry.entries import InputError
 
 from .picture import dicom
@@ -104,10 +104,10 @@ def test_statistics_that_are_asked_for_later_are_taken_then(
 ) -> None:
     cache = tmp_path / "cache"
     (folder / "broken.png").unlink()
-    part = read_images(folder, role="generated", size=8, cache=cache, measured=35)
+    part = read_images(folder, role="generated", size=8, cache=cache, wanted=Wanted(measured=35))
     some = [bool(record.statistics) for record in part.records]
     assert 15 < sum(some) < 55
-    plain = read_images(folder, role="generated", size=8, measured=35)
+    plain = read_images(folder, role="generated", size=8, wanted=Wanted(measured=35))
     assert plain.records == part.records
     names = decoded(monkeypatch)
     whole = read_images(folder, role="generated", size=8, cache=cache)

@@ -274,7 +274,7 @@ def test_a_missing_decoder_is_told_with_the_extra_that_has_it(
     dataset.compress(pydicom.uid.RLELossless)  # its pixels are never looked at
     dataset.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
     dataset.save_as(path)
-    monkeypatch.setattr("vestige.images.dicom._check_packed", lambda *given: None)
+    monkeypatch.setattr("vestige.images.dicom_file._check_packed", lambda *given: None)
     monkeypatch.setattr(Decoder, "is_available", False)
     with pytest.raises(Unreadable, match=rf"needs a decoder: pip install 'vestige\[{extra}\]'"):
         read_file(path)

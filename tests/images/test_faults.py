@@ -85,7 +85,10 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "zero height": ("a.npy", _npy(np.ones((0, 9), np.uint8)), "no pixels"),
     "zero images": ("a.npy", _npy(np.ones((0, 9, 9), np.uint8)), "no pixels"),
     "one dimension": ("a.npy", _npy(np.ones(9, np.uint8)), "has shape"),
-    "colour array": ("a.npy", _npy(np.ones((40, 40, 3), np.uint8)), "looks like colour"),
+    "two channels": ("a.npy", _npy(np.ones((9, 40, 40, 2), np.uint8)), "n, h, w, channels"),
+    "slices last": ("a.npy", _npy(np.ones((40, 40, 12), np.uint8)), "12 slices of 40 x 40"),
+    "channels first": ("a.npy", _npy(np.stack([grey(40, 40)] * 3)), r"\[3, 1, h, w\]"),
+    "volumes": ("a.npy", _npy(np.ones((2, 9, 40, 40), np.uint8)), "slice by slice"),
     "pickle in npy": ("a.npy", _npy(np.array([Bomb()], object), allow_pickle=True), "pickled"),
     "pickle in npz": ("a.npz", _npz(x=np.array([[Bomb()]], object)), "pickled"),
     "a pickle": ("a.npy", pickle.dumps(Bomb()), "no NPY file"),
@@ -203,6 +206,7 @@ def test_no_file_is_dropped(tmp_path: Path) -> None:
     images = read_images(tmp_path, role="used", size=16)
     assert images.ids == ("good.png",)
     assert len(images.problems) == len(FILES) + 2
+    assert images.files.ignored == (("document", 1), ("hidden", 1))
     rows = {problem.path: problem for problem in images.problems}
     assert rows["used/notes.xyz"].severity == "error"
     assert rows["used/notes.xyz"].what == "is not an image"

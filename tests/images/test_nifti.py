@@ -1,5 +1,6 @@
 """NIfTI: one picture of the body, whatever the order of the axes in the file."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
-from vestige.images.frame import Unreadable
+from vestige.images.frame import DISPLAY_NOT_USED, NAN_BACKGROUND, PERCENTILES, Unreadable
 from vestige.images.listing import peek_size
 from vestige.images.readers import peek_shape, read_file
 from vestige.images.window import apply_window
@@ -84,11 +85,17 @@ class TestScale:
         assert not flags
 
     def test_display_range(self, tmp_path: Path) -> None:
-        path = store(tmp_path / "a.nii", self.hu, cal_min=-100, cal_max=300)
+        path = store(tmp_path / "a.nii", self.hu, cal_min=-500, cal_max=2500)
         pixels, flags = self.slices(path)
-        expected = np.clip((self.hu + 100) / 400, 0, 1)
+        expected = np.clip((self.hu + 500) / 3000, 0, 1)
         np.testing.assert_allclose(pixels, self.shown(expected), atol=1e-6)
         assert not flags
+
+    def test_a_display_range_that_cuts_off_the_body_is_not_used(self, tmp_path: Path) -> None:
+        path = store(tmp_path / "a.nii", self.hu, cal_min=0, cal_max=1)
+        pixels, flags = self.slices(path)
+        np.testing.assert_array_equal(pixels, self.shown(apply_window(self.hu, -600, 1500)))
+        assert flags == {DISPLAY_NOT_USED}
 
     def test_hounsfield_units(self, tmp_path: Path) -> None:
         for values in (self.hu, self.hu.astype(np.float32)):
@@ -96,10 +103,49 @@ class TestScale:
             np.testing.assert_array_equal(pixels, self.shown(apply_window(self.hu, -600, 1500)))
             assert not flags
 
-    def test_unsigned_16_bit(self, tmp_path: Path) -> None:
-        values = (self.hu.astype(np.int32) + 1024).astype(np.uint16)
-        pixels, _ = self.slices(store(tmp_path / "a.nii", values))
+    def test_unsigned_16_bit_on_a_part_of_its_range_is_read_as_signed(self, tmp_path: Path) -> None:
+        values = np.abs(self.hu)
+        signed = self.slices(store(tmp_path / "a.nii", values))
+        pixels, flags = self.slices(store(tmp_path / "b.nii", values.astype(np.uint16)))
+        np.testing.assert_array_equal(pixels, signed[0])
+        assert flags == signed[1] == {PERCENTILES}
+
+    def test_unsigned_16_bit_on_all_of_its_range(self, tmp_path: Path) -> None:
+        values = (np.abs(self.hu).astype(np.uint16) * 20).astype(np.uint16)
+        pixels, flags = self.slices(store(tmp_path / "a.nii", values))
         np.testing.assert_allclose(pixels, self.shown(values / 65535), atol=1e-6)
+        assert not flags
+
+    def test_unsigned_hounsfield_units_with_an_intercept(self, tmp_path: Path) -> None:
+        path = store(tmp_path / "a.nii", (self.hu + np.int16(1024)).astype(np.uint16))
+        content = bytearray(path.read_bytes())
+        content[112:120] = struct.pack("<2f", 1, -1024)  # nibabel itself would undo them
+        path.write_bytes(content)
+        pixels, flags = self.slices(path)
+        np.testing.assert_array_equal(pixels, self.shown(apply_window(self.hu, -600, 1500)))
+        assert not flags
+
+    @pytest.mark.parametrize("kind", ["ringing", "phase", "z-scores"])
+    def test_negative_values_alone_are_no_hounsfield_units(self, tmp_path, kind: str) -> None:
+        rng = np.random.default_rng(2)
+        values = {
+            "ringing": rng.integers(-260, 3000, (7, 6, 5)),
+            "phase": rng.integers(-4096, 4096, (7, 6, 5)),
+            "z-scores": 1000 * rng.normal(size=(7, 6, 5)),
+        }[kind].astype(np.int16)
+        pixels, flags = self.slices(store(tmp_path / "a.nii", values))
+        low, high = np.percentile(values, (1, 99))
+        expected = np.clip((values - low) / (high - low), 0, 1)
+        np.testing.assert_allclose(pixels, self.shown(expected), atol=1e-5)
+        assert flags == {PERCENTILES}
+
+    def test_nan_is_background(self, tmp_path: Path) -> None:
+        values = np.abs(self.hu).astype(np.float32)
+        values[:2] = np.nan
+        pixels, flags = self.slices(store(tmp_path / "a.nii", values))
+        assert (pixels[:, :, -2:] == 0).all()
+        assert pixels.max() == 1
+        assert flags == {PERCENTILES, NAN_BACKGROUND}
 
     def test_percentiles_are_the_last_resort_and_flagged(self, tmp_path: Path) -> None:
         values = np.abs(self.hu)

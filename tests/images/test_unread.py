@@ -1,6 +1,8 @@
 """What was not read is counted by role, whatever its name, and stands in problems."""
 
+import gzip
 import io
+import struct
 import zipfile
 from pathlib import Path
 
@@ -9,11 +11,12 @@ import pytest
 from PIL import Image
 
 from permissions import modes_count
+from vestige.images.formats import format_of_bytes
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import list_files
 from vestige.images.other_formats import other_format
 from vestige.images.reading import read_images
-from vestige.images.unread import FilesRead
+from vestige.images.unread import Ledger
 
 from .picture import dicom, grey, save
 
@@ -35,8 +38,8 @@ def test_a_set_that_was_read_whole_has_nothing_unread(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("id,group\n")
     (tmp_path / ".DS_Store").write_bytes(bytes(100))
     images = read(tmp_path)
-    assert images.files == FilesRead(3, 0)
-    assert (images.files.read, images.files.share) == (3, 0)
+    assert images.files == Ledger(3, 0, ignored=(("document", 2), ("hidden", 1)))
+    assert (images.files.entries, images.files.read, images.files.share) == (6, 3, 0)
     assert images.problems == ()
     assert images.subset([0, 2]).files == images.files
 
@@ -44,22 +47,34 @@ def test_a_set_that_was_read_whole_has_nothing_unread(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("a.pgm", packed("PPM"), "PGM, PPM or PBM"),
-        ("a.gif", packed("GIF"), "GIF"),
-        ("a.jp2", b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(400), "JPEG 2000"),
         ("a.heic", b"\x00\x00\x00\x18ftypheic" + bytes(400), "HEIC"),
-        ("a", b"P5 # made by hand\n16 16\n255\n" + bytes(256), "PGM, PPM or PBM"),
-        ("a.xyz", b"words", "is not an image"),
+        ("a.nrrd", b"NRRD0004\ntype: uint8\n" + bytes(400), "NRRD"),
+        ("a.mha", b"ObjectType = Image\nNDims = 3\n" + bytes(400), "MetaImage"),
+        ("a.mhd", b"NDims = 3\nDimSize = 4 4 4\n" + bytes(400), "MetaImage"),
+        ("a.mgh", struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400), "MGH"),
+        ("a.mgz", gzip.compress(struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400)), "MGH"),
+        ("a.hdr", struct.pack("<i", 348) + bytes(344), "Analyze"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(400), "HDF5"),
+        ("a.png.gz", gzip.compress(packed("PNG")), "gzip archive"),
+        ("a", gzip.compress(b"words"), "gzip archive"),
     ],
 )
 def test_a_format_that_is_not_read_is_an_unread_file(tmp_path, name, content, told) -> None:
     (tmp_path / name).write_bytes(content)
     save(tmp_path, "good.png", grey())
     images = read(tmp_path)
-    assert images.files == FilesRead(2, 1, name, (("no image", 1),))
+    assert images.files == Ledger(2, 1, name, (("format not read", 1),), 1)
     (problem,) = images.problems
     assert (problem.path, problem.severity) == (f"used/{name}", "error")
     assert told in problem.what
+
+
+def test_content_that_promises_nothing_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "a.xyz").write_bytes(b"words")
+    save(tmp_path, "good.png", grey())
+    images = read(tmp_path)
+    assert images.files == Ledger(2, 1, "a.xyz", (("no image", 1),))
+    assert [p.severity for p in images.problems] == ["error"]
 
 
 def test_damaged_files_are_unread_and_the_first_is_named(tmp_path: Path) -> None:
@@ -67,9 +82,10 @@ def test_damaged_files_are_unread_and_the_first_is_named(tmp_path: Path) -> None
         path = save(tmp_path, f"img_{k}.png", grey(seed=k))
         if k > 8:
             path.write_bytes(path.read_bytes()[:60])
-    save(tmp_path, "z.gif", grey())
+    (tmp_path / "z.nrrd").write_bytes(b"NRRD0004\n")
     images = read(tmp_path)
-    assert images.files == FilesRead(13, 4, "img_9.png", (("no image", 1), ("damaged", 3)))
+    kinds = (("format not read", 1), ("damaged", 3))
+    assert images.files == Ledger(13, 4, "img_9.png", kinds, 1)
     assert len(images.problems) == 4
 
 
@@ -87,7 +103,8 @@ def test_images_that_a_folder_hides_or_calls_documents_are_unread(tmp_path: Path
     dicom(tmp_path / "report.html", grey())
     assert [identifier for identifier, _ in list_files(tmp_path)] == ["good.png"]
     images = read(tmp_path)
-    assert images.files == FilesRead(14, 13, "0.pdf", (("hidden", 6), ("named as a document", 7)))
+    kinds = (("hidden", 6), ("named as a document", 7))
+    assert images.files == Ledger(14, 13, "0.pdf", kinds, 13, (("hidden", 1),))
     hidden, named = images.problems
     assert (hidden.path, hidden.severity) == ("used/.secret", "error")
     assert hidden.what.startswith("6 hidden file(s)")
@@ -107,7 +124,8 @@ def test_documents_stay_documents(tmp_path: Path) -> None:
     directory = b"\0" * 128 + b"DICM" + b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10\x02\0\x03\0"
     (tmp_path / "DICOMDIR").write_bytes(directory + bytes(300))
     images = read(tmp_path)
-    assert (images.files, images.problems) == (FilesRead(1, 0), ())
+    assert images.files == Ledger(1, 0, ignored=(("document", 7),))
+    assert images.problems == ()
 
 
 def test_arrays_hidden_in_an_archive_are_found(tmp_path: Path) -> None:
@@ -120,16 +138,17 @@ def test_arrays_hidden_in_an_archive_are_found(tmp_path: Path) -> None:
 def test_a_list_counts_what_it_names(tmp_path: Path) -> None:
     save(tmp_path, "good.png", grey())
     (tmp_path / "notes.txt").write_text("words")
-    (tmp_path / "other.gif").write_bytes(packed("GIF"))
+    (tmp_path / "other.nrrd").write_bytes(b"NRRD0004\n")
     table = tmp_path / "lists" / "used.csv"
     table.parent.mkdir()
-    table.write_text("id\n../good.png\n../notes.txt\n../other.gif\n../gone.png\n")
+    table.write_text("id\n../good.png\n../notes.txt\n../other.nrrd\n../gone.png\n")
     images = read(table)
-    assert images.files == FilesRead(3, 2, "../gone.png", (("no image", 1), ("damaged", 1)))
+    kinds = (("format not read", 1), ("not reached", 1))
+    assert images.files == Ledger(3, 2, "../gone.png", kinds, 2, (("document", 1),))
     severities = {problem.path: problem.severity for problem in images.problems}
     assert severities == {
         "used/../notes.txt": "warning",
-        "used/../other.gif": "error",
+        "used/../other.nrrd": "error",
         "used/../gone.png": "error",
     }
 
@@ -138,35 +157,37 @@ def test_the_cache_counts_alike(tmp_path: Path) -> None:
     folder, cache = tmp_path / "images", tmp_path / "cache"
     folder.mkdir()
     save(folder, "good.png", grey())
-    (folder / "a.gif").write_bytes(packed("GIF"))
+    (folder / "a.nrrd").write_bytes(b"NRRD0004\n")
     found = [
         read_images(folder, role="used", size=16, cache=kept).files for kept in (None, cache, cache)
     ]
-    assert found == [FilesRead(2, 1, "a.gif", (("no image", 1),))] * 3
+    assert found == [Ledger(2, 1, "a.nrrd", (("format not read", 1),), 1)] * 3
 
 
 def test_an_array_has_no_files() -> None:
     images = read_images(np.stack([grey()] * 2), role="used", size=16)
-    assert images.files == FilesRead()
+    assert images.files == Ledger()
     assert images.files.share == 0
 
 
-def test_what_may_not_be_looked_at_is_a_warning(tmp_path: Path) -> None:
+def test_what_may_not_be_looked_at_is_unread(tmp_path: Path) -> None:
     save(tmp_path, "good.png", grey())
     save(tmp_path, "shut.png", grey()).rename(tmp_path / "shut.pdf").chmod(0)
     (tmp_path / ".trash").mkdir(mode=0)
     with modes_count():
         images = read(tmp_path)
     (tmp_path / ".trash").chmod(0o700)
-    assert images.files == FilesRead(1, 0)
-    assert [(p.path, p.severity) for p in images.problems] == [
-        ("used/.trash", "warning"),
-        ("used/shut.pdf", "warning"),
-    ]
-    assert all(p.what == "cannot be looked at: Permission denied" for p in images.problems)
+    kinds = (("hidden", 1), ("named as a document", 1))
+    assert images.files == Ledger(3, 2, ".trash", kinds, 2)
+    told = [(p.path, p.severity, p.what) for p in images.problems[:2]]
+    what = "cannot be looked at: Permission denied"
+    assert told == [("used/.trash", "error", what), ("used/shut.pdf", "error", what)]
 
 
 def test_only_the_first_bytes_of_an_image_look_like_one() -> None:
-    assert other_format(b"P5\n# by hand\n16 16\n255\n") == "PGM, PPM or PBM"
-    assert other_format(b"P7 is a patient, 16 16 are numbers") == ""
-    assert other_format(b"") == ""
+    assert format_of_bytes(b"P5\n# by hand\n16 16\n255\n") == "pnm"
+    assert format_of_bytes(b"P1 and P2 are the same person") == ""
+    assert format_of_bytes(b"\x08\x00 words of a document that begins oddly") == ""
+    assert other_format(b"words = 3") == ""
+    assert other_format(b"\0\0\0\1" + bytes(400)) == ""
+    assert other_format(b"") == format_of_bytes(b"") == ""

@@ -270,7 +270,7 @@ def test_without_torch_one_line_says_so(
     monkeypatch.setattr(forms, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"zhou_ding_resnet50 needs torch .*'vestige\[deep\]'"):
         run_protocols([world], tmp_path, protocols=[ROUTE], options=options_of(ROUTE))
-    with pytest.raises(InputError, match="seed -1 is negative"):
+    with pytest.raises(InputError, match=r"seed -1 is not between 0 and 2\^63"):
         run_protocols([world], tmp_path, seed=-1)
 
 

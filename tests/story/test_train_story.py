@@ -168,7 +168,7 @@ BAD: list[tuple[str, list[object], str]] = [
     ("vit_canet", asked({"backbone": "tiny_vit", "weights": "none", "taps": "2,9", "size": 32}),
      "taps 2, 9 do not fit: this ViT has 4 blocks"),
     ("texture_pairs", ["--window", "5"], "--window takes CENTRE,WIDTH"),
-    ("texture_pairs", ["--seed", "-1"], "seed -1 is negative"),
+    ("texture_pairs", ["--seed", "-1"], "seed -1 is not between 0 and 2^63"),
     ("texture_pairs", ["--unused", "/nowhere"], "/nowhere"),
     ("texture_pairs", ["--out", "/dev/null/m.safetensors"], "cannot write /dev/null/m"),
     ("texture_pairs", ["--out", "model.pt"], "a model is named *.safetensors"),

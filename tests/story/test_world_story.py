@@ -11,6 +11,7 @@ import pytest
 
 from phantom_reals import SIZE, write_reals
 from story.world import call, names
+from vestige.files.places import told_place
 from vestige.worlds import GENERATORS
 from vestige.worlds.record import read_truth
 
@@ -41,7 +42,7 @@ def test_from_reals_to_a_checked_world(reals: Path, tmp_path: Path, capsys: Any)
     assert {p.name for p in out.iterdir()} == FOLDERS | {"truth.csv", "world.json"}
     record = json.loads((out / "world.json").read_text(encoding="utf-8"))
     assert record["recipe"]["options"] == {"share": 0.5, "noise": 0.0}
-    assert (record["recipe"]["seed"], record["recipe"]["images"]) == (3, str(reals))
+    assert (record["recipe"]["seed"], record["recipe"]["images"]) == (3, told_place(str(reals)))
 
     checked = call(capsys, "world", "check", out)
     assert (checked.code, checked.err) == (0, "")

@@ -22,7 +22,7 @@ from vestige.symmetries import Views
 from vestige.types import Detector, Progress, quiet
 
 
-@accept_old_names(conform="harmonize", controls="checks")
+@accept_old_names(conform="harmonize", controls="checks", limit_auc="max_auc")
 def audit(
     generated: Source,
     used: Source | None = None,
@@ -43,6 +43,7 @@ def audit(
     assigned_by_lot: bool = False,
     window: tuple[float, float] | None = None,
     harmonize: bool = False,
+    include_derived: bool = False,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = LIMIT_BYTES / 1e9,
@@ -95,6 +96,9 @@ def audit(
     harmonize : bool
         Prepare all sets alike before anything is scored (`vestige.images.harmonize`), to wash
         out traces of unlike preparation; the check "preparation" then judges what remains.
+    include_derived : bool
+        Also judge what lies in a study and is no image of the patient: segmentations, dose grids,
+        localisers, screen captures and label maps (`vestige.images.derived`).
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images and scores by their content; a killed audit goes on from there, a
@@ -133,6 +137,7 @@ def audit(
         assigned_by_lot=assigned_by_lot,
         window=window,
         harmonize=harmonize,
+        include_derived=include_derived,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,

@@ -5,14 +5,17 @@ and patients may share one.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from vestige.cache.owner import open_cache
+from vestige.files.places import Named, refuse_within
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
-from vestige.images.told_groups import compile_groups, find_group, keys_of, read_group_table
+from vestige.images.remote import is_address, without_scheme
+from vestige.images.told_groups import compile_groups, find_groups, keys_of, read_group_table
 from vestige.judging.cohort import CONTRADICTING, TARGET_ROLE, Mode, no_calibration
 from vestige.registry.entries import InputError
 from vestige.stats.calibration import require_resolution
@@ -49,6 +52,36 @@ def refuse_early(
     if not mine:
         raise no_calibration(mode)
     require_resolution(false_alarm_rate, len(mine), "patients")
+
+
+def check_cache(cache: str | os.PathLike[str] | None, sources: Mapping[str, Source | None]) -> None:
+    """Refuse a cache among the inputs, and one that is not this user's; make it if it is missing.
+
+    Raises
+    ------
+    InputError
+    """
+    if cache is None:
+        return
+    refuse_within(("--cache", cache), input_places(sources))
+    open_cache(cache)
+
+
+def input_places(sources: Mapping[str, Source | None]) -> Iterator[Named]:
+    """Folders and files of each role on this machine; where links of a folder lead, too."""
+    for role, source in sources.items():
+        if isinstance(source, Listing):
+            local = [path for _, path in source.files if not is_address(path)]
+            folders = {os.path.dirname(path) for path in local}
+            root = Path(source.name)
+            yield from ((f"--{role}", each) for each in ([root] if root.is_dir() else local))
+            if root.is_dir():
+                yield from ((f"--{role}", folder) for folder in sorted(folders))
+        elif isinstance(source, str | os.PathLike):
+            if not is_address(source):
+                yield f"--{role}", without_scheme(source)
+        elif isinstance(source, list | tuple):
+            yield from ((f"--{role}", os.fspath(path)) for path in source)
 
 
 def _refuse_same_files(sources: Mapping[str, Source]) -> None:
@@ -95,5 +128,5 @@ def _groups(
                 return None
             found[role] = frozenset(table[key] for keys in rows for key in keys)
         elif pattern is not None:
-            found[role] = frozenset(find_group(pattern, i, f"{role}/{i}") for i in ids)
+            found[role] = frozenset(find_groups(pattern, ids, f"{role}/"))
     return found

@@ -18,7 +18,7 @@ from vestige.checks.preparation import (
     without_patients,
 )
 from vestige.checks.rerun import AuditRerun, open_rerun
-from vestige.engine.engines import side_by_side
+from vestige.engine.machine import side_by_side
 from vestige.judging.findings import find_evidence
 from vestige.measures import MAX_GENERATED, SetComparison, measure_sets
 from vestige.schema.records import Check, PreparationComparison, Problem, SetMeasure

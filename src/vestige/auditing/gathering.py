@@ -18,7 +18,7 @@ from vestige.images.groups import Grouping, assign_groups
 from vestige.images.harmonize import Preparation, find_preparation
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, peek_size
-from vestige.images.reading import MEASURED, read_images
+from vestige.images.reading import MEASURED, Wanted, read_images
 from vestige.judging.cohort import Cohort, check_roles, form_cohort, own_reference, with_reference
 from vestige.judging.judge import check_rate
 from vestige.registry.entries import InputError
@@ -118,7 +118,7 @@ def read_role(
         executor=executor,
         cache=options.cache,
         progress=partial(progress, f"reading {role}"),
-        measured=MEASURED if role == "generated" else None,
+        wanted=Wanted(options.include_derived, MEASURED if role == "generated" else None),
     )
 
 

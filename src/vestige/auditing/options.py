@@ -1,6 +1,7 @@
 """How an audit is made: checked once, written to the manifest, and read from there again."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -13,6 +14,7 @@ from vestige.images.harmonize import Preparation
 from vestige.registry.entries import InputError
 from vestige.registry.origin import Origin
 from vestige.registry.rules import SEED, Rule, Within, check_fields
+from vestige.registry.values import check_values
 from vestige.schema.decode import decode
 from vestige.schema.records import Manifest
 from vestige.scoring.plan import EFFORT, VIEW, Column, Options
@@ -20,6 +22,9 @@ from vestige.symmetries import Views
 from vestige.types import Detector
 
 MAX_AUC = 0.65
+CACHE = "cache"
+"""The option of detectors that names a folder to write to."""
+_SEPARATOR, _WORD = re.compile(r"[/\\]"), re.compile(r"\w{0,40}")
 Place = str | os.PathLike[str]
 
 RULES: dict[str, Rule] = {
@@ -44,8 +49,8 @@ class AuditOptions:
     Raises
     ------
     InputError
-        A value out of its range (`RULES`); names of detectors and their options are checked when
-        the audit begins.
+        A value of another type or out of its range (`RULES`). Names of detectors and
+        their options are checked when the audit begins.
     """
 
     groups: Place | None = None
@@ -61,6 +66,7 @@ class AuditOptions:
     assigned_by_lot: bool = False
     window: tuple[float, float] | None = None
     harmonize: bool = False
+    include_derived: bool = False
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
@@ -68,6 +74,7 @@ class AuditOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_values(AuditOptions, vars(self))
         check_fields(self, RULES)
         own = {name: dict(given) for name, given in (self.options or {}).items()}
         object.__setattr__(self, "options", own)  # no one else's dict
@@ -104,6 +111,7 @@ class MadeWith:
     working_size: int
     window: tuple[float, ...] | None
     harmonize: Preparation | None
+    include_derived: bool
     engine: str
 
     @property
@@ -138,10 +146,24 @@ class MadeWith:
             assigned_by_lot=self.assigned_by_lot,
             window=None if window is None else (window[0], window[1]),
             harmonize=self.harmonize is not None,
+            include_derived=self.include_derived,
             engine=self.engine,
             checks=self.checks,
             seed=seed,
         )
+
+    def places(self) -> dict[str, dict[str, Any]]:
+        """Detector -> its options that make it read a file, write to a folder or load something.
+
+        A file that somebody passed on must not choose these.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for name, own in self.detector_options.items():
+            entry = DETECTORS.get(name) or find_detector(name)
+            for option, value in own.items():
+                if option == CACHE or option in entry.weights or not _is_harmless(value):
+                    found.setdefault(name, {})[option] = value
+        return found
 
     def check_origins(self) -> None:
         """Refuse what cannot be made again; no code is looked for that a file names by its path.
@@ -171,6 +193,22 @@ class MadeWith:
         return {name + suffix: name for name, one in entries.items() for suffix in one.columns}
 
 
+def _by_name(value: Any) -> Any:
+    """An option without the folder of a file: folders can hold names of people."""
+    if isinstance(value, list | tuple):
+        return [_by_name(one) for one in value]
+    return _SEPARATOR.split(value)[-1] if isinstance(value, str) else value
+
+
+def _is_harmless(value: Any) -> bool:
+    """Whether an option is a number or a word."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_harmless, value))
+    if isinstance(value, str):
+        return _WORD.fullmatch(value) is not None
+    return value is None or isinstance(value, bool | int | float)
+
+
 def told_options(
     options: AuditOptions,
     plan: Sequence[Column],
@@ -181,7 +219,10 @@ def told_options(
     """What the manifest says of the options."""
     told = MadeWith(
         detectors=tuple(column.name for column in plan),
-        detector_options={name: dict(own) for name, own in options.options.items()},
+        detector_options={
+            name: {option: _by_name(value) for option, value in own.items() if option != CACHE}
+            for name, own in options.options.items()
+        },
         effort=options.effort or "normal",
         views=options.views,
         false_alarm_rate=options.false_alarm_rate,
@@ -196,6 +237,7 @@ def told_options(
         working_size=working_size,
         window=options.window,
         harmonize=preparation,
+        include_derived=options.include_derived,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vestige.auditing.before_reading import refuse_early
+from vestige.auditing.before_reading import check_cache, refuse_early
 from vestige.auditing.options import AuditOptions
 from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Mode, find_mode
@@ -66,6 +66,10 @@ def open_request(
     plan = request.plan(given.get("reference") is not None)
     if options.assigned_by_lot:
         check_lot(mode, has_unused, plan)
+    for role, source in given.items():
+        if isinstance(source, str) and not source.strip():
+            raise InputError(f"the folder of the {role} images has an empty name: name a folder.")
     sources = {role: listed(source) for role in ROLES if (source := given.get(role)) is not None}
     refuse_early(sources, mode, options.false_alarm_rate, options.groups, options.group_regex)
+    check_cache(options.cache, sources)
     return Request(mode, sources, options, request.trained, progress)

@@ -3,12 +3,12 @@
 import hashlib
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from vestige.benchmark.result import BenchmarkWorld
-from vestige.engine.engines import cores
+from vestige.engine.machine import cores
 from vestige.registry.entries import InputError
 from vestige.version import __version__
 from vestige.worlds.record import RECORD, WorldRecord, verify_world
@@ -27,7 +27,7 @@ def open_worlds(folders: Sequence[str | os.PathLike[str]]) -> dict[Path, Benchma
         worlds[folder] = BenchmarkWorld(
             name,
             hashlib.sha256((folder / RECORD).read_bytes()).hexdigest(),
-            record.recipe,
+            record.recipe.told(),
             record.counts,
             record.groups,
             record.figures,
@@ -40,10 +40,11 @@ def arrays_file(place: Path, world: BenchmarkWorld) -> Path:
     return place / "cache" / f"{world.sha256}.npz"
 
 
-def clear_cache(cache: Path) -> None:
-    """Remove the decoded worlds."""
-    for file in cache.glob("*.npz"):
-        file.unlink()
+def clear_cache(place: Path, worlds: Iterable[BenchmarkWorld]) -> None:
+    """Remove what was decoded of these worlds, and nothing else that lies there."""
+    cache = place / "cache"
+    for world in worlds:
+        arrays_file(place, world).unlink(missing_ok=True)
     if not any(cache.iterdir()):
         cache.rmdir()
 

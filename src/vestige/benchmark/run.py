@@ -27,7 +27,8 @@ from vestige.benchmark.table_files import to_csv, to_html, to_markdown
 from vestige.benchmark.workers import check_engine, measured
 from vestige.detectors import DETECTORS
 from vestige.detectors.plugins import find_detector
-from vestige.engine.engines import cores
+from vestige.engine.machine import cores
+from vestige.files.places import told_place
 from vestige.files.whole import write_together
 from vestige.registry.entries import InputError, create
 from vestige.registry.rules import Rule, Within, check_fields
@@ -175,7 +176,10 @@ def run_benchmark(
             **asdict(repeats),
             "workers": workers,
             "engine": engine,
-            "detector_options": asked_options,
+            "detector_options": {
+                name: {option: told_place(value) for option, value in own.items()}
+                for name, own in asked_options.items()
+            },
             "weights_sha256": weights,
         },
         environment=environment(),
@@ -189,7 +193,7 @@ def run_benchmark(
             place / "benchmark.json": benchmark.to_json(),
         }
     )
-    clear_cache(place / "cache")
+    clear_cache(place, known.values())
     return benchmark
 
 

@@ -5,7 +5,8 @@ smallest of many p-values is small by luck. Whoever asks again about those image
 high chooses by the answer, and no correction helps. The cache remembers each run by hashes of
 content and options and by salted digests of its target images, with its columns and its p-value: no
 name of a file or a patient, no digest of a picture. Nothing is written anywhere else, so without a
-cache earlier runs are unknown.
+cache earlier runs are unknown. A record is sealed with the key of the cache and listed in its index
+(`vestige.cache.owner`): a file that somebody put there is no run.
 """
 
 import json
@@ -15,15 +16,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b, sha256
 from math import expm1, log1p
-from pathlib import Path
 from typing import Any
 
+from vestige.cache.owner import ADOPTED, Owned, entries_like, open_cache, unwritable
+from vestige.cache.shelves import SHELVES
+from vestige.files.regular import open_regular
+from vestige.files.strict_json import parse_json
 from vestige.files.whole import whole
 from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 from vestige.schema.records import Problem, RunHistory
 
 _HEX = 24
+_RECORD_BYTES = 2**28
 _SALT, _MARK = 16, 8
 """Bytes of a record's salt, and of the salted digest of one target image."""
 
@@ -115,8 +120,8 @@ def record_run(
     """
     if cache is None:
         return RunHistory(None, 1, len(set(run.columns)), None, None), []
-    folder, mine = Path(cache), frozenset(judged)
-    noted = _read(folder / run.file)
+    owner, mine = open_cache(cache), frozenset(judged)
+    noted = _read(owner, run.file, owner.listed())
     if noted is None:
         salt = secrets.token_hex(_SALT)
         noted = replace(run, salt=salt, judged=tuple(sorted(marks(mine, salt))))
@@ -124,13 +129,13 @@ def record_run(
     else:
         noted, again = replace(noted, p_value=run.p_value, vetoed=run.vetoed), True
     if run.p_value is not None:
-        _write(folder / run.file, json.dumps(asdict(noted)))
-    others, problems = _others(folder, run, mine)
+        _write(owner, noted)
+    others, problems = _others(owner, run, mine)
     known = [other for other in others if other is not None]
     if not again:
         noted = replace(noted, part_of=max((_held_more(other, mine) for other in known), default=0))
         if run.p_value is not None and noted.part_of:
-            _write(folder / run.file, json.dumps(asdict(noted)))
+            _write(owner, noted)
     small = [
         other.p_value
         for other in known
@@ -148,22 +153,36 @@ def record_run(
     return run_history, problems
 
 
-def _others(folder: Path, run: Run, mine: frozenset[str]) -> tuple[list[Run | None], list[Problem]]:
+def _others(owner: Owned, run: Run, mine: frozenset[str]) -> tuple[list[Run | None], list[Problem]]:
     """Other runs that asked about one of these images, None for a damaged file."""
     found: list[Run | None] = []
     problems = []
+    there = entries_like(owner, (SHELVES, "run-"))
+    listed = owner.listed()  # read after the folder: what is made meanwhile is no stranger's
     asked = {run.beside, run.question}  # the latter for records of earlier versions
-    names = (f"run-{one[:_HEX]}-*.json" for one in sorted(asked))
-    for path in sorted(path for name in names for path in folder.glob(name)):
-        if path.name == run.file:
+    starts = tuple(f"run-{one[:_HEX]}-" for one in asked)
+    names = {name.removeprefix(ADOPTED) for name in listed}
+    own = {name.removeprefix(ADOPTED).partition("/")[0] for name in listed}
+    foreign = sum(name not in own for name in there)
+    for name in sorted(name for name in names if name.startswith(starts) and name != run.file):
+        if not (owner.folder / name).exists():
+            continue  # not written yet, or removed by the user
+        other = _read(owner, name, listed)
+        if other is None and name not in listed:  # it was there before, and is no record
+            foreign += 1
             continue
-        other = _read(path)
         if other is None:
             what = "the record of an earlier audit is damaged: it counts as one with other options"
-            problems.append(Problem(f"cache/{path.name}", what, "warning"))
+            problems.append(Problem(f"cache/{name}", what, "warning"))
         elif not _shares(other, run, mine):
             continue
         found.append(other)
+    if foreign:
+        what = (
+            f"{foreign} file(s) or folders in the cache were not made by it (but by an earlier "
+            "version, or by somebody else): they are not read, and never deleted"
+        )
+        problems.append(Problem("cache", what, "warning"))
     return found, problems
 
 
@@ -178,22 +197,33 @@ def _held_more(other: Run, mine: frozenset[str]) -> int:
     return len(theirs) if theirs - marks(mine, other.salt) else 0
 
 
-def _read(path: Path) -> Run | None:
+def _read(owner: Owned, name: str, listed: Mapping[str, int]) -> Run | None:
+    """A record that this cache has made, or that an earlier version left before there was a key."""
+    adopted = f"{ADOPTED}{name}" in listed
+    if not adopted and name not in listed:
+        return None
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(owner.folder / name, _RECORD_BYTES) as file:
+            raw = parse_json(file.read().decode())
+        seal = raw.pop("seal", None)
         if isinstance(raw, dict) and "beside" not in raw:  # of an earlier version
             raw = {"beside": "", "vetoed": False, "salt": "", "judged": [], "part_of": 0, **raw}
         run: Run = decode(Run, raw, "run")
-    except (OSError, ValueError, RecursionError, InputError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, InputError):
         return None
-    sound = run.file == path.name and (run.p_value is None or 0.0 <= run.p_value <= 1.0)
-    return run if sound else None
+    sound = run.file == name and (run.p_value is None or 0.0 <= run.p_value <= 1.0)
+    return run if sound and (adopted or seal == _seal(owner, run)) else None
 
 
-def _write(place: Path, text: str) -> None:
+def _seal(owner: Owned, run: Run) -> str:
+    return owner.seal(run.file, json.dumps(asdict(run), sort_keys=True))
+
+
+def _write(owner: Owned, run: Run) -> None:
+    text = json.dumps({**asdict(run), "seal": _seal(owner, run)})
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with whole(place) as partial:
+        owner.add(run.file)
+        with whole(owner.folder / run.file) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"cannot write to the cache {place.parent}: {error.strerror}") from error
+        raise unwritable(owner.folder, error) from error

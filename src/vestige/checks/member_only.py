@@ -11,7 +11,7 @@ import numpy as np
 
 from vestige.checks.blind import image_statistics
 from vestige.checks.rerun import AuditRerun, not_needed
-from vestige.images.listing import natural_key
+from vestige.images.names import natural_key
 from vestige.judging.combination import Combined
 from vestige.registry.entries import InputError
 from vestige.schema.records import Check, Estimate

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.frame import GUESSED_SCALE
 from vestige.images.imageset import ImageSet
 from vestige.images.stored_statistics import STATISTICS, stored_statistics
 from vestige.schema.records import PreparationComparison, PreparationDifference
@@ -58,11 +59,15 @@ CAUSES: dict[str, str] = {
     "horizontal centre": _FIELD,
     "bit depth": "files of another bit depth",
     "coding": "another file format, or JPEG of another quality or encoder",
+    "grey scale": "files that do not say their grey scale, which was guessed and flagged",
 }
 """What is compared, and what a difference usually comes from: the 26 statistics of docs/methods.md
-6.5, then two facts of the files."""
+6.5, then three facts of the files."""
 _FIELDS = ("mode", "bit depth", "coding")
-OF_FILES = (*_FIELDS, "bytes per pixel")
+_GUESSED = "grey scale"
+"""Only there where an image of one of the two sets has such a flag."""
+_AS_TOLD = "as told"
+OF_FILES = (*_FIELDS, "bytes per pixel", _GUESSED)
 """Facts that no detector can see; they are told, but only pixels make two sets differ."""
 # of two statistics that differ as much, the one with the narrower cause comes first
 _VAGUE = ("bytes per pixel", *(name for name, cause in CAUSES.items() if cause == _SCALE))
@@ -109,6 +114,9 @@ def facts_of(images: ImageSet) -> Facts:
             "bit depth": np.array([str(record.bits) for record in records]),
             "coding": np.array([record.coding for record in records]),
         }
+        guessed = [" and ".join(f for f in r.flags if f in GUESSED_SCALE) for r in records]
+        if any(guessed):
+            words[_GUESSED] = np.array([flags or _AS_TOLD for flags in guessed])
     return Facts(numbers, words, np.array([record.sha256 for record in records]))
 
 
@@ -194,7 +202,14 @@ def _columns(first: Facts, second: Facts) -> dict[str, Floats]:
         elif name in first.words and name in second.words:
             both = np.concatenate([first.words[name], second.words[name]])
             columns[name] = np.unique(both, return_inverse=True)[1].astype(np.float64)
+        elif name == _GUESSED and (name in first.words or name in second.words):
+            both = np.concatenate([_guessed(first), _guessed(second)])
+            columns[name] = np.unique(both, return_inverse=True)[1].astype(np.float64)
     return columns
+
+
+def _guessed(facts: Facts) -> npt.NDArray[Any]:
+    return facts.words.get(_GUESSED, np.full(len(facts), _AS_TOLD))
 
 
 def _separating(first: Facts, second: Facts) -> tuple[str, ...]:
@@ -209,7 +224,7 @@ def _separating(first: Facts, second: Facts) -> tuple[str, ...]:
 def _typical(facts: Facts, name: str) -> str:
     if name in facts.numbers:
         return f"{np.median(facts.numbers[name]):.4g}"
-    counts = Counter(facts.words[name].tolist())
+    counts = Counter((_guessed(facts) if name == _GUESSED else facts.words[name]).tolist())
     return str(min(counts, key=lambda word: (-counts[word], word)))
 
 

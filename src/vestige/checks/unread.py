@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from vestige.decision.records import Unread
 from vestige.images.imageset import ImageSet
-from vestige.images.unread import FilesRead
+from vestige.images.unread import Ledger
 from vestige.judging.cohort import TARGET_ROLE, Mode
 
 
@@ -19,13 +19,19 @@ def unread_by_role(sets: Mapping[str, ImageSet], mode: Mode) -> tuple[Unread, ..
         As read.
     """
     files = {role: images.files for role, images in sets.items()}
-    targets, unused = (files.get(role, FilesRead()) for role in (TARGET_ROLE[mode], "unused"))
+    targets, unused = (files.get(role, Ledger()) for role in (TARGET_ROLE[mode], "unused"))
     p_value = None
     if targets.files and unused.files:
         p_value = unread_p_value((targets.unread, targets.read), (unused.unread, unused.read))
     return tuple(
         Unread(
-            role, one.files, one.unread, one.first, p_value if role == TARGET_ROLE[mode] else None
+            role,
+            one.files,
+            one.unread,
+            one.first,
+            p_value if role == TARGET_ROLE[mode] else None,
+            one.left_aside,
+            one.entries - one.files,
         )
         for role, one in files.items()
         if one.files

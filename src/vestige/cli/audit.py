@@ -27,7 +27,8 @@ from vestige.cli.options import (
     Used,
     Window,
 )
-from vestige.cli.terminal import output, progress_bars, tell
+from vestige.cli.terminal import given, output, progress_bars, tell
+from vestige.files.places import refuse_within
 from vestige.registry.entries import InputError
 from vestige.registry.options import parse_window
 
@@ -55,6 +56,15 @@ def audit_command(
             "--harmonize",
             help="Prepare all images alike before they are scored: one grey value window, the "
             "coarsest number of grey levels and the same blur.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = False,
+    include_derived: Annotated[
+        bool,
+        typer.Option(
+            "--include-derived",
+            help="Also judge segmentations, dose grids, localisers, screen captures and label "
+            "maps, which are otherwise named as problems and left out.",
             rich_help_panel=IMAGES,
         ),
     ] = False,
@@ -198,13 +208,18 @@ def audit_command(
         assigned_by_lot=assigned_by_lot,
         window=None if window is None else parse_window(window),
         harmonize=harmonize,
+        include_derived=include_derived,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,
         checks=checks,
         seed=seed,
     )
-    with output(out), progress_bars(quiet) as progress:
+    inputs = given(**folders, groups=groups, imageclef=imageclef)
+    inputs += [("--model", path) for path in model or []]
+    if cache is not None:
+        refuse_within(("--cache", cache), [("--out", out)])
+    with output(out, inputs), progress_bars(quiet) as progress:
         result = run_audit(folders, options, progress)
         report = result.save(out)
     tell(result, report, quiet, as_json, gate)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vestige.cli.options import Json
+from vestige.cli.terminal import say
 from vestige.registry.entries import InputError, RegistryEntry, choose
 
 Table = Mapping[str, RegistryEntry[Any]]
@@ -73,10 +74,10 @@ def list_choices(
     elif as_json:
         raise InputError(f"name what to list. Known: {', '.join(KINDS)}.")
     if as_json:
-        print(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
+        say(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
         return
     width = max(map(len, table), default=0)
     for name, choice in table.items():
         extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
         views = "  [views]" if getattr(choice, "views", False) else ""
-        print(f"{name:{width}}  {choice.summary}{extra}{views}")
+        say(f"{name:{width}}  {choice.summary}{extra}{views}")

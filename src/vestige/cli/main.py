@@ -10,15 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from vestige.cli.audit import audit_command
+from vestige.cli.ending import Ended, ended_as_by_ctrl_c
 from vestige.cli.listing import list_choices
 from vestige.cli.options import OUTPUT, Command, Json, Quiet, Seed
 from vestige.cli.results import export, report, score
 from vestige.cli.scrub import scrub
-from vestige.cli.terminal import output, progress_bars, tell, warn
+from vestige.cli.terminal import output, progress_bars, say, tell, warn
 from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
 from vestige.cli.worlds import benchmark
-from vestige.engine.engines import collect_rarely, keep_freed_memory
+from vestige.engine.machine import collect_rarely, keep_freed_memory
 from vestige.registry.entries import InputError
 from vestige.version import __version__
 
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+ENDED = (129, INTERRUPTED, 143)
+"""Exit codes after SIGHUP, Ctrl-C and SIGTERM."""
 
 
 app.command("audit", cls=Command)(audit_command)
@@ -68,7 +71,7 @@ def demo(
             )
             report = result.save(out / name)
             if not quiet and not as_json:
-                print(f"The {name} set:")
+                say(f"The {name} set:")
             tell(result, report, quiet, as_json)
 
 
@@ -105,25 +108,25 @@ def main(arguments: list[str] | None = None) -> None:
     collect_rarely()
     usage_error: Any = sys.modules[typer.BadParameter.__module__].ClickException
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with ended_as_by_ctrl_c():
+            code = app(args=arguments, standalone_mode=False)
     except InputError as error:
         code = _fail(str(error))
     except usage_error as error:
         code = _fail(error.format_message())
     except OSError as error:
         code = _fail(f"{error.strerror or error}: {error.filename or ''}")
+    except Ended as end:
+        code = end.code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    if code == INTERRUPTED:  # typer may also return it
+    if code in ENDED:  # typer may also return it
         _fail("interrupted before the result was written.")
     sys.exit(code or 0)
 
 
 def _fail(message: str) -> int:
-    line = " ".join(message.split())
-    # a file name may hold codes that a terminal obeys
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    warn(shown)
+    warn(message)
     return 2
 
 

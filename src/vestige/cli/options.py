@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from vestige.cli.terminal import warn
+from vestige.registry.entries import InputError
 
 IMAGES, PATIENTS, QUESTION = "Images", "Patients", "Question"
 DETECTORS, OUTPUT, RUNNING = "Detectors", "Output", "Running"
@@ -37,6 +38,9 @@ class Command(TyperCommand):
         new = []
         for argument in args:
             name, equals, value = argument.partition("=")
+            if not argument or (equals and not value and name.startswith("--")):
+                # an unset variable of a script: an empty path would be the current folder
+                raise InputError(f"{name or 'an option or argument'} is empty: give it a value.")
             if RENAMED.get(name) in known:
                 warn(f"{name} is now {RENAMED[name]} and will go in 0.3.")
                 name = RENAMED[name]

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from vestige.cli.options import OUTPUT, PATIENTS, QUESTION, Json
-from vestige.cli.terminal import warn
+from vestige.cli.terminal import say, warn
+from vestige.files.places import refuse_inside
 from vestige.files.whole import write_together
 from vestige.registry.entries import InputError
 
@@ -71,6 +72,7 @@ def export(
 
     if top_half and named:
         raise InputError("--top-half and --named exclude each other: give one of them.")
+    refuse_inside([("--out", out)], [("the result", result)])
     by: By = "top half" if top_half else "named" if named else "stands out"
     audited = AuditResult.load(result)
     write_together({out: export_run(audited, format_, header, by)})
@@ -131,24 +133,24 @@ def score(
     patients = group_truth(right, groups, group_regex)
     card = score_run(answers, right, runs=runs, groups=patients)
     if as_json:
-        print(json.dumps(asdict(card), indent=1))
+        say(json.dumps(asdict(card), indent=1))
         return
     whose = "" if card.patients is None else f" of {card.patients} patients"
-    print(
+    say(
         f"{card.n} images{whose}; decisions from the {card.decided_by}; "
         f"AUC from the {card.auc_from}"
     )
     for name in ("kappa", "accuracy", "precision", "recall", "specificity", "f1", "auc"):
         e = getattr(card, name)
         shown = f"{e.value:6.3f}  [{e.low:.3f}, {e.high:.3f}]" if e else "undefined"
-        print(f"{name:>12}  {shown}")
+        say(f"{name:>12}  {shown}")
     base = card.baselines
-    print(
+    say(
         f"{'constants':>12}  all used: F1 {base.all_used_f1:.3f}, kappa 0; "
         f"majority: accuracy {base.majority_accuracy:.3f}"
     )
     what = "p (guessing)" if card.patients is None else "p (patients)"
-    print(f"{what:>12}  {card.p_value:.3g}, for {card.runs} run(s) {card.p_adjusted:.3g}")
+    say(f"{what:>12}  {card.p_value:.3g}, for {card.runs} run(s) {card.p_adjusted:.3g}")
 
 
 def report(
@@ -171,4 +173,5 @@ def report(
     from vestige.report import render_html
     from vestige.result import AuditResult
 
+    refuse_inside([("--out", out)], [("the result", result)])
     write_together({out: render_html(AuditResult.load(result), redact=redact)})

@@ -13,6 +13,7 @@ from vestige.cli.options import (
     OUTPUT,
     QUESTION,
     Cache,
+    DetectorOptions,
     Engine,
     GroupRegex,
     Groups,
@@ -23,7 +24,8 @@ from vestige.cli.options import (
     Unused,
     Used,
 )
-from vestige.cli.terminal import output, progress_bars
+from vestige.cli.terminal import given, output, progress_bars, say
+from vestige.files.places import refuse_within
 from vestige.registry.entries import InputError
 
 
@@ -56,6 +58,7 @@ def scrub(
             rich_help_panel=QUESTION,
         ),
     ] = 0.5,
+    option: DetectorOptions = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -84,11 +87,22 @@ def scrub(
     from vestige.decision.sentences import gate_line
     from vestige.release.scrub import beside, called_used
     from vestige.release.scrub import scrub as run_scrub
+    from vestige.scoring.plan import parse_options
 
     for file in (out, *beside(out)):
         if file.is_dir():
             raise InputError(f"cannot write {file}: it is a folder. Name a file, such as keep.txt.")
-    with output(out.parent), progress_bars(quiet) as progress:
+    inputs = given(
+        generated=generated, used=used, unused=unused, query=query, reference=reference,
+        groups=groups,
+    )  # fmt: skip
+    inputs += [("the result", result)]
+    files = (out, *beside(out))
+    if cache is not None:
+        refuse_within(("--cache", cache), [("--out", file) for file in files])
+    if copy_to is not None:
+        refuse_within(("--copy-to", copy_to), [*inputs, *given(cache=cache), ("--out", out)])
+    with output(out.parent, inputs, files), progress_bars(quiet) as progress:
         found = run_scrub(
             result,
             generated,
@@ -98,6 +112,7 @@ def scrub(
             reference,
             groups=groups,
             group_regex=group_regex,
+            options=parse_options(option or []),
             max_share=max_share,
             engine=engine,
             cache=cache,
@@ -119,24 +134,24 @@ def scrub(
             "left_out": list(found.left_out),
             "files": [str(out), str(withheld), str(report)],
         }  # fmt: skip
-        print(json.dumps(answer, indent=1))
+        say(json.dumps(answer, indent=1))
     elif not quiet:
         reasons = Counter(image.by for image in found.withheld)
         told = ", ".join(f"{n} by {by}" for by, n in reasons.most_common())
-        print(
+        say(
             f"{len(found.withheld)} of {len(found.withheld) + len(found.keep)} generated images "
             f"withheld{f' ({told})' if told else ''}: {withheld}. May stay: {out}. Report: {report}"
         )
         if found.unreadable:
-            print(f"{found.unreadable} generated file(s) could not be read and are in neither.")
+            say(f"{found.unreadable} generated file(s) could not be read and are in neither.")
         if copy_to is not None and found.copied is None:
-            print(f"The gate is not open, so nothing was copied to {copy_to}.")
+            say(f"The gate is not open, so nothing was copied to {copy_to}.")
         elif copy_to is not None:
-            print(f"{found.copied} files were copied to {copy_to}.")
+            say(f"{found.copied} files were copied to {copy_to}.")
         if found.left_out:
-            print(
+            say(
                 f"{len(found.left_out)} file(s) hold withheld images beside others and were left "
                 f"out, such as {found.left_out[0]}."
             )
-        print(f"The rest: {gate_line(found.outcome)}")
+        say(f"The rest: {gate_line(found.outcome)}")
     return found.outcome.exit_code

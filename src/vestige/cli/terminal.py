@@ -1,13 +1,21 @@
-"""What the command line says and where it writes."""
+"""What the command line says and where it writes.
+
+All text goes through `say` and `warn`: names of files and tags may hold codes that a terminal
+obeys, and letters that it cannot show.
+"""
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vestige.files.locked import locked
+from vestige.files.places import Named, refuse_inside
+from vestige.files.temporary import check_temporary
+from vestige.files.whole import created
 from vestige.registry.entries import InputError
 from vestige.types import Progress
 from vestige.types import quiet as silent
@@ -29,33 +37,68 @@ def tell(
         answer: dict[str, Any] = {
             "decision": asdict(decision), "used": used, "stand_out": stand_out
         }  # fmt: skip
-        print(json.dumps(answer | {"report": str(report)}))
+        say(json.dumps(answer | {"report": str(report)}))
         return
     if quiet:
         return
-    print(gate_line(decision) if gate else decision.text)
+    say(gate_line(decision) if gate else decision.text)
     if unread := sum(problem.severity == "error" for problem in result.problems):
-        print(f"{unread} file(s) could not be read; see problems in the report.")
+        say(f"{unread} file(s) could not be read; see problems in the report.")
     both = {f.group for f in result.findings} & set(result.calibration.groups)
     if both:
         whose = "patient" if result.question.patient_ids else "group"
         has = f"{plural(len(both), whose)} {'has' if len(both) == 1 else 'have'}"
-        print(f"{has} target and unused images and no part in the test of the set.")
-    print(f"Report: {report}")
+        say(f"{has} target and unused images and no part in the test of the set.")
+    say(f"Report: {report}")
+
+
+def say(text: str) -> None:
+    """Print lines on stdout."""
+    _print(text, sys.stdout)
 
 
 def warn(text: str) -> None:
     """Print one line on stderr."""
-    print(f"vestige: {text}", file=sys.stderr)
+    _print(f"vestige: {' '.join(text.split())}", sys.stderr)
+
+
+def shown(text: str) -> str:
+    """A text of lines in which whatever is not printable is an escape."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def _print(text: str, stream: Any) -> None:
+    if stream is None or stream.closed:  # nobody listens
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    plain = shown(text).encode(encoding, errors="backslashreplace").decode(encoding)
+    print(plain, file=stream)
 
 
 @contextmanager
-def output(folder: Path) -> Iterator[None]:
-    """Refuse an unwritable folder before hours of work; leave none behind after an error."""
+def output(
+    folder: Path, inputs: Iterable[Named] = (), files: Iterable[Path] = ()
+) -> Iterator[None]:
+    """Refuse what cannot be written before hours of work; leave nothing behind after an error.
+
+    Parameters
+    ----------
+    inputs : (option, path)
+        Nothing is written into one of these.
+    files : paths, optional
+        Written instead of `folder` as a whole, which other runs may then write to as well.
+
+    Raises
+    ------
+    InputError
+    """
+    refuse_inside([("--out", place) for place in files or (folder,)], inputs)
+    check_temporary()
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         _probe(folder)
-        yield
+        with nullcontext() if files else locked(folder):
+            yield
     except BaseException:
         for place in made:
             if place.is_dir() and not any(place.iterdir()):
@@ -63,12 +106,21 @@ def output(folder: Path) -> Iterator[None]:
         raise
 
 
+def given(**options: object) -> list[Named]:
+    """Places that options name: ("--used", path); addresses and what was not given are left out."""
+    from vestige.images.remote import is_address, without_scheme
+
+    return [
+        (f"--{name.replace('_', '-')}", without_scheme(value))
+        for name, value in options.items()
+        if value is not None and not is_address(value)
+    ]
+
+
 def _probe(folder: Path) -> None:
-    file = folder / ".vestige-probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        file.unlink()
+        created(folder / "probe").unlink()
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
 
@@ -76,7 +128,7 @@ def _probe(folder: Path) -> None:
 @contextmanager
 def progress_bars(quiet: bool) -> Iterator[Progress]:
     """Progress bars on stderr when a person is watching."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
         yield silent
         return
     from rich.console import Console

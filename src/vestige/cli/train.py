@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vestige.cli.ending import Ended
 from vestige.cli.options import (
     DETECTORS,
     IMAGES,
@@ -19,7 +20,9 @@ from vestige.cli.options import (
     Seed,
     Window,
 )
-from vestige.cli.terminal import progress_bars
+from vestige.cli.terminal import given, progress_bars, say, warn
+from vestige.files.places import refuse_inside
+from vestige.files.temporary import check_temporary
 from vestige.registry.options import parse_window
 
 INTERRUPTED = 130
@@ -93,6 +96,10 @@ def train(
         run_training,
     )
 
+    inputs = given(generated=generated, used=used, unused=unused, groups=groups)
+    files = (out, out.with_suffix(".json"), checkpoint_folder(out))
+    refuse_inside([("--out", file) for file in files], inputs)
+    check_temporary()
     try:
         with progress_bars(quiet) as progress:
             asked = TrainingOptions(
@@ -104,27 +111,27 @@ def train(
                 seed=seed,
             )
             found = run_training(detector, generated, used, unused, asked, progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         folder = checkpoint_folder(out)
         where = f"goes on from {folder}" if folder.exists() else "starts again"
-        print(f"vestige: interrupted; the same command {where}.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        warn(f"interrupted; the same command {where}.")
+        sys.exit(end.code if isinstance(end, Ended) else INTERRUPTED)
     training = {k: v for k, v in found.training.items() if not k.endswith("learned_from")}
     if as_json:
         answer = {"model": str(out), "detector": detector, "figures": dict(found.figures)}
         problems = [asdict(problem) for problem in found.problems]
-        print(json.dumps(answer | {"training": training, "problems": problems}, indent=1))
+        say(json.dumps(answer | {"training": training, "problems": problems}, indent=1))
         return
     for problem in found.problems:
-        print(f"vestige: {problem.severity}: {problem.path} {problem.what}", file=sys.stderr)
+        warn(f"{problem.severity}: {problem.path} {problem.what}")
     if quiet:
         return
     n = training["counts"]
-    print(
+    say(
         f"{detector} learned from {n['used']} used and {n['unused']} unused images "
         f"({training['groups']} groups) and {n['generated']} generated ones."
     )
     if "held_out_auc" in found.figures:
         told = found.figures
-        print(f"AUC {told['held_out_auc']:.3f} on held-out groups, epoch {told['best_epoch']}.")
-    print(f"Model: {out}")
+        say(f"AUC {told['held_out_auc']:.3f} on held-out groups, epoch {told['best_epoch']}.")
+    say(f"Model: {out}")

@@ -23,7 +23,7 @@ from vestige.cli.options import (
     Quiet,
     Seed,
 )
-from vestige.cli.terminal import output, progress_bars
+from vestige.cli.terminal import given, output, progress_bars, say
 from vestige.registry.entries import InputError
 
 app = typer.Typer(
@@ -144,17 +144,17 @@ def build(
         seed=seed,
     )
     finished = (out / RECORD).exists()
-    with output(out), progress_bars(quiet) as progress:
+    with output(out, given(images=images, groups=groups)), progress_bars(quiet) as progress:
         record = build_world(recipe, out, progress=progress)
     if quiet:
         return
     count = record.counts
-    print(
+    say(
         f"{count['members']} members, {count['unused'] + count['query_unused']} unused "
         f"({count['query']} of both are queries), {count['reference']} reference, "
         f"{count['generated']} generated. Groups from {record.groups_from}."
     )
-    print(f"{'This world was there already, unchanged' if finished else 'World'}: {out}")
+    say(f"{'This world was there already, unchanged' if finished else 'World'}: {out}")
 
 
 @app.command("check", cls=Command)
@@ -171,11 +171,11 @@ def check(
     failed = [found.name for found in checks if not found.passed]
     if as_json:
         answer = {"passed": not failed, "checks": [asdict(found) for found in checks]}
-        print(json.dumps(answer, indent=1))
+        say(json.dumps(answer, indent=1))
     else:
         width = max(len(found.name) for found in checks)
         for found in checks:
-            print(f"{'ok' if found.passed else 'FAILED':6}  {found.name:{width}}  {found.detail}")
+            say(f"{'ok' if found.passed else 'FAILED':6}  {found.name:{width}}  {found.detail}")
     if failed:
         raise InputError(
             f"the world {world} is not sound: {', '.join(failed)} failed. Build it again."
@@ -251,7 +251,8 @@ def benchmark(
     from vestige.benchmark.run import Repeats, run_benchmark
     from vestige.scoring.plan import parse_options
 
-    with output(out), progress_bars(quiet) as progress:
+    inputs = [("a world", world) for world in worlds]
+    with output(out, inputs), progress_bars(quiet) as progress:
         found = run_benchmark(
             worlds,
             out,
@@ -263,7 +264,7 @@ def benchmark(
             progress=progress,
         )
     if not quiet:
-        print(f"{len(found.cells)} cells over {len(found.worlds)} worlds: {out / 'table.html'}")
+        say(f"{len(found.cells)} cells over {len(found.worlds)} worlds: {out / 'table.html'}")
     if found.errors:
         first = found.errors[0]
         raise InputError(
@@ -291,12 +292,13 @@ def _paper_protocols(
     if others:
         raise InputError("--protocol paper takes --detector, --option and --out; leave out others.")
     options = parse_options(option or [])
-    with output(out), progress_bars(quiet) as progress:
+    inputs = [("a world", world) for world in worlds]
+    with output(out, inputs), progress_bars(quiet) as progress:
         found = run_protocols(worlds, out, protocols=names, options=options, progress=progress)
     if not quiet:
         for name, why in found.left_out.items():
-            print(f"{name} left out: {why}")
-        print(f"{len(found.cells)} rows over {len(found.worlds)} worlds: {out / 'protocols.html'}")
+            say(f"{name} left out: {why}")
+        say(f"{len(found.cells)} rows over {len(found.worlds)} worlds: {out / 'protocols.html'}")
     if found.errors:
         world, system, part, why = found.errors[0]
         raise InputError(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vestige.detectors.cosine_search import largest_view, signed_sums
-from vestige.engine.engines import in_threads
+from vestige.engine.machine import in_threads
 from vestige.features.folding import Folding, bounds
 from vestige.features.rows import Rows
 from vestige.features.whitening import MOMENT_ROWS, Whitening

@@ -12,7 +12,7 @@ from vestige.copies.equality import Equality, find_equal
 from vestige.copies.search import CopySearch as Found
 from vestige.copies.search import NearCopies, search_copies
 from vestige.decision.records import Copy, CopySearch, RealRole
-from vestige.engine.engines import side_by_side
+from vestige.engine.machine import side_by_side
 from vestige.images.imageset import ImageSet
 from vestige.judging.cohort import Cohort
 from vestige.scoring.score_cache import KeptScores, rows_of

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.copies.pairs import Block, Comparison, compare
-from vestige.engine.engines import in_threads
+from vestige.engine.machine import in_threads
 from vestige.registry.entries import InputError
 from vestige.stats.copy_line import COPY_ALPHA, FLOOR, CopyLine, copy_line
 from vestige.stats.groups import Labels

@@ -18,6 +18,7 @@ from vestige.decision.records import (
     Unread,
 )
 from vestige.decision.records import Evidence as DecisionEvidence
+from vestige.files.strict_json import parse_json
 from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 from vestige.schema.records import (
@@ -114,7 +115,7 @@ class Audited:
     def from_json(cls, text: str) -> Self:
         """Read result.json; anything that is not one is an :class:`InputError`."""
         try:
-            raw = json.loads(text, parse_float=_finite, parse_constant=_finite)
+            raw = parse_json(text)
         except (ValueError, RecursionError) as error:
             raise InputError(f"this is not a vestige result.json: {error!s:.200}") from error
         if not isinstance(raw, dict):
@@ -230,6 +231,8 @@ def _check(result: Audited) -> None:
     if result.unlike is not None:
         shares += [("unlike.distance", result.unlike.distance)]
     shares += [("question.max_auc", result.question.max_auc)]
+    if result.manifest.seed < 0:
+        raise InputError(f"result.manifest.seed is {result.manifest.seed}; a seed is 0 or more.")
     for where, share in shares:
         if not 0.0 <= share <= 1.0:
             raise InputError(f"result.{where} holds {share:g}, a share lies in 0..1.")
@@ -240,10 +243,3 @@ def _check(result: Audited) -> None:
 
 def _ends(estimate: Estimate) -> tuple[float, float, float]:
     return estimate.value, estimate.low, estimate.high
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text!s:.40} is not a finite number")
-    return number

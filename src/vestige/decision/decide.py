@@ -31,16 +31,13 @@ from vestige.decision.records import (
     Gate,
     Remedy,
     State,
-    Unread,
 )
 from vestige.decision.sentences import decision_text
+from vestige.decision.unread import UNREAD_LEVEL, too_much, worst_unread
 from vestige.schema.records import Check, CheckState, LevelCode, PlantedLevel, RunHistory, SetTest
 
 TARGET_ROLES = ("used", "query")
 """A copy of an image in one of these roles closes the gate."""
-UNREAD_SHARE, UNREAD_LEVEL = 0.01, 0.01
-"""The share of generated files that may go unread, and the p-value below which the shares of unread
-files of two roles differ."""
 MOST_PATIENTS = 10**9
 """Beyond this a count in a file is no count; whole numbers stay exact below it."""
 MOST_JOINED = 0.1
@@ -145,9 +142,12 @@ def _contradicted(evidence: Evidence) -> _Row | None:
         codes.append("copies_of_reference")
     if codes:
         remedy.append("check_roles")
-    if any(_too_much(one) for one in evidence.unread):
+    if any(too_much(one) for one in evidence.unread if one.role == "generated"):
         codes.append("generated_unread")
         remedy.append("convert_unread")
+    if any(too_much(one) for one in evidence.unread if one.role != "generated"):
+        codes.append("files_not_reached")
+        remedy.append("reach_files")
     if any(one.p_value is not None and one.p_value < UNREAD_LEVEL for one in evidence.unread):
         codes.append("unread_unequal")
         remedy.append("convert_unread")
@@ -261,7 +261,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
     """The numbers that the sentence of this row may need."""
     mine = _of_targets(evidence.copies)
     others = [copy for copy in evidence.copies if copy.role not in TARGET_ROLES]
-    worst = _worst_unread(evidence)
+    worst = worst_unread(evidence.unread)
     bounds, chance = evidence.bounds, evidence.chance
     verbatim = (
         [one.share for one in bounds.copied_shares if one.level == "verbatim"] if bounds else []
@@ -302,26 +302,6 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         seen_auc=evidence.test.minimum_detectable_auc if evidence.test else None,
         seen_share=evidence.test.minimum_detectable_share if evidence.test else None,
     )
-
-
-def _worst_unread(evidence: Evidence) -> tuple[int, int, str]:
-    """Unread and listed files of the role that the sentence names.
-
-    The generated set if too much of it is unread, else the role that differs most, else any.
-    """
-
-    def key(one: Unread) -> tuple[bool, float, str]:
-        return not _too_much(one), 1.0 if one.p_value is None else one.p_value, one.role
-
-    unread = [one for one in evidence.unread if one.unread]
-    if not unread:
-        return 0, 0, ""
-    worst = min(unread, key=key)
-    return worst.unread, worst.listed, worst.role
-
-
-def _too_much(one: Unread) -> bool:
-    return one.role == "generated" and one.unread > UNREAD_SHARE * one.listed
 
 
 def _groups_needed(evidence: Evidence, row: _Row) -> int | None:

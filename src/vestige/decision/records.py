@@ -17,6 +17,7 @@ Code = Literal[
     "copies_of_unused",
     "copies_of_reference",
     "generated_unread",
+    "files_not_reached",
     "unread_unequal",
     "prepared_unlike",
     "check_failed",
@@ -43,6 +44,7 @@ Remedy = Literal[
     "withhold_copies",
     "check_roles",
     "convert_unread",
+    "reach_files",
     "prepare_alike",
     "harmonize",
     "mend_split",
@@ -146,6 +148,9 @@ class Unread:
     listed, unread : files
     example : path of the first one, "" without any
     p_value : Fisher's exact test against the unused files; None where it is not made
+    left_aside : of the unread, files that no reader looked into: any picture may be in each
+    ignored : entries beside the listed ones: documents, files of the system, links to folders that
+        are read under another name
     """
 
     role: str
@@ -153,6 +158,8 @@ class Unread:
     unread: int
     example: str
     p_value: float | None = None
+    left_aside: int = 0
+    ignored: int = 0
 
 
 @dataclass(frozen=True)

@@ -158,13 +158,16 @@ def _cause(code: Code, decision: Decision) -> str:
     """One clause for each code."""
     facts, codes = decision.facts, decision.codes
     whom = _whom(facts)
+    told = "generated_unread" in codes or "files_not_reached" in codes
     causes: dict[Code, str] = {
         "copies": _copied(facts),
         "copies_of_unused": _contradicted(decision),
         "copies_of_reference": _contradicted(decision),
         "generated_unread": f"{_unread(facts)} could not be read, and copies may be among them",
-        "unread_unequal": "the share of files that could not be read differs between the folders"
+        "files_not_reached": "many files could not be read and nothing is known of them"
         + ("" if "generated_unread" in codes else f" ({_unread(facts)})"),
+        "unread_unequal": "the share of files that could not be read differs between the folders"
+        + ("" if told else f" ({_unread(facts)})"),
         "prepared_unlike": "the grey scale of the generated images is inverted"
         if facts.unlike == "inverted"
         else "the generated images have another grey range than the real ones",

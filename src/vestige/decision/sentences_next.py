@@ -19,6 +19,8 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "never saw, and check that no folder was given in the place of another.",
         "convert_unread": "Convert these files to PNG, or remove them from the folder, and audit "
         "again.",
+        "reach_files": "Look in the problems for the reason, mend the storage, the permissions or "
+        "the formats, and audit again.",
         "prepare_alike": "Give generated and real images with the same polarity and grey range, "
         "and audit again.",
         "harmonize": "Export all real images by the same steps, or let --harmonize prepare them "

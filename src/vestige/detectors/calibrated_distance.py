@@ -12,7 +12,7 @@ from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.pixels import as_images
 from vestige.features.rows import rows_of
 from vestige.registry.entries import choose
-from vestige.registry.rules import check_words
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import rows_outside_group
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images
@@ -61,6 +61,7 @@ class CalibratedDistance:
     def __post_init__(self) -> None:
         choose(SPACES, self.space, "space")
         check_words(self)
+        at_least(1, self, "dims", of="calibrated_distance: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

@@ -10,7 +10,7 @@ from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
 from vestige.features.pixels import as_images
 from vestige.features.rows import held_rows
-from vestige.registry.rules import check_words
+from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import nearest
 from vestige.types import Float32s, Floats, Images
 
@@ -48,6 +48,7 @@ class MonteCarloBall:
 
     def __post_init__(self) -> None:
         check_words(self)
+        at_least(1, self, "dims", of="mc_ball: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""

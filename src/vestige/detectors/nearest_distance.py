@@ -12,7 +12,7 @@ from vestige.features.index import INDEXES
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.registry.entries import choose, create
-from vestige.registry.rules import check_words
+from vestige.registry.rules import at_least, check_words
 from vestige.symmetries import Views
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -58,6 +58,7 @@ class NearestDistance:
         choose(SPACES, self.space, "space")
         create(INDEXES, self.index, "index")
         check_words(self)
+        at_least(1, self, "dims", of="nearest_distance: ")
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""

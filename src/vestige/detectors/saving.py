@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.files.whole import beside, file_sha256
+from vestige.files.regular import read_text
+from vestige.files.strict_json import parse_json
+from vestige.files.whole import SHARED, created, file_sha256
 from vestige.registry.entries import InputError
 from vestige.version import __version__
 
 SCHEMA = 1
+CARD_BYTES = 2**28
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -69,10 +72,11 @@ def write_model(
     from safetensors.numpy import save
 
     card = target.with_suffix(".json")
-    partial = {t: beside(t) for t in (target, card)}
+    partial: dict[Path, Path] = {}
     begun = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        partial |= {t: created(t, SHARED) for t in (target, card)}
         # C order without making scalars one-dimensional, which np.ascontiguousarray does
         own = {name: np.asarray(value, order="C") for name, value in arrays.items()}
         partial[target].write_bytes(save(own))  # save_file would hide it from the group
@@ -126,10 +130,11 @@ def read_card(path: str | os.PathLike[str]) -> Card:
         if not file.is_file():
             raise InputError(f"{file} not found: a model is a .safetensors and a .json file.")
     try:
-        card = Card(**json.loads(side.read_text(encoding="utf-8")))
+        card = Card(**parse_json(read_text(side, CARD_BYTES)))
         parts = (card.options, card.figures, card.training)
-        intact = all(isinstance(part, dict) for part in parts) and isinstance(card.detector, str)
-    except (ValueError, TypeError) as error:
+        intact = all(isinstance(part, dict) for part in parts)
+        intact &= isinstance(card.detector, str) and isinstance(card.sha256, str)
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{side} is not the card of a model: train it again.") from error
     if not intact or card.schema != SCHEMA:
         raise InputError(f"{side} is not the card of a model of this version: train it again.")

@@ -6,6 +6,7 @@ checked where it is computed, so that a worker that joins late is checked too.
 
 import logging
 import platform
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
@@ -16,7 +17,8 @@ from time import monotonic, sleep
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
-from vestige.engine.engines import Workers, keep_freed_memory
+from vestige.engine.machine import keep_freed_memory
+from vestige.engine.shards import Workers, sendable
 from vestige.packages import DECODERS, installed
 from vestige.registry.entries import InputError
 from vestige.version import __version__
@@ -148,7 +150,18 @@ class Cluster(Workers):
         # a function of the standard library: it is found everywhere
         asked = (resolve_name, "vestige.version:__version__")
         try:
-            told = self._client.run(*asked, workers=sorted(workers), on_error="return")
+            told = within(
+                WORKER_SECONDS,
+                self._client.run,
+                *asked,
+                workers=sorted(workers),
+                on_error="return",
+            )
+        except TimeoutError as error:
+            raise InputError(
+                f"the workers of the Dask scheduler at {self._address!r} have not answered for "
+                f"{WORKER_SECONDS:.0f} s: start them and the scheduler anew."
+            ) from error
         except OSError:  # one left meanwhile: the others are asked again
             return
         for worker, version in told.items():
@@ -176,8 +189,12 @@ class Cluster(Workers):
             try:
                 with warnings.catch_warnings():  # `run_checked` looks for itself
                     warnings.simplefilter("ignore", VersionMismatchWarning)
-                    client = self._open(
-                        self._address, timeout=min(left, CONNECT_SECONDS), set_as_default=False
+                    client = within(
+                        min(left, CONNECT_SECONDS) + CONNECT_SECONDS,
+                        self._open,
+                        self._address,
+                        timeout=min(left, CONNECT_SECONDS),
+                        set_as_default=False,
                     )
                 break
             except (OSError, ValueError) as error:
@@ -199,11 +216,36 @@ class Cluster(Workers):
         client, self._client, self._executor = self._client, None, None
         if client is not None:
             with suppress(OSError, TimeoutError):
-                client.close(timeout=2)
+                within(CONNECT_SECONDS, client.close, timeout=2)
         for future in self._sent:  # those of a client that has gone never come
             if not future.done() and future.cancel():
                 future.set_running_or_notify_cancel()
         self._sent.clear()
+
+
+def within(seconds: float, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+    """``function(*args, **kwargs)``, waited for so long: Dask's own limits do not always hold.
+
+    Raises
+    ------
+    TimeoutError
+        The call goes on in a thread that nobody waits for.
+    """
+    future: Future[R] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, name="vestige-cluster", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError as error:
+        if future.done():
+            raise
+        raise TimeoutError(f"no answer within {seconds:.0f} s") from error
 
 
 def run_checked(
@@ -224,7 +266,11 @@ def run_checked(
                 f", this process has {version or 'none'}: install the same versions everywhere."
             )
     with _prepared().limit(limits=1):
-        return fn(*args, **kwargs)
+        try:
+            return fn(*args, **kwargs)
+        except Exception as error:
+            found_error = sendable(error)
+    raise found_error  # without the frames of a deep recursion, which Dask cannot send
 
 
 @cache

@@ -7,9 +7,11 @@ one worker dies. These workers import vestige, and end when the process that sta
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -18,7 +20,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, TypeVar
 
-from vestige.engine.engines import Workers, keep_freed_memory
+from vestige.engine.machine import keep_freed_memory
+from vestige.engine.shards import Workers, sendable
 
 START_SECONDS = 0.7
 """Two workers are there after half of it, and two halve the rest."""
@@ -50,6 +53,7 @@ class Processes(Workers):
         self._started: set[_Worker] = set()
         self._lock = threading.Lock()
         self._over = False
+        self._home = ""
 
     def start_seconds(self) -> float:
         """What one process does in the time that it takes to start these."""
@@ -85,7 +89,9 @@ class Processes(Workers):
             with self._lock:
                 if self._over:
                     raise WorkerDied("the workers were ended")
-                worker = self._own.worker = _Worker()
+                # a worker that is killed leaves its copies of files here, and this process stays
+                self._home = self._home or tempfile.mkdtemp(prefix="vestige-")
+                worker = self._own.worker = _Worker(self._home)
                 self._started.add(worker)
         try:
             fine, answer = worker.ask(task)
@@ -102,17 +108,20 @@ class Processes(Workers):
             self._over = True
             for worker in self._started:
                 worker.end()
+            if self._home:
+                shutil.rmtree(self._home, ignore_errors=True)
+                self._home = ""
 
 
 class _Worker:
     """One process, which answers one task after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603  # ourselves
             [sys.executable, "-c", START, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | ONE_THREAD,
+            env=os.environ | ONE_THREAD | {"TMPDIR": home},
             process_group=0,  # Ctrl-C is for the process that started it
         )
 
@@ -156,13 +165,10 @@ def _answer(task: bytes) -> bytes:
         function, args, kwargs = pickle.loads(task)  # noqa: S301  # of the process that started us
         return pickle.dumps((True, function(*args, **kwargs)), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
-        error.add_note(traceback.format_exc())
-        try:
-            answer = pickle.dumps((False, error))
-            pickle.loads(answer)  # noqa: S301  # some can be written but not read
-        except Exception:
-            answer = pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))
-        return answer
+        told = traceback.format_exc()
+        answer = sendable(error)
+        answer.add_note(told)
+        return pickle.dumps((False, answer))
 
 
 def _send(pipe: IO[bytes], message: bytes) -> None:

@@ -1,6 +1,12 @@
 """Cells of a CSV that is safe to open in a spreadsheet."""
 
+import re
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")
+_START = "[" + "".join(map(re.escape, FORMULA_STARTS)) + "]"
+_FORMULA = re.compile(rf"(?:\A|(?<=;))(?=\s*{_START})")
+_MARK = re.compile(r"\A'|(?<=;)'")
+"""Every apostrophe at these places was put there: one of the text itself is marked, too."""
 
 
 def number(value: float | None) -> str:
@@ -9,8 +15,15 @@ def number(value: float | None) -> str:
 
 
 def cell(text: str) -> str:
-    """Neutralise spreadsheet formulas: a text cell must not start like one.
+    """Neutralise spreadsheet formulas: no part of a text must start like one.
 
-    A leading apostrophe is doubled, so that dropping one apostrophe gives the name back.
+    Parts begin where a spreadsheet may begin a cell: at the start, and after the semicolon, which
+    separates cells in many countries; blanks do not count. Each gets an apostrophe; `plain` gives
+    the text back.
     """
-    return "'" + text if text.startswith(FORMULA_STARTS) else text
+    return _FORMULA.sub("'", text)
+
+
+def plain(text: str) -> str:
+    """The text of which `cell` made this."""
+    return _MARK.sub("", text)

@@ -19,8 +19,8 @@ from vestige.imageclef.runfile import (
     refuse_collisions,
     validate_run,
 )
-from vestige.images.listing import natural_key
-from vestige.images.told_groups import compile_groups, find_group, read_group_table
+from vestige.images.names import natural_key
+from vestige.images.told_groups import compile_groups, find_groups, read_group_table
 from vestige.registry.entries import InputError, create
 from vestige.result import AuditResult
 from vestige.schema.records import Estimate, Finding
@@ -256,7 +256,8 @@ def group_truth(
         raise InputError("groups were given twice, as CSV and as regular expression; give one.")
     if regex is not None:
         pattern = compile_groups(regex)
-        return {i: find_group(pattern, i, i) for i in ids}
+        names = list(ids)
+        return dict(zip(names, find_groups(pattern, names), strict=True))
     if csv is None:
         return None
     groups = read_group_table(Path(csv))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from vestige.images.listing import natural_key
+from vestige.images.names import natural_key
 from vestige.registry.entries import InputError, RegistryEntry, create
 from vestige.stats.groups import some_names
 

@@ -8,18 +8,18 @@ patients and studies, which could be guessed, are sealed: only who holds the fil
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
-from vestige.images.frame import Window
+from vestige.images.formats import format_of_name
+from vestige.images.frame import MAX_BYTES, Window
+from vestige.images.held import held, open_regular, stamp_of
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
-from vestige.images.readers import format_of_name
 from vestige.images.shards import Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
 
@@ -27,10 +27,8 @@ FORMAT = 4
 """Of what is kept; raised when a record gains a field (4: the DICOM study, sealed)."""
 STRETCH = 32
 """Shards that are looked up together."""
-MOST_BYTES = 2**20
+AT_ONCE_BYTES = 2**20
 """Of a file, hashed at once."""
-AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""A pipe is not waited for: it is no regular file."""
 _OF_PLACE = ("id", "path")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
 _SEALED = ("patient", "series", "study")
@@ -73,19 +71,21 @@ def read_shard_cached(
     missing = [k for k, part in enumerate(parts) if part is None]
     if not missing:
         return joined([part for part in parts if part is not None], size)
-    fresh = read_shard([paths[k] for k in missing], size, window, share)
-    rows: dict[str, list[int]] = {}
-    for row, record in enumerate(fresh.records):
-        rows.setdefault(record.path, []).append(row)
     made: dict[str, Entry] = {}
-    for k in missing:
+    with held([paths[k][1] for k in missing]) as files:
+        named = [(paths[k][0], file.name) for k, file in zip(missing, files, strict=True)]
+        fresh = read_shard(named, size, window, share)
+        stamps = [file.stamp() for file in files]
+    start = 0
+    for k, count, stamp in zip(missing, fresh.counts, stamps, strict=True):
         (identifier, path), known = paths[k], keys[k]
-        mine = rows.get(str(path), [])
-        records = tuple(fresh.records[row] for row in mine)
+        mine = slice(start, start := start + count)
+        records = tuple(replace(record, path=str(path)) for record in fresh.records[mine])
         problems = tuple(p for p in fresh.problems if p.path == identifier)
-        part = parts[k] = Shard(fresh.pixels[mine], records, problems, 1)
+        unreached = (identifier,) if identifier in fresh.unreached else ()
+        part = parts[k] = Shard(fresh.pixels[mine], records, problems, (count,), unreached)
         # a file that changed on the way is not what its key says
-        if known.key and records and _stamp_now(path) == known.stamp:
+        if known.key and records and stamp == known.stamp:
             notes = [
                 [_sealed(name, getattr(record, name), known.seal) for name in _KEPT]
                 for record in records
@@ -148,32 +148,21 @@ def _fingerprint(size: int, window: Window | None) -> str:
     return repr(("images", FORMAT, source_sha256(), size, window, installed(*DECODERS)))
 
 
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _stamp_now(path: str | Path) -> tuple[int, ...]:
-    try:
-        return _stamp(os.stat(path))
-    except OSError:
-        return ()
-
-
 def _content(path: str | Path) -> _Content:
     """By the digest of a file's bytes and the format of its name."""
     digest = hashlib.sha256()
     try:
-        with open(os.open(path, os.O_RDONLY | AT_ONCE), "rb", buffering=0) as file:
+        with open(open_regular(path), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return _Content()
-            while block := file.read(min(status.st_size + 1, MOST_BYTES)):
+            if status.st_size > MAX_BYTES:
+                return _Content()  # not read either: a sparse file may promise any size
+            while block := file.read(min(status.st_size + 1, AT_ONCE_BYTES)):
                 digest.update(block)
     except OSError:
         return _Content()  # read_shard says what is wrong with it
     seal = hashlib.sha256(b"seal" + digest.digest()).digest()
     digest.update(format_of_name(path).encode())
-    return _Content(digest.hexdigest(), _stamp(status), seal)
+    return _Content(digest.hexdigest(), stamp_of(status), seal)
 
 
 def _sealed(name: str, value: Any, seal: bytes) -> Any:
@@ -209,7 +198,7 @@ def _restored(
         is_measured(record.sha256, share) and not record.statistics for record in records
     ):
         return None
-    return Shard(entry.rows, records, (), 1)
+    return Shard(entry.rows, records, (), (count,))
 
 
 def _frozen(value: Any) -> Any:

@@ -38,22 +38,28 @@ def read_fetched(
         with tempfile.TemporaryDirectory(prefix="vestige-") as folder:
             copies: dict[str, str] = {}
             named: list[tuple[str, str]] = []
-            lost: list[Problem] = []
+            told: dict[str, Problem] = {}
+            asked: list[str] = []
             size = 0
             while waiting and size < TOGETHER_BYTES:
                 identifier, address = waiting.pop(0)
                 place = Path(folder) / str(len(waiting))  # names may be equal
                 place.mkdir()
+                asked.append(identifier)
                 try:
                     copy = fetch(address, place)
                 except Unreadable as error:
-                    lost.append(Problem(identifier, str(error), "error"))
+                    told[identifier] = Problem(identifier, str(error), "error")
                     continue
                 size += copy.stat().st_size
                 copies[str(copy)] = address
                 named.append((identifier, str(copy)))
             part = read(named, *arguments)
             records = tuple(replace(r, path=copies[r.path]) for r in part.records)
-            problems = (*lost, *part.problems)
-            parts.append(Shard(part.pixels, records, problems, part.files + len(lost)))
+            told |= {problem.path: problem for problem in part.problems}
+            problems = tuple(told[i] for i in asked if i in told)
+            numbers = dict(zip([i for i, _ in named], part.counts, strict=True))
+            counts = tuple(numbers.get(i, 0) for i in asked)
+            unreached = tuple(i for i in asked if i not in numbers or i in part.unreached)
+            parts.append(Shard(part.pixels, records, problems, counts, unreached))
     return joined(parts, parts[0].pixels.shape[1])

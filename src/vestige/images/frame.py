@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.unread import Kind
 from vestige.types import Float32s
 
 Window: TypeAlias = tuple[float, float]
@@ -26,6 +27,9 @@ MAX_PAGES = 50_000
 SMALLEST_SHARE = 1024
 """Pixels that an image counts as at least, so that a file holds at most 262,144 images."""
 
+_ROUNDING = 1e-5
+"""Of a float level in 0..1."""
+
 NOBODY = hashlib.sha256(b"").hexdigest()
 """Patient of a DICOM file whose id is a placeholder."""
 
@@ -41,6 +45,15 @@ NO_ORIENTATION = "no orientation"
 BAD_WINDOW = "unusable window tags"
 LUT_NOT_USED = "lookup table not used"
 PADDED = "padding set to black"
+NO_HOUNSFIELD = "CT without Hounsfield units"
+OWN_SCALE = "scale of its own"
+NO_NEGATIVE = "signed without negative levels"
+DISPLAY_NOT_USED = "display range not used"
+NAN_BACKGROUND = "NaN taken for background"
+NO_PHOTOMETRIC = "no photometric interpretation"
+FIRST_PICTURE = "first of several pictures"
+MINUS_ONE_TO_ONE = "floats from -1 to 1"
+ROUNDED = "floats cut to 0..1"
 FLAG_WARNINGS = {
     COLOUR: "colour images, turned to grey (Rec. 601 luma)",
     TRANSPARENT: "partly transparent images, put on black",
@@ -48,20 +61,71 @@ FLAG_WARNINGS = {
     TWELVE_OF_SIXTEEN: "16-bit files with no level above 4095, so perhaps 12-bit data; they were "
     "read on the 16-bit scale and look dark. If they are 12-bit, multiply by 16 and save again",
     CUT_TO_EIGHT: "16-bit colour or alpha files, of which the decoder keeps 8 bits",
-    PERCENTILES: "volumes without a known grey scale, scaled from their 1 % to their 99 % level. "
-    "Give a window to put all sets on one scale",
+    PERCENTILES: "images of files without a known grey scale, scaled from the 1 % to the 99 % "
+    "level of their file. Give a window to put all sets on one scale",
     NO_ORIENTATION: "volumes whose header states no orientation, read as stored",
     BAD_WINDOW: "DICOM files whose window tags cannot be used; the default scale was taken",
-    LUT_NOT_USED: "DICOM files with a display lookup table, which is not applied",
+    LUT_NOT_USED: "DICOM files with a lookup table that is empty or cannot be used; read without",
+    NO_HOUNSFIELD: "CT files whose levels are not Hounsfield units (water near 0, air near -1000); "
+    "read on the scale of their stored levels",
+    OWN_SCALE: "DICOM files without a window whose levels are multiplied by a slope; each is "
+    "scaled by itself, so slices of one series may differ. Give a window for one scale",
+    NO_NEGATIVE: "signed DICOM files without a window and without a negative level; 0 is black",
+    DISPLAY_NOT_USED: "volumes whose header names a display range that would cut off most of the "
+    "body; it was not used",
+    NAN_BACKGROUND: "volumes with voxels that are not numbers (NaN), which were taken for "
+    "background",
+    NO_PHOTOMETRIC: "TIFF files that do not say whether 0 is black or white; read as black",
+    FIRST_PICTURE: "JPEG files with further pictures behind the first (previews, gain maps), of "
+    "which only the first was read",
+    MINUS_ONE_TO_ONE: "float images from -1 to 1, put on 0 to 1. Save all sets by one rule",
+    ROUNDED: "float images beyond 0 to 1 by rounding only; cut to that range",
 }
+GUESSED_SCALE = frozenset(
+    [
+        TWELVE_OF_SIXTEEN,
+        PERCENTILES,
+        BAD_WINDOW,
+        LUT_NOT_USED,
+        NO_HOUNSFIELD,
+        OWN_SCALE,
+        NO_NEGATIVE,
+        DISPLAY_NOT_USED,
+        NO_PHOTOMETRIC,
+        MINUS_ONE_TO_ONE,
+    ]
+)
+"""Flags of images whose grey scale the file does not say, or not well."""
 
 
 class Unreadable(ValueError):
     """This file cannot be used; becomes an error row, never a dropped image."""
 
+    kind: ClassVar[Kind] = "damaged"
+
+
+class OtherFormat(Unreadable):
+    """This file is an image of a format that is not read; counted like a damaged one."""
+
+    kind = "format not read"
+
 
 class NotAnImage(Unreadable):
     """This file never was an image; becomes a warning row."""
+
+    kind = "no image"
+
+
+class NotJudged(Unreadable):
+    """This file belongs to a study but shows no patient; becomes a warning row, not counted."""
+
+    kind = "not judged"
+
+
+class OfAnother(Unreadable):
+    """This file holds the voxels of another one, which is read with it; becomes no row."""
+
+    kind = "part of another file"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,27 +185,58 @@ def from_levels(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()
     return Frame(levels, 16, mode, flags)
 
 
-def from_colour(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()) -> Frame:
-    """RGB levels [h, w, 3] (uint8 or uint16): the one channel if all agree, else 601 luma."""
+def from_bits(levels: npt.NDArray[Any], bits: int, mode: str, flags: tuple[str, ...] = ()) -> Frame:
+    """Grey levels [h, w] whose header says how many of their bits are used."""
+    if bits == 8 * levels.dtype.itemsize:
+        return from_levels(levels, mode, flags)
+    shown = np.minimum(levels / np.float32(2**bits - 1), np.float32(1))
+    return Frame(shown.astype(np.float32), bits, mode, flags)
+
+
+def from_colour(
+    levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = (), bits: int | None = None
+) -> Frame:
+    """RGB levels [h, w, 3] (uint8 or uint16): the one channel if all agree, else 601 luma.
+
+    bits : of the levels that are used; default: all, and 12 of 16 are flagged
+    """
     red, green, blue = (levels[..., k] for k in range(3))
+    known = bits or 8 * levels.dtype.itemsize
     if np.array_equal(red, green) and np.array_equal(red, blue):
-        return from_levels(np.ascontiguousarray(red), mode, flags)
+        return from_bits(np.ascontiguousarray(red), known, mode, flags)
+    if bits is None and levels.dtype.itemsize == 2 and levels.max() <= 4095:
+        flags = (*flags, TWELVE_OF_SIXTEEN)
     # float32 throughout: rounding the luma to 8 bits would cost levels
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-    luma = np.minimum(luma / np.float32(np.iinfo(levels.dtype).max), np.float32(1))
-    return Frame(luma.astype(np.float32), 8 * levels.dtype.itemsize, mode, (*flags, COLOUR))
+    luma = np.minimum(luma / np.float32(2**known - 1), np.float32(1))
+    return Frame(luma.astype(np.float32), known, mode, (*flags, COLOUR))
 
 
 def from_floats(values: npt.NDArray[Any], mode: str) -> Frame:
-    """Float pixels [h, w] that already lie in 0..1; any other range must be declared first."""
+    """Float pixels [h, w] as `unit_floats` puts them on 0..1."""
+    unit, flags = unit_floats(values)
+    return Frame(unit, 8 * values.dtype.itemsize, mode, flags)
+
+
+def unit_floats(values: npt.NDArray[Any]) -> tuple[Float32s, tuple[str, ...]]:
+    """Float pixels on 0..1, and what was done: they lie there, or in -1..1 and use most of it.
+
+    Rounding beyond the ends is cut off. Any other range must be declared first.
+    """
     if not np.isfinite(values).all():
         raise Unreadable("has values that are not finite (NaN or infinity); mend or remove them")
-    if values.size and (values.min() < 0 or values.max() > 1):
-        raise Unreadable(
-            f"has float values from {values.min():g} to {values.max():g}, whose range is not "
-            "known. Rescale all sets by one rule to 0..1, or save as uint8 or uint16"
-        )
-    return Frame(values.astype(np.float32), 8 * values.dtype.itemsize, mode)
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    if low >= 0 and high <= 1:
+        return values.astype(np.float32, copy=False), ()
+    if low >= -_ROUNDING and high <= 1 + _ROUNDING:
+        return np.clip(values, 0, 1).astype(np.float32), (ROUNDED,)
+    if -1 - _ROUNDING <= low <= -0.5 and high <= 1 + _ROUNDING:
+        half = values.astype(np.float32) * np.float32(0.5) + np.float32(0.5)
+        return np.clip(half, 0, 1), (MINUS_ONE_TO_ONE,)
+    raise Unreadable(
+        f"has float values from {low:g} to {high:g}, whose range is not known. Rescale all sets by "
+        "one rule to 0..1, or save as uint8 or uint16"
+    )
 
 
 def from_any(values: npt.NDArray[Any], mode: str) -> Frame:
@@ -156,11 +251,16 @@ def from_any(values: npt.NDArray[Any], mode: str) -> Frame:
     )
 
 
-def over_black(frame: Frame, alpha: npt.NDArray[Any]) -> Frame:
-    """Composite over black; alpha [h, w] is bool, uint8 or uint16."""
+def over_black(frame: Frame, alpha: npt.NDArray[Any], is_multiplied: bool = False) -> Frame:
+    """Composite over black; alpha [h, w] is bool, uint8 or uint16.
+
+    is_multiplied : the levels are multiplied by alpha already
+    """
     full = 1 if alpha.dtype == np.bool_ else np.iinfo(alpha.dtype).max
     if (alpha == full).all():
         return frame
+    if is_multiplied:
+        return replace(frame, flags=(*frame.flags, TRANSPARENT))
     covered = frame.pixels * (alpha.astype(np.float32) / np.float32(full))
     return replace(frame, stored=covered, flags=(*frame.flags, TRANSPARENT))
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vestige.images.duplicates import content_clusters
+from vestige.images.formats import format_of_name
 from vestige.images.frame import NOBODY
 from vestige.images.imageset import ImageSet
-from vestige.images.readers import format_of_name
 from vestige.images.told_groups import compile_groups, from_csv, from_regex
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem

@@ -18,7 +18,7 @@ from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
 from vestige.images.group_sources import Told, group_index_of, ids_of, who_is_told
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import natural_key
+from vestige.images.names import natural_key
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Ints

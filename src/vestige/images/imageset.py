@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.arrays import split
+from vestige.images.cage import caged
 from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
-from vestige.images.unread import FilesRead
+from vestige.images.unread import Ledger
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Float32s, Images, Ints
@@ -66,7 +67,7 @@ class ImageSet:
         As given to the readers.
     arrays : array [n, h, w] or None
         The source itself, if it was an array.
-    files : FilesRead
+    files : Ledger
         How many files the source has, and how many gave no image.
     """
 
@@ -76,7 +77,7 @@ class ImageSet:
     root: Path | None = None
     window: Window | None = None
     arrays: npt.NDArray[Any] | None = field(default=None, repr=False)
-    files: FilesRead = field(default_factory=FilesRead)
+    files: Ledger = field(default_factory=Ledger)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -160,7 +161,7 @@ class ImageSet:
 def _frames_of(path: str, window: Window | None, stamp: int) -> list[Frame]:
     # one file is kept, because the slices of a volume are asked for one after another
     with local_copy(path) as here:
-        return read_file(here, window)
+        return caged(read_file, here, window)
 
 
 def _array_frame(arrays: npt.NDArray[Any], k: int) -> Frame:

@@ -2,8 +2,7 @@
 
 import csv
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -11,11 +10,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.arrays import as_stack
+from vestige.images.arrays import given_array
+from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
+from vestige.images.layouts import layout_of
+from vestige.images.names import may_be_image, natural_key
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
+from vestige.images.walking import walk
 from vestige.registry.entries import InputError
 
 Files: TypeAlias = Sequence[tuple[str, str | Path]]
@@ -27,12 +30,16 @@ class Listing:
     """The files of a source: asked for twice, it is walked once.
 
     left_out : files of a folder that are hidden, or documents by their names
+    skipped : ids of links to folders that are read elsewhere, or that lie above
+    entries : everything that was met while the source was walked, counted when it was met
     """
 
     files: Files
     root: Path | None
     name: str
     left_out: Files = ()
+    skipped: tuple[str, ...] = ()
+    entries: int = 0
 
 
 Source: TypeAlias = (
@@ -47,59 +54,14 @@ Source: TypeAlias = (
 [n, h, w], images as read, or the files of one of these."""
 
 LIST_COLUMNS = ("id", "file", "path")
-_NO_IMAGE_SUFFIXES = frozenset(
-    [
-        ".csv",
-        ".tsv",
-        ".txt",
-        ".md",
-        ".rst",
-        ".json",
-        ".jsonl",
-        ".html",
-        ".htm",
-        ".xml",
-        ".yaml",
-        ".yml",
-        ".toml",
-        ".ini",
-        ".cfg",
-        ".log",
-        ".pdf",
-        ".xls",
-        ".xlsx",
-        ".doc",
-        ".docx",
-        ".db",
-        ".sqlite",
-        ".py",
-        ".ipynb",
-        ".sh",
-        ".sha256",
-        ".md5",
-    ]
-)
-_NO_IMAGE_NAMES = frozenset(
-    [
-        "readme",
-        "license",
-        "licence",
-        "copying",
-        "notice",
-        "authors",
-        "changelog",
-        "dicomdir",
-        "thumbs.db",
-        "desktop.ini",
-        "__macosx",
-    ]
-)
 _PEEKED_FILES = 16
 SMALLEST_SIDE, USUAL_SIDE = 8, 64
 
 
 def listed(source: Source) -> Source:
     """The files of a source; arrays and images as read stay what they are.
+
+    "file.npz::name" becomes the array of that name, a tensor or a list of pictures an array.
 
     Raises
     ------
@@ -108,16 +70,18 @@ def listed(source: Source) -> Source:
     """
     if isinstance(source, np.ndarray | ImageSet | Listing):
         return source
+    if (held := given_array(source)) is not None:
+        return held
     name = str(source) if isinstance(source, str | os.PathLike) else "a list of paths"
-    files, left_out = _listed_and_left_out(source)
-    return Listing(files, source_root(source), name, left_out)
+    return _listing(source, name)
 
 
 def list_files(source: Source) -> Files:
     """Files of a source that may be images, as (id, path or address).
 
     Ids are POSIX paths relative to the folder (a CSV's folder; the common folder of a list of
-    paths). A folder is walked with its subfolders in natural order (2 before 10), links included.
+    paths). A folder is walked with its subfolders in natural order (2 before 10), links included,
+    but no folder twice (`vestige.images.walking`). Paths are absolute, for workers stand elsewhere.
     Hidden files and files that by name are documents or tables are left out (`listed` keeps them,
     because some may be images all the same); anything else is listed, so that what is no image is
     noticed when it is read.
@@ -131,26 +95,31 @@ def list_files(source: Source) -> Files:
         return source.files
     if isinstance(source, np.ndarray | ImageSet):
         raise InputError("an array has no files; read it with read_images")
-    return _listed_and_left_out(source)[0]
+    return _listing(source, "").files
 
 
-def _listed_and_left_out(source: Any) -> tuple[Files, Files]:
+def _listing(source: Any, name: str) -> Listing:
     if is_address(source):
-        files, left_out = _parted(find(source))
+        found = find(source)
+        files, left_out = _parted(found)
         if not files:
             raise InputError(f"no image at {source}: it is empty or holds documents only")
-        return files, left_out
+        return Listing(files, None, name, left_out, entries=len(found))
     if not isinstance(source, str | os.PathLike):
-        return _named([Path(p) for p in source]), ()
+        files = _named([Path(p) for p in source])
+        return Listing(files, None, name, entries=len(files))
     root = Path(without_scheme(source))
     if root.is_dir():
-        files, left_out = _parted(_walk(root, "", ()))
+        walked = walk(root.absolute())
+        files, left_out = _parted(walked.files)
         if not files:
             raise InputError(f"no image in folder {root}: it is empty or holds documents only")
-        return files, left_out
+        skipped = tuple(walked.skipped)
+        return Listing(files, source_root(source), name, left_out, skipped, walked.entries)
     if not root.exists():
         raise InputError(f"no such folder or file: {root}")
-    return (_listed(root) if root.suffix.lower() == ".csv" else [(root.name, root)]), ()
+    files = _listed(root) if root.suffix.lower() == ".csv" else [(root.name, root.absolute())]
+    return Listing(files, source_root(source), name, entries=len(files))
 
 
 def source_root(source: Source) -> Path | None:
@@ -183,46 +152,6 @@ def peek_size(sources: Iterable[Source], required_resolution: int = USUAL_SIDE) 
     return max(SMALLEST_SIDE, min([high, *sides]))
 
 
-def natural_key(identifier: str) -> tuple[Any, ...]:
-    """Sort key by which "s2/img_10" follows "s2/img_9"; total, so ties cannot depend on luck."""
-    parts = tuple(tuple(map(_chunk, re.split(r"([0-9]+)", p))) for p in identifier.split("/"))
-    return parts, identifier
-
-
-def _chunk(text: str) -> tuple[int, int, str]:
-    if not (text.isascii() and text.isdigit()):
-        return 1, 0, text
-    digits = text.lstrip("0")
-    # numbers by their length first: no conversion, so no limit on the digits
-    return 0, len(digits), digits
-
-
-def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    real = os.path.realpath(folder)
-    if real in above:
-        return  # a link back to a folder that we are inside of
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        if may_be_image(prefix.rstrip("/")):
-            raise InputError(f"cannot read folder {folder}: {error.strerror}") from error
-        yield prefix.rstrip("/"), folder  # a folder of the system's own, such as .Trash
-        return
-    for entry in entries:
-        identifier = f"{prefix}{entry.name}"
-        if _is_folder(entry):
-            yield from _walk(Path(entry.path), f"{identifier}/", (*above, real))
-        else:
-            yield identifier, Path(entry.path)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: listed, so that reading it reports the fault
-        return False
-
-
 def _parted(found: Iterable[tuple[str, str | Path]]) -> tuple[Files, Files]:
     """Files to read, and those left out by their names, both in natural order."""
     files = sorted(found, key=lambda item: natural_key(item[0]))
@@ -233,28 +162,11 @@ def _parted(found: Iterable[tuple[str, str | Path]]) -> tuple[Files, Files]:
     )
 
 
-def may_be_image(identifier: str) -> bool:
-    """Whether neither the name nor a folder above says that this is hidden or a document."""
-    named = any(part in _NO_IMAGE_NAMES for part in identifier.lower().split("/"))
-    return not (named or is_hidden(identifier) or is_document(identifier))
-
-
-def is_document(identifier: str) -> bool:
-    """Whether the file has the name of a document or a table."""
-    name = identifier.lower().rpartition("/")[2]
-    return name in _NO_IMAGE_NAMES or os.path.splitext(name)[1] in _NO_IMAGE_SUFFIXES
-
-
-def is_hidden(identifier: str) -> bool:
-    """Whether the file or a folder above has a name that starts with a dot."""
-    return any(part.startswith(".") for part in identifier.split("/"))
-
-
 def _named(paths: list[Path]) -> list[tuple[str, str | Path]]:
     if not paths:
         raise InputError("an empty list of images was given; name at least one file")
     common = os.path.commonpath([os.path.abspath(p.parent) for p in paths])
-    return _unique([(_relative(p, common), p) for p in paths], "the list of paths")
+    return _unique([(_relative(p, common), p.absolute()) for p in paths], "the list of paths")
 
 
 def _listed(table: Path) -> list[tuple[str, str | Path]]:
@@ -272,13 +184,16 @@ def _listed(table: Path) -> list[tuple[str, str | Path]]:
         raise InputError(f"{table} lists no file; put one path in each line")
     if "" in names:
         raise InputError(f"{table}: the path of entry {names.index('') + 1} is empty; fill it in")
-    folder = table.parent
+    folder = table.absolute().parent
     files = [(_relative(folder / n, os.path.abspath(folder)), folder / n) for n in names]
     return _unique(files, str(table))
 
 
 def read_rows(table: Path) -> list[list[str]]:
     """The rows of a CSV file that are not blank."""
+    if table.exists() and not table.is_file():
+        # a pipe would be waited for
+        raise InputError(f"cannot read {table} as CSV: it is not a regular file")
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             return [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
@@ -306,7 +221,8 @@ def _sides(source: Source) -> list[int]:
         return [int(source.pixels.shape[1])]
     if isinstance(source, np.ndarray):
         try:
-            return [max(as_stack(source.shape)[1:])]
+            layout = layout_of(source.shape)
+            return [max(layout.height, layout.width)]
         except Unreadable as error:
             raise InputError(f"the array of images {error}") from error
     files = list_files(source)
@@ -315,7 +231,7 @@ def _sides(source: Source) -> list[int]:
     for k in picks:
         try:
             with local_copy(files[k][1]) as path:
-                sides.append(max(peek_shape(path)))
+                sides.append(max(caged(peek_shape, path)))
         except InputError:
             raise
         except Exception:  # noqa: S112 - not silent: reading the file itself reports the fault

@@ -2,12 +2,17 @@
 
 import gzip
 import os
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.derived import LABELS, is_label_map
 from vestige.images.frame import (
+    DISPLAY_NOT_USED,
+    NAN_BACKGROUND,
     NO_ORIENTATION,
     PERCENTILES,
     Frame,
@@ -15,25 +20,31 @@ from vestige.images.frame import (
     Window,
     check_size,
 )
+from vestige.images.grey_scale import between, by_percentiles, is_hounsfield, keeps_body
 from vestige.images.window import LUNG, apply_window
 from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
 _MAX_OFFSET = 16 * 2**20
+_PAIRED = (b"ni1", b"ni2")
+"""Magic of a header whose voxels are in a file of their own."""
 _GZIP = b"\x1f\x8b"
-_LOOKS_LIKE_HU = -200  # below this a float or signed value can hardly be anything else
+_FILLED = 0.25
+"""Share of the range of an unsigned type above 8 bits that the 99 % level reaches, if meant."""
 
 
 def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every axial slice of one NIfTI file, feet to head, volume by volume.
 
     Rows run from front to back and columns from the patient's right to the left, whatever the
-    order in the file. The scale is `window`, else the header's display range, else the range of
-    an unsigned data type, else the lung window where values look like HU, else the 1 % and 99 %
-    levels of each volume, which is flagged.
+    order in the file. The scale is `window`, else the header's display range where it keeps most of
+    the body, else the range of an unsigned data type that is filled, else the lung window where
+    values look like HU, else the 1 % and 99 % levels of each volume, which is flagged. NaN is
+    background; label maps are flagged so (`vestige.images.derived`).
     """
     with _opened(path) as file:
         header, kind = _header(file, path)
+        pair = _voxel_file(header, path)
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
         if dtype.fields is not None or dtype.kind not in "iuf":
@@ -45,17 +56,19 @@ def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> li
         start = int(header.get_data_offset())
         if start > _MAX_OFFSET:
             raise Unreadable(f"has {start} bytes before its voxels, more than {_MAX_OFFSET}")
-        # straight to the voxels: extensions, which may claim anything, are never read
-        voxels = kind.ImageArrayProxy(file, header, mmap=False)
-        values = np.asarray(voxels, np.float32).reshape(shape)
+        with _opened(pair) if pair else nullcontext(file) as holder:
+            # straight to the voxels: extensions, which may claim anything, are never read
+            voxels = kind.ImageArrayProxy(holder, header, mmap=False)
+            values = np.asarray(voxels, np.float32).reshape(shape)
     scaling = float(voxels.slope), float(voxels.inter)
     codes = int(header["sform_code"]), int(header["qform_code"])
     affine = header.get_best_affine()
     display = float(header["cal_min"]), float(header["cal_max"])
-    if not np.isfinite(values).all():
-        raise Unreadable("has voxels that are not finite (NaN or infinity)")
-    values = _canonical(values, affine)
     flags: tuple[str, ...] = () if any(codes) else (NO_ORIENTATION,)
+    values, more = _finite(values)
+    values, flags = _canonical(values, affine), (*flags, *more)
+    if is_label_map(values):
+        flags = (*flags, LABELS)
     shown, more = _scaled(values, window, display, dtype, scaling)
     bits, mode = 8 * dtype.itemsize, f"NIfTI {dtype.name}"
     return [
@@ -117,23 +130,45 @@ def _scaled(
 ) -> tuple[Float32s, tuple[str, ...]]:
     if window is not None:
         return apply_window(values, *window), ()
+    flags: tuple[str, ...] = ()
     if display[1] > display[0]:
-        return _between(values, *display), ()
+        if keeps_body(values, *display):
+            return between(values, *display), ()
+        flags = (DISPLAY_NOT_USED,)
     if dtype.kind == "u":
         slope, start = scaling
-        ends = start, slope * float(np.iinfo(dtype).max) + start
-        return _between(values, min(ends), max(ends)), ()
-    if values.min() < _LOOKS_LIKE_HU:
-        return apply_window(values, *LUNG), ()
-    volumes = [values[..., t] for t in range(values.shape[3])]
-    ends_of = [np.percentile(volume, (1, 99)) for volume in volumes]
-    shown = [_between(v, float(a), float(b)) for v, (a, b) in zip(volumes, ends_of, strict=True)]
-    return np.stack(shown, axis=3), (PERCENTILES,)
+        ends = sorted((start, slope * float(np.iinfo(dtype).max) + start))
+        if dtype.itemsize == 1 or _fills(values, *ends):
+            return between(values, *ends), flags
+    if is_hounsfield(values):
+        return apply_window(values, *LUNG), flags
+    volumes = [by_percentiles(values[..., t]) for t in range(values.shape[3])]
+    return np.stack(volumes, axis=3), (*flags, PERCENTILES)
 
 
-def _between(values: Float32s, low: float, high: float) -> Float32s:
-    """Low to high as 0..1, clipped; a constant volume is black."""
-    if high <= low:
-        return np.zeros_like(values)
-    out = (values - np.float32(low)) / np.float32(high - low)
-    return np.clip(out, 0, 1, out=out)
+def _fills(values: Float32s, low: float, high: float) -> bool:
+    """Whether values are meant on the range of their type, and not on a part of it."""
+    return bool(np.percentile(values, 99) - low >= _FILLED * (high - low))
+
+
+def _finite(values: Float32s) -> tuple[Float32s, tuple[str, ...]]:
+    """NaN as the lowest value: registration and skull stripping leave it outside the body."""
+    missing = np.isnan(values)
+    if missing.all() or np.isinf(values).any():
+        raise Unreadable("has voxels that are not finite (NaN or infinity)")
+    if not missing.any():
+        return values, ()
+    return np.where(missing, values[~missing].min(), values), (NAN_BACKGROUND,)
+
+
+def _voxel_file(header: Any, path: str | os.PathLike[str]) -> Path | None:
+    """The file with the voxels of a pair (.hdr and .img); None where they follow the header."""
+    if header["magic"].item() not in _PAIRED:
+        return None
+    own = Path(path)
+    stem = own.name.removesuffix(".gz").removesuffix(own.suffix if own.suffix != ".gz" else "")
+    stem = stem.removesuffix(".hdr")
+    for name in (f"{stem}.img", f"{stem}.img.gz"):
+        if own.with_name(name).is_file():
+            return own.with_name(name)
+    raise Unreadable(f"has its voxels in {stem}.img, which is not beside it; keep both together")

@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and WebP through Pillow, in every mode that Pillow can report."""
+"""PNG, JPEG, BMP, WebP, GIF, PGM/PPM, JPEG 2000 through Pillow, in every mode that it reports."""
 
 import hashlib
 import os
@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from vestige.images.frame import (
     CMYK,
     CUT_TO_EIGHT,
+    FIRST_PICTURE,
     MAX_PIXELS,
     Frame,
     Unreadable,
@@ -24,11 +25,11 @@ from vestige.images.frame import (
     oriented,
     over_black,
 )
-from vestige.images.packed import jpeg_scans
+from vestige.images.packed import jpeg_scans, stream_shape
 from vestige.images.png import read_plain_png
 
 # Only these: Pillow knows some seventy formats, a few of which start other programs.
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
 _ORIENTATION = 0x0112
 _MAX_SCANNED = 16 * MAX_PIXELS  # pixels times passes: about 5 s
 _EXIF_HOLDERS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
@@ -57,19 +58,26 @@ def read_pillow(file: IO[bytes], formats: tuple[str, ...]) -> list[Frame]:
         Whatever a broken file makes Pillow say; the caller turns it into one row.
     """
     with _identified(file, formats) as image:
-        count = int(getattr(image, "n_frames", 1))
+        # behind the first picture of a JPEG stand previews and gain maps, or nothing any more
+        has_more = image.format == "MPO"
+        count = 1 if has_more else int(getattr(image, "n_frames", 1))
         check_pages(count)
         check_size(image.height, image.width, count)
         if Image.MAX_IMAGE_PIXELS and image.height * image.width > Image.MAX_IMAGE_PIXELS:
             # Pillow only warns from here to twice the limit
             raise Unreadable(f"is a possible decompression bomb: {image.width} x {image.height}")
-        if image.format == "JPEG":
+        if image.format in ("JPEG", "MPO"):
             _check_scans(file, image.height * image.width)
+        if image.format == "JPEG2000":
+            _check_stream(file, image.height, image.width)
         frames = []
         for k in range(count):
             if k:
                 image.seek(k)
+                check_size(image.height, image.width, count)  # a frame of a GIF may widen it
             frames.append(_frame(image))
+    if has_more:
+        frames = [replace(frame, flags=(*frame.flags, FIRST_PICTURE)) for frame in frames]
     return frames
 
 
@@ -93,6 +101,16 @@ def _check_scans(file: IO[bytes], pixels: int) -> None:
         raise Unreadable(f"is a possible decompression bomb: a JPEG of {scans} scans")
 
 
+def _check_stream(file: IO[bytes], height: int, width: int) -> None:
+    """The cover of a JPEG 2000 file may claim another size than the stream that is decoded."""
+    place = file.tell()
+    file.seek(0)
+    found = stream_shape(file.read())
+    file.seek(place)
+    if found is None or found[:2] != (height, width):
+        raise Unreadable(f"is damaged: {width} x {height} pixels hold a stream of another size")
+
+
 def _frame(image: Any) -> Frame:
     stored = str(image.tile[0][3]) if image.tile else ""  # gone once the image is loaded
     image.load()
@@ -108,7 +126,8 @@ def _coding(image: Any) -> str:
     if not tables:
         return str(image.format)
     text = repr(sorted((k, list(table)) for k, table in tables.items()))
-    return f"{image.format} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    name = "JPEG" if image.format == "MPO" else image.format
+    return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _grey(image: Any, stored: str) -> Frame:

@@ -1,12 +1,11 @@
 """READERS: one entry per file format, and the way from a file to its reader."""
 
-import gzip
 import logging
 import os
 import stat
+import struct
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,15 +13,28 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from vestige.images.foreign_words import without_values
+from vestige.images.formats import (
+    GZIP,
+    first_bytes,
+    format_of_bytes,
+    format_of_content,
+    format_of_name,
+    has_header,
+    raw_bytes,
+)
 from vestige.images.frame import (
     MAX_BYTES,
     Frame,
     NotAnImage,
+    NotJudged,
+    OfAnother,
+    OtherFormat,
     Unreadable,
     Window,
     check_size,
 )
-from vestige.images.other_formats import other_format
+from vestige.images.other_formats import archive, other_format
 from vestige.registry.entries import InputError, RegistryEntry
 
 
@@ -76,83 +88,27 @@ READERS: dict[str, RegistryEntry[Reader]] = {
     "tiff": RegistryEntry("TIFF: 8 and 16 bit, float in 0..1, many pages", _tiff),
     "bmp": RegistryEntry("BMP", _raster),
     "webp": RegistryEntry("WebP, animated too", _raster),
+    "gif": RegistryEntry("GIF, animated too", _raster),
+    "pnm": RegistryEntry("PGM, PPM, PBM: 8 and 16 bit", _raster),
+    "jpeg2000": RegistryEntry("JPEG 2000: 8 and 16 bit", _raster),
     "npy": RegistryEntry("NumPy array [h, w] or [n, h, w]: uint8, uint16, float in 0..1", _npy),
     "npz": RegistryEntry("NumPy archive with one array of images", _npz),
     "dicom": RegistryEntry("DICOM: rescale, window, many frames", _dicom, extra="medical"),
-    "nifti": RegistryEntry("NIfTI: axial slices of every volume", _nifti, extra="medical"),
+    "nifti": RegistryEntry(
+        "NIfTI, in one file or a pair: axial slices of every volume", _nifti, extra="medical"
+    ),
 }
-
-SUFFIXES = {
-    ".png": "png",
-    ".apng": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".jpe": "jpeg",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".bmp": "bmp",
-    ".dib": "bmp",
-    ".webp": "webp",
-    ".npy": "npy",
-    ".npz": "npz",
-    ".dcm": "dicom",
-    ".dicom": "dicom",
-    ".ima": "dicom",
-    ".nii": "nifti",
-    ".nii.gz": "nifti",
-}
-
 
 _TALKATIVE = ("tiff", "dicom", "nifti")
 """Their decoders warn of what they repair; what they say becomes a flag."""
-_HEAD = 352  # bytes; all formats show themselves within
+_OF_PYTHON = (AttributeError, TypeError, LookupError, AssertionError, ArithmeticError, struct.error)
 _ONE_AT_A_TIME = threading.Lock()
-
-
-def format_of_name(path: str | os.PathLike[str]) -> str:
-    """The format that the suffix promises, "" for an unknown one."""
-    name = os.fspath(path).lower()
-    if name.endswith(".nii.gz"):
-        return "nifti"
-    return SUFFIXES.get(os.path.splitext(name)[1], "")
-
-
-def first_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The first 352 bytes of a file, unzipped where it is gzipped."""
-    with open(path, "rb") as file:
-        head = file.read(_HEAD)
-    return _unzipped_head(path) if head[:2] == b"\x1f\x8b" else head
-
-
-def format_of_content(path: str | os.PathLike[str]) -> str:
-    """The format that the first bytes promise, "" where they promise none."""
-    head = first_bytes(path)
-    starts = {
-        b"\x89PNG\r\n\x1a\n": "png",
-        b"\xff\xd8\xff": "jpeg",
-        b"II*\x00": "tiff",
-        b"MM\x00*": "tiff",
-        b"II+\x00": "tiff",
-        b"MM\x00+": "tiff",
-        b"\x93NUMPY": "npy",
-        b"PK\x03\x04": "npz",
-    }
-    for start, name in starts.items():
-        if head.startswith(start):
-            return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    if head[128:132] == b"DICM":
-        return "dicom"
-    if head[344:348] == b"n+1\x00" or head[4:8] == b"n+2\x00":
-        return "nifti"
-    return "bmp" if head[:2] == b"BM" and head[6:10] == bytes(4) else ""
 
 
 def read_file(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every image of one file.
 
-    The suffix names the reader; where it fails or is unknown, the content does.
+    The content names the reader, and the suffix only where the content is of no known format.
 
     Parameters
     ----------
@@ -186,7 +142,7 @@ def peek_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Height and width of the images of one file, from its header alone."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise NotAnImage("is not a regular file")  # a pipe would be waited for
-    kind = format_of_name(path) or format_of_content(path)
+    kind = format_of_content(path) or format_of_name(path)
     if kind in ("npy", "npz"):
         from vestige.images.arrays import array_shape
 
@@ -215,32 +171,27 @@ def _decoded(path: str | os.PathLike[str], window: Window | None) -> list[Frame]
         raise Unreadable("is empty (0 bytes)")
     if info.st_size > MAX_BYTES:
         raise Unreadable(f"has {info.st_size} bytes, more than {MAX_BYTES}; split it")
-    named = format_of_name(path)
-    if named:
-        try:
-            return _read_as(named, path, window)
-        except (InputError, NotAnImage):
-            raise
-        except Exception as error:
-            found = format_of_content(path)
-            if not found:
-                raise Unreadable(f"is no {named.upper()} file: {_line(error, path)}") from error
-            if _same_reader(found, named):
-                raise
-    else:
-        found = format_of_content(path)
-        if not found:
-            other = other_format(first_bytes(path))
-            raise NotAnImage(
-                f"is a {other} file, which is not read; save it as PNG"
-                if other
-                else "is not an image"
-            )
-    return _read_as(found, path, window)
-
-
-def _same_reader(one: str, other: str) -> bool:
-    return READERS[one].factory is READERS[other].factory
+    raw, head = raw_bytes(path), first_bytes(path)
+    found, named = format_of_bytes(head), format_of_name(path)
+    is_packed = raw.startswith(GZIP) and "nifti" not in (found, named)
+    if found and not is_packed:
+        return _read_as(found, path, window)
+    other = other_format(head)
+    if other:
+        raise OtherFormat(f"is of the format {other}, which is not read; save it as PNG or NIfTI")
+    packing = archive(raw)
+    if is_packed or (packing and not named):
+        raise OtherFormat(f"is a {packing} archive; unpack it")
+    if os.fspath(path).lower().endswith(".img") and has_header(path):
+        raise OfAnother("holds the voxels of a pair, which is read by its header")
+    if not named:
+        raise NotAnImage("is not an image")
+    try:
+        return _read_as(named, path, window)
+    except (InputError, NotAnImage, NotJudged):
+        raise
+    except Exception as error:
+        raise Unreadable(f"is no {named.upper()} file: {_line(error, path)}") from error
 
 
 def _read_as(name: str, path: str | os.PathLike[str], window: Window | None) -> list[Frame]:
@@ -288,17 +239,12 @@ def _in_range(values: npt.NDArray[Any]) -> bool:
     return bool(values.min() >= 0 and values.max() <= 1)
 
 
-def _unzipped_head(path: str | os.PathLike[str]) -> bytes:
-    try:
-        with gzip.open(path, "rb") as file:
-            return file.read(_HEAD)
-    except (OSError, EOFError, zlib.error):
-        return b""  # a broken archive promises nothing
-
-
 def _line(error: object, path: str | os.PathLike[str]) -> str:
     """One line without the path of the file, which stands beside it in the row."""
+    if isinstance(error, _OF_PYTHON):  # their words name objects of the decoder
+        return "its header or its data are damaged"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.replace(os.fspath(path), os.path.basename(path)).split())
+    text = text if isinstance(error, Unreadable) else without_values(text)
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return (text if len(text) <= 200 else text[:197] + "...") or type(error).__name__

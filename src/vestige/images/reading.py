@@ -3,27 +3,29 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
-from vestige.engine.engines import map_shards
+from vestige.engine.shards import map_shards
 from vestige.engine.threads import one_core
-from vestige.images.arrays import as_stack, split
+from vestige.images.accounts import account
+from vestige.images.arrays import split
 from vestige.images.cache import kept_or_read, read_shard_cached
+from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
-from vestige.images.frame import Unreadable, Window
+from vestige.images.frame import Unreadable, Window, scaled
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
-from vestige.images.left_out import images_left_out
-from vestige.images.listing import Files, Listing, Source, is_document, listed, natural_key
+from vestige.images.layouts import layout_of
+from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.images.stored_statistics import stored_statistics
-from vestige.images.unread import FilesRead, Kind
+from vestige.images.unread import fault_of
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Images
@@ -31,6 +33,22 @@ from vestige.types import Images
 SHARD_FILES = 64
 MEASURED = 500
 """Generated images whose statistics as stored are taken: they are only compared as a set."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is taken of a source.
+
+    include_derived : also segmentations, dose grids, localisers, screen captures and label maps
+    measured : take the statistics as stored of about so many images, which their pixels choose;
+        None: of all
+    """
+
+    include_derived: bool = False
+    measured: int | None = None
+
+
+EVERYTHING = Wanted()
 
 
 @one_core()
@@ -43,14 +61,16 @@ def read_images(
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: str | os.PathLike[str] | None = None,
-    measured: int | None = None,
+    wanted: Wanted = EVERYTHING,
 ) -> ImageSet:
     """Read all images of a source at the working size.
 
     Parameters
     ----------
-    source : folder, file, CSV list, list of paths, address, array [n, h, w], or ImageSet
-        Arrays are uint8, uint16 or float in 0..1; an ImageSet of this size is returned as it is.
+    source : folder, file, CSV list, list of paths, address, array, or ImageSet
+        Arrays are [n, h, w] or [n, h, w, channels] (`vestige.images.layouts`), uint8, uint16 or
+        float in 0..1; "file.npz::name" is the array of that name; tensors and lists of Pillow
+        images become arrays. An ImageSet of this size is returned as it is.
     role : str
         Name of the set in messages and in the paths of problems ("used", "generated", ...).
     size : int
@@ -61,8 +81,8 @@ def read_images(
         Where to decode; the result does not depend on it.
     cache : folder or None
         Where decoded images are kept between runs (`vestige.cache.shelves`).
-    measured : int or None
-        Take the statistics as stored of about so many images only, which their pixels choose.
+    wanted : Wanted
+        What is judged, and of how many images the statistics as stored are taken.
     progress : callable or None
         Called with the number of files done so far and in all.
 
@@ -78,6 +98,7 @@ def read_images(
     """
     if window is not None and not (np.isfinite(window).all() and window[1] >= 1):
         raise InputError(f"the window {window} is (centre, width) with a width of at least 1")
+    source = listed(source)
     if isinstance(source, ImageSet):
         if source.pixels.shape[1:] != (size, size):
             raise InputError(
@@ -87,23 +108,29 @@ def read_images(
         return source
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size)
-    source = listed(source)
     assert isinstance(source, Listing)  # noqa: S101  # what is left is on disk
     files = source.files
     if lives_here(files[0][1]):
         executor = None
-    share = 1.0 if measured is None else measured / len(files)
+    share = 1.0 if wanted.measured is None else wanted.measured / len(files)
     records: list[Record] = []
     faults: list[Problem] = []
+    counts: list[int] = []
+    unreached: set[str] = set()
 
     def pixels_of_shards() -> Iterator[Images]:
-        done = 0
         for shard in _read_shards(files, size, window, share, executor, cache):
+            start = len(counts)
+            sent = files[start : start + SHARD_FILES]
+            _check_answer(shard, sent)
+            if not wanted.include_derived:
+                shard = _judged(shard, sent)
             records.extend(shard.records)
             faults.extend(shard.problems)
-            done += shard.files
+            counts.extend(shard.counts)
+            unreached.update(shard.unreached)
             if progress is not None:
-                progress(done, len(files))
+                progress(len(counts), len(files))
             yield shard.pixels
 
     pixels = spooled(pixels_of_shards(), size, len(files))
@@ -112,39 +139,63 @@ def read_images(
             f"no readable image among the {len(files)} files of {role} "
             f"({source.name}). First fault: {role}/{faults[0].path} {faults[0].what}"
         )
+    _check_names(records, role)
     order = in_series_order(records)
     if (order != np.arange(len(order))).any():
         pixels, records = take(pixels, order), [records[k] for k in order]
-    found, problems = _files_read(source, faults)
+    found, problems = account(source, role, counts, faults, unreached)
     told = [replace(p, path=f"{role}/{p.path}") for p in problems]
     told += flag_problems(records, role)
     return ImageSet(pixels, tuple(records), tuple(told), source.root, window, files=found)
 
 
-def _files_read(source: Listing, faults: Sequence[Problem]) -> tuple[FilesRead, list[Problem]]:
-    """Counts of files, and the rows for `problems`: an error for all that may be an image.
+def _check_answer(shard: Shard, files: Files) -> None:
+    if not shard.answers([identifier for identifier, _ in files]):
+        raise InputError(
+            f"the answer on the {len(files)} files from {files[0][0]} on lacks images: a worker "
+            "runs other code, or lost some. Start the workers anew, or read with --engine local."
+        )
 
-    Parameters
-    ----------
-    faults : one row for each listed file without an image, its id as path
-        A warning where the content is no image; that the file was listed counts for more, unless
-        its name says that it is a document.
-    """
-    hidden, problems = images_left_out(source.left_out)
-    unread: dict[Kind, list[str]] = {"no image": [], "damaged": [], **hidden}
-    rows = []
-    for fault in faults:
-        if fault.severity == "error":
-            unread["damaged"].append(fault.path)
-        elif not is_document(fault.path):
-            unread["no image"].append(fault.path)
-            fault = replace(fault, severity="error")
-        rows.append(fault)
-    ids = sorted((i for some in unread.values() for i in some), key=natural_key)
-    files = len(source.files) + sum(map(len, hidden.values()))
-    files -= sum(fault.severity == "warning" for fault in rows)
-    kinds = tuple((kind, len(some)) for kind, some in unread.items() if some)
-    return FilesRead(files, len(ids), ids[0] if ids else "", kinds), rows + problems
+
+def _check_names(records: Sequence[Record], role: str) -> None:
+    """Refuse a file that has the name of an image within another, as `a.npy#0` beside `a.npy`."""
+    seen: set[str] = set()
+    for record in records:
+        if record.id in seen:
+            raise InputError(
+                f"two images of {role} have the name {record.id}: one is within a file of several, "
+                "the other is a file of that name. Rename that file."
+            )
+        seen.add(record.id)
+
+
+def _judged(shard: Shard, files: Files) -> Shard:
+    """A shard without the images that are no images of the patient: a row for each file."""
+    kinds = {
+        record.path: (record, flag)
+        for record in shard.records
+        for flag in record.flags
+        if flag in DERIVED
+    }
+    if not kinds:
+        return shard
+    kept = [k for k, record in enumerate(shard.records) if record.path not in kinds]
+    rows = [
+        fault_of(
+            record.id.removesuffix(f"#{record.frame}"),
+            f"is {DERIVED[flag]}; not judged",
+            "not judged",
+        )
+        for record, flag in kinds.values()
+    ]
+    aside = {row.path for row in rows}
+    return replace(
+        shard,
+        pixels=shard.pixels[kept],
+        records=tuple(shard.records[k] for k in kept),
+        problems=(*shard.problems, *rows),
+        counts=tuple(0 if i in aside else n for (i, _), n in zip(files, shard.counts, strict=True)),
+    )
 
 
 def _read_shards(
@@ -174,10 +225,13 @@ def _read_shards(
 
 def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
     try:
-        stack = source.reshape(as_stack(source.shape))
+        stack = layout_of(source.shape).apply(source, is_told=True)
         frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
+    if stack.ndim == 4 or any(frame.flags for frame in frames):
+        # what each became depends on more than its own levels
+        stack = np.stack([scaled(frame.stored) for frame in frames])
     rows = stored_statistics(np.stack([frame.stored for frame in frames])).tolist()
     records = tuple(
         replace(record_of(frame, f"{k:06d}", "", k, 1), statistics=tuple(row))

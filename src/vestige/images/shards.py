@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.frame import Frame, NotAnImage, Unreadable, Window
+from vestige.images.cage import caged
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
 from vestige.images.stored_statistics import stored_statistics
+from vestige.images.unread import fault_of
 from vestige.schema.records import Problem
 from vestige.types import Images
 
@@ -25,12 +27,38 @@ BATCH = 8
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """The images of some files; rows of `pixels` [n, size, size] belong to `records`."""
+    """The images of some files; rows of `pixels` [n, size, size] belong to `records`.
+
+    counts : number of images of each file; 0 where `problems` says why there is none
+    unreached : ids of files that the system did not give: gone, closed, or a fault of the storage
+    """
 
     pixels: Images
     records: tuple[Record, ...]
     problems: tuple[Problem, ...]
-    files: int
+    counts: tuple[int, ...]
+    unreached: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> int:
+        """Number of files."""
+        return len(self.counts)
+
+    def answers(self, identifiers: Sequence[str]) -> bool:
+        """Whether each of these files, in this order, has its images or a row in `problems`."""
+        if len(self.counts) != len(identifiers):
+            return False
+        files = zip(identifiers, self.counts, strict=True)
+        expected = [(i, k) for i, count in files for k in range(count)]
+        told = {problem.path for problem in self.problems}
+        return (
+            len(self.pixels) == len(self.records) == len(expected)
+            and all(
+                record.frame == k and record.id in (i, f"{i}#{k}")
+                for record, (i, k) in zip(self.records, expected, strict=True)
+            )
+            and all(i in told for i, n in zip(identifiers, self.counts, strict=True) if not n)
+        )
 
 
 def read_shard(
@@ -64,6 +92,8 @@ def read_shard(
     records: list[Record] = []
     problems: list[Problem] = []
     waiting: list[Stored] = []
+    counts: list[int] = []
+    unreached: list[str] = []
 
     def shrink() -> None:
         batch = len(records) - len(waiting)
@@ -77,11 +107,20 @@ def read_shard(
 
     for identifier, path in paths:
         try:
-            frames = read_file(path, window)
-        except Unreadable as error:
-            harmless = isinstance(error, NotAnImage)
-            problems.append(Problem(identifier, str(error), "warning" if harmless else "error"))
+            frames = caged(read_file, path, window)
+        except OSError as error:  # no such file, or the storage does not answer
+            why = error.strerror or "does not open"
+            problems.append(fault_of(identifier, f"cannot be decoded: {why}", "not reached"))
+            counts.append(0)
+            unreached.append(identifier)
             continue
+        except Unreadable as error:
+            problems.append(fault_of(identifier, str(error), error.kind))
+            counts.append(0)
+            if _is_of_system(error):
+                unreached.append(identifier)
+            continue
+        counts.append(len(frames))
         for k, frame in enumerate(frames):
             if len(waiting) == BATCH or (waiting and not _alike(waiting[0], frame.stored)):
                 shrink()
@@ -90,7 +129,13 @@ def read_shard(
     if waiting:
         shrink()
     made = np.concatenate(pixels) if pixels else np.zeros((0, size, size), np.float32)
-    return Shard(made, tuple(records), tuple(problems), len(paths))
+    return Shard(made, tuple(records), tuple(problems), tuple(counts), tuple(unreached))
+
+
+def _is_of_system(error: BaseException) -> bool:
+    """Whether the system said it: decoders raise errors of the same type, but without a number."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno is not None
 
 
 def is_measured(sha256: str, share: float) -> bool:
@@ -105,7 +150,8 @@ def joined(parts: Sequence[Shard], size: int) -> Shard:
         np.concatenate(images) if images else np.zeros((0, size, size), np.float32),
         tuple(record for part in parts for record in part.records),
         tuple(problem for part in parts for problem in part.problems),
-        sum(part.files for part in parts),
+        tuple(count for part in parts for count in part.counts),
+        tuple(identifier for part in parts for identifier in part.unreached),
     )
 
 

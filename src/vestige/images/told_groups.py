@@ -1,7 +1,10 @@
 """Groups that the user names, in a table or by an expression on the ids."""
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vestige.images.imageset import ImageSet
@@ -9,6 +12,15 @@ from vestige.images.listing import LIST_COLUMNS, read_rows
 from vestige.registry.entries import InputError
 
 GROUP_COLUMNS = ("group", "person", "patient")
+REGEX_SECONDS = 20.0
+"""An expression may look at the names of one list for this time."""
+_SEARCH = """
+import json, re, sys
+expression, ids = json.load(sys.stdin)
+pattern = re.compile(expression)
+found = [pattern.search(i) for i in ids]
+json.dump([m and m[1 if pattern.groups else 0] or "" for m in found], sys.stdout)
+"""
 
 
 def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, ...]]:
@@ -76,10 +88,7 @@ def read_group_table(table: Path) -> dict[str, str]:
 def from_regex(real: Mapping[str, ImageSet], regex: str) -> dict[str, tuple[str, ...]]:
     """Group of each image: the first capture group of an expression found in its id."""
     pattern = compile_groups(regex)
-    return {
-        role: tuple(find_group(pattern, name, f"{role}/{name}") for name in images.ids)
-        for role, images in real.items()
-    }
+    return {role: find_groups(pattern, images.ids, f"{role}/") for role, images in real.items()}
 
 
 def compile_groups(regex: str) -> re.Pattern[str]:
@@ -90,13 +99,43 @@ def compile_groups(regex: str) -> re.Pattern[str]:
         raise InputError(f"the group expression {regex!r} is not valid: {error}") from error
 
 
-def find_group(pattern: re.Pattern[str], identifier: str, shown: str) -> str:
-    """The first capture group, or the whole match; an InputError names `shown` without any."""
-    match = pattern.search(identifier)
-    group = match and (match[1] if pattern.groups else match[0])
-    if not group:
-        raise InputError(
-            f"the group expression {pattern.pattern!r} finds no group in {shown}; "
-            "change it so that it fits every id"
+def find_groups(pattern: re.Pattern[str], ids: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+    """The first capture group in each id, or the whole match.
+
+    It is looked for in a process of its own, because an expression such as ``(a+)+$`` may take
+    longer than the world lasts, and nothing else can end it. `prefix` stands before an id in a
+    message.
+
+    Raises
+    ------
+    InputError
+        For an id without a group, and after `REGEX_SECONDS`.
+    """
+    asked = json.dumps([pattern.pattern, list(ids)])
+    try:
+        done = subprocess.run(  # noqa: S603  # ourselves
+            [sys.executable, "-I", "-S", "-c", _SEARCH],
+            input=asked,
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=REGEX_SECONDS,
         )
-    return group
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"the group expression {pattern.pattern!r} has looked at {len(ids)} names for "
+            f"{REGEX_SECONDS:g} s: write it without a repetition within a repetition"
+        ) from error
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(
+            f"the group expression {pattern.pattern!r} cannot be used on the names: "
+            "give the groups as a table (--groups)"
+        ) from error
+    groups: list[str] = json.loads(done.stdout)
+    for identifier, group in zip(ids, groups, strict=True):
+        if not group:
+            raise InputError(
+                f"the group expression {pattern.pattern!r} finds no group in {prefix}{identifier}; "
+                "change it so that it fits every id"
+            )
+    return tuple(groups)

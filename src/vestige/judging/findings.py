@@ -8,7 +8,7 @@ from vestige.decision.audited import strongest_first
 from vestige.decision.records import Copy
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import natural_key
+from vestige.images.names import natural_key
 from vestige.images.thumbnails import thumbnail
 from vestige.judging.cohort import TARGET_ROLE, Cohort, Mode
 from vestige.judging.judge import Judgement

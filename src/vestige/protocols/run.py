@@ -100,7 +100,7 @@ def run_protocols(
             place / "protocols.json": found.to_json(),
         }
     )
-    clear_cache(place / "cache")
+    clear_cache(place, known.values())
     return found
 
 

@@ -80,7 +80,7 @@ def no_other_error(thing: str, rule: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plug-in may not end the program either
         raise ContractError(thing, rule, shown(error)) from error
 
 

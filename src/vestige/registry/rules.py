@@ -55,7 +55,7 @@ class OneOf:
             raise InputError(f"unknown {self.kind} {value!r}. Known: {', '.join(self.known)}.")
 
 
-SEED = Within("seed {} is negative; give 0 or more.", least=0)
+SEED = Within("seed {} is not between 0 and 2^63.", least=0, below=2**63)
 
 
 def check_words(made: Any) -> None:

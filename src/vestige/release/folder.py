@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet, pixel_digest
 from vestige.images.readers import read_file
@@ -98,7 +99,7 @@ def copy_kept(
 
 def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageSet) -> None:
     try:
-        found = [pixel_digest(frame) for frame in read_file(copy, generated.window)]
+        found = [pixel_digest(frame) for frame in caged(read_file, copy, generated.window)]
     except Unreadable:
         found = []
     if not set(digests) <= set(found):

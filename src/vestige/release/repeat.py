@@ -14,12 +14,22 @@ from vestige.images.listing import Source
 from vestige.judging.cohort import Cohort, form_cohort
 from vestige.registry.entries import InputError
 from vestige.result import AuditResult
-from vestige.scoring.plan import plan_columns, weights_digests
+from vestige.scoring.plan import Options, plan_columns, weights_digests
 from vestige.types import Progress
 
+LARGEST = 4096
+"""Working size in pixels of an audit that is repeated."""
 
-def check_result(result: AuditResult) -> MadeWith:
-    """How the audit to be repeated was made, or why it cannot be repeated."""
+
+def check_result(result: AuditResult, given: Options | None = None) -> MadeWith:
+    """How the audit to be repeated was made, or why it cannot be repeated.
+
+    Parameters
+    ----------
+    given : detector -> its options, optional
+        Those that name files or folders. They are taken from the caller alone: a result that
+        somebody passed on would choose what is read, written and fetched.
+    """
     if result.manifest.options.get("redacted"):
         raise InputError("this result is redacted, its names are gone: give the one it came from.")
     if not any(check.name == "planted" for check in result.checks) and result.set_test:
@@ -39,6 +49,12 @@ def check_result(result: AuditResult) -> MadeWith:
             f"this result does not say how it was made: {error} Audit again, then scrub."
         ) from error
     made.check_origins()
+    made = _with_own_places(made, given or {})
+    if not 1 <= made.working_size <= LARGEST:
+        raise InputError(
+            f"this result was made at {made.working_size} pixels a side; 1 to {LARGEST} can be "
+            "repeated. Audit again, then scrub."
+        )
     question = result.question
     if (made.false_alarm_rate, made.max_auc) != (question.false_alarm_rate, question.max_auc):
         raise InputError(
@@ -60,6 +76,27 @@ def check_result(result: AuditResult) -> MadeWith:
             "have changed): audit again, then scrub."
         )
     return made
+
+
+def _with_own_places(made: MadeWith, given: Options) -> MadeWith:
+    """The options of a result with the files and folders that the caller names."""
+    asked = made.places()
+    named = {(name, option) for name, own in asked.items() for option in own}
+    told = {(name, option) for name, own in given.items() for option in own}
+    for name, option in sorted(named - told):
+        if not asked[name][option]:  # it asks for none
+            continue
+        raise InputError(
+            f"this result names a file, folder or download for {name}.{option}, which is not taken "
+            f"from a result: give --option {name}.{option}=VALUE yourself."
+        )
+    for name, option in sorted(told - named):
+        raise InputError(f"the result was made without {name}.{option}: leave that --option out.")
+    mine = {
+        name: {k: v for k, v in own.items() if (name, k) not in named} | dict(given.get(name, {}))
+        for name, own in made.detector_options.items()
+    }
+    return replace(made, detector_options=mine)
 
 
 def options_again(made: MadeWith, seed: int) -> AuditOptions:

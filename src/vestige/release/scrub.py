@@ -5,6 +5,7 @@ remainder with the same reals, seed and detectors, until nothing is left beyond 
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,15 +13,17 @@ from typing import Any, cast
 import numpy as np
 
 from vestige.auditing.audit import run_audit
+from vestige.auditing.before_reading import check_cache
 from vestige.auditing.request import ROLES
 from vestige.copies.pictures import draw_pairs
 from vestige.decision import Decision
 from vestige.decision.audited import named_groups
 from vestige.decision.decide import TARGET_ROLES
 from vestige.decision.records import How, RealRole, Withheld
+from vestige.files.places import refuse_within
 from vestige.files.whole import write_together
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import Source
+from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Cohort
 from vestige.registry.entries import InputError
 from vestige.release.attribution import nearest_pairs
@@ -28,6 +31,7 @@ from vestige.release.folder import check_folder, copy_kept
 from vestige.release.repeat import check_result, fill_again, options_again, read_again
 from vestige.report.scrubbed import render_scrub
 from vestige.result import AuditResult
+from vestige.scoring.plan import Options
 from vestige.types import Bools, Progress, quiet
 
 ROUNDS = 10
@@ -91,6 +95,7 @@ def scrub(
     *,
     groups: str | os.PathLike[str] | None = None,
     group_regex: str | None = None,
+    options: Options | None = None,
     max_share: float = 0.5,
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
@@ -105,6 +110,9 @@ def scrub(
         Seed, rate, detectors, their options and the window are taken from it.
     generated, used, unused, query, reference, groups, group_regex
         As in the audit; images or groups other than those of the result are refused.
+    options : detector -> its options, optional
+        Those of the audit that name files or folders, such as weights. They are not taken from the
+        result, which may be of somebody else.
     max_share : float
         Largest share of the generated set that may be withheld, inside 0..1.
     copy_to : folder, optional
@@ -129,13 +137,14 @@ def scrub(
     before = result if isinstance(result, AuditResult) else AuditResult.load(result)
     if not 0 < max_share < 1:
         raise InputError(f"the largest share to withhold is {max_share:g}; give one inside 0..1.")
-    made_with = check_result(before)
-    options = replace(
+    made_with = check_result(before, options)
+    given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
+    _check_places(given, cache, copy_to)
+    again = replace(
         options_again(made_with, before.manifest.seed), groups=groups, group_regex=group_regex
     )
-    given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
     sets = read_again(
-        before, given, made_with, replace(options, engine=engine, cache=cache), progress
+        before, given, made_with, replace(again, engine=engine, cache=cache), progress
     )
     cohort = fill_again(before, sets, groups, group_regex)
     made = sets["generated"]
@@ -147,7 +156,7 @@ def scrub(
         def told(stage: str, done: int, total: int) -> None:
             progress(f"round {number}: {stage}", done, total)
 
-        return run_audit({**sets, "generated": made.subset(kept)}, options, told)
+        return run_audit({**sets, "generated": made.subset(kept)}, again, told)
 
     kept = np.ones(len(made), bool)
     most = min(int(max_share * len(made) + 1e-9), len(made) - MIN_GENERATED)
@@ -163,12 +172,12 @@ def scrub(
         if not carriers:
             break
         kept[list(carriers)] = False
-        again = audit_again(kept, number)
+        audited = audit_again(kept, number)
         guessed = all(image.by == "nearest" for image in carriers.values())
-        if guessed and not _is_better(again, remainder):
+        if guessed and not _is_better(audited, remainder):
             kept[list(carriers)] = True  # innocent, as far as this audit can tell
             break
-        withheld, remainder = withheld | carriers, again
+        withheld, remainder = withheld | carriers, audited
     keep = tuple(made.ids[g] for g in np.flatnonzero(kept))
     gone = tuple(withheld[g] for g in sorted(withheld))
     left_out: tuple[str, ...] = ()
@@ -186,6 +195,25 @@ def scrub(
         left_out=left_out,
         pictures=draw_pairs(gone, sets),
     )
+
+
+def _check_places(
+    given: Mapping[str, Source | None],
+    cache: str | os.PathLike[str] | None,
+    copy_to: str | os.PathLike[str] | None,
+) -> None:
+    """Refuse a cache or a folder of copies among the inputs, before they are read."""
+    listings = {role: None if one is None else listed(one) for role, one in given.items()}
+    check_cache(cache, listings)
+    if copy_to is not None:
+        folders = [
+            (f"--{role}", one)
+            for role, one in given.items()
+            if isinstance(one, str | os.PathLike) and Path(one).is_dir()
+        ]
+        refuse_within(("--copy-to", copy_to), folders)
+        if cache is not None:
+            refuse_within(("--copy-to", copy_to), [("--cache", cache)])
 
 
 def _is_clean(result: AuditResult) -> bool:

@@ -5,7 +5,12 @@ line style and filling as well.
 """
 
 import io
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,12 +243,15 @@ def release_curve(curve: ReleaseCurve) -> str:
 
 def render(name: str, inches: tuple[float, float], draw: Any) -> str:
     """Draw on one pair of axes and return an <svg> that scales with the page."""
-    import matplotlib as mpl
+    with _away_from_here():
+        import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     out = io.StringIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a page depends on its result alone, not on settings of this machine
+        mpl.rcParams.update(_STYLE)
         figure = Figure(figsize=inches, layout="constrained")
         figure.patch.set_visible(False)
         axes = figure.add_subplot()
@@ -253,6 +261,28 @@ def render(name: str, inches: tuple[float, float], draw: Any) -> str:
         canvas: Any = FigureCanvasSVG(figure)  # matplotlib leaves this method untyped
         canvas.print_svg(out, metadata=blank)
     return _for_html(out.getvalue(), name)
+
+
+@contextmanager
+def _away_from_here() -> Iterator[None]:
+    """Import in another folder: matplotlib takes settings from a file in the current one.
+
+    It may come with the images, and such settings start other programs.
+    """
+    if "matplotlib" in sys.modules:
+        yield
+        return
+    try:
+        here = os.open(".", os.O_RDONLY)
+    except OSError:  # the current folder is gone, and no file is in it
+        yield
+        return
+    try:
+        os.chdir(Path(__file__).parent)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def _for_html(svg: str, name: str) -> str:

@@ -1,6 +1,8 @@
 """From sections to one HTML page."""
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from vestige.decision.audited import Audited
 from vestige.report.blocks import Section
@@ -8,10 +10,20 @@ from vestige.report.glossary import anchor
 from vestige.report.words import banner, visible
 
 
-def render_page(result: Audited, sections: Sequence[Section], of: str = "audit") -> str:
-    """One offline HTML file: the decision, then the sections; everything is escaped."""
+@cache
+def _environment() -> Any:
+    """The templates, compiled once for all pages of a process."""
     import jinja2
     from markupsafe import Markup
+
+    @jinja2.pass_context
+    def term(context: Any, label: str) -> str:
+        """A heading; in an audit the first of each term links to its explanation."""
+        place, linked = anchor(label), context["linked"]
+        if not place or place in linked or context["of"] != "audit":
+            return visible(label)
+        linked.add(place)
+        return Markup('<a href="#{}">{}</a>').format(place, label)
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vestige.report"),
@@ -21,22 +33,23 @@ def render_page(result: Audited, sections: Sequence[Section], of: str = "audit")
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
     )
-    linked: set[str] = set()
-
-    def term(label: str) -> str:
-        """A heading; the first of each term links to its explanation."""
-        place = anchor(label)
-        if not place or place in linked or of != "audit":
-            return visible(label)
-        linked.add(place)
-        return Markup('<a href="#{}">{}</a>').format(place, label)
-
     environment.filters["term"] = term
     environment.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
-    return environment.get_template("page.html.j2").render(
-        banner=banner(result),
-        sections=sections,
-        result=result,
-        of=of,
-        redacted=result.manifest.options.get("redacted") is True,
+    return environment
+
+
+def render_page(result: Audited, sections: Sequence[Section], of: str = "audit") -> str:
+    """One offline HTML file: the decision, then the sections; everything is escaped."""
+    page: str = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            banner=banner(result),
+            sections=sections,
+            result=result,
+            of=of,
+            linked=set(),
+            redacted=result.manifest.options.get("redacted") is True,
+        )
     )
+    return page

@@ -15,6 +15,7 @@ from typing import Any
 
 from vestige.decision.audited import Audited
 from vestige.images.frame import FLAG_WARNINGS
+from vestige.report.names import Names
 from vestige.report.own_words import OWN_WORDS
 from vestige.schema.records import Calibration, Evidence, Finding, PreparationComparison, Problem
 
@@ -22,9 +23,9 @@ _ROLES = ("generated", "query", "used", "unused", "reference")
 _WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "checks", "backbones")
 """Options whose texts are vestige's own words; any other text may be a path or a host."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
-_PATH = re.compile(
-    r"""(?:[A-Za-z]:)?[^\s'"(){}\[\]<>,;]*[/\\][^\s'"(){}\[\]<>,;]*"""  # has a slash
-    r"""|[\w-]+\.[A-Za-z][A-Za-z0-9]{1,7}\b(?:\#\d+)?"""  # or ends like a file
+_PATH = re.compile(  # each begins where a word does: from every letter on it would take for ever
+    r"""(?<![^\s'"(){}\[\]<>,;])[^\s'"(){}\[\]<>,;]*[/\\][^\s'"(){}\[\]<>,;]*"""  # has a slash
+    r"""|(?<![\w-])[\w-]++\.[A-Za-z][A-Za-z0-9]{1,7}\b(?:\#\d+)?"""  # or ends like a file
 )
 _REMOVED = "[removed]"
 _SPECIFIC = re.compile(r"""[:;]\s|\s\(|e\.g\.|['"“‘`/\\]""")
@@ -125,8 +126,7 @@ class _Hider:
 
     def __init__(self, key: bytes, names: set[str]) -> None:
         self.key = key
-        self.known = names
-        self.longest = max(map(len, names), default=0)
+        self.known = Names(names)
 
     def name(self, text: str) -> str:
         data = text.encode("utf-8", errors="surrogatepass")
@@ -138,25 +138,7 @@ class _Hider:
 
     def text(self, sentence: str) -> str:
         """Hash every known name that stands in a sentence, the longest first; drop paths."""
-        edges = [0, *(i for i in range(1, len(sentence)) if _edge(sentence, i)), len(sentence)]
-        out, at = "", 0
-        for i, start in enumerate(edges):
-            if start < at:
-                continue
-            ends = [e for e in edges[i + 1 :] if e - start <= self.longest]
-            end = next((e for e in reversed(ends) if sentence[start:e] in self.known), None)
-            if end is not None:
-                out += sentence[at:start] + self.name(sentence[start:end])
-                at = end
-            else:
-                following = edges[i + 1] if i + 1 < len(edges) else len(sentence)
-                out += sentence[at:following]
-                at = following
-        return _PATH.sub(_REMOVED, out)
-
-
-def _edge(text: str, i: int) -> bool:
-    return not (text[i - 1].isalnum() and text[i].isalnum())
+        return _PATH.sub(_REMOVED, self.known.replaced(sentence, self.name))
 
 
 def _finding(finding: Finding, hide: _Hider) -> Finding:

@@ -75,7 +75,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class PatientFinding:
-    """What is said of one patient, from all his target images together.
+    """What is said of one patient, from all their target images together.
 
     images, called_used : target images, and those of them with the verdict "used"
     p_value, q_value : of the patient, against unused patients

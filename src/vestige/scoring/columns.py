@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.engine.engines import cores
+from vestige.engine.machine import cores
 from vestige.engine.threads import one_core
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem

@@ -8,11 +8,14 @@ from vestige.detectors import AUTO, DETECTORS, EFFORTS, DetectorEntry, Effort
 from vestige.detectors.plugins import find_detector, object_entry
 from vestige.files.whole import file_sha256
 from vestige.registry.entries import InputError, create
+from vestige.registry.lazy import Lazy
 from vestige.registry.options import split_options, typed_options
-from vestige.registry.rules import OneOf
+from vestige.registry.rules import OneOf, Within
+from vestige.registry.values import check_values
 from vestige.symmetries import VIEWS, Views
 from vestige.types import Detector, PoolDetector
 
+SIDE = Within("size must be 2 to 4,096 pixels a side, {} was given.", least=2, most=4096)
 Options = Mapping[str, Mapping[str, Any]]
 """Detector -> its options."""
 
@@ -119,7 +122,10 @@ def plan_columns(
         for suffix, own in choice.columns.items():
             seen = {"views": views} if choice.views else {}
             own = {**own, **seen, **options.get(name, {})}
+            if isinstance(choice.factory, Lazy):
+                check_values(choice.factory.load(), own, f"{name}: ")
             made = create(entries, name, "detector", **own)
+            SIDE.check(getattr(made, "size", 2))
             for option in weights_missing(choice, made):
                 raise InputError(
                     f"{name} needs the weights of its network: --option {name}.{option}=FILE "

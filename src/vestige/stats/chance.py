@@ -13,11 +13,11 @@ def patients_called(p_values: Floats, groups: Labels | None, rate: float) -> flo
     """Patients whose images have p-values of at most `rate`, each patient by the share of them.
 
     The number expected when one image of each patient is drawn by chance, without drawing. So a
-    patient has equal weight however many images he has, and a hierarchical p-value
+    patient has equal weight however many images they have, and a hierarchical p-value
     (`vestige.stats.calibration.conformal_p_values`) keeps exactly what it promises. Counting a
-    patient by his smallest p-value times his number of images (Bonferroni) does not: the far tail
-    of few calibration images is uncertain, and it calls more than `explained_by_chance` in up to
-    4 % of null worlds instead of 1 %.
+    patient by their smallest p-value times their number of images (Bonferroni) does not: the far
+    tail of few calibration images is uncertain, and it calls more than `explained_by_chance` in up
+    to 4 % of null worlds instead of 1 %.
 
     Parameters
     ----------

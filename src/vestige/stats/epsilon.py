@@ -60,7 +60,7 @@ def epsilon_lower_bounds(
     Parameters
     ----------
     used, unused : Floats, shapes (n1,) and (n0,)
-        Higher = more likely used; a patient counts by the mean of his images.
+        Higher = more likely used; a patient counts by the mean of their images.
     used_groups, unused_groups : labels of the same shapes, optional
         Patients; None makes each image its own.
     delta : float

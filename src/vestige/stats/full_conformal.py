@@ -1,8 +1,8 @@
 """Full-conformal scores of images: a model for each target patient, who is among the unused.
 
 One rule with labels and without. The model of a patient learns images that may have been used (the
-known used ones, or the other queries) against the unused images *and all his own*. It cannot tell
-them from a calibration patient, so his images compare with the very calibration images that the
+known used ones, or the other queries) against the unused images *and all their own*. It cannot tell
+them from a calibration patient, so their images compare with the very calibration images that the
 model was fitted on, and no calibration image is spent on fitting: P(p <= a) <= a whatever the other
 queries are. Source: full conformal prediction (Vovk, Gammerman, Shafer 2005), hierarchical over
 patients (Lee, Barber, Willett, arXiv:2306.06342).
@@ -97,7 +97,7 @@ def group_models(
     names = np.unique(index[targets])
     order = np.argsort(index, kind="stable")
     first = np.searchsorted(index[order], np.arange(n_groups + 1))
-    # of each target group: all positives, those that stand out, the unused side with himself
+    # of each target group: all positives, those that stand out, the unused side with themselves
     sides = [np.empty((len(names), len(total))) for total in totals]
     for g, name in enumerate(names):
         rows = order[first[name] : first[name + 1]]
@@ -105,7 +105,7 @@ def group_models(
         sides[0][g] = totals[0] - moments(here, alike[rows])
         sides[1][g] = totals[1] - moments(here, high[rows])
         sides[2][g] = totals[2] + moments(here, own[rows] - unused[rows])
-    if len(names) and sides[2][:, 0].min() < 1.5:  # himself, and nobody
+    if len(names) and sides[2][:, 0].min() < 1.5:  # themselves, and nobody
         raise InputError("an image shares its group with every unused image.")
     models = fit_moments(*mixed_classes(*sides), weights)
     return GroupModels(names, models / models.sum(axis=1, keepdims=True))

@@ -157,15 +157,16 @@ class _Ladder:
         """Of relabellings [b, groups]: [b, d]."""
         first = rows.sum(axis=1, keepdims=True)
         weight = np.where(rows, 1 / first, -1 / (rows.shape[1] - first)) / self.sizes
-        images = np.ascontiguousarray(weight.T)[self.index]  # [n, b]
+        images = np.ascontiguousarray(weight[:, self.index])  # [b, n]
         out = np.zeros((self.order.shape[1], len(rows)))
         for k, order in enumerate(self.order.T):
             ends = self.ends[:, k]
             if ends.sum() < 2:
                 continue
-            gaps = images[order].cumsum(axis=0)
-            gaps = gaps if ends.all() else gaps[ends]
-            np.maximum(gaps.max(axis=0), -gaps.min(axis=0), out=out[k])
+            gaps = images.take(order, axis=1)  # each sum runs through memory that lies together
+            np.cumsum(gaps, axis=1, out=gaps)
+            gaps = gaps if ends.all() else gaps.compress(ends, axis=1)
+            np.maximum(gaps.max(axis=1), -gaps.min(axis=1), out=out[k])
         return out.T
 
 

@@ -1,10 +1,10 @@
-"""One p-value per patient, whatever the dependence of his images and whatever their number.
+"""One p-value per patient, whatever the dependence of their images and whatever their number.
 
-A patient is asked twice: does his best image stand above the best images of unused patients, and do
-his images on average? No p-value of an image enters, so nothing is assumed of how slices depend on
-each other (docs/methods.md 4.1). Where patients of both sides have like numbers of images, a
-patient is compared with all others. Where they have not, only equally many images are compared,
-over all choices of them at once: no random draw.
+A patient is asked twice: does their best image stand above the best images of unused patients, and
+do their images on average? No p-value of an image enters, so nothing is assumed of how slices
+depend on each other (docs/methods.md 4.1). Where patients of both sides have like numbers of
+images, a patient is compared with all others. Where they have not, only equally many images are
+compared, over all choices of them at once: no random draw.
 """
 
 from collections.abc import Iterable
@@ -41,14 +41,14 @@ class PatientTests:
 def test_patients(scored: Iterable[Scored], groups: Labels) -> PatientTests:
     """p-values of the target patients against calibration patients.
 
-    Exact when a patient, his number of images included, is exchangeable with the calibration
-    patients; where `like_sizes` says that he is not, when his images are exchangeable with as many
-    of theirs.
+    Exact when a patient, their number of images included, is exchangeable with the calibration
+    patients; where `like_sizes` says that they are not, when their images are exchangeable with as
+    many of theirs.
 
     Parameters
     ----------
     scored : of `vestige.stats.full_conformal.scored_groups`
-        Each patient by his own model.
+        Each patient by their own model.
     groups : [n], patients of all images
     """
     said = list(scored)
@@ -121,7 +121,7 @@ def compare_equal_numbers(
     """Compare a patient with equally many images of calibration patients, by best and by mean.
 
     The best of k images compares with the best of k of each calibration patient who has as many:
-    the share, over all choices of k of his images, that reach it. Where few have as many, t < k
+    the share, over all choices of k of their images, that reach it. Where few have as many, t < k
     images take their place, at a price: the best of k images is among t of them with probability t
     / k, so k / t times the p-value is one. t is the number that allows the smallest p-value. Means
     compare with means of t neighbours in the (canonical) order of the images. p is twice the

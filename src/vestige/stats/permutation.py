@@ -2,7 +2,7 @@
 
 Whole groups are relabelled. Under "no candidate was used" the groups are exchangeable units even
 when their sizes differ, provided that the number of images of a patient has nothing to do with
-being a candidate; each group counts once, by its mean, so that a large patient has no louder voice.
+being a candidate; each group counts once, by its mean, so that a large patient weighs no more.
 """
 
 import itertools

@@ -42,13 +42,13 @@ def equal_group_weights(members: Bools, index: Ints) -> Floats:
 
 
 def spread(columns: Floats, group_weights: Floats) -> Floats:
-    """Standard deviation of each column [n, D], rows weighing as their voices [n]."""
+    """Standard deviation of each column [n, D], rows by their group weights [n]."""
     share = group_weights / group_weights.sum()
     return np.asarray(np.sqrt(share @ (columns - share @ columns) ** 2))
 
 
 def weighted_median(columns: Floats, group_weights: Floats) -> Floats:
-    """Smallest value of each column [n, D] that half of the voices [n] do not exceed."""
+    """Smallest value of each column [n, D] that half of the group weights [n] do not exceed."""
     rows = group_weights > 0
     columns, group_weights = columns[rows], group_weights[rows]
     order = np.argsort(columns, axis=0, kind="stable")

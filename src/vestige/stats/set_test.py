@@ -257,7 +257,7 @@ def _group_values(score: Floats, index: Ints, keep: Ints) -> list[Floats]:
     mass = 1.0 / keep[index]
     values, at = np.unique(score, return_inverse=True)
     mass_at = np.bincount(at, mass, minlength=len(values))
-    # share of patients below, each by the share of his images; ties half
+    # share of patients below, each by the share of their images; ties half
     below = (np.cumsum(mass_at) - mass_at / 2)[at] / n_groups
     best = np.zeros(n_groups)
     np.maximum.at(best, index, below)

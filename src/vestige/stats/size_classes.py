@@ -15,7 +15,7 @@ from vestige.types import Bools, Floats, Ints
 LEAST = 2
 """Patients of either side in a class, if there are that many."""
 DRAWS = 10
-"""Draws of images where a patient has more than his class counts."""
+"""Draws of images where a patient has more than their class counts."""
 LAW, ORDERS = 50_000, 50
 """Draws that tell the law of a sum, and random permutations behind them, at least."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,7 @@ def open_models(paths: Sequence[str | os.PathLike[str]]) -> tuple[Model, ...]:
             raise InputError(
                 f"{os.fspath(path)} does not say what it learned from: make it with vestige train."
             )
+        _check_guard(os.fspath(path), card.training)
         name = f"{card.detector}_model"
         number = sum(column.startswith(name) for column in found) + 1
         name += f"_{number}" if number > 1 else ""
@@ -69,6 +71,18 @@ def open_models(paths: Sequence[str | os.PathLike[str]]) -> tuple[Model, ...]:
         )
         found[name] = Model(os.fspath(path), column, detector, card.training, card.sha256)
     return tuple(found.values())
+
+
+def _check_guard(path: str, training: Mapping[str, Any]) -> None:
+    """Refuse a card whose list of learned images is none: it would let every image pass."""
+    learned = training["learned_from"]
+    sound = isinstance(learned, list) and all(_is_digest(one) for one in learned) and learned
+    if not sound or not _is_digest(training["generated_sha256"]):
+        raise InputError(f"the card of {path} is damaged: train it again.")
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
 
 
 def check_models(models: Sequence[Model], sets: Mapping[str, ImageSet]) -> None:

@@ -164,7 +164,7 @@ def build_world(
         record = WorldRecord(
             schema=SCHEMA,
             name=root.resolve().name,
-            recipe=recipe,
+            recipe=recipe.told(),
             source_sha256=images.inputs_sha256,
             groups_from=groups_from,
             counts=_counts([row.role for row, _ in truth], parts) | {GENERATED: len(generated)},

@@ -58,6 +58,7 @@ def claim(root: Path, recipe: Recipe) -> bool:
         begun = load_world(root).recipe
     else:
         begun = decode_file(Recipe, read_json(root / RECIPE).get("recipe"), root / RECIPE)
+    begun, recipe = begun.told(), recipe.told()  # that of an older world holds whole paths
     if begun != recipe:
         raise InputError(
             f"{root} holds a world of another recipe ({_difference(begun, recipe)}): "

@@ -5,14 +5,20 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vestige.files.places import told_place
+from vestige.files.regular import read_text
+from vestige.files.spreadsheet import plain
+from vestige.files.strict_json import parse_json
 from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 
 SCHEMA = 1
+LARGEST = 4096
+"""Side of the images of a world, pixels."""
 RECORD, RECIPE, TRUTH, TRAINING = "world.json", "recipe.json", "truth.csv", "training"
 REALS = ("query", "reference", "unused", "used")
 GENERATED = "generated"
@@ -66,6 +72,11 @@ class Recipe:
     size: int = 64
     seed: int = 0
 
+    def told(self) -> "Recipe":
+        """As it is written: places by their names, since a world may be passed on."""
+        places = {name: told_place(getattr(self, name)) for name in ("images", "groups")}
+        return replace(self, options={k: told_place(v) for k, v in self.options.items()}, **places)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class WorldRecord:
@@ -118,6 +129,11 @@ def load_world(folder: str | os.PathLike[str]) -> WorldRecord:
             raise InputError(f"the world {root} is unfinished: run its command again.")
         raise InputError(f"{root} is not a world: it has no {RECORD}.")
     record: WorldRecord = load_schema(WorldRecord, root / RECORD, SCHEMA)
+    if not 0 < record.recipe.size <= LARGEST:
+        raise InputError(
+            f"{root / RECORD} tells of images of {record.recipe.size} pixels a side; a world has "
+            f"1 to {LARGEST}: build it again."
+        )
     return record
 
 
@@ -158,8 +174,7 @@ def read_truth(folder: str | os.PathLike[str]) -> tuple[TruthRow, ...]:
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(TRUTH_COLUMNS) or row[1] not in REALS or row[3] not in ("0", "1"):
             raise InputError(f"{path}: row {number} is not id,role,group,used: {','.join(row)!r}.")
-        group = row[2].removeprefix("'")  # see `vestige.files.spreadsheet.cell`
-        truth.append(TruthRow(row[0], row[1], group, row[3] == "1"))
+        truth.append(TruthRow(row[0], row[1], plain(row[2]), row[3] == "1"))
     return tuple(truth)
 
 
@@ -190,8 +205,8 @@ def digest_lines(lines: Iterable[str]) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, or an :class:`InputError`."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        raw = parse_json(read_text(path))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error!s:.200}") from error
     if not isinstance(raw, dict):
         raise InputError(f"{path} holds no object: it was not written by vestige.")

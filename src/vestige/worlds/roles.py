@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.images.listing import natural_key
+from vestige.images.names import natural_key
 from vestige.registry.entries import InputError
 
 USED, QUERY_USED = "used", "query used"
