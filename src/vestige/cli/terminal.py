@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vestige.files.locked import locked
 from vestige.files.places import Named, refuse_inside
+from vestige.files.printable import printable
 from vestige.files.temporary import check_temporary
 from vestige.files.whole import created
 from vestige.registry.entries import InputError
@@ -64,7 +65,7 @@ def warn(text: str) -> None:
 
 def shown(text: str) -> str:
     """A text of lines in which whatever is not printable is an escape."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return printable(text, keep="\n")
 
 
 def _print(text: str, stream: Any) -> None:

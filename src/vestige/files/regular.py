@@ -36,17 +36,29 @@ def open_regular(path: str | os.PathLike[str], most: int, link: bool = False) ->
     OSError
         `NotRegular` for anything but a regular file of that size.
     """
-    descriptor = os.open(path, os.O_RDONLY | _AT_ONCE | (0 if link else _NO_LINK))
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise NotRegular("it is not a regular file")
-        if status.st_size > most:
-            raise NotRegular(f"it has {status.st_size} bytes, more than the {most} that are read")
-    except BaseException:
+    descriptor = regular_descriptor(path, link)
+    size = os.fstat(descriptor).st_size
+    if size > most:
         os.close(descriptor)
-        raise
+        raise NotRegular(f"it has {size} bytes, more than the {most} that are read")
     return open(descriptor, "rb")
+
+
+def regular_descriptor(path: str | os.PathLike[str], link: bool = False) -> int:
+    """A descriptor of a regular file, open for reading; a pipe or a device is not opened.
+
+    Raises
+    ------
+    OSError
+        `NotRegular` for anything else.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise NotRegular("it is not a regular file")  # opening some devices has effects
+    descriptor = os.open(path, os.O_RDONLY | _AT_ONCE | (0 if link else _NO_LINK))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)  # another file was put in its place
+    raise NotRegular("it is not a regular file")
 
 
 def read_text(path: str | os.PathLike[str], most: int = TEXT_BYTES) -> str:

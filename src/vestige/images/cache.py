@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
+from vestige.files.regular import regular_descriptor
 from vestige.images.formats import format_of_name
 from vestige.images.frame import MAX_BYTES, Window
-from vestige.images.held import held, open_regular, stamp_of
+from vestige.images.held import held, stamp_of
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
 from vestige.images.shards import Shard, is_measured, joined, read_shard
@@ -152,7 +153,7 @@ def _content(path: str | Path) -> _Content:
     """By the digest of a file's bytes and the format of its name."""
     digest = hashlib.sha256()
     try:
-        with open(open_regular(path), "rb", buffering=0) as file:
+        with open(regular_descriptor(path, link=True), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
             if status.st_size > MAX_BYTES:
                 return _Content()  # not read either: a sparse file may promise any size

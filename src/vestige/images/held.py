@@ -5,16 +5,15 @@ to the descriptor; elsewhere the path itself, and the stamp alone shows that a f
 """
 
 import os
-import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vestige.files.regular import regular_descriptor
+
 _DESCRIPTORS = Path("/proc/self/fd")
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""A pipe is not waited for: it is no regular file."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +35,6 @@ class Held:
 def stamp_of(status: os.stat_result) -> tuple[int, ...]:
     """What changes when a file is written to, renamed or replaced."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def open_regular(path: str | os.PathLike[str]) -> int:
-    """A descriptor of a regular file.
-
-    Raises
-    ------
-    OSError
-        Also for a pipe or a device, which is not opened.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError("is not a regular file")  # opening some devices has effects
-    descriptor = os.open(path, _FLAGS)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise OSError("is not a regular file")
 
 
 @contextmanager
@@ -79,7 +61,7 @@ def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
 
 def _opened(path: str | os.PathLike[str], stack: ExitStack) -> int | None:
     try:
-        descriptor = open_regular(path)
+        descriptor = regular_descriptor(path, link=True)
     except (OSError, ValueError):
         return None
     stack.callback(os.close, descriptor)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from vestige.files.printable import printable
 from vestige.images.foreign_words import without_values
 from vestige.images.formats import (
     GZIP,
@@ -246,5 +247,5 @@ def _line(error: object, path: str | os.PathLike[str]) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.replace(os.fspath(path), os.path.basename(path)).split())
     text = text if isinstance(error, Unreadable) else without_values(text)
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    text = printable(text)
     return (text if len(text) <= 200 else text[:197] + "...") or type(error).__name__

@@ -7,6 +7,7 @@ from vestige.decision.records import Code, Gate
 from vestige.decision.sentences import GATES, HEADINGS
 from vestige.decision.sentences import plural as plural
 from vestige.decision.sentences_next import next_command
+from vestige.files.printable import printable
 from vestige.report.blocks import Banner
 from vestige.schema.records import ReleaseCurve, RunHistory, SetTest
 
@@ -230,12 +231,7 @@ def score_text(score: float) -> str:
 
 def visible(text: str) -> str:
     r"""Show what a hostile name hides: control and direction characters as escapes, \x00."""
-    return "".join(
-        c
-        if c.isprintable() or c == "\N{NO-BREAK SPACE}"
-        else c.encode("unicode_escape").decode("ascii")
-        for c in text
-    )
+    return printable(text, keep="\N{NO-BREAK SPACE}")
 
 
 def name(text: str, length: int = 120) -> str:
