@@ -52,11 +52,11 @@ def test_a_set_that_was_read_whole_has_nothing_unread(tmp_path: Path) -> None:
         ("a.mha", b"ObjectType = Image\nNDims = 3\n" + bytes(400), "MetaImage"),
         ("a.mhd", b"NDims = 3\nDimSize = 4 4 4\n" + bytes(400), "MetaImage"),
         ("a.mgh", struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400), "MGH"),
-        ("a.mgz", gzip.compress(struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400)), "MGH"),
+        ("a.mgz", gzip.compress(struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400), mtime=0), "MGH"),
         ("a.hdr", struct.pack("<i", 348) + bytes(344), "Analyze"),
         ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(400), "HDF5"),
-        ("a.png.gz", gzip.compress(packed("PNG")), "gzip archive"),
-        ("a", gzip.compress(b"words"), "gzip archive"),
+        ("a.png.gz", gzip.compress(packed("PNG"), mtime=0), "gzip archive"),
+        ("a", gzip.compress(b"words", mtime=0), "gzip archive"),
     ],
 )
 def test_a_format_that_is_not_read_is_an_unread_file(tmp_path, name, content, told) -> None:
