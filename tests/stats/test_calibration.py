@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, false_discovery_control
+from scipy.stats import false_discovery_control
 
 from vestige.registry.entries import InputError
 from vestige.stats.calibration import (
@@ -12,7 +12,6 @@ from vestige.stats.calibration import (
     conformal_p_value_rows,
     conformal_p_values,
     require_resolution,
-    share_used,
     smallest_p_value,
 )
 
@@ -151,41 +150,3 @@ def test_q_values_at_the_ends() -> None:
     np.testing.assert_allclose(benjamini_hochberg(np.array([0.01, 0.04, 0.03])), [0.03, 0.04, 0.04])
     with pytest.raises(InputError, match="lie in 0..1"):
         benjamini_hochberg(np.array([0.5, 1.5]))
-
-
-def test_share_used_on_a_mixture() -> None:
-    rng = np.random.default_rng(0)
-    p = np.concatenate([np.full(300, 0.001), rng.uniform(size=700)])
-    found = share_used(p)
-    # Bin(700, .5) within 5 sd: false failure 6e-7
-    assert abs(found.value - 0.3) < 5 * 2 * np.sqrt(700 * 0.25) / 1000
-    assert found.low < found.value < found.high
-    assert found.n == 1000
-    grouped = share_used(p, np.repeat(np.arange(100), 10))
-    assert grouped.value == found.value
-    assert grouped.high - grouped.low > found.high - found.low  # used images came in patients
-    draws = [share_used(p, np.repeat(np.arange(100), 10), seed=seed) for seed in (0, 1)]
-    assert draws[0] == grouped != draws[1]  # the seed decides the draws, and nothing else does
-
-
-def test_share_used_at_the_ends() -> None:
-    none, all_used = share_used(np.ones(20)), share_used(np.full(20, 0.01))
-    assert (none.value, none.low, none.high) == (0.0, 0.0, 0.0)
-    assert all_used.value == all_used.high == 1.0
-    assert 0.5 < all_used.low < 1.0  # twenty images cannot prove "all"
-    patients = share_used(np.full(20, 0.01), np.repeat(np.arange(4), 5))
-    assert patients.low < all_used.low
-    with pytest.raises(InputError, match="at least one p-value"):
-        share_used(np.empty(0))
-
-
-def test_share_used_covers() -> None:
-    rng = np.random.default_rng(1)
-    groups = np.repeat(np.arange(40), 3)
-    hits = 0
-    for seed in range(200):
-        used = np.repeat(rng.uniform(size=40) < 0.4, 3)
-        found = share_used(np.where(used, 0.001, rng.uniform(size=120)), groups, seed=seed)
-        hits += found.low <= 0.4 <= found.high
-    # A coverage of .95 falls below this line with probability 1e-5; .88 would mostly fall below.
-    assert hits >= binom.ppf(1e-5, 200, 0.95)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vestige.registry.entries import InputError
-from vestige.stats.splits import group_folds, group_halves
+from vestige.stats.splits import group_folds
 
 CHECK = settings(deadline=None, derandomize=True)
 
@@ -63,13 +63,6 @@ def test_a_group_of_both_kinds_is_allowed_and_stays_whole() -> None:
     folds = group_folds(groups, 2, 0, used)
     assert folds[0] == folds[1]
     assert len(set(folds[used].tolist())) == len(set(folds[~used].tolist())) == 2
-
-
-def test_halves() -> None:
-    groups = np.repeat(np.arange(10), 3)
-    half = group_halves(groups, 4)
-    assert half.sum() == 15
-    assert all(len(set(half[groups == g].tolist())) == 1 for g in range(10))
 
 
 def test_impossible_splits_are_refused() -> None:

@@ -12,7 +12,6 @@ from vestige.stats.wasserstein import (
     coarse,
     l1_parts,
     nearest_l1,
-    total_variation,
     wasserstein,
 )
 from vestige.types import Float32s, Floats
@@ -27,7 +26,6 @@ def masses(*samples: list[float] | Floats, low: float, high: float, bins: int) -
 def test_the_golden_pair() -> None:
     first, second = masses([0, 1, 1, 3], [1, 2, 2, 4], low=0, high=5, bins=5)
     assert wasserstein(first, second) == pytest.approx(1.0)
-    assert total_variation(first, second) == pytest.approx(0.75)
 
 
 def test_values_outside_count_in_the_outer_bins() -> None:
@@ -42,24 +40,13 @@ def test_agrees_with_scipy_within_one_bin() -> None:
         assert abs(wasserstein(first, second, 1 / 64) - wasserstein_distance(a, b)) <= 1 / 64
 
 
-@pytest.mark.parametrize("distance", [wasserstein, total_variation])
-def test_is_a_distance(distance: object) -> None:
-    assert callable(distance)
+def test_is_a_distance() -> None:
     laws = np.random.default_rng(1).dirichlet(np.full(12, 0.5), 8)
-    d = np.array([[distance(a, b) for b in laws] for a in laws])
+    d = np.array([[wasserstein(a, b) for b in laws] for a in laws])
     np.testing.assert_array_equal(np.diag(d), 0)
     np.testing.assert_array_equal(d, d.T)
     assert (d[:, None] <= d[:, :, None] + d[None] + 1e-12).all()
     assert d[~np.eye(8, dtype=bool)].min() > 0
-
-
-def test_total_variation_ignores_the_order_of_bins_and_wasserstein_does_not() -> None:
-    first, second = np.random.default_rng(2).dirichlet(np.ones(9), 2)
-    order = np.random.default_rng(3).permutation(9)
-    assert total_variation(first[order], second[order]) == pytest.approx(
-        total_variation(first, second)
-    )
-    assert wasserstein(first[order], second[order]) != pytest.approx(wasserstein(first, second))
 
 
 def smooth(n: int, seed: int) -> Float32s:

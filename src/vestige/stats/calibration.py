@@ -6,10 +6,7 @@ from typing import Literal
 import numpy as np
 
 from vestige.registry.entries import InputError
-from vestige.schema.records import Estimate
-from vestige.stats.bootstrap import FEWEST_GROUPS, draw_groups, percentile_interval
 from vestige.stats.groups import Labels, finite_vector, group_index
-from vestige.stats.rates import share_interval
 from vestige.types import Floats, Ints
 
 
@@ -143,54 +140,6 @@ def benjamini_hochberg(p: Floats) -> Floats:
     q = np.empty(p.size)
     q[order] = np.minimum(np.minimum.accumulate(p[order] * (p.size / ranks)), 1.0)
     return q
-
-
-def share_used(
-    p: Floats,
-    groups: Labels | None = None,
-    *,
-    level: float = 0.95,
-    repeats: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """Estimated share of used images among the queries: max(0, 1 - #{p > .5} / (.5 N)).
-
-    Unused images have p > .5 about half the time, used ones rarely; the estimate is low rather
-    than high. The interval is exact for one image per group, else a bootstrap of whole groups
-    (exact with groups as units where the bootstrap has too little to vary). It does not include
-    the chance in which calibration images were drawn.
-
-    Parameters
-    ----------
-    p : Floats, shape (n,)
-        Conformal p-values, 0..1.
-    groups : labels of shape (n,), optional
-        Patients of the queries.
-    level, repeats, seed
-        Coverage, bootstrap repeats and their seed.
-
-    Returns
-    -------
-    Estimate
-        Share in 0..1 with its interval; n images.
-    """
-    p = _checked_p(p)
-    if p.size == 0:
-        raise InputError("the share of used images needs at least one p-value, found none.")
-    index, n_groups = group_index(groups, p.size)
-    high_p = (p > 0.5).astype(np.float64)
-    value = float(high_p.mean())
-    low, high = share_interval(value, n_groups, level)
-    if n_groups < p.size and n_groups >= FEWEST_GROUPS and 0.0 < value < 1.0:
-        weights = draw_groups(n_groups, repeats, np.random.default_rng(seed))
-        hits = weights @ np.bincount(index, weights=high_p, minlength=n_groups)
-        images = weights @ np.bincount(index, minlength=n_groups).astype(np.float64)
-        low, high = percentile_interval(hits / images, value, level, n_groups)
-
-    def used(share: float) -> float:
-        return max(0.0, 1.0 - 2.0 * share)
-
-    return Estimate(used(value), used(high), used(low), p.size)
 
 
 def _checked_p(p: Floats) -> Floats:

@@ -4,7 +4,7 @@ import numpy as np
 
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, group_index
-from vestige.types import Bools, Ints
+from vestige.types import Ints
 
 
 def group_folds(groups: Labels, k: int, seed: int, strata: Labels | None = None) -> Ints:
@@ -63,8 +63,3 @@ def group_folds(groups: Labels, k: int, seed: int, strata: Labels | None = None)
         filled[fold] += sizes[group]
         fold_of_group[group] = fold
     return fold_of_group[index]
-
-
-def group_halves(groups: Labels, seed: int, strata: Labels | None = None) -> Bools:
-    """True for the images [n] of one half of the groups; see :func:`group_folds`."""
-    return np.asarray(group_folds(groups, 2, seed, strata) == 0)

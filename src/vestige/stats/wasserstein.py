@@ -39,11 +39,6 @@ def wasserstein(first: Floats, second: Floats, width: float = 1.0) -> float:
     return float(np.abs(gap).sum() * width)
 
 
-def total_variation(first: Floats, second: Floats) -> float:
-    """Half the sum of absolute differences of two laws [bins]: 0..1, whatever the order of bins."""
-    return float(np.abs(np.asarray(first, np.float64) - np.asarray(second, np.float64)).sum() / 2)
-
-
 def l1_parts(rows: Float32s, pool: Float32s, starts: Ints) -> Floats:
     """L1 distances per part of the row; `pool` [m, d] or, paired with rows [m, d], broadcast.
 
