@@ -26,6 +26,11 @@ FORMS = (
     ("pgm", "as is"),
     ("jp2", "as is"),
     ("xyz", "as is"),
+    ("nrrd", "as is"),
+    ("mha", "as is"),
+    ("mgh", "as is"),
+    ("mgz", "gzip"),
+    ("h5", "as is"),
 )
 """Suffix and wrapping by first byte. Packed inside the harness, what a check sum or a compressor
 would hide from mutation is reached: the fuzzer changes the bytes within."""

@@ -36,7 +36,9 @@ MODULES = (
     *("PIL.GifImagePlugin", "PIL.Jpeg2KImagePlugin", "PIL.PpmImagePlugin"),
     *("PIL.WebPImagePlugin", "pydicom.pixels.decoders", "pydicom.pixels.processing", "tifffile"),
     *("nibabel", "vestige.images.shards", "vestige.images.arrays", "vestige.images.dicom"),
-    *("vestige.images.nifti", "vestige.images.raster", "vestige.images.tiff"),
+    *("vestige.images.nifti", "vestige.images.raster", "vestige.images.tiff", "h5py"),
+    *("vestige.images.nrrd", "vestige.images.metaimage", "vestige.images.mgh"),
+    *("vestige.images.hdf5", "vestige.images.pairs"),
     *("vestige.images.dicom_file", "vestige.images.dicom_grey", "vestige.images.layouts"),
 )
 INSTRUMENTED = ["vestige.images", "pydicom", "tifffile", "nibabel", "PIL"]

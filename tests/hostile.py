@@ -159,6 +159,47 @@ def nifti(values: Array, second: bool = False, **header: Any) -> bytes:
     return bytes(whole)
 
 
+def nrrd(values: Array, coding: str = "raw") -> bytes:
+    """A volume of 8 bits as NRRD, raw or gzip."""
+    vectors = "(1,0,0) (0,1,0) (0,0,1)"
+    head = (
+        f"NRRD0005\ntype: uchar\ndimension: 3\nsizes: {' '.join(map(str, values.shape))}\n"
+        f"space: left-posterior-superior\nspace directions: {vectors}\nencoding: {coding}\n\n"
+    )
+    data = values.tobytes(order="F")
+    return head.encode() + (gzip.compress(data, mtime=0) if coding == "gzip" else data)
+
+
+def metaimage(values: Array, packed: bool = False) -> bytes:
+    """A volume of 8 bits as MHA."""
+    head = (
+        f"ObjectType = Image\nNDims = 3\nBinaryData = True\nCompressedData = {packed}\n"
+        "TransformMatrix = 1 0 0 0 1 0 0 0 1\nElementSpacing = 1 1 1\n"
+        f"DimSize = {' '.join(map(str, values.shape))}\nElementType = MET_UCHAR\n"
+        "ElementDataFile = LOCAL\n"
+    )
+    data = values.tobytes(order="F")
+    return head.encode() + (zlib.compress(data) if packed else data)
+
+
+def mgh(values: Array) -> bytes:
+    """A volume of 8 bits as MGH."""
+    head = struct.pack(">7i", 1, *values.shape, 1, 0, 0)
+    head += struct.pack(">h3f9f", 1, 1, 1, 1, -1, 0, 0, 0, -1, 0, 0, 0, 1)
+    return head.ljust(284, b"\0") + values.tobytes(order="F")
+
+
+def hdf5(values: Array, **options: Any) -> bytes:
+    """One dataset in a group, and its labels."""
+    import h5py
+
+    out = io.BytesIO()
+    with h5py.File(out, "w", track_order=False) as file:
+        file.create_dataset("scans/t1", data=values, track_times=False, **options)
+        file.create_dataset("labels", data=np.arange(len(values)), track_times=False)
+    return out.getvalue()
+
+
 # --- DICOM
 def dicom(
     stored: Array, syntax: str = "1.2.840.10008.1.2.1", encoded: Any = None, **tags: Any
@@ -319,6 +360,32 @@ def jpeg_of(width: int, height: int) -> bytes:
     return bytes(whole)
 
 
+def jpeg_2000_behind_another(width: int, height: int) -> bytes:
+    """A JP2 file whose picture claims any size, behind a box that holds one of the stated size."""
+    whole = by_pillow(picture(32, 32), "JPEG2000")
+    start = whole.index(b"jp2c") - 4
+    decoy = whole[start + 8 :]
+    claim = jpeg_2000_of(width, height)
+    boxes = ((b"free", decoy), (b"jp2c", claim + b"\0" * (len(claim) % 2)))
+    return whole[:start] + b"".join(struct.pack(">I4s", 8 + len(b), k) + b for k, b in boxes)
+
+
+def dicom_of_segments(*segments: tuple[int, ...]) -> bytes:
+    """Palette colours of 16 bits whose table comes in segments: words of each."""
+    from pydicom import dcmread
+
+    dataset = dcmread(io.BytesIO(dicom(picture(8, 8), PhotometricInterpretation="PALETTE COLOR")))
+    data = b"".join(struct.pack(f"<{len(words)}H", *words) for words in segments)
+    for colour in ("Red", "Green", "Blue"):
+        name = f"{colour}PaletteColorLookupTable"
+        setattr(dataset, f"{name}Descriptor", [256, 0, 16])
+        dataset[f"{name}Descriptor"].VR = "US"
+        setattr(dataset, f"Segmented{name}Data", data)
+    out = io.BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
 def element(group: int, number: int, length: int, kind: bytes = b"UN") -> bytes:
     """The start of an explicit DICOM element of any claimed length."""
     return struct.pack("<HH2sHI", group, number, kind, 0, length)
@@ -337,7 +404,7 @@ def bombs() -> Iterator[tuple[str, bytes, str]]:
     yield "strings.npy", npy_claim("|S1000000000", (9, 9)), "bytes"
     yield "header.npy", npy_with_header(100 * 2**20), "header of more than"
     yield "nested.npy", npy_claim("(" * 4000, (9, 9)), "."
-    yield "many.npy", npy_claim("|u1", (2**22, 4, 4), bytes(100)), "unfolds"
+    yield "many.npy", npy_claim("|u1", (2**22, 4, 4), bytes(100)), "unfolds|truncated"
     yield "member.npz", zipped(images=npy_with_header(64 * 2**20)), "header of more than"
     yield "claim.npz", zipped(images=npy_claim("<f8", (200, 1000, 1000))), "truncated"
     deflated = zeros_deflated(gig, "zlib")
@@ -361,6 +428,16 @@ def bombs() -> Iterator[tuple[str, bytes, str]]:
         gzip.compress(nifti(volume, vox_offset=3e9), mtime=0) + zeros_gzipped(4 * gig),
         "before its voxels",
     )
+    claim = b"sizes: 2000 2000 2000"
+    yield "claim.nrrd", nrrd(volume).replace(b"sizes: 8 8 2", claim), "unfolds"
+    yield "claim.mha", metaimage(volume).replace(b"8 8 2", b"2000 2000 2000"), "unfolds"
+    yield (
+        "claim.mgh",
+        mgh(np.zeros((2, 2, 2), np.uint8))[:4]
+        + struct.pack(">6i", 9000, 9000, 9000, 1, 0, 0)
+        + bytes(400),
+        "unfolds",
+    )
     yield "claim.dcm", dicom(few, Rows=60000, Columns=60000), "unfolds"
     yield "frames.dcm", dicom(few, NumberOfFrames=10**9), "unfolds"
     yield "samples.dcm", dicom(few, SamplesPerPixel=60000), "samples"
@@ -370,6 +447,16 @@ def bombs() -> Iterator[tuple[str, bytes, str]]:
     yield "j2k.dcm", dicom(large, JPEG_2000, [jpeg_2000_of(60000, 60000)]), "promised"
     frame = rle(few)[:64] + b"\x81\x00" * (8 * 2**20)
     yield "rle.dcm", dicom(few, RLE, [frame]), "bomb"
+    claim = jpeg_of(65500, 65500)
+    junk = claim[:2] + b"\0\x01" + claim[2:]  # decoders skip it
+    yield "junk.dcm", dicom(few, JPEG_BASELINE, [junk]), "does not begin as"
+    behind = jpeg_2000_behind_another(60000, 60000)
+    yield "behind.jp2", behind, "stream of another size"
+    yield "behind.dcm", dicom(large, JPEG_2000, [behind]), "promised"
+    lines = [(0, 1, 5), *[(1, 65535, 7)] * 3000]
+    yield "segments.dcm", dicom_of_segments(*lines), "unfolds to more entries"
+    again = [(0, 1, 5), *[(1, 256, 7)] * 200, *[(2, 200, 0, 0)] * 2000]
+    yield "again.dcm", dicom_of_segments(*again), "unfolds to more entries"
     deep = dicom(few)
     nest = (element(0x0040, 0x0260, 0xFFFFFFFF, b"SQ") + b"\xfe\xff\x00\xe0\xff\xff\xff\xff") * 5000
     yield "nested.dcm", deep[:-76] + nest, "."
@@ -399,7 +486,8 @@ def broken() -> Iterator[tuple[str, bytes, str]]:
     for name, content in good():
         if name in ("grey.png", "grey.jpg", "grey.bmp", "lossless.webp", "grey.tif", "grey.npy",
                     "one.npz", "grey.dcm", "rle.dcm", "jpeg2000.dcm", "deflated.dcm", "grey.nii",
-                    "grey.nii.gz"):  # fmt: skip
+                    "grey.nii.gz", "gzip.nrrd", "packed.mha", "grey.mgh", "grey.mgz",
+                    "packed.h5"):  # fmt: skip
             yield f"cut_{name}", content[: len(content) * 3 // 4], "."
     yield "empty.png", b"", "empty"
     yield "zero.png", png(0, 0, b""), "."
@@ -516,6 +604,15 @@ def good() -> Iterator[tuple[str, bytes]]:
     yield "second.nii", nifti(volume, second=True)
     yield "scaled.nii", nifti(volume, scl_slope=2.0, scl_inter=-3.0)
     yield "grey.nii.gz", gzip.compress(nifti(volume), mtime=0)
+    for name, content in (("plain", nrrd(volume)), ("gzip", nrrd(volume, "gzip"))):
+        yield f"{name}.nrrd", content
+    yield "plain.mha", metaimage(volume)
+    yield "packed.mha", metaimage(volume, True)
+    yield "grey.mgh", mgh(volume)
+    yield "grey.mgz", gzip.compress(mgh(volume), mtime=0)
+    stack = np.moveaxis(volume, -1, 0)[:2]
+    yield "plain.h5", hdf5(stack)
+    yield "packed.h5", hdf5(stack, chunks=(1, 16, 12), compression="gzip", shuffle=True)
     yield "grey.dcm", dicom(grey)
     yield "wide.dcm", dicom(wide, RescaleSlope=2, RescaleIntercept=-1024, WindowCenter=64000,
                             WindowWidth=130000, Modality="CT", PixelPaddingValue=0)  # fmt: skip

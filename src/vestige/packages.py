@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 DECODERS = (
-    *("numpy", "scipy", "pillow", "tifffile", "pydicom", "nibabel"),
+    *("numpy", "scipy", "pillow", "tifffile", "pydicom", "nibabel", "h5py"),
     *("pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg"),
 )
 """What a decoded image depends on."""

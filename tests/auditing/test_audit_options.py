@@ -27,6 +27,7 @@ ASKED = AuditOptions(
     window=(-600.0, 1500.0),
     harmonize=True,
     include_derived=True,
+    layout="h,w,n",
     engine="local:1",
     cache_limit=3.0,
     seed=5,

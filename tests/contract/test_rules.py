@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import hostile
 from vestige.features.pixels import as_images
 from vestige.images.frame import Frame
 from vestige.images.readers import READERS, read_file
@@ -427,12 +429,26 @@ def test_our_readers_keep_the_rules(name: str) -> None:
 def test_our_medical_readers_keep_the_rules() -> None:
     nibabel = pytest.importorskip("nibabel")
     pytest.importorskip("pydicom")
+    pytest.importorskip("h5py")
 
     def volume(path: Path, picture: np.ndarray[Any, Any]) -> None:
         slices = picture.T[:, ::-1, np.newaxis].astype(np.uint8)
         nibabel.save(nibabel.Nifti1Image(slices, np.diag([-1.0, -1.0, 1.0, 1.0])), path)
 
-    kept = {**FORMATS, "nifti": (".nii", volume, 1.0)}  # window by percentiles: another scale
-    assert READERS.keys() - kept.keys() == {"dicom"}
-    suffix, how, tolerance = kept["nifti"]
-    check_reader(READERS["nifti"].factory(), how, suffix=suffix, name="nifti", tolerance=tolerance)
+    def stored(made: Callable[[Any], bytes], is_volume: bool = True) -> Any:
+        def write(path: Path, picture: np.ndarray[Any, Any]) -> None:
+            levels = picture.astype(np.uint8)
+            path.write_bytes(made(levels.T[..., np.newaxis] if is_volume else levels[np.newaxis]))
+
+        return write
+
+    medical = {
+        "nifti": (".nii", volume, 1.0),  # window by percentiles: another scale
+        "nrrd": (".nrrd", stored(hostile.nrrd), 0.01),
+        "metaimage": (".mha", stored(hostile.metaimage), 0.01),
+        "mgh": (".mgh", stored(hostile.mgh), 0.01),
+        "hdf5": (".h5", stored(hostile.hdf5, False), 0.01),
+    }
+    assert READERS.keys() - FORMATS.keys() - medical.keys() == {"dicom"}
+    for name, (suffix, how, tolerance) in medical.items():
+        check_reader(READERS[name].factory(), how, suffix=suffix, name=name, tolerance=tolerance)

@@ -80,6 +80,28 @@ def test_a_peek_takes_no_more_memory_than_reading(tmp_path: Path) -> None:
     assert all("GiB of memory" in said for said in refused(tmp_path / "element.dcm"))
 
 
+def with_a_giant_tag(path: Path, codes: tuple[int, ...], count: int) -> Path:
+    """A sparse TIFF whose tags of these codes claim so many values."""
+    tags = hostile.tiff_tags() | {273: ("I", (8, 8)), 279: ("I", (1, 1)), 270: ("s", (0,) * 9)}
+    whole = bytearray(hostile.tiff_pages(tags))
+    for code in codes:
+        place = whole.index(struct.pack("<HH", code, 2 if code == 270 else 4))
+        struct.pack_into("<I", whole, place + 4, count)
+    path.write_bytes(whole)
+    os.truncate(path, MAX_BYTES - 10)
+    return path
+
+
+@linux
+@pytest.mark.parametrize(("codes", "count"), [((270,), 1900 * 2**20), ((273, 279), 450 * 2**20)])
+@pytest.mark.usefixtures("small")
+def test_a_giant_tag_takes_no_memory(tmp_path: Path, codes: Any, count: int) -> None:
+    begun = time.thread_time()
+    said = refused(with_a_giant_tag(tmp_path / "a.tif", codes, count))
+    assert all("of memory" in one or "processor" in one for one in said)
+    assert time.thread_time() - begun < 3
+
+
 @linux
 def test_what_is_allocated_beyond_the_budget_fails_and_the_limit_goes_again(small: None) -> None:
     import resource
@@ -226,11 +248,11 @@ def test_what_is_kept_is_of_the_bytes_that_were_hashed(
     (folder / "a.png").symlink_to(one)
     whole = read_file
 
-    def swapped(path: Any, window: Any) -> Any:
+    def swapped(path: Any, *arguments: Any) -> Any:
         (folder / "a.png").unlink()  # another file for as long as it is decoded
         (folder / "a.png").symlink_to(other)
         try:
-            return whole(path, window)
+            return whole(path, *arguments)
         finally:
             (folder / "a.png").unlink()
             (folder / "a.png").symlink_to(one)

@@ -38,7 +38,19 @@ def read(folder: Path, name: str, content: bytes) -> list[Any]:
 def test_good_files_are_read(tmp_path: Path, name: str) -> None:
     needs_decoder(name)
     frames = read(tmp_path, name, GOOD[name])
-    several = ("animated", "pages", "imagej", "frames", "lossless.dcm", "share.npy", ".nii")
+    several = (
+        "animated",
+        "pages",
+        "imagej",
+        "frames",
+        "lossless.dcm",
+        "share.npy",
+        ".nii",
+        ".nrrd",
+        ".mha",
+        ".mg",
+        ".h5",
+    )
     assert len(frames) == (1 if not any(s in name for s in several) else len(frames))
     assert len(frames) > 1 or not any(s in name for s in several)
     for one in frames:
@@ -218,7 +230,10 @@ def test_how_far_packed_bytes_unfold() -> None:
             packed.check_unfolds(data, coding, size - 1)
     assert packed.stream_shape(GOOD["colour.jpg"]) == (16, 12, 3)
     assert packed.stream_shape(hostile.jpeg_lossless(hostile.picture())) == (16, 12, 1)
-    assert packed.stream_shape(b"jP  " + hostile.jpeg_2000_of(7, 9)) == (9, 7, 1)
+    assert packed.stream_shape(hostile.jpeg_2000_of(7, 9)) == (9, 7, 1)
+    assert packed.stream_shape(GOOD["grey.jp2"]) == (16, 12, 1)
+    assert packed.stream_shape(hostile.jpeg_2000_behind_another(7, 9)) == (9, 7, 1)
+    assert packed.stream_shape(GOOD["grey.jp2"][:90]) is None
     assert packed.stream_shape(b"\xff\xd8\xff\xe0") is None
     assert packed.jpeg_scans(GOOD["grey.jpg"]) == 1
     assert packed.jpeg_scans(hostile.many_scans(9, 16)) > 9

@@ -87,8 +87,8 @@ def test_gone_between_listing_and_reading(tmp_path: Path) -> None:
 def test_gone_as_soon_as_it_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = png(tmp_path / "a.png")
 
-    def read_and_remove(path: Any, window: Any) -> Any:
-        frames = read_file(path, window)
+    def read_and_remove(path: Any, *arguments: Any) -> Any:
+        frames = read_file(path, *arguments)
         os.remove(path)
         return frames
 

@@ -33,9 +33,9 @@ def png(path: Path, seed: int = 0) -> Path:
 
 
 # --- copies that were never looked at
-def as_nrrd(image: Path, folder: Path) -> None:
-    head = b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 32 32\nencoding: raw\n\n"
-    (folder / f"{image.stem}.nrrd").write_bytes(head + Image.open(image).tobytes())
+def as_fits(image: Path, folder: Path) -> None:
+    head = b"SIMPLE  =                    T".ljust(2880)
+    (folder / f"{image.stem}.fits").write_bytes(head + Image.open(image).tobytes())
 
 
 def hide(image: Path, folder: Path) -> None:
@@ -51,7 +51,7 @@ def scramble(image: Path, folder: Path) -> None:
     (folder / f".{image.stem}").write_bytes(bytes(255 - b for b in image.read_bytes()))
 
 
-HIDING = [as_nrrd, hide, call_it_pdf, scramble]
+HIDING = [as_fits, hide, call_it_pdf, scramble]
 
 
 @pytest.mark.parametrize("way", HIDING)
@@ -69,7 +69,7 @@ def test_an_audit_does_not_open_for_what_it_did_not_look_at(
     clean: Path, tmp_path: Path, capsys: Any
 ) -> None:
     world = Path(shutil.copytree(clean, tmp_path / "world"))
-    as_nrrd(sorted((world / "used").iterdir())[0], world / "generated")
+    as_fits(sorted((world / "used").iterdir())[0], world / "generated")
     call(capsys, "audit", *release(world), *QUICK, "--out", tmp_path / "out")
     result = load(tmp_path / "out")
     assert result.decision.gate == "undecided"
@@ -160,13 +160,13 @@ def test_files_that_the_storage_does_not_give_are_left_aside(
         png(tmp_path / f"{k}.png", k)
     whole = shards.read_file
 
-    def failing(path: Any, window: Any) -> Any:
+    def failing(path: Any, *arguments: Any) -> Any:
         if int(Path(path).stem) < 8:
             try:
                 raise OSError(number, os.strerror(number))
             except OSError as error:  # as the readers say it
                 raise shards.Unreadable("cannot be decoded") from error
-        return whole(path, window)
+        return whole(path, *arguments)
 
     monkeypatch.setattr(shards, "read_file", failing)
     ledger = read_images(tmp_path, role="used", size=8).files

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,9 +58,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are decoded from now on."""
     names: list[str] = []
 
-    def counted(path: str, window: object) -> list:
+    def counted(path: str, *arguments: Any) -> list:
         names.append(Path(path).name)
-        return read_file(path, window)
+        return read_file(path, *arguments)
 
     monkeypatch.setattr("vestige.images.shards.read_file", counted)
     return names
@@ -154,10 +155,10 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
 ) -> None:
     cache = tmp_path / "cache"
 
-    def changing(path: str, window: object) -> list:
+    def changing(path: str, *arguments: Any) -> list:
         if Path(path).name == "9.png":
             Image.fromarray(np.full((20, 20), 1, np.uint8)).save(path)
-        return read_file(path, window)
+        return read_file(path, *arguments)
 
     before = (folder / "9.png").read_bytes()
     with monkeypatch.context() as patch:

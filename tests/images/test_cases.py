@@ -32,6 +32,8 @@ READ: dict[str, tuple[int, float, tuple[str, ...]]] = {
     "dicom_palette/eight_bit_in_words.dcm": (1, 0.508, (COLOUR,)),
     "image_called_no_image/img.gif": (1, 0.310, ()),
     "image_called_no_image/img.jp2": (1, 0.310, ()),
+    "image_called_no_image/img.mha": (1, 0.310, ()),
+    "image_called_no_image/img.nrrd": (1, 0.310, ()),
     "image_called_no_image/img.pgm": (1, 0.310, ()),
     "image_called_no_image/pair.hdr": (12, 0.139, ()),
     "jpeg_mpo/mpo_full.jpg": (1, 0.354, (COLOUR, FIRST_PICTURE)),
@@ -72,8 +74,6 @@ READ: dict[str, tuple[int, float, tuple[str, ...]]] = {
 }
 """Images, mean grey of them all, and what is told."""
 REFUSED = {
-    "image_called_no_image/img.mha": "MetaImage, which is not read",
-    "image_called_no_image/img.nrrd": "NRRD, which is not read",
     "image_called_no_image/pair.img": "read by its header",
     "medmnist_npz/medmnist.npz": "medmnist.npz::train_images",
     "npy_shapes/c_h_w.npy": "three grey images, or one picture",

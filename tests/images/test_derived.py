@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from vestige.images.derived import is_label_map
-from vestige.images.frame import NotJudged
+from vestige.images.derived import has_few_levels, is_label_map
+from vestige.images.frame import FEW_LEVELS, NotJudged
 from vestige.images.readers import read_file
 from vestige.images.reading import Wanted, read_images
 from vestige.images.unread import Ledger
+from vestige.registry.entries import InputError
 
 from .picture import dicom, grey, save
 
@@ -104,6 +105,60 @@ def test_a_label_map_is_not_judged(tmp_path: Path) -> None:
     assert images.files == Ledger(1, ignored=(("not judged", 2),))
     rows = {p.path for p in images.problems if p.what.endswith("; not judged")}
     assert rows == {"used/mask.nii.gz", "used/float.nii.gz"}
+
+
+MASKS = {
+    "0 to 3": np.random.default_rng(0).integers(0, 4, (24, 20)).astype(np.uint8),
+    "black and white": np.random.default_rng(0).integers(0, 2, (24, 20)).astype(np.uint8) * 255,
+}
+
+
+@pytest.mark.parametrize("case", MASKS)
+@pytest.mark.parametrize("suffix", ["png", "tif", "npy", "dcm"])
+def test_a_mask_beside_images_is_flagged_and_judged(tmp_path: Path, case: str, suffix: str) -> None:
+    # an image of few levels may be one of a patient: it is not thrown away
+    save(tmp_path, "good.png", grey())
+    path = tmp_path / f"mask.{suffix}"
+    if suffix == "npy":
+        np.save(path, MASKS[case])
+    elif suffix == "dcm":
+        dicom(path, MASKS[case], Modality="OT")
+    else:
+        save(tmp_path, path.name, MASKS[case])
+    images = read(tmp_path)
+    assert images.ids == ("good.png", path.name)
+    assert [FEW_LEVELS in flags for flags in images.flags] == [False, True]
+    (row,) = [problem for problem in images.problems if "may be masks" in problem.what]
+    assert (row.path, row.severity) == (f"used/{path.name}", "warning")
+    assert row.what.startswith("1 of 2 images")
+
+
+def test_a_folder_with_nothing_but_masks_is_an_error(tmp_path: Path) -> None:
+    for k, mask in enumerate(MASKS.values()):
+        save(tmp_path, f"{k}.png", mask)
+    dicom(tmp_path / "seg.dcm", grey(), SOPClassUID=CLASS + "66.4")
+    with pytest.raises(InputError, match="holds nothing but masks"):
+        read(tmp_path)
+    assert len(read(tmp_path, wanted=Wanted(include_derived=True))) == 3
+    for k in range(2):
+        (tmp_path / f"{k}.png").unlink()
+    with pytest.raises(InputError, match="holds nothing but masks"):
+        read(tmp_path)
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(InputError, match=r"no readable image .* First fault: used/cut.png"):
+        read(tmp_path)
+
+
+def test_what_has_few_levels() -> None:
+    rng = np.random.default_rng(0)
+    assert has_few_levels(rng.integers(0, 4, (64, 64)).astype(np.uint8))
+    assert has_few_levels(rng.integers(0, 2, (64, 64)).astype(np.float32))
+    assert not has_few_levels(rng.integers(0, 5, (64, 64)).astype(np.uint8))
+    assert not has_few_levels(np.full((64, 64), 7, np.uint8))  # blank
+    assert not has_few_levels(rng.integers(0, 2, (8, 8)).astype(np.uint8))  # an icon
+    speck = np.zeros((64, 64), np.uint8)
+    speck[3, 5] = 255
+    assert not has_few_levels(speck)
 
 
 def test_few_whole_numbers_on_many_voxels_are_labels() -> None:

@@ -11,13 +11,17 @@ import pytest
 import tifffile
 from PIL import Image
 from pydicom import dcmread
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+import hostile
 from vestige.images.frame import (
     COLOUR,
     FIRST_PICTURE,
     MINUS_ONE_TO_ONE,
+    MOSAIC,
     NO_PHOTOMETRIC,
+    NOT_SQUARE,
     ROUNDED,
     TRANSPARENT,
     Unreadable,
@@ -45,7 +49,9 @@ class TestDicom:
     """One file in several dresses."""
 
     @pytest.mark.parametrize("name", ["a.dcm", "IM0001", "a.png"])
-    @pytest.mark.parametrize("form", ["explicit", "implicit", "no syntax", "tiff preamble"])
+    @pytest.mark.parametrize(
+        "form", ["explicit", "implicit", "big endian", "no syntax", "tiff preamble"]
+    )
     def test_dresses(self, tmp_path: Path, name: str, form: str) -> None:
         path = dicom(tmp_path / name, LEVELS, **MR)
         expected = only(path).pixels
@@ -55,6 +61,14 @@ class TestDicom:
             dataset = dcmread(path)
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
             dataset.save_as(path, implicit_vr=True)
+            path.write_bytes(self.bare(path.read_bytes()))
+        elif form == "big endian":
+            old, dataset = dcmread(path), Dataset()
+            dataset.update(old)
+            dataset.file_meta = old.file_meta
+            dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+            dataset.PixelData = LEVELS.astype(">u2").tobytes()
+            dataset.save_as(path, enforce_file_format=True)
             path.write_bytes(self.bare(path.read_bytes()))
         elif form == "no syntax":
             dataset = dcmread(path)
@@ -69,6 +83,24 @@ class TestDicom:
         """Without preamble and meta group."""
         (size,) = struct.unpack_from("<I", content, 140)
         return content[144 + size :]
+
+    @pytest.mark.parametrize(
+        ("tags", "flags"),
+        [
+            ({"PixelSpacing": [0.5, 0.5]}, ()),
+            ({"PixelSpacing": [0.5, 0.501]}, ()),
+            ({"PixelSpacing": [0.5, 1]}, (NOT_SQUARE,)),
+            ({"ImagerPixelSpacing": [0.2, 0.1]}, (NOT_SQUARE,)),
+            ({"PixelAspectRatio": ["1", "2"]}, (NOT_SQUARE,)),
+            ({"PixelSpacing": [0, 1]}, ()),
+            ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, (MOSAIC,)),
+        ],
+    )
+    def test_an_odd_grid_is_flagged(self, tmp_path: Path, tags: Any, flags: Any) -> None:
+        path = dicom(tmp_path / "a.dcm", LEVELS, **MR, **tags)
+        assert only(path).flags == flags
+        images = read_images(tmp_path, role="used", size=8)
+        assert len(images.problems) == len(flags)
 
     def test_a_cut_file_is_called_truncated(self, tmp_path: Path) -> None:
         path = dicom(tmp_path / "a", LEVELS, **MR)
@@ -108,7 +140,7 @@ def test_a_pair_of_header_and_voxels_is_one_file(tmp_path: Path) -> None:
     )
     assert images.problems == ()
     (tmp_path / "a.img").unlink()
-    with pytest.raises(Unreadable, match=r"voxels in a.img, which is not beside it"):
+    with pytest.raises(Unreadable, match=r"a.img or a.img.gz is read, which is not beside it"):
         read_file(tmp_path / "a.hdr")
 
 
@@ -271,3 +303,14 @@ class TestTiff:
         tifffile.imwrite(tmp_path / "a.tif", grey().astype(np.int8))
         with pytest.raises(Unreadable, match="int8 values, whose range is not known"):
             read_file(tmp_path / "a.tif")
+
+
+def test_a_palette_in_segments(tmp_path: Path) -> None:
+    # 0, then a line to 25500, then a list; the first two come again
+    path = tmp_path / "a.dcm"
+    path.write_bytes(
+        hostile.dicom_of_segments((0, 1, 0), (1, 100, 25500), (0, 2, 7, 9), (2, 2, 0, 0))
+    )
+    table = [0, *range(255, 25501, 255), 7, 9, 0, *range(255, 25501, 255)]
+    expected = np.array(table)[np.minimum(hostile.picture(8, 8), len(table) - 1)] / 65535
+    np.testing.assert_allclose(only(path).pixels, expected, atol=0.001)

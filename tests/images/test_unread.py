@@ -31,6 +31,13 @@ def packed(kind: str) -> bytes:
     return out.getvalue()
 
 
+def zipped(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("series/IM0001", content)
+    return out.getvalue()
+
+
 def test_a_set_that_was_read_whole_has_nothing_unread(tmp_path: Path) -> None:
     for k in range(3):
         save(tmp_path, f"{k}.png", grey(seed=k))
@@ -48,13 +55,10 @@ def test_a_set_that_was_read_whole_has_nothing_unread(tmp_path: Path) -> None:
     ("name", "content", "told"),
     [
         ("a.heic", b"\x00\x00\x00\x18ftypheic" + bytes(400), "HEIC"),
-        ("a.nrrd", b"NRRD0004\ntype: uint8\n" + bytes(400), "NRRD"),
-        ("a.mha", b"ObjectType = Image\nNDims = 3\n" + bytes(400), "MetaImage"),
-        ("a.mhd", b"NDims = 3\nDimSize = 4 4 4\n" + bytes(400), "MetaImage"),
-        ("a.mgh", struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400), "MGH"),
-        ("a.mgz", gzip.compress(struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400), mtime=0), "MGH"),
+        ("a.fits", b"SIMPLE  =                    T" + bytes(400), "FITS"),
+        ("a.mat", b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(600), "MATLAB"),
+        ("study.zip", zipped(b"not read"), "ZIP archive"),
         ("a.hdr", struct.pack("<i", 348) + bytes(344), "Analyze"),
-        ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(400), "HDF5"),
         ("a.png.gz", gzip.compress(packed("PNG"), mtime=0), "gzip archive"),
         ("a", gzip.compress(b"words", mtime=0), "gzip archive"),
     ],
@@ -67,6 +71,36 @@ def test_a_format_that_is_not_read_is_an_unread_file(tmp_path, name, content, to
     (problem,) = images.problems
     assert (problem.path, problem.severity) == (f"used/{name}", "error")
     assert told in problem.what
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.nrrd", b"NRRD0004\ntype: uint8\n" + bytes(400)),
+        ("a.mha", b"ObjectType = Image\nNDims = 3\n" + bytes(400)),
+        ("a.mhd", b"NDims = 3\nDimSize = 4 4 4\n" + bytes(400)),
+        ("a.mgh", struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400)),
+        ("a.mgz", gzip.compress(struct.pack(">6i", 1, 8, 8, 8, 1, 3) + bytes(400), mtime=0)),
+    ],
+)
+def test_a_damaged_volume_is_an_unread_file(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    save(tmp_path, "good.png", grey())
+    images = read(tmp_path)
+    assert images.files == Ledger(2, 1, name, (("damaged", 1),))
+    (problem,) = images.problems
+    assert (problem.path, problem.severity) == (f"used/{name}", "error")
+
+
+def test_a_directory_of_a_study_and_a_packed_one_are_named(tmp_path: Path) -> None:
+    save(tmp_path, "good.png", grey())
+    directory = b"\0" * 128 + b"DICM" + b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10\x02\0\x03\0"
+    (tmp_path / "index.dcm").write_bytes(directory + bytes(300))
+    (tmp_path / "study.dcm.zip").write_bytes(zipped(b"x"))
+    rows = {problem.path: problem for problem in read(tmp_path).problems}
+    assert {row.severity for row in rows.values()} == {"error"}
+    assert "directory" in rows["used/index.dcm"].what
+    assert rows["used/study.dcm.zip"].what == "is a ZIP archive that holds no array; unpack it"
 
 
 def test_content_that_promises_nothing_is_no_image(tmp_path: Path) -> None:
@@ -82,7 +116,7 @@ def test_damaged_files_are_unread_and_the_first_is_named(tmp_path: Path) -> None
         path = save(tmp_path, f"img_{k}.png", grey(seed=k))
         if k > 8:
             path.write_bytes(path.read_bytes()[:60])
-    (tmp_path / "z.nrrd").write_bytes(b"NRRD0004\n")
+    (tmp_path / "z.fits").write_bytes(b"SIMPLE  = T")
     images = read(tmp_path)
     kinds = (("format not read", 1), ("damaged", 3))
     assert images.files == Ledger(13, 4, "img_9.png", kinds, 1)
@@ -138,17 +172,17 @@ def test_arrays_hidden_in_an_archive_are_found(tmp_path: Path) -> None:
 def test_a_list_counts_what_it_names(tmp_path: Path) -> None:
     save(tmp_path, "good.png", grey())
     (tmp_path / "notes.txt").write_text("words")
-    (tmp_path / "other.nrrd").write_bytes(b"NRRD0004\n")
+    (tmp_path / "other.fits").write_bytes(b"SIMPLE  = T")
     table = tmp_path / "lists" / "used.csv"
     table.parent.mkdir()
-    table.write_text("id\n../good.png\n../notes.txt\n../other.nrrd\n../gone.png\n")
+    table.write_text("id\n../good.png\n../notes.txt\n../other.fits\n../gone.png\n")
     images = read(table)
     kinds = (("format not read", 1), ("not reached", 1))
     assert images.files == Ledger(3, 2, "../gone.png", kinds, 2, (("document", 1),))
     severities = {problem.path: problem.severity for problem in images.problems}
     assert severities == {
         "used/../notes.txt": "warning",
-        "used/../other.nrrd": "error",
+        "used/../other.fits": "error",
         "used/../gone.png": "error",
     }
 
@@ -157,11 +191,11 @@ def test_the_cache_counts_alike(tmp_path: Path) -> None:
     folder, cache = tmp_path / "images", tmp_path / "cache"
     folder.mkdir()
     save(folder, "good.png", grey())
-    (folder / "a.nrrd").write_bytes(b"NRRD0004\n")
+    (folder / "a.fits").write_bytes(b"SIMPLE  = T")
     found = [
         read_images(folder, role="used", size=16, cache=kept).files for kept in (None, cache, cache)
     ]
-    assert found == [Ledger(2, 1, "a.nrrd", (("format not read", 1),), 1)] * 3
+    assert found == [Ledger(2, 1, "a.fits", (("format not read", 1),), 1)] * 3
 
 
 def test_an_array_has_no_files() -> None:

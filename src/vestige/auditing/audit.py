@@ -44,6 +44,7 @@ def audit(
     window: tuple[float, float] | None = None,
     harmonize: bool = False,
     include_derived: bool = False,
+    layout: str = "",
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = LIMIT_BYTES / 1e9,
@@ -92,13 +93,16 @@ def audit(
         Used and unused patients were drawn by lot from one pool: the result then also gives lower
         bounds of epsilon (differential privacy).
     window : (centre, width), optional
-        For DICOM and NIfTI; else from the file.
+        For DICOM and volumes; else from the file.
     harmonize : bool
         Prepare all sets alike before anything is scored (`vestige.images.harmonize`), to wash
         out traces of unlike preparation; the check "preparation" then judges what remains.
     include_derived : bool
         Also judge what lies in a study and is no image of the patient: segmentations, dose grids,
         localisers, screen captures and label maps (`vestige.images.derived`).
+    layout : str
+        What the axes of arrays mean where their lengths leave doubt, such as "n,h,w"
+        (`vestige.images.layouts.parse_layout`).
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images and scores by their content; a killed audit goes on from there, a
@@ -138,6 +142,7 @@ def audit(
         window=window,
         harmonize=harmonize,
         include_derived=include_derived,
+        layout=layout,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,

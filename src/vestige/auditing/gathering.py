@@ -118,14 +118,17 @@ def read_role(
         executor=executor,
         cache=options.cache,
         progress=partial(progress, f"reading {role}"),
-        wanted=Wanted(options.include_derived, MEASURED if role == "generated" else None),
+        wanted=Wanted(
+            options.include_derived, MEASURED if role == "generated" else None, options.layout
+        ),
     )
 
 
 def _read(
     request: Request, required_resolution: int, executor: Executor | None
 ) -> dict[str, ImageSet]:
-    size = peek_size(request.sources.values(), required_resolution)
+    layout = request.options.layout
+    size = peek_size(request.sources.values(), required_resolution, layout)
     return {
         role: read_role(role, source, size, request.options, executor, request.progress)
         for role, source in request.sources.items()

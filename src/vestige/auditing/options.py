@@ -11,6 +11,7 @@ from vestige.cache.shelves import LIMIT_BYTES
 from vestige.detectors import DETECTORS, Effort
 from vestige.detectors.plugins import find_detector
 from vestige.images.harmonize import Preparation
+from vestige.images.layouts import parse_layout
 from vestige.registry.entries import InputError
 from vestige.registry.origin import Origin
 from vestige.registry.rules import SEED, Rule, Within, check_fields
@@ -67,6 +68,7 @@ class AuditOptions:
     window: tuple[float, float] | None = None
     harmonize: bool = False
     include_derived: bool = False
+    layout: str = ""
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
@@ -76,6 +78,7 @@ class AuditOptions:
     def __post_init__(self) -> None:
         check_values(AuditOptions, vars(self))
         check_fields(self, RULES)
+        object.__setattr__(self, "layout", parse_layout(self.layout))
         own = {name: dict(given) for name, given in (self.options or {}).items()}
         object.__setattr__(self, "options", own)  # no one else's dict
         object.__setattr__(self, "models", tuple(self.models))
@@ -112,6 +115,7 @@ class MadeWith:
     window: tuple[float, ...] | None
     harmonize: Preparation | None
     include_derived: bool
+    layout: str
     engine: str
 
     @property
@@ -147,6 +151,7 @@ class MadeWith:
             window=None if window is None else (window[0], window[1]),
             harmonize=self.harmonize is not None,
             include_derived=self.include_derived,
+            layout=self.layout,
             engine=self.engine,
             checks=self.checks,
             seed=seed,
@@ -238,6 +243,7 @@ def told_options(
         window=options.window,
         harmonize=preparation,
         include_derived=options.include_derived,
+        layout=options.layout,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}

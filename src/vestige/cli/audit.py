@@ -19,6 +19,7 @@ from vestige.cli.options import (
     GroupRegex,
     Groups,
     Json,
+    Layout,
     Query,
     Quiet,
     Reference,
@@ -68,6 +69,7 @@ def audit_command(
             rich_help_panel=IMAGES,
         ),
     ] = False,
+    layout: Layout = "",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     false_alarm_rate: Annotated[
@@ -209,6 +211,7 @@ def audit_command(
         window=None if window is None else parse_window(window),
         harmonize=harmonize,
         include_derived=include_derived,
+        layout=layout,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,

@@ -96,8 +96,18 @@ Window = Annotated[
     str | None,
     typer.Option(
         metavar="C,W",
-        help="The centre and width of the grey value window for DICOM and NIfTI files, such as "
+        help="The centre and width of the grey value window for DICOM files and volumes, such as "
         "-600,1500. By default the files tell their window.",
+        rich_help_panel=IMAGES,
+    ),
+]
+Layout = Annotated[
+    str,
+    typer.Option(
+        metavar="AXES",
+        help="What the axes of NumPy and HDF5 arrays mean where their lengths leave doubt: the "
+        "letters n (images), d (slices), h (height), w (width) and c (channels) in their order, "
+        "such as n,h,w or h,w,n.",
         rich_help_panel=IMAGES,
     ),
 ]

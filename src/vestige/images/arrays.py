@@ -1,4 +1,4 @@
-"""NPY, NPZ and arrays of programs: grey or colour; uint8, uint16 or float. Nothing is unpickled."""
+"""NPY and NPZ: grey or colour; uint8, uint16 or float. Nothing is unpickled."""
 
 import math
 import os
@@ -12,7 +12,9 @@ import numpy.typing as npt
 from vestige.images.frame import (
     COLOUR,
     MAX_BYTES,
+    MAX_PIXELS,
     Frame,
+    OtherFormat,
     Unreadable,
     Window,
     from_any,
@@ -20,112 +22,61 @@ from vestige.images.frame import (
     over_black,
     unit_floats,
 )
-from vestige.images.layouts import Layout, layout_of
-from vestige.registry.entries import InputError
+from vestige.images.layouts import layout_of
 from vestige.types import Float32s
 
 _PREFERRED = "images"
 _LONGEST_HEADER = 10_000  # NumPy's own limit, which it applies after reading
 MEMBER = "::"
-"""Between an archive and the array that is meant: medmnist.npz::train_images."""
+"""Between a file and the array that is meant: medmnist.npz::train_images, slices.h5::scans/t1."""
 
 
-def read_npy(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
-    """Every image of one .npy file."""
+def read_npy(
+    path: str | os.PathLike[str], window: Window | None = None, layout: str = ""
+) -> list[Frame]:
+    """Every image of one .npy file; layout : what `parse_layout` gives."""
     del window
     with open(path, "rb") as file:
-        layout = _checked_header(file, os.fstat(file.fileno()).st_size)
+        reading = layout_of(_checked_header(file, os.fstat(file.fileno()).st_size), layout)
         file.seek(0)
         values: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return split(layout.apply(values), "NPY")
+    return split(reading.apply(values), "NPY")
 
 
-def read_npz(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
+def read_npz(
+    path: str | os.PathLike[str], window: Window | None = None, layout: str = ""
+) -> list[Frame]:
     """Every image of the one array of a .npz file, or of its array named "images"."""
     del window
-    layout, values = _from_archive(path)
-    return split(layout.apply(values), "NPZ")
+    values = from_archive(path, layout=layout)
+    return split(layout_of(values.shape, layout).apply(values), "NPZ")
 
 
-def given_array(source: Any) -> npt.NDArray[Any] | None:
-    """Images that a program holds: a tensor, a Pillow image, or a list of either; None for else.
-
-    Raises
-    ------
-    InputError
-        For pictures of a list that differ in size or type.
-    """
-    if isinstance(source, str | os.PathLike):
-        return named_array(source)
-    parts = source if isinstance(source, list | tuple) else None
-    if parts is None:
-        return _picture(source) if _is_held(source) else None
-    if not parts or not all(map(_is_held, parts)):
-        return None
-    arrays = [_picture(part) for part in parts]
-    kinds = sorted({(str(one.shape), one.dtype.name) for one in arrays})
-    if len(kinds) > 1:
-        raise InputError(
-            f"a list of pictures has {' and '.join(map(' of '.join, kinds[:2]))}; give all in one "
-            "size and type, or save them as files"
-        )
-    return np.stack(arrays)[:, None] if arrays[0].ndim == 2 else np.stack(arrays)
-
-
-def _is_held(source: Any) -> bool:
-    return hasattr(source, "__array__") or hasattr(source, "__array_interface__")
-
-
-def _picture(part: Any) -> npt.NDArray[Any]:
-    """One element of a list; palettes and other codings of Pillow become colour."""
-    mode = getattr(part, "mode", None)
-    if isinstance(mode, str) and mode not in ("1", "L", "F", "I;16", "RGB", "RGBA"):
-        part = part.convert("RGB")
-    return np.asarray(part)
-
-
-def named_array(source: str | os.PathLike[str]) -> npt.NDArray[Any] | None:
-    """The array of "file.npz::name"; None where a source is not written so.
-
-    Raises
-    ------
-    InputError
-        When the archive has no such array, or one that holds no images.
-    """
-    path, sign, name = os.fspath(source).rpartition(MEMBER)
-    if not sign or not path.lower().endswith(".npz"):
-        return None
-    try:
-        return _from_archive(path, name)[1]
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {path}") from error
-    except (Unreadable, OSError, ValueError, zipfile.BadZipFile) as error:
-        what = error if isinstance(error, Unreadable) else "is no archive of NumPy arrays"
-        raise InputError(f"{path} {what}") from error
-
-
-def _from_archive(
-    path: str | os.PathLike[str], name: str | None = None
-) -> tuple[Layout, np.ndarray[Any, Any]]:
+def from_archive(
+    path: str | os.PathLike[str], name: str | None = None, layout: str = ""
+) -> np.ndarray[Any, Any]:
+    """An array of an archive; without a name the only one, whose layout is checked before."""
     with zipfile.ZipFile(path) as archive:
         member = _member(archive, os.path.basename(path), name)
         with archive.open(member) as file:
-            layout = _checked_header(file, archive.getinfo(member).file_size)
+            shape = _checked_header(file, archive.getinfo(member).file_size)
+            if name is None:
+                layout_of(shape, layout)
         with archive.open(member) as file:
             values: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return layout, values
+    return values
 
 
-def array_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
+def array_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int]:
     """Height and width from the header of a .npy or .npz file."""
     if zipfile.is_zipfile(path):
         name = os.path.basename(path)
         with zipfile.ZipFile(path) as archive, archive.open(_member(archive, name)) as file:
-            layout = _checked_header(file, MAX_BYTES)
+            reading = layout_of(_checked_header(file, MAX_BYTES), layout)
     else:
         with open(path, "rb") as file:
-            layout = _checked_header(file, MAX_BYTES)
-    return layout.height, layout.width
+            reading = layout_of(_checked_header(file, MAX_BYTES), layout)
+    return reading.height, reading.width
 
 
 def split(values: np.ndarray[Any, Any], mode: str) -> list[Frame]:
@@ -169,22 +120,25 @@ def _from_unit_colour(image: Float32s, mode: str) -> Frame:
     return Frame(np.minimum(luma, np.float32(1)), 32, mode, (COLOUR,))
 
 
-def _checked_header(file: IO[bytes], size: int) -> Layout:
-    """The layout that the header of an array promises and `size` bytes of file can hold."""
+def _checked_header(file: IO[bytes], size: int) -> tuple[int, ...]:
+    """The shape that the header of an array promises and `size` bytes of file can hold."""
     shape, dtype = _header(file)
     if dtype.hasobject:
         raise Unreadable("holds pickled objects, which are never loaded; save plain numbers")
     from_any(np.empty((0, 0), dtype), "")  # refuses what else has no range, before it is read
-    layout = layout_of(shape)
+    if math.prod(shape) > MAX_PIXELS:
+        raise Unreadable(
+            f"unfolds to an array of {shape}, more than {MAX_PIXELS} numbers; split it"
+        )
     if file.tell() + math.prod(shape) * dtype.itemsize > size:
         raise Unreadable(f"is truncated: shape {shape} of {dtype.name} needs more than its bytes")
-    return layout
+    return shape
 
 
 def _member(archive: zipfile.ZipFile, file: str, wanted: str | None = None) -> str:
     names = [name for name in archive.namelist() if name.endswith(".npy")]
     if not names:
-        raise Unreadable("is a ZIP archive that holds no array; unpack it")
+        raise OtherFormat("is a ZIP archive that holds no array; unpack it")
     listed = ", ".join(name.removesuffix(".npy") for name in names[:6])
     if wanted is not None and f"{wanted}.npy" not in names:
         raise Unreadable(f"holds no array {wanted!r}; it holds {listed}")

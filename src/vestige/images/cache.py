@@ -21,16 +21,17 @@ from vestige.images.frame import MAX_BYTES, Window
 from vestige.images.held import held, stamp_of
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
+from vestige.images.pairs import voxel_files
 from vestige.images.shards import Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
 
-FORMAT = 4
-"""Of what is kept; raised when a record gains a field (4: the DICOM study, sealed)."""
+FORMAT = 5
+"""Of what is kept; raised when a record gains a field (5: the ends of its scale)."""
 STRETCH = 32
 """Shards that are looked up together."""
 AT_ONCE_BYTES = 2**20
 """Of a file, hashed at once."""
-_OF_PLACE = ("id", "path")
+_OF_PLACE = ("id", "path", "scale")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
 _SEALED = ("patient", "series", "study")
 
@@ -52,6 +53,7 @@ def read_shard_cached(
     size: int,
     window: Window | None,
     share: float,
+    layout: str,
     folder: str,
     run: str,
 ) -> Shard:
@@ -67,7 +69,7 @@ def read_shard_cached(
     InputError
         When the cache folder cannot be written.
     """
-    shelf = _shelf(folder, _fingerprint(size, window), run)
+    shelf = _shelf(folder, _fingerprint(size, window, layout), run)
     parts, keys = _look_up(paths, share, shelf)
     missing = [k for k, part in enumerate(parts) if part is None]
     if not missing:
@@ -75,7 +77,7 @@ def read_shard_cached(
     made: dict[str, Entry] = {}
     with held([paths[k][1] for k in missing]) as files:
         named = [(paths[k][0], file.name) for k, file in zip(missing, files, strict=True)]
-        fresh = read_shard(named, size, window, share)
+        fresh = read_shard(named, size, window, share, layout)
         stamps = [file.stamp() for file in files]
     start = 0
     for k, count, stamp in zip(missing, fresh.counts, stamps, strict=True):
@@ -102,6 +104,7 @@ def kept_or_read(
     size: int,
     window: Window | None,
     share: float,
+    layout: str,
     folder: str,
 ) -> Iterator[Shard]:
     """Shards in order: those that are kept straight from `folder`, the others from `read`.
@@ -109,7 +112,7 @@ def kept_or_read(
     Hashing a file costs less than sending its image from one process to another. Where a stretch of
     shards has nothing that is kept, the rest goes to `read`, which looks again.
     """
-    fingerprint, start = _fingerprint(size, window), 0
+    fingerprint, start = _fingerprint(size, window, layout), 0
     # one role after the other: opened again only where something was added to it
     shelf = _shelf(folder, fingerprint, str(last_change(folder, fingerprint)))
     while shelf.places and start < len(shards):
@@ -145,25 +148,31 @@ def _shelf(folder: str, fingerprint: str, run: str) -> Shelf:
     return open_shelf(folder, fingerprint)
 
 
-def _fingerprint(size: int, window: Window | None) -> str:
-    return repr(("images", FORMAT, source_sha256(), size, window, installed(*DECODERS)))
+def _fingerprint(size: int, window: Window | None, layout: str) -> str:
+    return repr(("images", FORMAT, source_sha256(), size, window, layout, installed(*DECODERS)))
 
 
 def _content(path: str | Path) -> _Content:
-    """By the digest of a file's bytes and the format of its name."""
+    """By the digest of a file's bytes, with those of its voxels, and the format of its name."""
     digest = hashlib.sha256()
+    stamp: tuple[int, ...] = ()
+    beside = voxel_files(path)
     try:
-        with open(regular_descriptor(path, link=True), "rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            if status.st_size > MAX_BYTES:
-                return _Content()  # not read either: a sparse file may promise any size
-            while block := file.read(min(status.st_size + 1, AT_ONCE_BYTES)):
-                digest.update(block)
+        for part in (path, *beside):
+            with open(regular_descriptor(part, link=True), "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+                if status.st_size > MAX_BYTES:
+                    return _Content()  # not read either: a sparse file may promise any size
+                while block := file.read(min(status.st_size + 1, AT_ONCE_BYTES)):
+                    digest.update(block)
+                stamp = (*stamp, *stamp_of(status))
+            if beside:  # where each ends, and what it is
+                digest.update(f"|{status.st_size}{os.path.splitext(part)[1]}|".encode())
     except OSError:
         return _Content()  # read_shard says what is wrong with it
     seal = hashlib.sha256(b"seal" + digest.digest()).digest()
     digest.update(format_of_name(path).encode())
-    return _Content(digest.hexdigest(), stamp_of(status), seal)
+    return _Content(digest.hexdigest(), stamp, seal)
 
 
 def _sealed(name: str, value: Any, seal: bytes) -> Any:

@@ -24,7 +24,13 @@ MEMORY_BYTES = 3 * 2**29
 CPU_SECONDS = 20.0
 """Time of the processor for one file."""
 _LOOK_SECONDS, _IDLE_LOOKS = 0.25, 8
-_DECODERS = {"dicom": "pydicom.pixels", "nifti": "nibabel", "tiff": "tifffile"}
+_DECODERS = {
+    "dicom": "pydicom.pixels",
+    "tiff": "tifffile",
+    "hdf5": "h5py",
+    **dict.fromkeys(("nifti", "nrrd", "metaimage", "mgh"), "nibabel"),
+}
+_PILLOW = "vestige.images.raster"
 """Loaded before the limit holds: their own libraries are not the file's."""
 
 R = TypeVar("R")
@@ -51,8 +57,7 @@ def caged(read: Callable[..., R], path: str | os.PathLike[str], *arguments: Any)
         raise NotAnImage("is not a regular file")
     if status.st_size > MAX_BYTES:
         raise Unreadable(f"has {status.st_size} bytes, more than {MAX_BYTES}; split it")
-    package = _DECODERS.get(format_of_name(path))
-    if package is not None and package not in sys.modules:
+    for package in {_PILLOW, _DECODERS.get(format_of_name(path), _PILLOW)} - sys.modules.keys():
         with suppress(ImportError):  # the reader says what to install
             import_module(package)
     return within_budget(lambda: read(path, *arguments))

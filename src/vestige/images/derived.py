@@ -41,6 +41,8 @@ _IMAGE_TYPES = {
     **dict.fromkeys(("SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN", "DOSE_INFO"), SCREEN),
 }
 _MOST_LABELS, _FEWEST_VOXELS = 32, 16
+_FEW, _FEWEST_PIXELS = 4, 256
+"""Grey levels of what may be a mask, and pixels of an image that is looked at."""
 
 
 def kind_of_dicom(dataset: Any) -> str:
@@ -66,6 +68,17 @@ def kind_of_dicom(dataset: Any) -> str:
             return kind
     burned = str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES"
     return SCREEN if burned and own in _CAPTURE else ""
+
+
+def has_few_levels(stored: npt.NDArray[Any]) -> bool:
+    """Whether an image has 2 to 4 grey levels, each on many pixels, as masks have."""
+    if stored.size < _FEWEST_PIXELS:
+        return False
+    sample = stored.reshape(-1)[:: max(1, stored.size // 1024)]
+    if len(np.unique(sample)) > _FEW:  # nearly all images end here
+        return False
+    levels, counts = np.unique(stored, return_counts=True)
+    return bool(2 <= len(levels) <= _FEW and counts.min() >= _FEWEST_VOXELS)
 
 
 def is_label_map(values: npt.NDArray[np.float32]) -> bool:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from vestige.images.derived import KINDS, kind_of_dicom
 from vestige.images.dicom_file import is_big_endian, open_dicom, read_header
-from vestige.images.dicom_grey import lookup, stored_scale, to_grey, to_units
+from vestige.images.dicom_grey import lookup, number, stored_scale, to_grey, to_units
 from vestige.images.frame import (
+    MOSAIC,
     NOBODY,
+    NOT_SQUARE,
     PADDED,
     Frame,
     NotJudged,
@@ -20,7 +22,7 @@ from vestige.images.frame import (
     Window,
     from_colour,
 )
-from vestige.images.lookup import palette_levels, read_table
+from vestige.images.lookup import check_segments, palette_levels, read_table
 from vestige.types import Float32s
 
 PLACEHOLDERS = frozenset(
@@ -67,7 +69,10 @@ def read_dicom(path: str | os.PathLike[str], window: Window | None = None) -> li
         raise
     if kind:
         frames = [replace(frame, flags=(*frame.flags, kind)) for frame in frames]
-    return [_identified(frame, dataset, k) for k, frame in enumerate(frames)]
+    return [
+        _identified(replace(frame, flags=(*frame.flags, *_odd_grid(dataset, k))), dataset, k)
+        for k, frame in enumerate(frames)
+    ]
 
 
 def _frames(dataset: Any, window: Window | None) -> list[Frame]:
@@ -79,15 +84,32 @@ def _frames(dataset: Any, window: Window | None) -> list[Frame]:
     scale = stored_scale(dataset, stack)
     for k, stored in enumerate(stack):
         units = to_units(dataset, stored, k, scale)
-        pixels, flags = to_grey(dataset, units, k, scale, window)
+        shown = to_grey(dataset, units, k, scale, window)
+        pixels, flags, ends = shown.pixels, shown.flags, shown.ends
         if inverted:
-            pixels = 1 - pixels
+            pixels, ends = 1 - pixels, ends and ends[::-1]
         if units.padding.any():
             pixels[units.padding] = 0
             flags = (*flags, PADDED)
         bits = int(dataset.get("BitsStored", 32))
-        frames.append(Frame(pixels, bits, photometric, flags))
+        frame = Frame(pixels, bits, photometric, flags, ends=ends, is_windowed=shown.is_windowed)
+        frames.append(frame)
     return frames
+
+
+def _odd_grid(dataset: Any, k: int) -> tuple[str, ...]:
+    """What makes the pixels of frame k another grid than that of one slice."""
+    told = dataset.get("ImageType") or ()
+    kinds = [told] if isinstance(told, str) else [str(value).strip().upper() for value in told]
+    flags: tuple[str, ...] = (MOSAIC,) if "MOSAIC" in kinds else ()
+    spacing = lookup(dataset, k, "PixelMeasuresSequence", "PixelSpacing")
+    spacing = spacing or dataset.get("ImagerPixelSpacing") or dataset.get("PixelAspectRatio")
+    if isinstance(spacing, str) or not hasattr(spacing, "__len__") or len(spacing) != 2:
+        return flags
+    high, wide = (number(side, 0) for side in spacing)
+    if min(high, wide) > 0 and abs(high - wide) > 0.01 * max(high, wide):
+        flags = (*flags, NOT_SQUARE)
+    return flags
 
 
 def _is_grey(dataset: Any) -> bool:
@@ -128,12 +150,23 @@ def dicom_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 def _stack(dataset: Any) -> npt.NDArray[Any]:
-    stored: npt.NDArray[Any] = dataset.pixel_array
+    stored = _levels(dataset)
     return stored.reshape(-1, int(dataset.Rows), int(dataset.Columns))
 
 
+def _levels(dataset: Any) -> npt.NDArray[Any]:
+    try:
+        levels: npt.NDArray[Any] = dataset.pixel_array
+    except RuntimeError as error:  # it names every decoder and what each says
+        raise Unreadable(
+            "has pixels that no decoder can undo; they are damaged, or packed in another way than "
+            "the file says"
+        ) from error
+    return levels
+
+
 def _colour(dataset: Any, photometric: str) -> list[Frame]:
-    levels: npt.NDArray[Any] = dataset.pixel_array  # pydicom turns YBR into RGB
+    levels = _levels(dataset)  # pydicom turns YBR into RGB
     bits: int | None = int(dataset.BitsStored)
     if photometric == "PALETTE COLOR":
         levels, bits = _through_palette(dataset, levels), None
@@ -150,6 +183,12 @@ def _through_palette(dataset: Any, indices: npt.NDArray[Any]) -> npt.NDArray[Any
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
         from pydicom.pixels.processing import apply_color_lut
 
+        for colour in ("Red", "Green", "Blue"):
+            descriptor = dataset.get(f"{colour}PaletteColorLookupTableDescriptor")
+            data = dataset.get(f"Segmented{colour}PaletteColorLookupTableData")
+            if descriptor is None or len(descriptor) != 3 or data is None:
+                raise Unreadable("has no complete palette for its colours; save as grey")
+            check_segments(data, int(descriptor[2]), is_big_endian(dataset))
         coloured: npt.NDArray[Any] = apply_color_lut(indices, dataset)[..., :3]
         return coloured
     is_signed = bool(int(dataset.get("PixelRepresentation") or 0))

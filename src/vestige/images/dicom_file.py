@@ -10,6 +10,7 @@ from vestige.images.packed import check_deflated, check_unfolds, stream_shape
 from vestige.registry.entries import InputError
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_DIRECTORY = "1.2.840.10008.1.3.10"
 _GPL = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in (57, 70, 80, 81))
 """JPEG lossless and JPEG-LS, which only a GPL package or GDCM decode (docs/medical-formats.md)."""
 
@@ -28,13 +29,15 @@ def open_dicom(path: str | os.PathLike[str]) -> Any:
     """
     dataset = read_header(path)
     if not any(name in dataset for name in _PIXELS):
+        if _is_directory(dataset):
+            raise NotAnImage("is a directory of a DICOM study (DICOMDIR); it holds no image itself")
         kind = kind_of_dicom(dataset)
         if kind and "Rows" not in dataset:
             raise NotJudged(f"is {KINDS[kind]}; not judged")
         # cut off within the pixels, pydicom gives back nothing at all
-        if "Rows" in dataset or not ("SOPClassUID" in dataset or "FileSetID" in dataset):
+        if "Rows" in dataset or "SOPClassUID" not in dataset:
             raise Unreadable("is a DICOM file without its pixel data (truncated?)")
-        raise NotAnImage("is a DICOM file without pixels (a directory, or of a class of its own)")
+        raise NotAnImage("is a DICOM file without pixels, of a class of its own")
     frames = int(dataset.get("NumberOfFrames") or 1)
     height, width = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     check_size(height, width, frames)
@@ -72,6 +75,11 @@ def read_header(path: str | os.PathLike[str], **options: Any) -> Any:
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _encoding(dataset)
     return dataset
+
+
+def _is_directory(dataset: Any) -> bool:
+    own = str(dataset.file_meta.get("MediaStorageSOPClassUID") or "")
+    return own == _DIRECTORY or "DirectoryRecordSequence" in dataset
 
 
 def is_big_endian(dataset: Any) -> bool:
@@ -141,5 +149,7 @@ def _check_packed(dataset: Any, frames: int, shape: tuple[int, int, int]) -> Non
             check_unfolds(packed[64:], "runs", 2 * math.prod(shape) * dataset.BitsAllocated // 8)
             continue
         found = stream_shape(packed)
-        if found is not None and found != shape:
+        if found is None:  # decoders look for it behind anything
+            raise Unreadable("has a frame that does not begin as a packed picture; save it again")
+        if found != shape:
             raise Unreadable(f"has a frame of {found} where {shape} is promised (h, w, channels)")

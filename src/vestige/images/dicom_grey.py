@@ -62,6 +62,20 @@ class Units:
     flags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """One frame in 0..1 before any inversion.
+
+    ends : units that are 0 and 1, where this file alone decides them
+    is_windowed : they are those of a window of the file
+    """
+
+    pixels: Float32s
+    flags: tuple[str, ...]
+    ends: tuple[float, float] | None = None
+    is_windowed: bool = False
+
+
 def stored_scale(dataset: Any, stack: npt.NDArray[Any]) -> StoredScale:
     """The scale of all frames of a file [n, h, w]."""
     if stack.dtype.kind == "f":
@@ -115,10 +129,8 @@ def _rescaled(dataset: Any, stored: npt.NDArray[Any], k: int, scale: StoredScale
     return Units(values, _padding(dataset, stored), ends[0], ends[1], start, slope, usual)
 
 
-def to_grey(
-    dataset: Any, units: Units, k: int, scale: StoredScale, window: Window | None
-) -> tuple[Float32s, tuple[str, ...]]:
-    """Frame k in 0..1 before any inversion: the first rule that applies, and its flags."""
+def to_grey(dataset: Any, units: Units, k: int, scale: StoredScale, window: Window | None) -> Shown:
+    """Frame k in 0..1: the first rule that applies."""
     is_ct = dataset.get("Modality") == "CT"
     is_hounsfield = is_ct and is_hounsfield_scale(
         units.low, units.high, units.start, float(units.values.min())
@@ -126,28 +138,29 @@ def to_grey(
     flags = units.flags
     strange = (NO_HOUNSFIELD,) if is_ct and not is_hounsfield else ()
     if window is not None:
-        return apply_window(units.values, *window), (*flags, *strange)
+        return Shown(apply_window(units.values, *window), (*flags, *strange))
     centre = lookup(dataset, k, "FrameVOILUTSequence", "WindowCenter")
     width = lookup(dataset, k, "FrameVOILUTSequence", "WindowWidth")
     function = str(lookup(dataset, k, "FrameVOILUTSequence", "VOILUTFunction") or "LINEAR")
     if centre is not None and width is not None:
         pair = number(centre, float("nan")), number(width, float("nan"))
         if function in ("LINEAR", "LINEAR_EXACT", "SIGMOID") and usable(*pair, function):
-            return apply_window(units.values, *pair, function), flags
+            ends = pair[0] - pair[1] / 2, pair[0] + pair[1] / 2
+            return Shown(apply_window(units.values, *pair, function), flags, ends, True)
         flags = (*flags, BAD_WINDOW)
     if dataset.get("VOILUTSequence"):
         table = _table(dataset, "VOILUTSequence", units.low < 0)
         if table is not None:
             bright = table(units.values) / np.float32(table.full)
-            return bright.astype(np.float32), flags
+            return Shown(bright.astype(np.float32), flags)
         flags = (*flags, LUT_NOT_USED)
     if is_hounsfield:
-        return apply_window(units.values, *LUNG), flags
-    shown, more = _on_own_scale(units, scale)
-    return shown, (*flags, *strange, *more)
+        return Shown(apply_window(units.values, *LUNG), flags)
+    shown = _on_own_scale(units, scale)
+    return replace(shown, flags=(*flags, *strange, *shown.flags))
 
 
-def _on_own_scale(units: Units, scale: StoredScale) -> tuple[Float32s, tuple[str, ...]]:
+def _on_own_scale(units: Units, scale: StoredScale) -> Shown:
     """The range of levels that can be stored; percentiles of the file where that says nothing."""
     span = units.high - units.low
     beyond = max(units.low - float(units.values.min()), float(units.values.max()) - units.high)
@@ -159,12 +172,12 @@ def _on_own_scale(units: Units, scale: StoredScale) -> tuple[Float32s, tuple[str
         )
     flags: tuple[str, ...] = (OWN_SCALE,) if units.slope not in (1, None) else ()
     if units.usual is not None:
-        return between(units.values, *units.usual), (*flags, PERCENTILES)
+        return Shown(between(units.values, *units.usual), (*flags, PERCENTILES), units.usual)
     if scale.is_signed and scale.low == 0 and units.slope is not None:
         flags = (*flags, NO_NEGATIVE)
     shown = (units.values - np.float32(units.low)) / np.float32(span)
     # the last digit of a float may lie beyond the end that was computed more exactly
-    return np.clip(shown, 0, 1, out=shown), flags
+    return Shown(np.clip(shown, 0, 1, out=shown), flags, (units.low, units.high))
 
 
 def _padding(dataset: Any, stored: npt.NDArray[Any]) -> Bools:

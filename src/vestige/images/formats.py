@@ -5,7 +5,9 @@ import os
 import re
 import struct
 import zlib
+from typing import Literal
 
+HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
 SUFFIXES = {
     ".png": "png",
     ".apng": "png",
@@ -35,6 +37,13 @@ SUFFIXES = {
     ".nii.gz": "nifti",
     ".hdr": "nifti",
     ".img": "nifti",
+    ".nrrd": "nrrd",
+    ".nhdr": "nrrd",
+    ".mha": "metaimage",
+    ".mhd": "metaimage",
+    ".mgh": "mgh",
+    ".mgz": "mgh",
+    **dict.fromkeys(HDF5_SUFFIXES, "hdf5"),
 }
 _STARTS = {
     b"\x89PNG\r\n\x1a\n": "png",
@@ -49,8 +58,12 @@ _STARTS = {
     b"\xff\x4f\xff\x51": "jpeg2000",
     b"\x93NUMPY": "npy",
     b"PK\x03\x04": "npz",
+    b"NRRD000": "nrrd",
+    b"\x89HDF\r\n\x1a\n": "hdf5",
 }
 _NETPBM = re.compile(rb"P[1-6]\s(\s|#[^\n]*\n)*\d+\s+(#[^\n]*\n)*\d+\s")
+_META = re.compile(rb"\s*(ObjectType|NDims|DimSize|BinaryData|Comment)\s*=")
+_MGH_TYPES = (0, 1, 3, 4, 10)
 GZIP = b"\x1f\x8b"
 
 _SHORT = (b"CS", b"DA", b"IS", b"LO", b"PN", b"SH", b"TM", b"UI", b"UL", b"DT", b"ST")
@@ -99,35 +112,46 @@ def format_of_bytes(head: bytes) -> str:
         return "bmp"
     if _NETPBM.match(head):
         return "pnm"
-    return "dicom" if _is_bare_dicom(head) else ""
+    if _META.match(head):
+        return "metaimage"
+    if _is_mgh(head):
+        return "mgh"
+    return "dicom" if _is_bare_dicom(head, "little") or _is_bare_dicom(head, "big") else ""
 
 
-def _is_bare_dicom(head: bytes) -> bool:
+def _is_mgh(head: bytes) -> bool:
+    """FreeSurfer volumes: version 1, four sizes, a type."""
+    if len(head) < 28 or head[:4] != b"\0\0\0\1":
+        return False
+    *sizes, kind = struct.unpack_from(">5i", head, 4)
+    return all(0 < size < 2**16 for size in sizes) and kind in _MGH_TYPES
+
+
+def _is_bare_dicom(head: bytes, order: Literal["little", "big"]) -> bool:
     """Whether bytes are two elements of DICOM one after the other, without preamble.
 
-    Files from before 1993, and some exports, start with group 8 at once.
+    Files from before 1993, and some exports, start with group 8 at once. Big endian ones name the
+    type of each element.
     """
     place, before = 0, -1
     for _ in range(2):
         if len(head) < place + 12:
             return False
-        group, element = struct.unpack_from("<HH", head, place)
+        group, element = (int.from_bytes(head[at : at + 2], order) for at in (place, place + 2))
         if group not in (2, 8) or (group << 16) + element <= before:
             return False
         before = (group << 16) + element
-        if head[place + 4 : place + 6] in _LONG:
-            size = 12 + int.from_bytes(head[place + 8 : place + 12], "little")
-        elif head[place + 4 : place + 6] in _SHORT:
-            size = 8 + int.from_bytes(head[place + 6 : place + 8], "little")
+        kind = head[place + 4 : place + 6]
+        if kind in _LONG:
+            size = 12 + int.from_bytes(head[place + 8 : place + 12], order)
+        elif kind in _SHORT:
+            size = 8 + int.from_bytes(head[place + 6 : place + 8], order)
+        elif order == "little":
+            size = 8 + int.from_bytes(head[place + 4 : place + 8], order)
         else:
-            size = 8 + int.from_bytes(head[place + 4 : place + 8], "little")
+            return False
         place += size
     return True
-
-
-def has_header(path: str | os.PathLike[str]) -> bool:
-    """Whether the header of a pair (.hdr) lies beside its voxels (.img)."""
-    return os.path.isfile(os.path.splitext(os.fspath(path))[0] + ".hdr")
 
 
 def _unzipped_head(path: str | os.PathLike[str]) -> bytes:

@@ -48,6 +48,11 @@ PADDED = "padding set to black"
 NO_HOUNSFIELD = "CT without Hounsfield units"
 OWN_SCALE = "scale of its own"
 NO_NEGATIVE = "signed without negative levels"
+NOT_SQUARE = "pixels not square"
+MOSAIC = "mosaic"
+FEW_LEVELS = "few grey levels"
+ONE_SCALE = "one scale for its series"
+SEVERAL_WINDOWS = "several windows in one series"
 DISPLAY_NOT_USED = "display range not used"
 NAN_BACKGROUND = "NaN taken for background"
 NO_PHOTOMETRIC = "no photometric interpretation"
@@ -63,13 +68,21 @@ FLAG_WARNINGS = {
     CUT_TO_EIGHT: "16-bit colour or alpha files, of which the decoder keeps 8 bits",
     PERCENTILES: "images of files without a known grey scale, scaled from the 1 % to the 99 % "
     "level of their file. Give a window to put all sets on one scale",
-    NO_ORIENTATION: "volumes whose header states no orientation, read as stored",
+    NO_ORIENTATION: "volumes whose header states no orientation, read as such files usually lie",
+    NOT_SQUARE: "images whose pixels are not square, shown as if they were",
+    MOSAIC: "DICOM files that show many slices as the tiles of one picture; judged as one picture. "
+    "Convert them to volumes, for example with dcm2niix",
+    FEW_LEVELS: "images of 2 to 4 grey levels, which may be masks. Leave out what shows no patient",
+    ONE_SCALE: "slices of DICOM series without a window whose slopes or levels differ, put on one "
+    "scale for each series",
+    SEVERAL_WINDOWS: "slices of DICOM series with several windows, so that equal tissue differs in "
+    "grey. Give a window for one scale",
     BAD_WINDOW: "DICOM files whose window tags cannot be used; the default scale was taken",
     LUT_NOT_USED: "DICOM files with a lookup table that is empty or cannot be used; read without",
     NO_HOUNSFIELD: "CT files whose levels are not Hounsfield units (water near 0, air near -1000); "
     "read on the scale of their stored levels",
-    OWN_SCALE: "DICOM files without a window whose levels are multiplied by a slope; each is "
-    "scaled by itself, so slices of one series may differ. Give a window for one scale",
+    OWN_SCALE: "DICOM files without a window whose levels are multiplied by a slope; each series, "
+    "or a file without one, is scaled by itself. Give a window for one scale",
     NO_NEGATIVE: "signed DICOM files without a window and without a negative level; 0 is black",
     DISPLAY_NOT_USED: "volumes whose header names a display range that would cut off most of the "
     "body; it was not used",
@@ -90,6 +103,8 @@ GUESSED_SCALE = frozenset(
         NO_HOUNSFIELD,
         OWN_SCALE,
         NO_NEGATIVE,
+        ONE_SCALE,
+        SEVERAL_WINDOWS,
         DISPLAY_NOT_USED,
         NO_PHOTOMETRIC,
         MINUS_ONE_TO_ONE,
@@ -153,6 +168,10 @@ class Frame:
     coding : str
         How the file packs its pixels, as far as it leaves a trace: "PNG", "JPEG" with a digest of
         its quantisation tables, a DICOM transfer syntax; "" where nothing is known.
+    ends : (float, float) or None
+        Modality units that are shown as 0 and as 1; None where nothing depends on the file alone.
+    is_windowed : bool
+        Whether the ends are those of a window, beyond which values are cut off.
     """
 
     stored: Levels | Float32s
@@ -164,6 +183,8 @@ class Frame:
     study: str = ""
     position: float | None = None
     coding: str = ""
+    ends: tuple[float, float] | None = None
+    is_windowed: bool = False
 
     @cached_property
     def pixels(self) -> Float32s:

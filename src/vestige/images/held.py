@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vestige.files.regular import regular_descriptor
+from vestige.images.pairs import voxel_files
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -21,15 +22,16 @@ class Held:
     """A file that is held open.
 
     name : what readers are given
-    descriptor : None where the file cannot be opened; the reader says why
+    descriptors : of the file and of those with its voxels; none where the file cannot be opened,
+        and the reader says why
     """
 
     name: str
-    descriptor: int | None
+    descriptors: tuple[int, ...]
 
     def stamp(self) -> tuple[int, ...]:
-        """As `stamp_of`, of the file as it is now; () if it is not open."""
-        return () if self.descriptor is None else stamp_of(os.fstat(self.descriptor))
+        """As `stamp_of`, of the files as they are now; () if they are not open."""
+        return tuple(part for one in self.descriptors for part in stamp_of(os.fstat(one)))
 
 
 def stamp_of(status: os.stat_result) -> tuple[int, ...]:
@@ -41,28 +43,38 @@ def stamp_of(status: os.stat_result) -> tuple[int, ...]:
 def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
     """Files held open within the block, each under a name that leads to its descriptor."""
     with ExitStack() as stack:
-        descriptors = [_opened(path, stack) for path in paths]
+        parts = [_parts(path, stack) for path in paths]
         if not _DESCRIPTORS.is_dir():
-            yield [Held(os.fspath(p), d) for p, d in zip(paths, descriptors, strict=True)]
+            yield [
+                Held(os.fspath(path), tuple(some.values()))
+                for path, some in zip(paths, parts, strict=True)
+            ]
             return
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vestige-")))
         files = []
-        for k, (path, descriptor) in enumerate(zip(paths, descriptors, strict=True)):
+        for k, (path, some) in enumerate(zip(paths, parts, strict=True)):
             name = os.fspath(path)
-            if descriptor is not None:
-                # the process by its number: a name that any thread or decoder may follow
-                link = folder / str(k) / os.path.basename(name)
-                link.parent.mkdir()
-                link.symlink_to(f"/proc/{os.getpid()}/fd/{descriptor}")
-                name = str(link)
-            files.append(Held(name, descriptor))
+            if some:
+                own = folder / str(k)
+                own.mkdir()
+                for part, descriptor in some.items():
+                    # the process by its number: a name that any thread or decoder may follow
+                    (own / part).symlink_to(f"/proc/{os.getpid()}/fd/{descriptor}")
+                name = str(own / os.path.basename(name))
+            files.append(Held(name, tuple(some.values())))
         yield files
 
 
-def _opened(path: str | os.PathLike[str], stack: ExitStack) -> int | None:
-    try:
-        descriptor = regular_descriptor(path, link=True)
-    except (OSError, ValueError):
-        return None
-    stack.callback(os.close, descriptor)
-    return descriptor
+def _parts(path: str | os.PathLike[str], stack: ExitStack) -> dict[str, int]:
+    """Names and descriptors of a file and of those beside it that hold its voxels."""
+    found: dict[str, int] = {}
+    for part in (path, *voxel_files(path)):
+        # voxels are a link only where their header is one, too: `vestige.images.pairs`
+        link = part is path or os.path.islink(path)
+        try:
+            descriptor = regular_descriptor(part, link=link)
+        except (OSError, ValueError):
+            continue
+        stack.callback(os.close, descriptor)
+        found[os.path.basename(os.fspath(part))] = descriptor
+    return found if os.path.basename(os.fspath(path)) in found else {}

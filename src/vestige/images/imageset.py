@@ -47,6 +47,10 @@ class Record:
     """Of the file; 0 for an array."""
     statistics: tuple[float, ...] = ()
     """`vestige.images.stored_statistics.STATISTICS` of the image as stored; () where not taken."""
+    ends: tuple[float, float] | None = None
+    is_windowed: bool = False
+    scale: tuple[float, float] | None = None
+    """Factor and offset by which the image was put on the scale of its series."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,8 @@ class ImageSet:
         The folder that ids are relative to; None for arrays and lists of paths.
     window : (centre, width) or None
         As given to the readers.
+    layout : str
+        Of arrays in files, as given to the readers.
     arrays : array [n, h, w] or None
         The source itself, if it was an array.
     files : Ledger
@@ -76,6 +82,7 @@ class ImageSet:
     problems: tuple[Problem, ...] = ()
     root: Path | None = None
     window: Window | None = None
+    layout: str = ""
     arrays: npt.NDArray[Any] | None = field(default=None, repr=False)
     files: Ledger = field(default_factory=Ledger)
 
@@ -149,19 +156,19 @@ class ImageSet:
         try:
             # what lies at an address has no stamp here; its digest is compared below
             stamp = 0 if is_address(record.path) else os.stat(record.path).st_mtime_ns
-            frame = _frames_of(record.path, self.window, stamp)[record.frame]
+            frame = _frames_of(record.path, self.window, self.layout, stamp)[record.frame]
         except (OSError, Unreadable, IndexError) as error:
             raise InputError(f"{record.id} {_CHANGED}") from error
         if pixel_digest(frame) != record.sha256:
             raise InputError(f"{record.id} {_CHANGED}")
-        return frame.pixels
+        return rescaled(frame.pixels, record.scale)
 
 
 @lru_cache(maxsize=1)
-def _frames_of(path: str, window: Window | None, stamp: int) -> list[Frame]:
+def _frames_of(path: str, window: Window | None, layout: str, stamp: int) -> list[Frame]:
     # one file is kept, because the slices of a volume are asked for one after another
     with local_copy(path) as here:
-        return caged(read_file, here, window)
+        return caged(read_file, here, window, layout)
 
 
 def _array_frame(arrays: npt.NDArray[Any], k: int) -> Frame:
@@ -183,6 +190,15 @@ def pixel_digest(frame: Frame) -> str:
     digest = hashlib.sha256(f"{levels.shape[0]}x{levels.shape[1]}:{levels.itemsize}:".encode())
     digest.update(np.ascontiguousarray(levels, levels.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
+
+
+def rescaled(pixels: Float32s, scale: tuple[float, float] | None) -> Float32s:
+    """Pixels on the scale of their series (`vestige.images.series_scale`)."""
+    if scale is None:
+        return pixels
+    factor, offset = map(np.float32, scale)
+    shown: Float32s = np.clip(pixels * factor + offset, np.float32(0), np.float32(1))
+    return shown
 
 
 def in_series_order(records: Sequence[Record]) -> Ints:

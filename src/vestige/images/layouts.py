@@ -1,4 +1,4 @@
-"""What the axes of an array of images mean, where their lengths leave no doubt."""
+"""What the axes of an array of images mean: as told, or where their lengths leave no doubt."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.frame import Unreadable, check_size
+from vestige.registry.entries import InputError
 
 _CHANNELS = (3, 4)
 _LEAST = 5
@@ -15,22 +16,26 @@ _LINE = 4
 """An array whose last axis is so many times shorter than the others holds slices there."""
 _SHARED = 0.5
 """Correlation of edges above which three planes are channels of one picture."""
+_AXES = "ndhwc"
+"""Letters of a layout, in the order in which the axes are put."""
+_PICTURE_SIDE = 8
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Images [n, h, w] of 1, 3 or 4 channels, which come before or after height and width."""
+    """Images [n, h, w] of 1, 3 or 4 channels.
+
+    order : axes of the array in the order (images, slices, height, width, channels), as far as it
+        has them; () as they are
+    is_told : somebody said so
+    """
 
     n: int
     height: int
     width: int
     channels: int = 1
-    is_first: bool = False
-
-    @property
-    def samples(self) -> int:
-        """Numbers in the array."""
-        return self.n * self.height * self.width * self.channels
+    order: tuple[int, ...] = ()
+    is_told: bool = False
 
     def apply(self, values: npt.NDArray[Any], is_told: bool = False) -> npt.NDArray[Any]:
         """The array as [n, h, w] where it is grey, else [n, h, w, channels].
@@ -42,22 +47,49 @@ class Layout:
         Unreadable
             For three planes that look like the channels of one picture.
         """
-        if self.channels == 1:
-            stack = values.reshape(self.n, self.height, self.width)
-            if values.ndim == 3 == self.n and not is_told and _look_like_channels(stack):
-                raise Unreadable(
-                    f"has shape {values.shape}: three grey images, or one picture of three "
-                    "channels? Save it as [3, 1, h, w] or as [h, w, 3]"
-                )
-            return stack
-        if self.is_first:
-            shape = self.n, self.channels, self.height, self.width
-            return np.moveaxis(values.reshape(shape), 1, -1)
-        return values.reshape(self.n, self.height, self.width, self.channels)
+        if self.order:
+            values = np.transpose(values, self.order)
+        if self.channels > 1:
+            return values.reshape(self.n, self.height, self.width, self.channels)
+        stack = values.reshape(self.n, self.height, self.width)
+        told = is_told or self.is_told
+        if values.ndim == 3 == self.n and not told and _look_like_channels(stack):
+            raise Unreadable(
+                f"has shape {values.shape}: three grey images, or one picture of three channels? "
+                "Give --layout n,h,w or c,h,w, or save it as [3, 1, h, w] or as [h, w, 3]"
+            )
+        return stack
 
 
-def layout_of(shape: tuple[int, ...]) -> Layout:
+def parse_layout(text: str) -> str:
+    """The letters of a layout such as "n,h,w"; "" for none.
+
+    Raises
+    ------
+    InputError
+        For other letters than n, d, h, w and c, one that comes twice, or none for h or w.
+
+    Examples
+    --------
+    >>> parse_layout("h, w, n")
+    'hwn'
+    """
+    letters = text.replace(",", "").replace(" ", "").lower()
+    known = set(letters) <= set(_AXES) and len(set(letters)) == len(letters)
+    if text and not (known and {"h", "w"} <= set(letters)):
+        raise InputError(
+            f"the layout {text[:40]!r} is not known: name each axis of the arrays once, from n "
+            "(images), d (slices), h (height), w (width) and c (channels), such as n,h,w."
+        )
+    return letters
+
+
+def layout_of(shape: tuple[int, ...], told: str = "") -> Layout:
     """The one reading of a shape.
+
+    Parameters
+    ----------
+    told : what `parse_layout` gives; a single [h, w] needs none
 
     Raises
     ------
@@ -65,9 +97,31 @@ def layout_of(shape: tuple[int, ...]) -> Layout:
         For a shape with none or several, which lists them and says how to save the array; and for
         one beyond the limits of `check_size`.
     """
-    layout = _layout(shape)
+    layout = _told(shape, told) if told and len(shape) != 2 else _layout(shape)
     check_size(layout.height, layout.width, layout.n * layout.channels)
     return layout
+
+
+def may_be_pictures(shape: tuple[int, ...]) -> bool:
+    """Whether two of the sides of an array are those of an image; a table of labels has none."""
+    return sum(side >= _PICTURE_SIDE for side in shape[-3:]) >= 2 and len(shape) >= 2
+
+
+def _told(shape: tuple[int, ...], told: str) -> Layout:
+    if len(shape) != len(told):
+        raise Unreadable(
+            f"has shape {shape}, and the layout {','.join(told)} names {len(told)} axes; save all "
+            "arrays alike, or leave --layout out"
+        )
+    sides = dict(zip(told, shape, strict=True))
+    channels = sides.get("c", 1)
+    if channels not in (1, *_CHANNELS):
+        raise Unreadable(
+            f"has shape {shape}, and by the layout {','.join(told)} {channels} colours"
+        )
+    n = sides.get("n", 1) * sides.get("d", 1)
+    order = tuple(told.index(letter) for letter in _AXES if letter in told)
+    return Layout(n, sides["h"], sides["w"], channels, order, True)
 
 
 def _layout(shape: tuple[int, ...]) -> Layout:
@@ -90,7 +144,7 @@ def _of_three(n: int, height: int, width: int) -> Layout:
     if width > 1 and (n == height != width or _LINE * width <= min(n, height)):
         raise Unreadable(
             f"has shape {shape}: {n} images of {height} x {width}, or {width} slices of "
-            f"{n} x {height}? Save it as [n, 1, h, w]"
+            f"{n} x {height}? Give --layout n,h,w or h,w,n, or save it as [n, 1, h, w]"
         )
     return Layout(n, height, width)
 
@@ -100,10 +154,10 @@ def _of_four(n: int, second: int, third: int, last: int) -> Layout:
     if last in (1, *_CHANNELS) and min(second, third) >= _LEAST:
         return Layout(n, second, third, last)
     if second in (1, *_CHANNELS) and min(third, last) >= _LEAST:
-        return Layout(n, third, last, second, True)
+        return Layout(n, third, last, second, (0, 2, 3, 1))
     raise Unreadable(
-        f"has shape {shape}; images come as [n, h, w, channels] or [n, channels, h, w], with 1, 3 "
-        "or 4 channels. Save volumes slice by slice as [n, 1, h, w]"
+        f"has shape {shape}; images are [n, h, w, channels] or [n, channels, h, w], 1, 3 or 4 "
+        "channels. Volumes: give --layout n,d,h,w, or save slice by slice as [n, 1, h, w]"
     )
 
 

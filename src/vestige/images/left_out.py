@@ -13,7 +13,8 @@ import numpy as np
 from vestige.images.cage import within_budget
 from vestige.images.formats import first_bytes, format_of_content, format_of_name
 from vestige.images.frame import Unreadable
-from vestige.images.listing import SMALLEST_SIDE, Files
+from vestige.images.layouts import may_be_pictures
+from vestige.images.listing import Files
 from vestige.images.names import is_hidden
 from vestige.images.other_formats import other_format
 from vestige.images.remote import local_copy
@@ -128,7 +129,7 @@ def may_hold_picture(identifier: str, path: str | os.PathLike[str]) -> bool:
     if content != "image":
         return content == "unknown"
     with local_copy(path) as here:
-        return format_of_content(here) in ("", "npz")  # in a zip without arrays: pictures
+        return format_of_content(here) in ("", "npz", "hdf5")  # these hold anything
 
 
 def further_arrays(path: str | os.PathLike[str]) -> list[str]:
@@ -159,7 +160,7 @@ def _is_picture(archive: zipfile.ZipFile, name: str) -> bool:
             shape = read(file)[0]
         except ValueError:
             return True  # nobody knows
-    return sum(side >= SMALLEST_SIDE for side in shape[-3:]) >= 2 and len(shape) >= 2
+    return may_be_pictures(shape)
 
 
 def _content(path: str | os.PathLike[str]) -> Content:

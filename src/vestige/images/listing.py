@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.arrays import given_array
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
+from vestige.images.given_arrays import given_array
 from vestige.images.imageset import ImageSet
 from vestige.images.layouts import layout_of
 from vestige.images.names import may_be_image, natural_key
@@ -130,13 +130,17 @@ def source_root(source: Source) -> Path | None:
     return root if root.is_dir() else root.parent
 
 
-def peek_size(sources: Iterable[Source], required_resolution: int = USUAL_SIDE) -> int:
+def peek_size(
+    sources: Iterable[Source], required_resolution: int = USUAL_SIDE, layout: str = ""
+) -> int:
     """Working size that fits these sources, from the headers of up to 16 files of each.
 
     Parameters
     ----------
     required_resolution : int
         Largest side in pixels at which anything looks at the images.
+    layout : str
+        Of arrays; "" where it is plain.
 
     Returns
     -------
@@ -148,7 +152,7 @@ def peek_size(sources: Iterable[Source], required_resolution: int = USUAL_SIDE) 
     high = USUAL_SIDE
     while high < required_resolution:
         high *= 2
-    sides = [side for source in sources for side in _sides(source)]
+    sides = [side for source in sources for side in _sides(source, layout)]
     return max(SMALLEST_SIDE, min([high, *sides]))
 
 
@@ -216,12 +220,12 @@ def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, str | 
     return list(files)
 
 
-def _sides(source: Source) -> list[int]:
+def _sides(source: Source, told: str) -> list[int]:
     if isinstance(source, ImageSet):
         return [int(source.pixels.shape[1])]
     if isinstance(source, np.ndarray):
         try:
-            layout = layout_of(source.shape)
+            layout = layout_of(source.shape, told)
             return [max(layout.height, layout.width)]
         except Unreadable as error:
             raise InputError(f"the array of images {error}") from error
@@ -231,7 +235,7 @@ def _sides(source: Source) -> list[int]:
     for k in picks:
         try:
             with local_copy(files[k][1]) as path:
-                sides.append(max(caged(peek_shape, path)))
+                sides.append(max(caged(peek_shape, path, told)))
         except InputError:
             raise
         except Exception:  # noqa: S112 - not silent: reading the file itself reports the fault

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from vestige.images.frame import Unreadable
 
+_MOST_ENTRIES = 65536
+
 
 @dataclass(frozen=True)
 class Table:
@@ -66,6 +68,35 @@ def _words(data: Any, count: int, is_big_endian: bool) -> npt.NDArray[np.uint16]
     if len(words) < count <= 2 * len(words):  # two entries of 8 bits in each word
         words = np.frombuffer(words.astype("<u2").tobytes(), np.uint8).astype(np.uint16)
     return words
+
+
+def check_segments(data: Any, bits: int, is_big_endian: bool) -> None:
+    """Refuse a segmented table that unfolds to more entries than a table has.
+
+    Segments are lists (0), straight lines (1), or some of the former ones again (2).
+    """
+    kind = np.dtype(np.uint8) if bits <= 8 else np.dtype(">u2" if is_big_endian else "<u2")
+    raw = bytes(data)
+    words = np.frombuffer(raw[: len(raw) // kind.itemsize * kind.itemsize], kind).tolist()
+    sizes: list[int] = []
+    places: dict[int, int] = {}
+    place = total = 0
+    while place + 1 < len(words):
+        code, count = words[place : place + 2]
+        places[place * kind.itemsize] = len(sizes)
+        size = count
+        if code == 2:
+            halves = 4 // kind.itemsize
+            parts = words[place + 2 : place + 2 + halves]
+            first = places.get(sum(part << 8 * kind.itemsize * k for k, part in enumerate(parts)))
+            size = sum(sizes[first : first + count]) if first is not None else _MOST_ENTRIES + 1
+            place += 2 + halves
+        else:
+            place += 2 + (count if code == 0 else 1)
+        sizes.append(size)
+        total += size
+        if total > _MOST_ENTRIES:
+            raise Unreadable("has a palette that unfolds to more entries than a palette has")
 
 
 def palette_levels(tables: Sequence[Table], indices: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -92,13 +92,32 @@ def stream_shape(data: bytes) -> tuple[int, int, int] | None:
     """Height, width and channels of a JPEG, JPEG-LS or JPEG 2000 code stream; None if not found."""
     if data[:2] == b"\xff\xd8":
         return _jpeg_shape(data)
-    start = data.find(b"\xff\x4f\xff\x51")  # not first where a JP2 header stands before
-    if start < 0 or len(data) < start + 42:
+    start = _jpeg_2000_start(data)
+    if start is None or data[start : start + 4] != _SOC_SIZ or len(data) < start + 42:
         return None
     right, lower, left, upper = struct.unpack_from(">4I", data, start + 8)
     return lower - upper, right - left, int.from_bytes(data[start + 40 : start + 42], "big")
 
 
+def _jpeg_2000_start(data: bytes) -> int | None:
+    """Where the code stream begins: at once, or in the box for it of a JP2 cover."""
+    if data[:4] == _SOC_SIZ:
+        return 0
+    place = 0
+    while data[4:8] == b"jP  " and place + 16 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, place)
+        long = size == 1
+        if kind == b"jp2c":
+            return place + (16 if long else 8)
+        size = int.from_bytes(data[place + 8 : place + 16], "big") if long else size
+        if size < 8:  # 0: to the end
+            return None
+        place += size
+    return None
+
+
+_SOC_SIZ = b"\xff\x4f\xff\x51"
+"""Markers that a code stream of JPEG 2000 begins with; the second states its size."""
 _SIZED = (
     *range(0xC0, 0xC4),
     *range(0xC5, 0xC8),

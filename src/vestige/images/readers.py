@@ -6,14 +6,17 @@ import stat
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
 from vestige.files.printable import printable
+from vestige.images.derived import KINDS, has_few_levels
 from vestige.images.foreign_words import without_values
 from vestige.images.formats import (
     GZIP,
@@ -21,10 +24,10 @@ from vestige.images.formats import (
     format_of_bytes,
     format_of_content,
     format_of_name,
-    has_header,
     raw_bytes,
 )
 from vestige.images.frame import (
+    FEW_LEVELS,
     MAX_BYTES,
     Frame,
     NotAnImage,
@@ -36,6 +39,7 @@ from vestige.images.frame import (
     check_size,
 )
 from vestige.images.other_formats import archive, other_format
+from vestige.images.pairs import is_part_of_pair
 from vestige.registry.entries import InputError, RegistryEntry
 
 
@@ -83,6 +87,30 @@ def _nifti() -> Reader:
     return read_nifti
 
 
+def _nrrd() -> Reader:
+    from vestige.images.nrrd import read_nrrd
+
+    return read_nrrd
+
+
+def _metaimage() -> Reader:
+    from vestige.images.metaimage import read_metaimage
+
+    return read_metaimage
+
+
+def _mgh() -> Reader:
+    from vestige.images.mgh import read_mgh
+
+    return read_mgh
+
+
+def _hdf5() -> Reader:
+    from vestige.images.hdf5 import read_hdf5
+
+    return read_hdf5
+
+
 READERS: dict[str, RegistryEntry[Reader]] = {
     "png": RegistryEntry("PNG: grey, palette, colour; 1, 8 and 16 bit; animated", _raster),
     "jpeg": RegistryEntry("JPEG: grey, colour, CMYK", _raster),
@@ -98,15 +126,41 @@ READERS: dict[str, RegistryEntry[Reader]] = {
     "nifti": RegistryEntry(
         "NIfTI, in one file or a pair: axial slices of every volume", _nifti, extra="medical"
     ),
+    "nrrd": RegistryEntry(
+        "NRRD, in one file or with its voxels beside it: axial slices", _nrrd, extra="medical"
+    ),
+    "metaimage": RegistryEntry(
+        "MetaImage (MHA, or MHD with its voxels beside it): axial slices",
+        _metaimage,
+        extra="medical",
+    ),
+    "mgh": RegistryEntry("MGH and MGZ of FreeSurfer: axial slices", _mgh, extra="medical"),
+    "hdf5": RegistryEntry(
+        "HDF5 with one dataset of images, or file.h5::name", _hdf5, extra="medical"
+    ),
 }
 
+_ARRAYS = ("npy", "npz", "hdf5")
+"""Their readers also take a layout."""
+_VOLUMES = {
+    kind: (f"vestige.images.{kind}", f"{kind}_shape")
+    for kind in ("nifti", "nrrd", "metaimage", "mgh")
+}
+"""Modules and functions that know the shape of a slice from a header."""
+_ZIPPED = ("nifti", "mgh")
+"""May be gzipped as a whole."""
 _TALKATIVE = ("tiff", "dicom", "nifti")
 """Their decoders warn of what they repair; what they say becomes a flag."""
-_OF_PYTHON = (AttributeError, TypeError, LookupError, AssertionError, ArithmeticError, struct.error)
+_OF_PYTHON = (
+    *(AttributeError, TypeError, LookupError, AssertionError, ArithmeticError, struct.error),
+    *(zlib.error, EOFError),
+)
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def read_file(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
+def read_file(
+    path: str | os.PathLike[str], window: Window | None = None, layout: str = ""
+) -> list[Frame]:
     """Decode every image of one file.
 
     The content names the reader, and the suffix only where the content is of no known format.
@@ -115,7 +169,9 @@ def read_file(path: str | os.PathLike[str], window: Window | None = None) -> lis
     ----------
     path : path of a file
     window : (centre, width) or None
-        In modality units; only DICOM and NIfTI are in such units.
+        In modality units; only DICOM and volumes are in such units.
+    layout : str
+        Of arrays, as `vestige.images.layouts.parse_layout` gives it; "" where it is plain.
 
     Returns
     -------
@@ -130,7 +186,7 @@ def read_file(path: str | os.PathLike[str], window: Window | None = None) -> lis
         When the package that reads this format is not installed.
     """
     try:
-        return _decoded(path, window)
+        return _decoded(path, window, layout)
     except InputError:
         raise
     except Unreadable as error:  # some name what stands in the file, which may be anything
@@ -139,7 +195,7 @@ def read_file(path: str | os.PathLike[str], window: Window | None = None) -> lis
         raise Unreadable(f"cannot be decoded: {_line(error, path)}") from error
 
 
-def peek_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
+def peek_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int]:
     """Height and width of the images of one file, from its header alone."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise NotAnImage("is not a regular file")  # a pipe would be waited for
@@ -147,15 +203,19 @@ def peek_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     if kind in ("npy", "npz"):
         from vestige.images.arrays import array_shape
 
-        return array_shape(path)
+        return array_shape(path, layout)
+    if kind == "hdf5":
+        from vestige.images.hdf5 import hdf5_shape
+
+        return hdf5_shape(path, layout)
     if kind == "dicom":
         from vestige.images.dicom import dicom_shape
 
         return dicom_shape(path)
-    if kind == "nifti":
-        from vestige.images.nifti import nifti_shape
-
-        return nifti_shape(path)
+    if kind in _VOLUMES:
+        module, name = _VOLUMES[kind]
+        shape: tuple[int, int] = getattr(import_module(module), name)(path)
+        return shape
     from PIL import Image
 
     from vestige.images.raster import FORMATS
@@ -164,7 +224,7 @@ def peek_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
         return image.height, image.width
 
 
-def _decoded(path: str | os.PathLike[str], window: Window | None) -> list[Frame]:
+def _decoded(path: str | os.PathLike[str], window: Window | None, layout: str) -> list[Frame]:
     info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):
         raise NotAnImage("is not a regular file")
@@ -174,29 +234,33 @@ def _decoded(path: str | os.PathLike[str], window: Window | None) -> list[Frame]
         raise Unreadable(f"has {info.st_size} bytes, more than {MAX_BYTES}; split it")
     raw, head = raw_bytes(path), first_bytes(path)
     found, named = format_of_bytes(head), format_of_name(path)
-    is_packed = raw.startswith(GZIP) and "nifti" not in (found, named)
+    is_packed = raw.startswith(GZIP) and not {found, named} & {*_ZIPPED}
     if found and not is_packed:
-        return _read_as(found, path, window)
+        return _read_as(found, path, window, layout)
+    if is_part_of_pair(path):
+        raise OfAnother("holds the voxels of a pair, which is read by its header")
     other = other_format(head)
     if other:
         raise OtherFormat(f"is of the format {other}, which is not read; save it as PNG or NIfTI")
     packing = archive(raw)
     if is_packed or (packing and not named):
         raise OtherFormat(f"is a {packing} archive; unpack it")
-    if os.fspath(path).lower().endswith(".img") and has_header(path):
-        raise OfAnother("holds the voxels of a pair, which is read by its header")
     if not named:
         raise NotAnImage("is not an image")
     try:
-        return _read_as(named, path, window)
+        return _read_as(named, path, window, layout)
     except (InputError, NotAnImage, NotJudged):
         raise
     except Exception as error:
         raise Unreadable(f"is no {named.upper()} file: {_line(error, path)}") from error
 
 
-def _read_as(name: str, path: str | os.PathLike[str], window: Window | None) -> list[Frame]:
-    reader = READERS[name].factory()
+def _read_as(
+    name: str, path: str | os.PathLike[str], window: Window | None, layout: str
+) -> list[Frame]:
+    reader: Any = READERS[name].factory()
+    if name in _ARRAYS:
+        return _checked(reader(path, window, layout))
     if name not in _TALKATIVE:
         return _checked(reader(path, window))
     # catch_warnings is not thread-safe, and a cluster may run shards in threads
@@ -232,7 +296,12 @@ def _checked(frames: list[Frame]) -> list[Frame]:
         check_size(*frame.stored.shape)
         if frame.stored.dtype.kind == "f" and not _in_range(frame.stored):
             raise Unreadable("has values that cannot be put on a grey scale of 0 to 1")
-    return frames
+    return [
+        replace(frame, flags=(*frame.flags, FEW_LEVELS))
+        if has_few_levels(frame.stored) and KINDS.keys().isdisjoint(frame.flags)
+        else frame
+        for frame in frames
+    ]
 
 
 def _in_range(values: npt.NDArray[Any]) -> bool:

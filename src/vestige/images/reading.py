@@ -17,15 +17,16 @@ from vestige.images.arrays import split
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
-from vestige.images.frame import Unreadable, Window, scaled
+from vestige.images.frame import FEW_LEVELS, Unreadable, Window, scaled
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
-from vestige.images.layouts import layout_of
+from vestige.images.layouts import layout_of, parse_layout
 from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
+from vestige.images.series_scale import on_one_scale
 from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.images.stored_statistics import stored_statistics
-from vestige.images.unread import fault_of
+from vestige.images.unread import FileFault, fault_of
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Images
@@ -42,10 +43,15 @@ class Wanted:
     include_derived : also segmentations, dose grids, localisers, screen captures and label maps
     measured : take the statistics as stored of about so many images, which their pixels choose;
         None: of all
+    layout : what the axes of arrays mean, such as "n,h,w"; "" where their lengths leave no doubt
     """
 
     include_derived: bool = False
     measured: int | None = None
+    layout: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layout", parse_layout(self.layout))
 
 
 EVERYTHING = Wanted()
@@ -107,7 +113,7 @@ def read_images(
             )
         return source
     if isinstance(source, np.ndarray):
-        return _from_array(source, role, size)
+        return _from_array(source, role, size, wanted.layout)
     assert isinstance(source, Listing)  # noqa: S101  # what is left is on disk
     files = source.files
     if lives_here(files[0][1]):
@@ -119,7 +125,7 @@ def read_images(
     unreached: set[str] = set()
 
     def pixels_of_shards() -> Iterator[Images]:
-        for shard in _read_shards(files, size, window, share, executor, cache):
+        for shard in _read_shards(files, (size, window, share, wanted.layout), executor, cache):
             start = len(counts)
             sent = files[start : start + SHARD_FILES]
             _check_answer(shard, sent)
@@ -134,19 +140,24 @@ def read_images(
             yield shard.pixels
 
     pixels = spooled(pixels_of_shards(), size, len(files))
+    if not wanted.include_derived:
+        _check_masks(records, faults, role, source.name)
     if not records:
         raise InputError(
             f"no readable image among the {len(files)} files of {role} "
             f"({source.name}). First fault: {role}/{faults[0].path} {faults[0].what}"
         )
     _check_names(records, role)
+    pixels, records = on_one_scale(pixels, records)
     order = in_series_order(records)
     if (order != np.arange(len(order))).any():
         pixels, records = take(pixels, order), [records[k] for k in order]
     found, problems = account(source, role, counts, faults, unreached)
     told = [replace(p, path=f"{role}/{p.path}") for p in problems]
     told += flag_problems(records, role)
-    return ImageSet(pixels, tuple(records), tuple(told), source.root, window, files=found)
+    return ImageSet(
+        pixels, tuple(records), tuple(told), source.root, window, wanted.layout, files=found
+    )
 
 
 def _check_answer(shard: Shard, files: Files) -> None:
@@ -154,6 +165,20 @@ def _check_answer(shard: Shard, files: Files) -> None:
         raise InputError(
             f"the answer on the {len(files)} files from {files[0][0]} on lacks images: a worker "
             "runs other code, or lost some. Start the workers anew, or read with --engine local."
+        )
+
+
+def _check_masks(
+    records: Sequence[Record], faults: Sequence[Problem], role: str, name: str
+) -> None:
+    """Refuse a source of which every image shows 2 to 4 grey levels, or no patient at all."""
+    aside = any(isinstance(one, FileFault) and one.kind == "not judged" for one in faults)
+    if (records or aside) and all(FEW_LEVELS in record.flags for record in records):
+        if not records and any(one.severity == "error" for one in faults):
+            return  # there was an image to read
+        raise InputError(
+            f"{name} ({role}) holds nothing but masks: every image has 2 to 4 grey levels, or is "
+            "said to show no patient. Give the images themselves, or --include-derived."
         )
 
 
@@ -200,15 +225,16 @@ def _judged(shard: Shard, files: Files) -> Shard:
 
 def _read_shards(
     files: Files,
-    size: int,
-    window: Window | None,
-    share: float,
+    how: tuple[int, Window | None, float, str],
     executor: Executor | None,
     cache: str | os.PathLike[str] | None,
 ) -> Iterator[Shard]:
-    """Shards in the order of the files, with a bounded number on their way."""
+    """Shards in the order of the files, with a bounded number on their way.
+
+    how : size, window, share and layout, as `read_shard` takes them
+    """
     read: Callable[..., Shard] = read_shard
-    arguments: tuple[Any, ...] = (size, window, share)
+    arguments: tuple[Any, ...] = how
     if cache is not None:
         read, arguments = read_shard_cached, (*arguments, os.fspath(cache), uuid4().hex)
     if elsewhere := is_address(files[0][1]):
@@ -220,12 +246,12 @@ def _read_shards(
 
     if cache is None or elsewhere:
         return mapped(shards)
-    return kept_or_read(shards, mapped, size, window, share, os.fspath(cache))
+    return kept_or_read(shards, mapped, *how, os.fspath(cache))
 
 
-def _from_array(source: npt.NDArray[Any], role: str, size: int) -> ImageSet:
+def _from_array(source: npt.NDArray[Any], role: str, size: int, layout: str) -> ImageSet:
     try:
-        stack = layout_of(source.shape).apply(source, is_told=True)
+        stack = layout_of(source.shape, layout).apply(source, is_told=True)
         frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error

@@ -66,6 +66,7 @@ def read_shard(
     size: int,
     window: Window | None = None,
     share: float = 1.0,
+    layout: str = "",
 ) -> Shard:
     """Read some files; pure, so that any worker process can do it.
 
@@ -77,6 +78,8 @@ def read_shard(
     window : (centre, width) or None
     share : float, 0..1
         Of the images, those whose statistics as stored are taken: `is_measured`.
+    layout : str
+        Of arrays; "" where it is plain.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def read_shard(
 
     for identifier, path in paths:
         try:
-            frames = caged(read_file, path, window)
+            frames = caged(read_file, path, window, layout)
         except OSError as error:  # no such file, or the storage does not answer
             why = error.strerror or "does not open"
             problems.append(fault_of(identifier, f"cannot be decoded: {why}", "not reached"))
@@ -189,5 +192,7 @@ def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> R
         study=frame.study,
         position=frame.position,
         coding=frame.coding,
+        ends=frame.ends,
+        is_windowed=frame.is_windowed,
         bytes_per_pixel=size / (count * height * width),
     )

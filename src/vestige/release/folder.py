@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet, pixel_digest
+from vestige.images.pairs import is_part_of_pair, voxel_files
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address
 from vestige.registry.entries import InputError
@@ -87,6 +88,8 @@ def copy_kept(
                 copy = inner / names[path]
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
+                for part in filter(is_part_of_pair, voxel_files(path)):
+                    shutil.copyfile(part, copy.with_name(os.path.basename(part)))
                 _check_copy(copy, digests[path], names[path], generated)
                 progress("copying", done, len(chosen))
             if target.exists():
@@ -99,7 +102,10 @@ def copy_kept(
 
 def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageSet) -> None:
     try:
-        found = [pixel_digest(frame) for frame in caged(read_file, copy, generated.window)]
+        found = [
+            pixel_digest(frame)
+            for frame in caged(read_file, copy, generated.window, generated.layout)
+        ]
     except Unreadable:
         found = []
     if not set(digests) <= set(found):

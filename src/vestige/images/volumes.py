@@ -1,0 +1,214 @@
+"""Volumes of any format: axial slices of the canonical volume on one scale, as DICOM shows them."""
+
+import gzip
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from vestige.images.derived import LABELS, is_label_map
+from vestige.images.frame import (
+    DISPLAY_NOT_USED,
+    NAN_BACKGROUND,
+    NOT_SQUARE,
+    PERCENTILES,
+    Frame,
+    Unreadable,
+    Window,
+    check_size,
+)
+from vestige.images.grey_scale import between, by_percentiles, is_hounsfield, keeps_body
+from vestige.images.window import LUNG, apply_window
+from vestige.registry.entries import InputError
+from vestige.types import Float32s
+
+AS_STORED = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Affine of a volume that states no orientation: rows and columns as they are stored."""
+_GZIP = b"\x1f\x8b"
+_FILLED = 0.25
+"""Share of the range of an unsigned type above 8 bits that the 99 % level reaches, if meant."""
+_SQUARE = 0.01
+"""Sides of a pixel that differ by no more count as equal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """What a file of any format holds.
+
+    Parameters
+    ----------
+    values : float32 [i, j, k, t]
+        In units: stored level x slope + start.
+    affine : float [4, 4]
+        From indices to millimetres to the right, to the front and to the head (RAS).
+    stored : dtype of the levels in the file
+    mode : name of the format and the type
+    display : lowest and highest value to show; equal where the file states none
+    flags : what was noticed on the way
+    """
+
+    values: Float32s
+    affine: npt.NDArray[Any]
+    stored: np.dtype[Any]
+    mode: str
+    slope: float = 1.0
+    start: float = 0.0
+    display: tuple[float, float] = (0.0, 0.0)
+    flags: tuple[str, ...] = ()
+
+
+def volume_shape(
+    shape: Sequence[int], dtype: np.dtype[Any] | None = None
+) -> tuple[int, int, int, int]:
+    """The four sides of a volume, once they and its type are known to be within the limits."""
+    if dtype is not None and (dtype.fields is not None or dtype.kind not in "iuf"):
+        raise Unreadable(f"holds {dtype} voxels; save one grey channel")
+    if len(shape) < 2 or any(n != 1 for n in shape[4:]):
+        raise Unreadable(f"has shape {tuple(shape)}; a volume has 2 to 4 dimensions")
+    i, j, k, t = (*shape, 1, 1)[:4]
+    check_size(i, j, k * t)
+    return i, j, k, t
+
+
+def frames_of(volume: Volume, window: Window | None) -> list[Frame]:
+    """Every axial slice, feet to head, volume by volume.
+
+    Rows run from front to back and columns from the patient's right to the left, whatever the
+    order in the file. The scale is `window`, else the display range of the file where it keeps most
+    of the body, else the range of an unsigned data type that is filled, else the lung window where
+    values look like HU, else the 1 % and 99 % levels of each volume, which is flagged. NaN is
+    background; label maps are flagged so (`vestige.images.derived`).
+    """
+    values, more = _finite(volume.values)
+    values = canonical(values, volume.affine)
+    flags = (*volume.flags, *more)
+    if is_label_map(values) and LABELS not in flags:
+        flags = (*flags, LABELS)
+    wide, high = _sides(volume.affine)
+    if abs(wide - high) > _SQUARE * max(wide, high):
+        flags = (*flags, NOT_SQUARE)
+    shown, more = _scaled(values, window, volume)
+    bits = 8 * volume.stored.itemsize
+    return [
+        Frame(np.ascontiguousarray(shown[::-1, ::-1, k, t].T), bits, volume.mode, (*flags, *more))
+        for t in range(shown.shape[3])
+        for k in range(shown.shape[2])
+    ]
+
+
+def slice_shape(shape: Sequence[int], affine: npt.NDArray[Any]) -> tuple[int, int]:
+    """Height and width of an axial slice."""
+    sides = (*shape, 1, 1)[: max(3, len(shape))]
+    turned = canonical(np.broadcast_to(np.float32(0), sides), affine)
+    return int(turned.shape[1]), int(turned.shape[0])
+
+
+def open_unzipped(path: str | os.PathLike[str] | int) -> gzip.GzipFile | BinaryIO:
+    """A file, or an open descriptor, unzipped where its content is gzip, whatever its name."""
+    raw = open(path, "rb")  # noqa: SIM115  # given back open
+    packed = raw.read(2) == _GZIP
+    raw.seek(0)
+    if not packed:
+        return raw
+    file: Any = gzip.GzipFile(fileobj=raw, mode="rb")
+    file.myfileobj = raw  # closed with it
+    return file  # type: ignore[no-any-return]  # untyped for its private field
+
+
+def read_levels(
+    file: Any, shape: tuple[int, ...], dtype: np.dtype[Any], is_whole: bool = False
+) -> npt.NDArray[Any]:
+    """Levels [i, j, k, t] from a file at their start, the first axis running fastest.
+
+    No more is read, or unpacked, than the shape asks for.
+
+    Parameters
+    ----------
+    is_whole : nothing may follow: what does may be another picture
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    parts, missing = [], size
+    while missing and (part := file.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    if missing:
+        raise Unreadable(f"is truncated: {size - missing} of {size} bytes of its voxels are there")
+    if is_whole and file.read(1):
+        raise Unreadable(f"has more voxels than the {size} bytes that its header says; mend it")
+    return np.frombuffer(b"".join(parts), dtype).reshape(shape, order="F")
+
+
+def need_nibabel(path: str | os.PathLike[str], what: str) -> Any:
+    """nibabel, which turns volumes; or what to install."""
+    try:
+        import nibabel as nib
+        from nibabel import orientations  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"{os.fspath(path)} is {what}, which needs nibabel: pip install 'vestige[medical]'"
+        ) from error
+    return nib
+
+
+def canonical(values: npt.NDArray[Any], affine: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The axes in the order right, front, head, without any interpolation."""
+    from nibabel import orientations
+
+    untyped: Any = orientations
+    if not np.isfinite(affine).all():
+        raise Unreadable("has a header whose axes are degenerate; mend its orientation")
+    axes = untyped.io_orientation(affine)
+    if not np.isfinite(axes).all():
+        raise Unreadable("has a header whose axes are degenerate; mend its orientation")
+    turned: npt.NDArray[Any] = untyped.apply_orientation(values, axes)
+    return turned
+
+
+def _sides(affine: npt.NDArray[Any]) -> tuple[float, float]:
+    """Width and height in millimetres of a pixel of the axial slices."""
+    from nibabel import orientations
+
+    untyped: Any = orientations
+    axes = untyped.io_orientation(affine)[:, 0]
+    steps = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    return tuple(float(steps[np.flatnonzero(axes == k)[0]]) for k in (0, 1))  # type: ignore[return-value]  # two
+
+
+def _scaled(
+    values: Float32s, window: Window | None, volume: Volume
+) -> tuple[Float32s, tuple[str, ...]]:
+    if window is not None:
+        return apply_window(values, *window), ()
+    flags: tuple[str, ...] = ()
+    display, dtype = volume.display, volume.stored
+    if display[1] > display[0]:
+        if keeps_body(values, *display):
+            return between(values, *display), ()
+        flags = (DISPLAY_NOT_USED,)
+    if dtype.kind == "u":
+        top = float(np.iinfo(dtype).max)
+        ends = sorted((volume.start, volume.slope * top + volume.start))
+        if dtype.itemsize == 1 or _fills(values, *ends):
+            return between(values, *ends), flags
+    if is_hounsfield(values):
+        return apply_window(values, *LUNG), flags
+    volumes = [by_percentiles(values[..., t]) for t in range(values.shape[3])]
+    return np.stack(volumes, axis=3), (*flags, PERCENTILES)
+
+
+def _fills(values: Float32s, low: float, high: float) -> bool:
+    """Whether values are meant on the range of their type, and not on a part of it."""
+    return bool(np.percentile(values, 99) - low >= _FILLED * (high - low))
+
+
+def _finite(values: Float32s) -> tuple[Float32s, tuple[str, ...]]:
+    """NaN as the lowest value: registration and skull stripping leave it outside the body."""
+    missing = np.isnan(values)
+    if missing.all() or np.isinf(values).any():
+        raise Unreadable("has voxels that are not finite (NaN or infinity)")
+    if not missing.any():
+        return values, ()
+    return np.where(missing, values[~missing].min(), values), (NAN_BACKGROUND,)
