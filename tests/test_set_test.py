@@ -19,7 +19,14 @@ LABEL_FREE = [
 ]
 
 
-@pytest.mark.parametrize("name", LABEL_FREE)
+COUNTING = ("mc_ball", "neighbour_share", "retrieval_count", "mean_rank")
+"""Detectors whose scores tie."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in COUNTING else pytest.mark.slow) for name in LABEL_FREE],
+)
 def test_a_single_column_gives_the_same_auc_combined_and_alone(name: str) -> None:
     """Rank averaging one column is monotone: ties may not be broken in favour of one side."""
     world = reference_world("collapse", 0)  # few copies: the counting detectors tie at zero

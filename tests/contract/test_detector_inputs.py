@@ -75,8 +75,19 @@ def fitted_or_refused(name: str, generated: Images, unused: Images) -> Any:
         return None
 
 
-@pytest.mark.parametrize("case", HOSTILE)
-@every_detector
+BRIEF = ("reference all equal", "all black", "one of each", "every generated image three times")
+"""Cases for detectors that take seconds: the others are slow tests."""
+LONG = {name for name, choice in DETECTORS.items() if choice.extra or name.startswith("texture")}
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        pytest.param(n, c, marks=pytest.mark.slow if n in LONG and c not in BRIEF else ())
+        for n in DETECTORS
+        for c in HOSTILE
+    ],
+)
 def test_scores_are_finite(name: str, case: str) -> None:
     generated, reference, queries = HOSTILE[case]
     detector = fitted_or_refused(name, generated, reference)

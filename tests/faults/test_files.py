@@ -56,24 +56,24 @@ def dangling_link(folder: Path) -> str:
     return "gone.png"
 
 
+SPOILT = (truncated_png, text_png, empty_png, truncated_dicom, dangling_link)
+
+
 @pytest.mark.parametrize("role", ["generated", "used", "unused"])
-@pytest.mark.parametrize(
-    "spoil", [truncated_png, text_png, empty_png, truncated_dicom, dangling_link]
-)
-def test_one_bad_file_is_a_row_and_no_more(
-    copied: Path, tmp_path: Path, capsys: Any, role: str, spoil: Any
+def test_each_bad_file_is_a_row_and_no_more(
+    copied: Path, tmp_path: Path, capsys: Any, role: str
 ) -> None:
-    bad = spoil(copied / role)
+    bad = sorted(f"{role}/{spoil(copied / role)}" for spoil in SPOILT)
     detector = ["--detector", "nearest_distance"]
     said = call(capsys, "audit", *plain(copied), *detector, "--out", tmp_path / "out")
     assert (said.code, said.err) == (0, "")
     result = load(tmp_path / "out")
-    assert [p.path for p in result.problems] == [f"{role}/{bad}"]
+    assert sorted(p.path for p in result.problems) == bad
     assert result.question.counts[role] == (120 if role == "generated" else 40)
-    shown = "1 file(s) could not be read" in said.out
-    assert shown == (result.problems[0].severity == "error")
+    errors = sum(p.severity == "error" for p in result.problems)
+    assert f"{errors} file(s) could not be read" in said.out
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert bad in page
+    assert all(path.partition("/")[2] in page for path in bad)
 
 
 HOSTILE = ["=cmd()|'x'!A1.png", "<script>alert(1)<img src=x onerror=y>.png", "a\nb.png", "-1,2.png"]
