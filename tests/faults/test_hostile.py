@@ -164,7 +164,7 @@ def test_a_picture_with_much_behind_it_is_read_without_that(tmp_path: Path) -> N
     whole = hostile.png(16, 12, bytes(17 * 12) + behind)
     assert len(read(tmp_path, "a.png", whole)) == 1
     assert len(read(tmp_path, "text.png", hostile.png_with_text(2**18))) == 1
-    with pytest.raises(Unreadable, match=r"[Tt]ext|too large"):
+    with pytest.raises(Unreadable, match="bomb"):
         read(tmp_path, "text.png", hostile.png_with_text(2**26))
     assert len(read(tmp_path, "a.npz", hostile.zipped(images=GOOD["grey.npy"] + behind))) == 1
     assert time.process_time() - begun < SECONDS

@@ -200,7 +200,9 @@ class Cluster(Workers):
             except (OSError, ValueError) as error:
                 if not lost_exceptions:
                     raise InputError(
-                        f"no Dask scheduler answers at {self._address!r}: {error}"
+                        f"no Dask scheduler answers at {self._address!r}: is it running, and is "
+                        "this its address? With tls:// it also needs certificates that it trusts "
+                        "(docs/cluster.md)."
                     ) from error
                 if monotonic() - start > seconds:
                     raise InputError(

@@ -61,4 +61,7 @@ def told_place(value: object) -> object:
 
 
 def _real(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.realpath(path))
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError("a path holds a zero byte, which no path does.") from error

@@ -85,7 +85,7 @@ def _identified(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:  # its words name an object of Python
-        raise Unreadable(f"cannot be identified as {' or '.join(formats)}") from error
+        raise Unreadable("its first bytes are of no image that is read") from error
 
 
 def _check_scans(file: IO[bytes], pixels: int) -> None:

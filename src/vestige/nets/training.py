@@ -202,7 +202,7 @@ class Training:
                 tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
             facts = json.loads(metadata["facts"])
         except (SafetensorError, KeyError, ValueError) as error:
-            raise InputError(f"{file} is damaged ({error}): delete it to train again.") from error
+            raise InputError(f"{file} is damaged: delete it to train again.") from error
         if metadata.get("identity") != self.identity:
             raise InputError(
                 f"{file} belongs to other settings or images: name a new folder, or delete it."
