@@ -209,6 +209,7 @@ OPTIONS: dict[str, tuple[list[object], str]] = {
     "folder for a space": (["--option", "nearest_distance.space=../x"], "unknown space"),
     "no model": (["--model", "/nowhere/m.safetensors"], "not found"),
     "engine": (["--engine", "dask:foo"], "tcp://host:port"),
+    "too many processes": (["--engine", "local:99999999999"], "from 1 to 1024"),
     "views": (["--views", "x"], "Known: none"),
     "more": (["surplus"], "surplus"),
 }  # fmt: skip

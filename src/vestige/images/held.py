@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vestige.files.regular import regular_descriptor
+from vestige.images.formats import has_neighbours
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -21,7 +22,7 @@ class Held:
     """A file that is held open.
 
     name : what readers are given
-    descriptor : None where the file cannot be opened; the reader says why
+    descriptor : None where the file cannot be opened (the reader says why) or has neighbours
     """
 
     name: str
@@ -39,7 +40,10 @@ def stamp_of(status: os.stat_result) -> tuple[int, ...]:
 
 @contextmanager
 def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
-    """Files held open within the block, each under a name that leads to its descriptor."""
+    """Files held open within the block, each under a name that leads to its descriptor.
+
+    One that is read together with its neighbours keeps its own name, beside which they lie.
+    """
     with ExitStack() as stack:
         descriptors = [_opened(path, stack) for path in paths]
         if not _DESCRIPTORS.is_dir():
@@ -60,6 +64,8 @@ def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
 
 
 def _opened(path: str | os.PathLike[str], stack: ExitStack) -> int | None:
+    if has_neighbours(path):
+        return None
     try:
         descriptor = regular_descriptor(path, link=True)
     except (OSError, ValueError):
