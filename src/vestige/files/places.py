@@ -11,6 +11,7 @@ from vestige.registry.entries import InputError
 Named = tuple[str, str | os.PathLike[str]]
 """What a place is for ("--used"), and where it is."""
 _SEPARATOR = re.compile(r"[/\\]")
+_FOLDERS = re.compile(r"""(?<![\w.:/*])(?:/(?=\S)|[A-Za-z]:[/\\])(?:[^:'"(),;\n]*[/\\])?""")
 
 
 def refuse_inside(outputs: Iterable[Named], inputs: Iterable[Named]) -> None:
@@ -58,6 +59,14 @@ def told_place(value: object) -> object:
         return value
     name = _SEPARATOR.split(value.rstrip("/\\"))[-1]
     return f"{name}@{hashlib.sha256(value.encode(errors='surrogateescape')).hexdigest()[:8]}"
+
+
+def without_places(text: str) -> str:
+    """A message on one line, as a shared file may tell it: each absolute path is its last part.
+
+    A folder may have blanks in its name, so what stands between two slashes goes with them.
+    """
+    return " ".join(_FOLDERS.sub("", text).split())
 
 
 def _real(path: str | os.PathLike[str]) -> Path:
