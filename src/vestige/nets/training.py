@@ -258,4 +258,4 @@ def _replace(target: Path, write: Callable[[Path], Any]) -> None:
         with whole(target) as partial:
             write(partial)
     except SafetensorError as error:  # it reports a full disk in its own way
-        raise OSError(f"cannot write {target}: {error}") from error
+        raise OSError(f"cannot write {target}: is the disk full?") from error
