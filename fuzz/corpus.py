@@ -33,11 +33,12 @@ FORMS = (
     ("gif", "as is"),
     ("pgm", "as is"),
     ("jp2", "as is"),
-    ("ppm", "as is"),
     ("nrrd", "as is"),
     ("mha", "as is"),
     ("mgh", "as is"),
+    ("mgz", "gzip"),
     ("h5", "as is"),
+    ("ppm", "as is"),
     ("xyz", "as is"),
 )
 """Suffix and wrapping by first byte. Packed inside the harness, what a check sum or a compressor

@@ -84,20 +84,6 @@ def test_a_file_is_known_by_its_content_wherever_it_lies(
     assert {"5a.png", "x6.png"} <= set(kept.ids)
 
 
-def test_a_pair_is_read_with_a_cache_and_never_kept(tmp_path: Path) -> None:
-    nib = pytest.importorskip("nibabel", reason="needs vestige[medical]")
-    folder = tmp_path / "pairs"
-    folder.mkdir()
-    for k in range(2):  # equal headers, other voxels: the header alone is no key
-        volume = np.random.default_rng(k).integers(0, 256, (9, 8, 3)).astype(np.uint8)
-        nib.save(nib.Nifti1Pair(volume, np.eye(4)), folder / "a.img")
-        plain = read_images(folder, role="used", size=8)
-        for _ in range(2):
-            kept = read_images(folder, role="used", size=8, cache=tmp_path / "cache")
-            assert (kept.records, kept.problems) == (plain.records, ())
-            assert kept.files == plain.files
-
-
 def test_another_size_window_or_name_of_format_is_another_image(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

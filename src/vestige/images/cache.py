@@ -16,7 +16,7 @@ from typing import Any
 
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
 from vestige.files.regular import regular_descriptor
-from vestige.images.formats import format_of_name, has_neighbours
+from vestige.images.formats import format_of_name
 from vestige.images.frame import MAX_BYTES, Window
 from vestige.images.held import held, stamp_of
 from vestige.images.imageset import Record
@@ -150,12 +150,7 @@ def _fingerprint(size: int, window: Window | None) -> str:
 
 
 def _content(path: str | Path) -> _Content:
-    """By the digest of a file's bytes and the format of its name.
-
-    What is read together with its neighbours is not known by its own bytes, and never kept.
-    """
-    if has_neighbours(path):
-        return _Content()
+    """By the digest of a file's bytes and the format of its name."""
     digest = hashlib.sha256()
     try:
         with open(regular_descriptor(path, link=True), "rb", buffering=0) as file:

@@ -56,7 +56,6 @@ GZIP = b"\x1f\x8b"
 _SHORT = (b"CS", b"DA", b"IS", b"LO", b"PN", b"SH", b"TM", b"UI", b"UL", b"DT", b"ST")
 _LONG = (b"OB", b"OW", b"SQ", b"UN", b"UT")
 """Types of the elements that a DICOM file begins with, by the size of their length."""
-_OF_SEVERAL = (".hdr", ".hdr.gz", ".img", ".img.gz", ".mhd", ".nhdr")
 _HEAD = 352  # bytes; all formats show themselves within
 
 
@@ -124,11 +123,6 @@ def _is_bare_dicom(head: bytes) -> bool:
             size = 8 + int.from_bytes(head[place + 4 : place + 8], "little")
         place += size
     return True
-
-
-def has_neighbours(path: str | os.PathLike[str]) -> bool:
-    """Whether a file may be read together with others of its name, as the header of a pair is."""
-    return os.fspath(path).lower().endswith(_OF_SEVERAL)
 
 
 def has_header(path: str | os.PathLike[str]) -> bool:

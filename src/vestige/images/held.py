@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vestige.files.regular import regular_descriptor
-from vestige.images.formats import has_neighbours
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -22,7 +21,7 @@ class Held:
     """A file that is held open.
 
     name : what readers are given
-    descriptor : None where the file cannot be opened (the reader says why) or has neighbours
+    descriptor : None where the file cannot be opened; the reader says why
     """
 
     name: str
@@ -40,10 +39,7 @@ def stamp_of(status: os.stat_result) -> tuple[int, ...]:
 
 @contextmanager
 def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
-    """Files held open within the block, each under a name that leads to its descriptor.
-
-    One that is read together with its neighbours keeps its own name, beside which they lie.
-    """
+    """Files held open within the block, each under a name that leads to its descriptor."""
     with ExitStack() as stack:
         descriptors = [_opened(path, stack) for path in paths]
         if not _DESCRIPTORS.is_dir():
@@ -64,8 +60,6 @@ def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
 
 
 def _opened(path: str | os.PathLike[str], stack: ExitStack) -> int | None:
-    if has_neighbours(path):
-        return None
     try:
         descriptor = regular_descriptor(path, link=True)
     except (OSError, ValueError):
