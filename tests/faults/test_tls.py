@@ -1,7 +1,9 @@
 """A Dask cluster with certificates: no stranger sends work to it or reads along."""
 
+import gc
 import shutil
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -70,6 +72,9 @@ def cluster(trusted: dict[str, str]) -> Iterator[DaskCluster]:
         yield started
     finally:
         started.end()
+        with warnings.catch_warnings():  # Dask leaves the sockets of refused connections open
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 def test_an_audit_over_tls_gives_the_same_bytes(
