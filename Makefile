@@ -1,14 +1,16 @@
 # Two commands: make demo (core dependencies only), make test (all extras, whole suite). And: make docs.
+# From a checkout that cannot be written to: make demo DEMO=/PATH/WITHOUT/BLANKS OUT=/ANY/PATH
 PYTHON ?= python3
 DEMO := .venv-demo
+OUT := demo
 TEST := .venv
 DOCS := .venv-docs
 
 .PHONY: demo test test-slow check docs clean
 
 demo: $(DEMO)/.done
-	$(DEMO)/bin/vestige demo --out demo
-	@echo "Reports: $(CURDIR)/demo/leaking/report.html and $(CURDIR)/demo/clean/report.html"
+	$(DEMO)/bin/vestige demo --out "$(OUT)"
+	@cd "$(OUT)" && echo "Reports: $$PWD/leaking/report.html and $$PWD/clean/report.html"
 
 test: check
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m pytest -m "not slow" -n 2 --dist worksteal

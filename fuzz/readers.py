@@ -111,6 +111,7 @@ def work(findings: Path) -> None:
 
 def examine(data: bytes, place: Path) -> str | None:
     """What is wrong with how one input is read; None if nothing is."""
+    from vestige.images.cage import caged
     from vestige.images.readers import Unreadable, peek_shape, read_file
     from vestige.images.shards import read_shard
 
@@ -122,9 +123,9 @@ def examine(data: bytes, place: Path) -> str | None:
     begun, before = time.process_time(), _peak_mb()
     try:
         with contextlib.suppress(Exception):  # the caller does so too
-            peek_shape(path)
+            caged(peek_shape, path)
         with contextlib.suppress(Unreadable):
-            frames = read_file(path)
+            frames = caged(read_file, path)
             shard = read_shard([("a", path)], 8)
             if len(shard.records) != len(frames):
                 return f"{suffix}: {len(frames)} frames, {len(shard.records)} records"

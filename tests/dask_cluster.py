@@ -34,12 +34,14 @@ class DaskCluster:
     """Processes that a test can kill and start again."""
 
     port: int = field(default_factory=free_port)
+    protocol: str = "tcp"
+    environment: dict[str, str] = field(default_factory=dict)
     scheduler: subprocess.Popen[bytes] | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def address(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"{self.protocol}://127.0.0.1:{self.port}"
 
     @property
     def engine(self) -> str:
@@ -47,7 +49,8 @@ class DaskCluster:
 
     def start_scheduler(self, path: str = "") -> None:
         options = ["--host", "127.0.0.1", "--port", str(self.port), *PAGE]
-        self.scheduler = _start("dask_scheduler", options, path)
+        options += ["--protocol", self.protocol]
+        self.scheduler = self._start("dask_scheduler", options, path)
         deadline = monotonic() + START_SECONDS
         while monotonic() < deadline:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -59,13 +62,23 @@ class DaskCluster:
     def start_worker(self, path: str = "", nanny: bool = False) -> None:
         """One more; it joins when it is ready. A nanny starts it again when it dies."""
         options = [self.address, *FEW, *(["--nanny"] if nanny else ["--no-nanny"])]
-        self.workers.append(_start("dask_worker", options, path))
+        self.workers.append(self._start("dask_worker", options, path))
 
     def wait_for_workers(self, count: int) -> None:
         from distributed import Client
 
         with Client(self.address, set_as_default=False, timeout=START_SECONDS) as client:
             client.wait_for_workers(count, START_SECONDS)
+
+    def _start(self, command: str, options: list[str], path: str) -> subprocess.Popen[bytes]:
+        folders = [path, str(SOURCE), str(TESTS)]
+        own = {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
+        return subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{command}", *options],
+            env=os.environ | own | self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def kill(self, process: subprocess.Popen[bytes] | None) -> None:
         assert process is not None
@@ -94,13 +107,3 @@ def dask_cluster(workers: int) -> Iterator[DaskCluster]:
         yield cluster
     finally:
         cluster.end()
-
-
-def _start(command: str, options: list[str], path: str) -> subprocess.Popen[bytes]:
-    folders = [path, str(SOURCE), str(TESTS)]
-    return subprocess.Popen(
-        [sys.executable, "-m", f"distributed.cli.{command}", *options],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, folders))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )

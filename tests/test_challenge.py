@@ -244,7 +244,7 @@ def test_variants_that_are_read(tmp_path: Path, text: str) -> None:
         ("a,1,0\n", "row 1: expected"),
         ("", "holds no row"),
         ("id,label\n", "holds no row"),
-        ('"a,1\n', "not a CSV file"),
+        ('"a,1\n', "quotation mark is never closed"),
     ],
 )
 def test_files_that_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -25,6 +25,29 @@ COMMANDS = [
 ]
 
 
+NAMED = re.compile(r"((?:images/)?test_\w+)?::(test_\w+)")
+
+
+def test_every_attack_has_a_test_that_is_there() -> None:
+    file, missing, count = "", [], 0
+    for row in (ROOT / "fuzz/hardening.md").read_text(encoding="utf-8").splitlines():
+        assert (
+            not row.startswith("| ")
+            or "::" in row
+            or row.endswith("| |")
+            or "readers:" in row
+            or (row.endswith(("| test |", "(below) |")))
+        ), row
+        for place, name in NAMED.findall(row):
+            file = place or file
+            path = ROOT / "tests" / ("" if "/" in file else "faults") / f"{file}.py"
+            count += 1
+            if f"def {name}(" not in path.read_text(encoding="utf-8"):
+                missing.append((file, name))
+    assert missing == []
+    assert count > 70
+
+
 def cited(text: str) -> set[str]:
     """The sections of docs/methods.md that a text cites: METHODS 4.1, 4.2 gives both."""
     return {one for found in CITE.findall(text) for one in re.findall(r"\d+(?:\.\d+)?b?", found)}

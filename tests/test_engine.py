@@ -74,7 +74,7 @@ def test_the_executor_is_closed_afterwards() -> None:
 @pytest.mark.parametrize("spec", ["local:0", "local:-3", "local:two", "local:1.5"])
 def test_a_wrong_number_of_workers_is_refused(spec: str) -> None:
     with (
-        pytest.raises(InputError, match=f"needs a number of processes, not '{spec[6:]}'"),
+        pytest.raises(InputError, match=f"from 1 to 1024, not '{spec[6:]}'"),
         open_executor(spec),
     ):
         pass

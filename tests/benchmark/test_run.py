@@ -269,5 +269,5 @@ def test_another_benchmark_file_is_refused(
     with pytest.raises(InputError, match=said):
         load_benchmark(path)
     path.write_text("[]")
-    with pytest.raises(InputError, match="holds no object"):
+    with pytest.raises(InputError, match="holds no record"):
         load_benchmark(path)

@@ -348,7 +348,7 @@ def test_ctrl_c_leaves_a_cluster_as_it_was(
 @pytest.fixture(scope="module")
 def another_vestige(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("another")
-    shutil.copytree(SOURCE / "vestige", folder / "vestige")
+    shutil.copytree(SOURCE / "vestige", folder / "vestige", copy_function=shutil.copyfile)
     (folder / "vestige" / "version.py").write_text('"""Another."""\n\n__version__ = "0.0.9"\n')
     return folder
 

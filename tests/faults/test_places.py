@@ -257,6 +257,22 @@ def test_places_are_told_by_name() -> None:
     assert json.dumps(told)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("cannot read /data/Mueller Hans/a.png", "cannot read a.png"),
+        ("cannot read '/data/Mueller Hans/a.png': gone", "cannot read 'a.png': gone"),
+        ("KeyError: 'x' (/home/me/vestige/a.py:3)", "KeyError: 'x' (a.py:3)"),
+        ("no such file: C:\\data\\a.png", "no such file: a.png"),
+        ("used/a.png has 3/4 of s3://b/x / 2", "used/a.png has 3/4 of s3://b/x / 2"),
+    ],
+)
+def test_messages_of_shared_files_name_no_folder(said: str, told: str) -> None:
+    from vestige.files.places import without_places
+
+    assert without_places(said) == told
+
+
 def test_one_that_waits_gets_its_turn(tmp_path: Path) -> None:
     with locked(tmp_path):
         write_together({tmp_path / "a": "x"})  # the run itself

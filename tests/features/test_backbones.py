@@ -283,7 +283,7 @@ def test_weights_of_another_architecture_are_counted(state: dict[str, Any], tmp_
 
 def test_missing_weights_are_one_line(tmp_path: Path) -> None:
     refuse(tmp_path / "none.pt", "cannot read weights .*none.pt: No such file")
-    refuse(tmp_path, "cannot read weights .*: Is a directory")
+    refuse(tmp_path, "cannot read weights .*: it is not a regular file")
 
 
 def refuse(path: Path, message: str) -> None:

@@ -210,7 +210,7 @@ def test_an_archive_that_is_damaged_in_the_middle(
     images = read_images(f"zip://data/used::{damaged}", role="used")
     [problem] = images.problems
     assert problem.path == "used/patient0003.png"
-    assert "cannot be fetched: Bad CRC-32" in problem.what
+    assert "cannot be fetched: the archive is damaged" in problem.what
     assert len(images) == len(read_images(leaking / "used", role="used")) - 1
 
 
@@ -249,7 +249,7 @@ def test_a_storage_that_fails_ends_the_audit(
         ("zip://data/nothing::{archive}", "no image at"),
         ("zip://::{folder}/nothing.zip", "no such folder or file"),
         ("memory://nothing/there", "no such folder or file|no image at"),
-        ("nonsense://x/y", "cannot list nonsense://x/y: .*nonsense"),
+        ("nonsense://x/y", "cannot list nonsense://x/y: fsspec knows no such address"),
     ],
 )
 def test_an_address_where_nothing_is(

@@ -17,7 +17,7 @@ def test_a_record_is_read_strictly(recipe: Recipe, tmp_path: Path) -> None:
         (raw | {"extra": 1}, "unknown key 'extra'"),
         ({k: v for k, v in raw.items() if k != "seed" and k != "sha256"}, "lacks 'sha256'"),
         (raw | {"recipe": raw["recipe"] | {"members": "30"}}, "members must be a whole number"),
-        ([], "no object"),
+        ([], "no record"),
     ):
         path.write_text(json.dumps(changed), encoding="utf-8")
         with pytest.raises(InputError, match=says):

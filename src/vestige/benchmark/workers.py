@@ -9,6 +9,7 @@ from typing import Any
 from vestige.benchmark.cells import Cell, Task, measure
 from vestige.engine.engines import ENGINES, open_executor
 from vestige.engine.processes import Processes, WorkerDied
+from vestige.files.places import without_places
 from vestige.registry.entries import InputError, choose
 
 Measure = Callable[[Task], Cell]
@@ -65,13 +66,13 @@ def _guarded(cell: Measure, task: Task) -> Cell:
     try:
         return cell(task)
     except InputError as error:
-        return failed(task, " ".join(str(error).split()))
+        return failed(task, without_places(str(error)))
     except Exception as error:
         return failed(task, _one_line(error))
 
 
 def _one_line(error: Exception) -> str:
-    """An error nobody foresaw, with the place it came from."""
+    """An error nobody foresaw, with the place in the program that it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return " ".join(f"{type(error).__name__}: {error}{where}".split())
+    return without_places(f"{type(error).__name__}: {error}{where}")

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 bad usage or input, 3 gate closed, 4 gate undecided.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         code = _fail(str(error))
     except usage_error as error:
-        code = _fail(error.format_message())
+        code = _fail(usage(error.format_message()))
     except OSError as error:
         code = _fail(f"{error.strerror or error}: {error.filename or ''}")
     except Ended as end:
@@ -123,6 +124,20 @@ def main(arguments: list[str] | None = None) -> None:
     if code in ENDED:  # typer may also return it
         _fail("interrupted before the result was written.")
     sys.exit(code or 0)
+
+
+_USAGE = (
+    (r"Input should be a valid integer.*", "it must be a whole number."),
+    (r"Input should be a valid number.*", "it must be a number."),
+    (r"Value error, embedded null byte", "it holds a zero byte, which no path does."),
+)
+
+
+def usage(message: str) -> str:
+    """What the command line says of an option, without the words of the library below it."""
+    for theirs, ours in _USAGE:
+        message = re.sub(theirs, ours, message)
+    return message
 
 
 def _fail(message: str) -> int:

@@ -116,10 +116,10 @@ class Audited:
         """Read result.json; anything that is not one is an :class:`InputError`."""
         try:
             raw = parse_json(text)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InputError(f"this is not a vestige result.json: {error!s:.200}") from error
         if not isinstance(raw, dict):
-            raise InputError("this is not a vestige result.json: it holds no object")
+            raise InputError("this is not a vestige result.json: it holds no record")
         version = raw.pop("schema", None)
         if version is True or version != SCHEMA_VERSION:
             raise InputError(_other_schema(version))

@@ -119,7 +119,7 @@ def read_model(
     try:
         return card, load_file(target)
     except SafetensorError as error:
-        raise InputError(f"{target} is damaged: {error}") from error
+        raise InputError(f"{target} is damaged: train it again.") from error
 
 
 def read_card(path: str | os.PathLike[str]) -> Card:

@@ -197,10 +197,13 @@ class Cluster(Workers):
                         set_as_default=False,
                     )
                 break
-            except (OSError, ValueError) as error:
+            # the last two: certificates that are missing, or asked for and not used
+            except (OSError, ValueError, TypeError, RuntimeError) as error:
                 if not lost_exceptions:
                     raise InputError(
-                        f"no Dask scheduler answers at {self._address!r}: {error}"
+                        f"no Dask scheduler answers at {self._address!r}: is it running, and is "
+                        "this its address? With tls:// it also needs certificates that it trusts "
+                        "(docs/cluster.md)."
                     ) from error
                 if monotonic() - start > seconds:
                     raise InputError(

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from vestige.engine.machine import cores
 from vestige.registry.entries import InputError, RegistryEntry, choose
 
+MOST_PROCESSES = 1024
+
 
 def _local(argument: str) -> AbstractContextManager[Executor | None]:
     from vestige.engine.processes import Processes
@@ -15,8 +17,11 @@ def _local(argument: str) -> AbstractContextManager[Executor | None]:
         workers = int(argument) if argument else cores()
     except ValueError:
         workers = 0
-    if workers < 1:
-        raise InputError(f"engine local:N needs a number of processes, not {argument!r}.")
+    if not 1 <= workers <= MOST_PROCESSES:
+        raise InputError(
+            f"engine local:N needs a number of processes from 1 to {MOST_PROCESSES}, "
+            f"not {argument!r:.40}."
+        )
     return nullcontext() if workers == 1 else Processes(workers)
 
 
@@ -28,7 +33,9 @@ def _dask(argument: str) -> AbstractContextManager[Executor | None]:
 
 ENGINES: dict[str, RegistryEntry[AbstractContextManager[Executor | None]]] = {
     "local": RegistryEntry("processes of this machine: local (all cores) or local:N", _local),
-    "dask": RegistryEntry("a running Dask cluster: dask:tcp://host:port", _dask, extra="cluster"),
+    "dask": RegistryEntry(
+        "a running Dask cluster: dask:tcp://host:port or tls://", _dask, extra="cluster"
+    ),
 }
 
 

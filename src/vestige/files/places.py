@@ -11,6 +11,7 @@ from vestige.registry.entries import InputError
 Named = tuple[str, str | os.PathLike[str]]
 """What a place is for ("--used"), and where it is."""
 _SEPARATOR = re.compile(r"[/\\]")
+_FOLDERS = re.compile(r"""(?<![\w.:/*])(?:/(?=\S)|[A-Za-z]:[/\\])(?:[^:'"(),;\n]*[/\\])?""")
 
 
 def refuse_inside(outputs: Iterable[Named], inputs: Iterable[Named]) -> None:
@@ -60,5 +61,16 @@ def told_place(value: object) -> object:
     return f"{name}@{hashlib.sha256(value.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
+def without_places(text: str) -> str:
+    """A message on one line, as a shared file may tell it: each absolute path is its last part.
+
+    A folder may have blanks in its name, so what stands between two slashes goes with them.
+    """
+    return " ".join(_FOLDERS.sub("", text).split())
+
+
 def _real(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.realpath(path))
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError("a path holds a zero byte, which no path does.") from error

@@ -1,4 +1,4 @@
-"""Cells of a CSV that is safe to open in a spreadsheet."""
+"""Cells of a CSV that is safe to open in a spreadsheet, and why a CSV cannot be read."""
 
 import re
 
@@ -27,3 +27,12 @@ def cell(text: str) -> str:
 def plain(text: str) -> str:
     """The text of which `cell` made this."""
     return _MARK.sub("", text)
+
+
+def no_table(error: Exception) -> str:
+    """Why a CSV cannot be read, in plain words."""
+    if isinstance(error, OSError):
+        return error.strerror or "the system does not give it"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not a UTF-8 text; save it as CSV in UTF-8"
+    return "a quotation mark is never closed, or a cell is longer than 131,072 characters"

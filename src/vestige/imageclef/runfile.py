@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
+from vestige.files.regular import read_text
+from vestige.files.spreadsheet import no_table
 from vestige.images.names import natural_key
 from vestige.registry.entries import InputError, RegistryEntry, create
 from vestige.stats.groups import some_names
@@ -120,23 +122,22 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, float]:
         When the file cannot be read, a row is not ``id,number``, or an id is repeated.
     """
     shown = os.fspath(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {shown}: {error}") from error
+    text = read_text(path).removeprefix("\ufeff")
     values: dict[str, float] = {}
     repeated: list[str] = []
     try:
-        rows = list(csv.reader(io.StringIO(text), skipinitialspace=True, strict=True))
+        rows = list(csv.reader(io.StringIO(text, newline=None), skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise InputError(f"{shown} is not a CSV file: {error}.") from error
+        raise InputError(f"cannot read {shown} as CSV: {no_table(error)}.") from error
     for number, row in enumerate(rows, 1):
         fields = [field.strip() for field in row]
         value = _number(fields[1]) if len(fields) == 2 and fields[0] else None
         if value is None:
             if number == 1 and len(fields) == 2 and bare_name(fields[0]) == fields[0]:
                 continue
-            raise InputError(f"{shown}, row {number}: expected id,number, found {','.join(row)!r}.")
+            raise InputError(
+                f"{shown}, row {number}: expected id,number, found {','.join(row)!r:.80}."
+            )
         if fields[0] in values:
             repeated.append(fields[0])
         values[fields[0]] = value

@@ -52,7 +52,7 @@ def caged(read: Callable[..., R], path: str | os.PathLike[str], *arguments: Any)
     try:
         status = os.stat(path)
     except ValueError as error:  # a zero byte in the name
-        raise Unreadable(f"cannot be opened: {error}") from error
+        raise Unreadable("cannot be opened: its name holds a zero byte") from error
     if not stat.S_ISREG(status.st_mode):
         raise NotAnImage("is not a regular file")
     if status.st_size > MAX_BYTES:

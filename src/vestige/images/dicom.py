@@ -171,7 +171,7 @@ def _colour(dataset: Any, photometric: str) -> list[Frame]:
     if photometric == "PALETTE COLOR":
         levels, bits = _through_palette(dataset, levels), None
     elif int(dataset.get("SamplesPerPixel") or 1) != 3:
-        raise Unreadable(f"is a DICOM of photometric interpretation {photometric!r}")
+        raise Unreadable("is a DICOM in a colour space that is not read; save as grey or RGB")
     if levels.dtype.kind != "u":
         raise Unreadable(f"holds colours of {levels.dtype.name}; save as 8 or 16 bit RGB")
     levels = levels.reshape(-1, int(dataset.Rows), int(dataset.Columns), levels.shape[-1])

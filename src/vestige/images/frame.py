@@ -57,6 +57,7 @@ DISPLAY_NOT_USED = "display range not used"
 NAN_BACKGROUND = "NaN taken for background"
 NO_PHOTOMETRIC = "no photometric interpretation"
 FIRST_PICTURE = "first of several pictures"
+TEXT_LEFT_OUT = "texts left out"
 MINUS_ONE_TO_ONE = "floats from -1 to 1"
 ROUNDED = "floats cut to 0..1"
 FLAG_WARNINGS = {
@@ -91,6 +92,7 @@ FLAG_WARNINGS = {
     NO_PHOTOMETRIC: "TIFF files that do not say whether 0 is black or white; read as black",
     FIRST_PICTURE: "JPEG files with further pictures behind the first (previews, gain maps), of "
     "which only the first was read",
+    TEXT_LEFT_OUT: "PNG files with texts that are too large to be unpacked; read without them",
     MINUS_ONE_TO_ONE: "float images from -1 to 1, put on 0 to 1. Save all sets by one rule",
     ROUNDED: "float images beyond 0 to 1 by rounding only; cut to that range",
 }

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vestige.files.spreadsheet import no_table
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.given_arrays import given_array
@@ -106,7 +107,7 @@ def _listing(source: Any, name: str) -> Listing:
             raise InputError(f"no image at {source}: it is empty or holds documents only")
         return Listing(files, None, name, left_out, entries=len(found))
     if not isinstance(source, str | os.PathLike):
-        files = _named([Path(p) for p in source])
+        files = _named(_paths(source))
         return Listing(files, None, name, entries=len(files))
     root = Path(without_scheme(source))
     if root.is_dir():
@@ -166,6 +167,17 @@ def _parted(found: Iterable[tuple[str, str | Path]]) -> tuple[Files, Files]:
     )
 
 
+def _paths(source: Any) -> list[Path]:
+    is_list = isinstance(source, Iterable) and not isinstance(source, bytes | Mapping)
+    parts: list[Any] = list(source) if is_list else [None]
+    if not all(isinstance(part, str | os.PathLike) for part in parts):
+        raise InputError(
+            "images are given as a folder, a file, an address, a list of paths, or pictures in "
+            "memory; this is none of them"
+        )
+    return [Path(part) for part in parts]
+
+
 def _named(paths: list[Path]) -> list[tuple[str, str | Path]]:
     if not paths:
         raise InputError("an empty list of images was given; name at least one file")
@@ -202,7 +214,7 @@ def read_rows(table: Path) -> list[list[str]]:
         with open(table, encoding="utf-8-sig", newline="") as file:
             return [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {table} as CSV: {error}") from error
+        raise InputError(f"cannot read {table} as CSV: {no_table(error)}") from error
 
 
 def _relative(path: Path, folder: str) -> str:

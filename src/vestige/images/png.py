@@ -31,6 +31,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEAD = 33
 """Signature and first chunk, which must be the header."""
 _NO_MATTER = (b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"tIME", b"hIST")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _GREY, _PALETTE = 0, 3
 
 
@@ -67,6 +68,21 @@ def read_plain_png(file: IO[bytes]) -> Frame | None:
         return replace(from_levels(levels, "L"), coding="PNG")
     table = _grey_table(palette)
     return None if table is None else replace(from_levels(table[levels], "P"), coding="PNG")
+
+
+def without_texts(file: IO[bytes]) -> bytes | None:
+    """A PNG without its texts; None for another file, one without texts, and a broken one."""
+    content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES or not content.startswith(_SIGNATURE):
+        return None
+    kept, at = [_SIGNATURE], len(_SIGNATURE)
+    while at + 12 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        if kind not in _TEXTS:
+            kept.append(content[at : at + 12 + size])
+        at += 12 + size
+    bare = b"".join(kept)
+    return bare if len(bare) < len(content) else None
 
 
 def _chunks(content: bytes) -> tuple[bytes, bytes, bytes] | None:

@@ -1,6 +1,7 @@
 """PNG, JPEG, BMP, WebP, GIF, PGM/PPM, JPEG 2000 through Pillow, in every mode that it reports."""
 
 import hashlib
+import io
 import os
 from dataclasses import replace
 from typing import IO, Any
@@ -24,6 +25,7 @@ from vestige.images.frame import (
     CUT_TO_EIGHT,
     FIRST_PICTURE,
     MAX_PIXELS,
+    TEXT_LEFT_OUT,
     Frame,
     Unreadable,
     Window,
@@ -37,7 +39,7 @@ from vestige.images.frame import (
     over_black,
 )
 from vestige.images.packed import jpeg_scans, stream_shape
-from vestige.images.png import read_plain_png
+from vestige.images.png import read_plain_png, without_texts
 
 # Only these: Pillow knows some seventy formats, a few of which start other programs.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
@@ -54,7 +56,15 @@ def read_raster(path: str | os.PathLike[str], window: Window | None = None) -> l
         if plain is not None:
             return [plain]
         file.seek(0)
-        return read_pillow(file, FORMATS)
+        try:
+            return read_pillow(file, FORMATS)
+        except ValueError:  # a picture that any other program shows may hold large texts
+            file.seek(0)
+            bare = without_texts(file)
+            if bare is None:
+                raise
+        frames = read_pillow(io.BytesIO(bare), FORMATS)
+    return [replace(frame, flags=(*frame.flags, TEXT_LEFT_OUT)) for frame in frames]
 
 
 def read_pillow(file: IO[bytes], formats: tuple[str, ...]) -> list[Frame]:
@@ -96,7 +106,7 @@ def _identified(file: IO[bytes], formats: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError as error:  # its words name an object of Python
-        raise Unreadable(f"cannot be identified as {' or '.join(formats)}") from error
+        raise Unreadable("its first bytes are of no image that is read") from error
 
 
 def _check_scans(file: IO[bytes], pixels: int) -> None:

@@ -3,10 +3,8 @@
 import logging
 import os
 import stat
-import struct
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +15,7 @@ import numpy.typing as npt
 
 from vestige.files.printable import printable
 from vestige.images.derived import KINDS, has_few_levels
-from vestige.images.foreign_words import without_values
+from vestige.images.foreign_words import own_warning, own_words
 from vestige.images.formats import (
     GZIP,
     first_bytes,
@@ -151,10 +149,6 @@ _ZIPPED = ("nifti", "mgh")
 """May be gzipped as a whole."""
 _TALKATIVE = ("tiff", "dicom", "nifti")
 """Their decoders warn of what they repair; what they say becomes a flag."""
-_OF_PYTHON = (
-    *(AttributeError, TypeError, LookupError, AssertionError, ArithmeticError, struct.error),
-    *(zlib.error, EOFError),
-)
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -190,9 +184,9 @@ def read_file(
     except InputError:
         raise
     except Unreadable as error:  # some name what stands in the file, which may be anything
-        raise type(error)(_line(error, path)) from error
+        raise type(error)(_line(error)) from error
     except Exception as error:  # hostile files make decoders raise almost anything
-        raise Unreadable(f"cannot be decoded: {_line(error, path)}") from error
+        raise Unreadable(f"cannot be decoded: {_line(error)}") from error
 
 
 def peek_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int]:
@@ -252,7 +246,7 @@ def _decoded(path: str | os.PathLike[str], window: Window | None, layout: str) -
     except (InputError, NotAnImage, NotJudged):
         raise
     except Exception as error:
-        raise Unreadable(f"is no {named.upper()} file: {_line(error, path)}") from error
+        raise Unreadable(f"is no {named.upper()} file: {_line(error)}") from error
 
 
 def _read_as(
@@ -269,7 +263,7 @@ def _read_as(
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("always", RuntimeWarning)
         frames = _checked(reader(path, window))
-    told = tuple(dict.fromkeys(f"decoder: {_line(w.message, path)}" for w in said))
+    told = tuple(dict.fromkeys(f"decoder: {own_warning(str(w.message))}" for w in said))
     return [replace(f, flags=(*f.flags, *told)) for f in frames] if told else frames
 
 
@@ -309,12 +303,11 @@ def _in_range(values: npt.NDArray[Any]) -> bool:
     return bool(values.min() >= 0 and values.max() <= 1)
 
 
-def _line(error: object, path: str | os.PathLike[str]) -> str:
-    """One line without the path of the file, which stands beside it in the row."""
-    if isinstance(error, _OF_PYTHON):  # their words name objects of the decoder
-        return "its header or its data are damaged"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    text = " ".join(text.replace(os.fspath(path), os.path.basename(path)).split())
-    text = text if isinstance(error, Unreadable) else without_values(text)
-    text = printable(text)
-    return (text if len(text) <= 200 else text[:197] + "...") or type(error).__name__
+def _line(error: BaseException) -> str:
+    """One line that says why: of a library never its own words, of the system its reason."""
+    if isinstance(error, Unreadable):
+        text = printable(" ".join(str(error).split()))
+        return text if len(text) <= 200 else text[:197] + "..."
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return error.strerror
+    return own_words(str(error))

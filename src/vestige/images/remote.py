@@ -144,5 +144,16 @@ def _absolute(path: str) -> str:
 
 
 def _line(error: Exception) -> str:
-    text = redacted(" ".join(str(error).split()))
-    return (text if len(text) <= 200 else text[:197] + "...") or type(error).__name__
+    """Why, in our words: those of the many packages are for programmers, and may hold secrets."""
+    if isinstance(error, ImportError):
+        return (
+            "the package for such addresses is missing; install it (s3fs for s3://, gcsfs for "
+            "gs://, aiohttp and requests for http://)"
+        )
+    if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError | NotImplementedError):
+        return "the archive is damaged, or packed in a way that is not read"
+    if isinstance(error, OSError) and error.strerror:
+        return redacted(error.strerror)
+    if isinstance(error, ValueError):
+        return "fsspec knows no such address"
+    return "the storage does not answer, or refuses"

@@ -95,8 +95,10 @@ def compile_groups(regex: str) -> re.Pattern[str]:
     """The expression that finds a group in an id, or an InputError."""
     try:
         return re.compile(regex)
-    except re.error as error:
-        raise InputError(f"the group expression {regex!r} is not valid: {error}") from error
+    except (re.error, OverflowError, RecursionError) as error:
+        place = getattr(error, "pos", None)
+        where = "" if place is None else f"; look at its character {place + 1}"
+        raise InputError(f"the group expression {regex!r} is not valid{where}") from error
 
 
 def find_groups(pattern: re.Pattern[str], ids: Sequence[str], prefix: str = "") -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vestige.files.regular import open_regular
 from vestige.nets.rng import seeded
 from vestige.nets.trunks import TORCHVISION, ConvTrunk, VitTrunk, tokens_of
 from vestige.nets.trunks import trunk as own_trunk
@@ -24,6 +25,7 @@ from vestige.registry.entries import InputError
 SIZE = 224
 LEAST = 32  # below this the maps of the convolutional networks vanish
 OWN = ("tiny", "tiny_vit")
+WEIGHT_BYTES = 2**36
 HEADS = ("fc.", "classifier.", "heads.")
 # how the readers of torch end on files that break off
 DAMAGE = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, struct.error)
@@ -103,8 +105,7 @@ def network(name: str, weights: str = "", seed: int = 0, size: int = SIZE) -> An
             if weights != "imagenet":
                 raise
             raise InputError(
-                f"cannot get the ImageNet weights of {name} ({_first_line(error)}): "
-                "give weights=FILE with a local file."
+                f"cannot get the ImageNet weights of {name}: give weights=FILE with a local file."
             ) from error
     if tensors is not None:
         _fill(net, tensors, name, weights)
@@ -161,7 +162,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path, WEIGHT_BYTES, link=True) as file:
             start = file.read(2)
     except OSError as error:
         raise InputError(f"cannot read weights {path}: {error.strerror}.") from error
@@ -178,9 +179,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             "Save model.state_dict(), best as safetensors."
         ) from error
     except (*DAMAGE, SafetensorError) as error:
-        raise InputError(
-            f"weights {path} are truncated or damaged: {_first_line(error)}"
-        ) from error
+        raise InputError(f"weights {path} are truncated or damaged: save them again.") from error
     for inner in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(inner), dict):
             found = found[inner]
@@ -244,7 +243,3 @@ def _today(name: str) -> str:
 
 def _is_tensor(item: tuple[Any, Any]) -> bool:
     return isinstance(item[0], str) and isinstance(item[1], Tensor)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -202,7 +202,7 @@ class Training:
                 tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
             facts = json.loads(metadata["facts"])
         except (SafetensorError, KeyError, ValueError) as error:
-            raise InputError(f"{file} is damaged ({error}): delete it to train again.") from error
+            raise InputError(f"{file} is damaged: delete it to train again.") from error
         if metadata.get("identity") != self.identity:
             raise InputError(
                 f"{file} belongs to other settings or images: name a new folder, or delete it."
@@ -258,4 +258,4 @@ def _replace(target: Path, write: Callable[[Path], Any]) -> None:
         with whole(target) as partial:
             write(partial)
     except SafetensorError as error:  # it reports a full disk in its own way
-        raise OSError(f"cannot write {target}: {error}") from error
+        raise OSError(f"cannot write {target}: is the disk full?") from error

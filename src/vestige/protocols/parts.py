@@ -13,6 +13,7 @@ from vestige.benchmark.cells import RATE, Task, measure
 from vestige.benchmark.ground import arrays_file
 from vestige.benchmark.result import BenchmarkWorld
 from vestige.detectors import DETECTORS
+from vestige.files.places import without_places
 from vestige.files.whole import write_together
 from vestige.protocols.forms import changed_options, networks
 from vestige.protocols.result import Ours, PaperRun, ProtocolCell
@@ -77,9 +78,9 @@ def measure_system(job: Job) -> ProtocolCell:
         try:
             found = _measure(job, part)
         except InputError as error:
-            errors[part] = " ".join(str(error).split())
+            errors[part] = without_places(str(error))
         except Exception as error:  # nobody foresaw it: it costs this part and no other
-            errors[part] = " ".join(f"{type(error).__name__}: {error}".split())
+            errors[part] = without_places(f"{type(error).__name__}: {error}")
         else:
             parts[part] = replace(found, seconds=round(perf_counter() - start, 3))
             write_together({path: json.dumps(asdict(parts[part]), indent=1) + "\n"})

@@ -71,4 +71,5 @@ def create(table: Mapping[str, RegistryEntry[T]], name: str, kind: str, **option
             f"{kind} {name!r} needs {error.name}: pip install 'vestige[{choice.extra}]'."
         ) from error
     except TypeError as error:
-        raise InputError(f"{kind} {name!r} does not take these options: {error}") from error
+        given = ", ".join(options) or "none"
+        raise InputError(f"{kind} {name!r} does not take these options: {given}.") from error

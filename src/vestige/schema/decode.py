@@ -46,7 +46,7 @@ def decode(kind: Any, value: Any, where: str) -> Any:
         _demand(isinstance(value, list), where, value, "a list")
         return tuple(decode(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is dict:
-        _demand(isinstance(value, dict), where, value, "an object")
+        _demand(isinstance(value, dict), where, value, "a record")
         return {key: decode(arguments[1], v, f"{where}[{key!r:.40}]") for key, v in value.items()}
     if origin in (Union, UnionType):
         (inner,) = (a for a in arguments if a is not type(None))
@@ -55,7 +55,7 @@ def decode(kind: Any, value: Any, where: str) -> Any:
 
 
 def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
-    _demand(isinstance(value, dict), where, value, "an object")
+    _demand(isinstance(value, dict), where, value, "a record")
     hints = _json_fields(kind)
     missing = [name for name in hints if name not in value]
     unknown = [name for name in value if name not in hints]
@@ -107,6 +107,17 @@ def _either(words: tuple[Any, ...]) -> str:
 
 def _demand(condition: bool, where: str, value: Any, wanted: str) -> None:
     if not condition:
-        kind = type(value).__name__
-        shown = f"{value!r:.60}" if isinstance(value, str | bool | float | None) else f"a {kind}"
-        raise InputError(f"{where:.80} must be {wanted}, found {shown}.")
+        raise InputError(f"{where:.80} must be {wanted}, found {_shown(value)}.")
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the file; of what may be long only its kind."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | float):
+        return f"{value!r:.60}"
+    if isinstance(value, dict):
+        return "a record"
+    return "a list" if isinstance(value, list) else "another number"

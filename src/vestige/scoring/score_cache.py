@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vestige.scoring.plan import Column
 
 T = TypeVar("T")
-FORMAT = 3
+FORMAT = 4
 COMPUTED_BY = ("numpy", "scipy", "PyWavelets", "torch", "timm")
 
 
@@ -51,6 +51,17 @@ class KeptScores:
     def keep_array(self, name: str, array: npt.NDArray[Any]) -> None:
         """Keep an array that the question and the name determine."""
         self.shelf.keep([Entry(self._digest(name), array[np.newaxis])])
+
+    def sealed(self, name: str, content: bytes) -> bytes:
+        """Bytes that only who asks the same question can read; sealed again they are themselves.
+
+        Rows of a result may name files and patients. The seal cannot be had from the key of an
+        entry.
+        """
+        asked = ("seal", self.question, name)
+        seal = hashlib.shake_256(repr(asked).encode("utf-8", "surrogateescape"))
+        mask = np.frombuffer(seal.digest(len(content)), np.uint8)
+        return (np.frombuffer(content, np.uint8) ^ mask).tobytes()
 
     def _digest(self, name: str) -> str:
         return hashlib.sha256(repr((self.question, name)).encode()).hexdigest()
@@ -88,7 +99,7 @@ def rows_of(
 
     def told() -> npt.NDArray[Any]:
         text = json.dumps([asdict(row) for row in make()])  # type: ignore[call-overload]
-        return np.frombuffer(text.encode(), np.uint8)
+        return np.frombuffer(kept.sealed(name, text.encode()), np.uint8)
 
-    rows = json.loads(array_of(kept, name, told).tobytes())
+    rows = json.loads(kept.sealed(name, array_of(kept, name, told).tobytes()))
     return tuple(decode(kind, row, name) for row in rows)

@@ -54,7 +54,7 @@ def group_index(groups: Labels | None, n: int) -> tuple[Ints, int]:
         unique, index = np.unique(labels, return_inverse=True)
     except TypeError as error:
         raise InputError(
-            f"group labels cannot be compared with each other ({error}). "
+            "group labels cannot be compared with each other. "
             "Use text for all or numbers for all, and leave none out."
         ) from error
     return index.astype(np.int64).reshape(n), len(unique)

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 from vestige.files.places import told_place
 from vestige.files.regular import read_text
-from vestige.files.spreadsheet import plain
+from vestige.files.spreadsheet import no_table, plain
 from vestige.files.strict_json import parse_json
 from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
@@ -163,17 +164,19 @@ def read_truth(folder: str | os.PathLike[str]) -> tuple[TruthRow, ...]:
         When it is missing or holds something else.
     """
     path = Path(folder) / TRUTH
+    text = read_text(path)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise InputError(f"cannot read {path}: {no_table(error)}") from error
     if not rows or rows[0] != TRUTH_COLUMNS:
         raise InputError(f"{path} must begin with the columns {','.join(TRUTH_COLUMNS)}.")
     truth = []
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(TRUTH_COLUMNS) or row[1] not in REALS or row[3] not in ("0", "1"):
-            raise InputError(f"{path}: row {number} is not id,role,group,used: {','.join(row)!r}.")
+            raise InputError(
+                f"{path}: row {number} is not id,role,group,used: {','.join(row)!r:.80}."
+            )
         truth.append(TruthRow(row[0], row[1], plain(row[2]), row[3] == "1"))
     return tuple(truth)
 
@@ -204,12 +207,13 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, or an :class:`InputError`."""
+    text = read_text(path)
     try:
-        raw = parse_json(read_text(path))
-    except (ValueError, RecursionError) as error:
+        raw = parse_json(text)
+    except ValueError as error:
         raise InputError(f"cannot read {path}: {error!s:.200}") from error
     if not isinstance(raw, dict):
-        raise InputError(f"{path} holds no object: it was not written by vestige.")
+        raise InputError(f"{path} holds no record: it was not written by vestige.")
     return raw
 
 
