@@ -14,6 +14,7 @@ import numpy.typing as npt
 from vestige.features.pixels import sides_of
 from vestige.images.kinds import kind_of
 from vestige.registry.entries import InputError
+from vestige.stats.neighbours import same_width
 from vestige.symmetries import VIEWS, Views
 from vestige.types import Embedder, Float32s, Images
 
@@ -89,6 +90,7 @@ class Folding:
         """Rows [n, d] of square pictures -> the same in the basis of the parts, part after part."""
         if self.views == "none":
             return rows
+        same_width(rows.shape[1], sum(stack.width for stack in self.stacks))
         folded, start = np.empty_like(rows), 0
         places = bounds(tuple(stack.width for stack in self.stacks))
         halves = [

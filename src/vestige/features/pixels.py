@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.images.kinds import NAMES, kind_of, luma_of, planes_of
+from vestige.images.kinds import grey_only, kind_of, planes_of
 from vestige.images.preprocess import shrink_cubes, to_working
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
@@ -87,13 +87,7 @@ def as_grey(source: Any, required_resolution: int = 64) -> Images:
     InputError
         For volumes.
     """
-    images = as_images(source, required_resolution)
-    kind = kind_of(images.shape)
-    if kind == "volume":
-        raise InputError(
-            f"this detector compares pictures; {NAMES[kind]} of shape {images.shape} were given."
-        )
-    return luma_of(images) if kind == "colour" else images
+    return grey_only(as_images(source, required_resolution))
 
 
 def stacks_of(images: Images, size: int) -> list[Float32s]:

@@ -52,6 +52,23 @@ def luma_of(images: Images) -> Images:
     return np.minimum(luma, np.float32(1))
 
 
+def grey_only(images: Images) -> Images:
+    """Images as pictures [n, h, w]: grey as they are, of colour the luma.
+
+    Raises
+    ------
+    InputError
+        For volumes.
+    """
+    kind = kind_of(images.shape)
+    if kind == "volume":
+        raise InputError(
+            f"{NAMES[kind]} of shape {images.shape} were given where pictures are compared. "
+            "`vestige list detectors` tells which detectors take volumes."
+        )
+    return luma_of(images) if kind == "colour" else images
+
+
 def in_view(images: npt.NDArray[Any], symmetry: Symmetry) -> npt.NDArray[Any]:
     """Images of any kind as a symmetry shows them; a volume slice by slice."""
     if kind_of(images.shape) != "colour":
