@@ -11,6 +11,7 @@ from PIL import Image
 from reference_worlds import reference_world
 from small_detectors import fitted, small_detector
 from vestige.detectors import DETECTORS, EFFORTS
+from vestige.images.kinds import KINDS, luma_of
 from vestige.images.reading import read_images
 from vestige.registry.entries import InputError, create
 from vestige.scoring.plan import plan_columns
@@ -276,7 +277,8 @@ def test_no_neighbours_is_refused(name: str) -> None:
 
 
 NOT_IMAGES = [
-    (np.zeros((4, 8, 8, 3), np.float32), r"shape \[n, h, w\]"),
+    (np.zeros((4, 8, 8, 2), np.float32), r"shape \[n, h, w\]"),
+    (np.zeros((4, 8, 8, 9), np.float32), r"volumes \[n, s, s, s\]"),
     (np.zeros((8, 8), np.float32), r"shape \[n, h, w\]"),
     (np.zeros((0, 8, 8), np.float32), "empty side"),
     (np.zeros((4, 8, 8), np.int64), "found int64"),
@@ -292,6 +294,25 @@ def test_arrays_that_are_no_images_are_refused(
         fitted(name, array, U, R)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
         usual(name).score_samples(array)
+
+
+@pytest.mark.parametrize("name", [n for n, c in DETECTORS.items() if c.takes == "grey"])
+def test_colour_is_luma_to_a_detector_of_grey_images(name: str) -> None:
+    colour = np.stack([U, np.roll(U, 1, 0), np.roll(U, 2, 0)], axis=3)
+    detector = usual(name)
+    luma = luma_of(colour)
+    np.testing.assert_array_equal(detector.score_samples(colour), detector.score_samples(luma))
+    with pytest.raises(InputError, match="which detectors take volumes"):
+        detector.score_samples(np.zeros((4, 8, 8, 8), np.float32))
+
+
+def test_auto_runs_what_takes_the_images_and_a_name_that_does_not_is_refused() -> None:
+    plans = {kind: plan_columns(None, True, effort="high", kind=kind) for kind in KINDS}
+    assert plans["grey"] == plans["colour"]
+    left = [c for c in plans["grey"] if c.choice.takes == "all"]
+    assert plans["volume"] == tuple(left) != plans["grey"]
+    with pytest.raises(InputError, match="ssim_rerank compares grey images.*3-D volumes"):
+        plan_columns(["ssim_rerank"], True, kind="volume")
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

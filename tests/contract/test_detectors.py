@@ -13,6 +13,7 @@ from reference_worlds import ReferenceWorld, reference_world
 from small_detectors import SMALL, fitted, small_detector
 from vestige.detectors import DETECTORS
 from vestige.features.pca import PCA
+from vestige.images.kinds import Kind
 from vestige.registry.entries import InputError, create
 from vestige.scoring.columns import LabelledSet, Reals, score_columns
 from vestige.scoring.plan import Column, plan_columns
@@ -208,6 +209,22 @@ def test_keeps_its_contract(name: str) -> None:
         name=name,
         bag_only=DETECTORS[name].pool,
         n=8 if name in SLOW else 16,
+        finds=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(n, k) for n, c in DETECTORS.items() for k in ("colour", "volume") if c.takes == "all"],
+)
+def test_keeps_its_contract_with_what_it_takes(name: str, kind: Kind) -> None:
+    check_detector(
+        partial(small_detector, name),
+        name=name,
+        bag_only=DETECTORS[name].pool,
+        n=20,  # more than principal components of noise, which have no stable sign
+        side=8,
+        kind=kind,
         finds=None,
     )
 

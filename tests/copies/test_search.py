@@ -7,10 +7,11 @@ import numpy.typing as npt
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from vestige.copies.moved import window_average, windows
+from vestige.copies.moved import windows
 from vestige.copies.pairs import compare, hubness_correction
 from vestige.copies.search import CopySearch, NearCopies, search_copies
 from vestige.features.pixels import Pixels
+from vestige.images.preprocess import window_average
 from vestige.registry.entries import InputError
 from vestige.stats.copy_line import FLOOR
 from vestige.symmetries import SYMMETRIES, VIEWS, Views, seen_as

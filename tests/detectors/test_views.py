@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from reference_worlds import reference_world
 from vestige.detectors import (
@@ -20,11 +21,12 @@ from vestige.detectors.matched_filter import DAMPED
 from vestige.features import build_space, fit_space
 from vestige.features.folding import CHANNELS
 from vestige.features.whitening import Whitening, whitening
+from vestige.images.kinds import Kind, in_view
 from vestige.registry.entries import InputError, create
 from vestige.scoring.plan import plan_columns
 from vestige.stats.intervals import auc
 from vestige.stats.power import null_sd
-from vestige.symmetries import VIEWS, Views, seen_as
+from vestige.symmetries import VIEWS, Views
 from vestige.types import Float32s, Floats, GrowingDetector, Images, PoolDetector
 
 WORLD = reference_world("copy", 6)
@@ -36,7 +38,30 @@ every_view = pytest.mark.parametrize("views", SEEN)
 
 
 def every_way(images: Images, views: Views) -> list[Images]:
-    return [np.ascontiguousarray(seen_as(images, symmetry)) for symmetry in VIEWS[views]]
+    return [np.ascontiguousarray(in_view(images, symmetry)) for symmetry in VIEWS[views]]
+
+
+def sets(kind: Kind) -> tuple[Images, Images, Images]:
+    """X, G and R of a kind: in colour each channel is another image, volumes are noise."""
+    if kind == "grey":
+        return X, G, R
+    if kind == "colour":
+        parts = [(a, np.roll(a, 1, 0), np.roll(a, 3, 0)) for a in (X, G, R)]
+        mixed = [np.stack([a, 0.6 * a + 0.4 * b, 0.5 * a + 0.5 * c], 3) for a, b, c in parts]
+        return mixed[0], mixed[1], mixed[2]
+    rng = np.random.default_rng(5)
+    noise = [rng.normal(size=(n, 12, 12, 12)) for n in (len(X), len(G), len(R))]
+    noise[1][:10] = noise[0][:10] + 0.3 * noise[1][:10]
+    noise[1][10:20] = noise[0][:10, :, :, ::-1] + 0.3 * noise[1][10:20]
+    X3, G3, R3 = (gaussian_filter(a, (0, 1, 1, 1)).astype(np.float32) + 0.5 for a in noise)
+    return X3, G3, R3
+
+
+every_kind = pytest.mark.parametrize(
+    ("kind", "views"),
+    [("grey", "mirror"), ("grey", "all"), ("colour", "mirror"), ("colour", "all"),
+     ("volume", "mirror")],
+)  # fmt: skip
 
 
 class Plain:
@@ -63,10 +88,13 @@ def top(cosines: Floats, rivals: Floats) -> Floats:
     return np.asarray(np.sort(competed, axis=1)[:, -3:].mean(axis=1))
 
 
-@every_view
+@every_kind
 @pytest.mark.parametrize("size", [9, 16, 32])
 @pytest.mark.parametrize("space", CHANNELS)
-def test_parts_equal_a_search_of_the_mirrored_sets(views: Views, size: int, space: Any) -> None:
+def test_parts_equal_a_search_of_the_mirrored_sets(
+    kind: Kind, views: Views, size: int, space: Any
+) -> None:
+    X, G, R = sets(kind)
     plain = Plain([X], views, space, size)
     cosines = plain.cosines(X, G)
     best = cosines.max(axis=0)
@@ -98,9 +126,11 @@ def test_the_generated_set_and_a_reference_whiten_in_every_view_too(views: Views
         np.testing.assert_allclose(found, (cosines**3).mean(axis=2).max(axis=0), atol=FLOAT32)
 
 
-@every_view
+@every_kind
 @pytest.mark.parametrize("space", ["pixels", "contrast", "pca"])
-def test_distances_are_those_of_the_nearest_view(views: Views, space: str) -> None:
+def test_distances_are_those_of_the_nearest_view(kind: Kind, views: Views, space: str) -> None:
+    X, G, R = sets(kind)
+
     def distances(images: Images, others: Images) -> Floats:
         """[n, m]"""
         seen = [embed.transform(turned) for turned in every_way(others, views)]
@@ -122,7 +152,7 @@ def test_distances_are_those_of_the_nearest_view(views: Views, space: str) -> No
     np.testing.assert_allclose(-near, wanted, rtol=1e-5)
     if space != "pca":
         for number, symmetry in enumerate(VIEWS[views]):
-            made = embed.transform(np.ascontiguousarray(seen_as(G, symmetry)))
+            made = embed.transform(np.ascontiguousarray(in_view(G, symmetry)))
             here = np.nonzero(symmetries == number)
             gaps = embed.transform(X)[here[0]] - made[rows[here]]
             np.testing.assert_allclose(np.linalg.norm(gaps, axis=1), -near[here], rtol=1e-4)
@@ -158,7 +188,7 @@ def test_copies_are_found_in_every_view_where_a_plain_search_finds_none(
     cohort = np.concatenate([WORLD.used[:40], WORLD.unused[:40]])
     copies = [WORLD.used[k::2][:20] for k in range(2)]
     symmetries = VIEWS[views][-2:] if views == "all" else ("mirrored", "mirrored")
-    seen = [seen_as(part, symmetry) for part, symmetry in zip(copies, symmetries, strict=True)]
+    seen = [in_view(part, symmetry) for part, symmetry in zip(copies, symmetries, strict=True)]
     generated = np.concatenate([*seen, reference_world("null", 3).generated[:160]])
     plain, found = (score(name, generated, cohort, views=v) for v in ("none", views))
     assert auc(found[:40], found[40:]) > 0.99

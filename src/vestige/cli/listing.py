@@ -80,4 +80,6 @@ def list_choices(
     for name, choice in table.items():
         extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
         views = "  [views]" if getattr(choice, "views", False) else ""
-        say(f"{name:{width}}  {choice.summary}{extra}{views}")
+        takes = getattr(choice, "takes", "grey")
+        kinds = "" if takes == "grey" else f"  [{takes}]"
+        say(f"{name:{width}}  {choice.summary}{extra}{views}{kinds}")

@@ -6,7 +6,10 @@ from typing import Self
 
 import numpy as np
 
-from vestige.types import Float32s, Floats, Images
+from vestige.features.pixels import as_rows, stacks_of
+from vestige.images.kinds import kind_of
+from vestige.images.preprocess import window_average
+from vestige.types import Float32s, Images
 
 SHIFTS = 4
 """Most steps of 1/32 of the side, each way."""
@@ -33,11 +36,13 @@ class Window:
         return self
 
     def transform(self, images: Images) -> Float32s:
-        """Images [n, h, w] -> rows [n, size * size]."""
+        """Grey or colour images -> rows of what is shown, as `Pixels` gives them."""
         down = window_average(images.shape[1], self.top, self.side, self.size)
-        across = window_average(images.shape[2], self.left, self.side, self.size)
-        shown = down.astype(np.float32) @ images @ across.T.astype(np.float32)
-        return np.asarray(shown, np.float32).reshape(len(images), -1)
+        across = window_average(images.shape[2], self.left, self.side, self.size).T
+        if kind_of(images.shape) == "grey":
+            return np.asarray(down @ images @ across, np.float32).reshape(len(images), -1)
+        shown = np.asarray(down @ np.moveaxis(images, 3, 1) @ across, np.float32)
+        return as_rows(stacks_of(np.moveaxis(shown, 1, 3), self.size))
 
 
 def windows(size: int) -> tuple[Window, ...]:
@@ -51,19 +56,3 @@ def windows(size: int) -> tuple[Window, ...]:
         for down, across in product((0.0, 0.5, 1.0), repeat=2)
     ]
     return tuple(Window(*place, size) for place in (*shifts, *crops))
-
-
-def window_average(pixels: int, start: float, length: float, size: int) -> Floats:
-    """Weights [size, pixels] of area averages over equal cells of a window of a row of pixels.
-
-    Parameters
-    ----------
-    start, length : float
-        In shares of the row; what lies beyond the ends counts as the pixel at the end.
-    """
-    edges = (start + length * np.arange(size + 1) / size) * pixels
-    places = np.arange(pixels + 1, dtype=np.float64)
-    places[0], places[-1] = -np.inf, np.inf
-    low = np.maximum(edges[:-1, None], places[None, :-1])
-    high = np.minimum(edges[1:, None], places[None, 1:])
-    return np.asarray(np.clip(high - low, 0, None) / (length * pixels / size))

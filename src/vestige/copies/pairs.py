@@ -8,17 +8,19 @@ import numpy as np
 from vestige.copies.filtering import copy_filter
 from vestige.copies.moved import Window, windows
 from vestige.detectors.cosine_search import Search
-from vestige.features.folding import Folded, Folding, turned
+from vestige.features.folding import Folded, Folding, folding_of, turned
 from vestige.features.pixels import Pixels
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening
+from vestige.images.kinds import Kind, kind_of
 from vestige.images.spool import let_go
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.slices import slices
 from vestige.symmetries import Views
 from vestige.types import Bools, Float32s, Images, Ints
 
-SIZE = 32
+SIZES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 16}
+"""Side at which images are compared; 16 x 16 x 16 voxels are as many as 64 x 64 pixels."""
 RIVALS = 5
 ROUNDING = np.float32(1e-5)
 PLAIN = 0.01
@@ -53,7 +55,7 @@ class Comparison:
     image's value is compared with that of its rivals, the best other groups, each by its best image
     (one side of cross-domain similarity local scaling, Conneau et al. 2018, arXiv:1710.04087).
 
-    reals, generated : images [n, s, s] and [m, s, s]
+    reals, generated : images [n, s, s] and [m, s, s], both in colour, or both volumes
     made : rows of the generated images
     search : the reals in the filter, 0 if too plain
     codes : [n], their groups, 0 to G - 1
@@ -185,9 +187,11 @@ def compare(
 ) -> Comparison:
     """Bring reals [n, s, s] and generated images [m, s, s] into one filter, in all views.
 
-    With `move` reals are also compared shifted and cropped.
+    With `move` reals are also compared shifted and cropped, if they are pictures.
     """
-    folding = Folding(views)
+    kind = kind_of(generated.shape)
+    size, move = SIZES[kind], move and kind != "volume"
+    folding = folding_of(views, generated.shape, size)
 
     def filtered(space: Folded) -> tuple[Rows, Whitening]:
         made = [rows_of(space, generated)]
@@ -198,7 +202,7 @@ def compare(
     made, filters = filtered(space := _space(folding))
     codes = group_index(groups, len(reals))[0]
     search = _search(reals, filters, space)
-    moved = [(window, filtered(Folded(window, folding))[1]) for window in windows(SIZE) if move]
+    moved = [(window, filtered(Folded(window, folding))[1]) for window in windows(size) if move]
     return Comparison(reals, generated, made, search, codes, tuple(moved))
 
 
@@ -218,13 +222,14 @@ def _rows(images: Images, space: Folded) -> Float32s:
 
 
 def _space(folding: Folding) -> Folded:
-    return Folded(Pixels(size=SIZE), folding)
+    return Folded(Pixels(size=folding.stacks[0].side), folding)
 
 
 def too_plain(rows: Float32s, folding: Folding) -> Bools:
     """Which images, rows [n, d] in parts, are nearly constant: these are all alike."""
-    d = rows.shape[1]
-    constant = folding.fold(np.ones((1, d), np.float32))[0]
+    grey = np.zeros((1, rows.shape[1]), np.float32)  # white: without chroma
+    grey[:, : (d := folding.stacks[0].width)] = 1
+    constant = folding.fold(grey)[0]
     mean = rows @ constant / np.float32(d)
     spread = np.linalg.norm(rows - mean[:, None] * constant, axis=1) / np.sqrt(d)
     return np.asarray(spread < PLAIN)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from vestige.images.kinds import Kind
 from vestige.registry.entries import RegistryEntry
 from vestige.registry.lazy import Lazy
 from vestige.types import Detector
@@ -23,6 +24,13 @@ EFFORTS: dict[Effort, str] = {
     "high": "also structural similarity, patches and encoders that are trained: minutes",
 }
 
+Takes = Literal["grey", "colour", "all"]
+TAKES: dict[Takes, str] = {
+    "grey": "grey images, and the luma of colour images",
+    "colour": "grey and colour images",
+    "all": "grey images, colour images and volumes",
+}
+
 
 @dataclass(frozen=True)
 class DetectorEntry(RegistryEntry[Detector]):
@@ -31,6 +39,7 @@ class DetectorEntry(RegistryEntry[Detector]):
     `effort` None: runs only when it is named. `weights` names its options that hold weights of a
     network: they must be given, since nothing is downloaded unasked. `views`: takes the option of
     that name, and by default finds mirrored copies too; without it only copies as they are.
+    `takes`: the kinds of images that it compares as they are (`TAKES`).
     """
 
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
@@ -38,6 +47,11 @@ class DetectorEntry(RegistryEntry[Detector]):
     weight: float = 1.0
     weights: tuple[str, ...] = ()
     views: bool = False
+    takes: Takes = "grey"
+
+    def compares(self, kind: Kind) -> bool:
+        """Whether images of this kind can be given to it."""
+        return kind != "volume" or self.takes == "all"
 
 
 def _of(path: str, **preset: Any) -> Lazy:
@@ -59,6 +73,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         effort="low",
         weight=2.0,
         views=True,
+        takes="all",
     ),
     "matched_filter": DetectorEntry(
         "whitened cosine with the generated set, whitened by a reference",
@@ -67,6 +82,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         columns=SIZES,
         weight=2.0,
         views=True,
+        takes="all",
     ),
     "matched_filter_band": DetectorEntry(
         "the pool filter on a band of spatial frequencies",
@@ -75,6 +91,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         effort="normal",
         weight=2.0,
         views=True,
+        takes="all",
     ),
     "cubed_filter": DetectorEntry(
         "mean cube of whitened cosines, whitened by reals and generated set: copies are one-sided",
@@ -88,6 +105,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         pool=True,
         columns={"_16": {"size": 16}, "_32": {"size": 32}},
         effort="normal",
+        takes="all",
     ),
     "cubed_filter_reals": DetectorEntry(
         "the same, whitened by the reals alone",
@@ -95,6 +113,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         pool=True,
         effort="normal",
         weight=0.25,
+        takes="all",
     ),
     "local_filter_pool": DetectorEntry(
         "the matched filter window by window, whitened by queries and unused images: copied parts",
@@ -126,23 +145,27 @@ DETECTORS: dict[str, DetectorEntry] = {
         "distance to the nearest generated image (GAN-Leaks)",
         _of("nearest_distance:NearestDistance"),
         views=True,
+        takes="all",
     ),
     "nearest_distance_contrast": DetectorEntry(
         "the same with brightness and contrast of each image made equal",
         _of("nearest_distance:NearestDistance", space="contrast"),
         effort="low",
         views=True,
+        takes="all",
     ),
     "nearest_distance_pca": DetectorEntry(
         "the same on 64 principal components",
         _of("nearest_distance:NearestDistance", space="pca"),
         views=True,
+        takes="all",
     ),
     "calibrated_distance": DetectorEntry(
         "nearest distance over the distance to unused reals (GAN-Leaks calibration)",
         _of("calibrated_distance:CalibratedDistance"),
         needs_reference=True,
         views=True,
+        takes="all",
     ),
     "calibrated_distance_5": DetectorEntry(
         "the same over 5 neighbours each",
@@ -150,23 +173,27 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_reference=True,
         effort="low",
         views=True,
+        takes="all",
     ),
     "calibrated_distance_pca": DetectorEntry(
         "the same on 64 principal components",
         _of("calibrated_distance:CalibratedDistance", space="pca"),
         needs_reference=True,
         views=True,
+        takes="all",
     ),
     "mc_ball": DetectorEntry(
         "generated images inside a small ball, 16 components (Monte-Carlo attack)",
         _of("mc_ball:MonteCarloBall"),
         needs_reference=True,
+        takes="all",
     ),
     "density_ratio": DetectorEntry(
         "generated over reference density, 16 components (DOMIAS)",
         _of("density_ratio:DensityRatio"),
         needs_reference=True,
         effort="normal",
+        takes="all",
     ),
     "density_ratio_knn": DetectorEntry(
         "the same by distances to the nearest neighbours",
@@ -174,21 +201,25 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_reference=True,
         effort="low",
         views=True,
+        takes="all",
     ),
     "gen_lra": DetectorEntry(
         "density that x adds to unused reals at the generated images near it (GenLRA)",
         _of("gen_lra:GenLRA"),
         needs_reference=True,
+        takes="all",
     ),
     "neighbour_share": DetectorEntry(
         "share of generated images among the neighbours of x (Data Plagiarism Index)",
         _of("neighbour_share:NeighbourShare"),
         needs_reference=True,
+        takes="all",
     ),
     "two_sample_classifier": DetectorEntry(
         "logistic regression of generated against unused, 64 components (LOGAN)",
         _of("two_sample_classifier:TwoSampleClassifier"),
         needs_reference=True,
+        takes="all",
     ),
     "reconstruction_ratio": DetectorEntry(
         "residual under the PCA of the reference over that of the generated set",
@@ -196,16 +227,19 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_reference=True,
         effort="normal",
         weight=3.0,
+        takes="all",
     ),
     "retrieval_count": DetectorEntry(
         "how often a generated image retrieves x among unused reals (VCMI)",
         _of("retrieval:RetrievalCount"),
         needs_reference=True,
+        takes="all",
     ),
     "mean_rank": DetectorEntry(
         "best ranks of x among unused reals, seen from generated images (VCMI)",
         _of("retrieval:MeanRank"),
         needs_reference=True,
+        takes="all",
     ),
     "texture_wasserstein": DetectorEntry(
         "nearest generated image by distributions of texture (GAN-ISI)",

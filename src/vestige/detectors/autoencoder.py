@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.pair_network import need_torch
-from vestige.features.pixels import as_images, shrink
+from vestige.features.pixels import as_grey, shrink
 from vestige.types import Floats, Images
 
 FLOOR = 1e-12
@@ -55,7 +55,7 @@ class _AutoEncoders:
         return fit_autoencoder(images, AutoEncoderPlan(**own))
 
     def _images(self, source: Any) -> Images:
-        return shrink(as_images(source, self.size), self.size)
+        return shrink(as_grey(source, self.size), self.size)
 
 
 @dataclass

@@ -75,7 +75,7 @@ class CalibratedDistance:
         generated = fitted(self.generated_, "calibrated_distance")
         reference = reference_of(self.reference_, "calibrated_distance")
         embed = fit_space(self.space, self.size, self.dims, generated, reference)
-        seen = viewed_space(self.views, embed, self.space)
+        seen = viewed_space(self.views, embed, self.space, self.size, generated.shape)
         rows = seen.rows(as_images(images))
         usual = seen.nearest(rows, seen.embed.transform(reference), self.k)[0].mean(axis=1)
         return self._score(seen, rows, usual, generated)
@@ -85,7 +85,7 @@ class CalibratedDistance:
         generated = fitted(self.generated_, "calibrated_distance")
         cohort = as_images(pool)
         embed = fit_space(self.space, self.size, self.dims, generated, cohort)
-        seen = viewed_space(self.views, embed, self.space)
+        seen = viewed_space(self.views, embed, self.space, self.size, generated.shape)
         rows = seen.rows(cohort)
         labels = groups_of(groups, len(cohort))
         there = np.arange(self.k) < rows_outside_group(labels, "calibrated_distance")[:, None]

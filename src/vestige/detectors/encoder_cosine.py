@@ -10,7 +10,7 @@ from vestige.detectors.cosine import most_similar
 from vestige.detectors.cosine_search import top_cosines
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.pair_network import need_torch
-from vestige.features.pixels import as_images
+from vestige.features.pixels import as_grey
 from vestige.features.self_supervised import (
     ContrastiveFeatures,
     Layer,
@@ -85,7 +85,7 @@ class EncoderCosine:
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Train the encoder on the generated set; `used` is ignored, `unused` is the reference."""
         need_torch(self.name)
-        images = as_images(generated, self.size)
+        images = as_grey(generated, self.size)
         self.embed_ = self._space().fit(images)
         self.generated_ = self.embed_.transform(images)
         self.reference_ = None if unused is None else self._rows(unused)
@@ -126,7 +126,7 @@ class EncoderCosine:
         return np.asarray(cosines.mean(axis=1, dtype=np.float64))
 
     def _rows(self, images: Any) -> Float32s:
-        rows: Float32s = self.embed_.transform(as_images(images, self.size))
+        rows: Float32s = self.embed_.transform(as_grey(images, self.size))
         return rows
 
     def _space(self) -> SelfSupervised:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vestige.detectors.cosine_search import top_cosines
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.patch_nearest import FOREGROUND, mean_of_largest
-from vestige.features.pixels import as_images, shrink
+from vestige.features.pixels import as_grey, shrink
 from vestige.features.whitening import whitening
 from vestige.registry.entries import InputError
 from vestige.registry.rules import at_least, check_words
@@ -90,7 +90,7 @@ class LocalFilter:
         return self._summarise(evidence, seen)
 
     def _images(self, source: Any) -> Images:
-        return shrink(as_images(source, self.size), self.size)
+        return shrink(as_grey(source, self.size), self.size)
 
     def _evidence(self, images: Images, population: Images, usual: Bools) -> tuple[Floats, Bools]:
         """Standardised score of each window, and where an image is foreground, [n, windows].

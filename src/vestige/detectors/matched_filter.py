@@ -17,7 +17,7 @@ from vestige.detectors.cosine_search import (
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.own_patient import without_own
 from vestige.features import build_space
-from vestige.features.folding import CHANNELS, Folded, Folding, turned
+from vestige.features.folding import Folded, Folding, folding_of, turned
 from vestige.features.pixels import as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening, unit, whitening, whitening_of_both
@@ -164,6 +164,7 @@ class MatchedFilter:
     space: Unlearned = "pixels"
     views: Views = "mirror"
     nearest: int = 0
+    shape_: tuple[int, ...] | None = field(init=False, default=None, repr=False, compare=False)
     generated_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     turned_: Rows | None = field(init=False, default=None, repr=False, compare=False)
     reference_: Images | None = field(init=False, default=None, repr=False, compare=False)
@@ -174,10 +175,12 @@ class MatchedFilter:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
-        self.generated_ = rows_of(self._space, as_images(generated))
+        images = as_images(generated)
+        self.shape_ = images.shape
+        self.generated_ = rows_of(self._space, images)
         self.turned_ = None
         if self.whitened_by == "both" and self._folding.transposes:
-            self.turned_ = rows_of(self._space, turned(as_images(generated)))
+            self.turned_ = rows_of(self._space, turned(images))
         self.reference_ = None if unused is None else as_images(unused)
         self.scored_ = None
         return self
@@ -227,7 +230,8 @@ class MatchedFilter:
 
     @property
     def _folding(self) -> Folding:
-        return Folding(self.views, CHANNELS[self.space])
+        shape = fitted(self.shape_, "matched_filter")
+        return folding_of(self.views, shape, self.size, self.space)
 
     @property
     def _space(self) -> Embedder:

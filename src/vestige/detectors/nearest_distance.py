@@ -65,7 +65,7 @@ class NearestDistance:
         images = as_images(generated)
         reference = None if unused is None else as_images(unused)
         embed = fit_space(self.space, self.size, self.dims, images, reference)
-        self.space_ = viewed_space(self.views, embed, self.space)
+        self.space_ = viewed_space(self.views, embed, self.space, self.size, images.shape)
         self.generated_, self.scored_ = rows_of(self.space_.embed, images), None
         return self
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.features.pca import leading_components
-from vestige.features.pixels import as_images, shrink
+from vestige.features.pixels import as_grey, shrink
 from vestige.registry.entries import InputError
 from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
@@ -76,7 +76,7 @@ class PatchNearest:
         return self._score(cohort, generated, cohort, codes)
 
     def _images(self, source: Any) -> Images:
-        return shrink(as_images(source, self.size), self.size)
+        return shrink(as_grey(source, self.size), self.size)
 
     def _score(
         self, queries: Images, generated: Images, reference: Images, codes: Ints | None

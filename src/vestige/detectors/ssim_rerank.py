@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, groups_of
-from vestige.features.pixels import Pixels, as_images, shrink
+from vestige.features.pixels import Pixels, as_grey, shrink
 from vestige.registry.entries import InputError
 from vestige.registry.rules import check_words
 from vestige.stats.neighbours import nearest, same_width
@@ -95,7 +95,7 @@ class SsimRerank:
         return np.take_along_axis(found, order, 1), np.take_along_axis(rows, order, 1)
 
     def _searched(self, source: Any) -> "_Searched":
-        images = shrink(as_images(source, self.size), self.size)
+        images = shrink(as_grey(source, self.size), self.size)
         return _Searched(images, Pixels(COARSE).transform(images))
 
     def _largest(

@@ -12,7 +12,7 @@ from vestige.cache.feature_rows import array_sha256
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.labelled_set import labelled
 from vestige.detectors.saving import read_model, write_model
-from vestige.features.pixels import as_images
+from vestige.features.pixels import as_grey
 from vestige.features.texture import STARTS, Texture
 from vestige.registry.entries import InputError
 from vestige.registry.rules import check_words
@@ -43,7 +43,7 @@ class _Textured:
         return Texture(self.size, self.mask, self.harmonise, self.lbp_distance, self.seed)
 
     def _fit_texture(self, generated: Any) -> None:
-        images, texture = as_images(generated, self.size), self._texture()
+        images, texture = as_grey(generated, self.size), self._texture()
         asked = f"{array_sha256(images)} {texture}"
         if asked == self.fitted_to_:  # fitted again for another fold: the set is the same
             return
@@ -53,7 +53,7 @@ class _Textured:
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Minus distances [n, k] and rows [n, k] of the nearest generated images."""
         pool = fitted(self.generated_, "texture")
-        distances, rows = nearest_l1(self.texture_.transform(as_images(images, self.size)), pool, k)
+        distances, rows = nearest_l1(self.texture_.transform(as_grey(images, self.size)), pool, k)
         return -distances, rows
 
 
@@ -106,7 +106,7 @@ class CalibratedTexture(_Textured):
         self._fit_texture(generated)
         self.reference_ = None
         if unused is not None:
-            self.reference_ = self.texture_.transform(as_images(unused, self.size))
+            self.reference_ = self.texture_.transform(as_grey(unused, self.size))
         return self
 
     def score_samples(self, images: Any) -> Floats:
@@ -115,14 +115,14 @@ class CalibratedTexture(_Textured):
         if self.reference_ is None:
             reference_of(None, "texture_calibrated")  # raises, and says what to give
         reference = fitted(self.reference_, "texture_calibrated")
-        rows = self.texture_.transform(as_images(images, self.size))
+        rows = self.texture_.transform(as_grey(images, self.size))
         usual = nearest_l1(rows, reference)[0]
         return np.asarray((usual - nearest_l1(rows, pool)[0])[:, 0])
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Score one cohort; each image's reference is the rest of the cohort without its group."""
         generated = fitted(self.generated_, "texture_calibrated")
-        rows = self.texture_.transform(as_images(pool, self.size))
+        rows = self.texture_.transform(as_grey(pool, self.size))
         labels = groups_of(groups, len(rows))
         usual = nearest_l1(rows, rows, 1, labels, labels)[0]
         if not np.isfinite(usual).all():
@@ -199,7 +199,7 @@ class TexturePairs(_Textured):
     def pair_features(self, images: Any) -> Floats:
         """What the classifier sees of each image's pairs, float64 [n, pairs, 19]."""
         fitted(self.generated_, "texture_pairs")
-        return self._features(self.texture_.transform(as_images(images, self.size)))
+        return self._features(self.texture_.transform(as_grey(images, self.size)))
 
     def paper_rule(self, images: Any) -> Bools:
         """Used where the mean probability over the drawn pairs exceeds .5, [n] (methods.md 1.5).

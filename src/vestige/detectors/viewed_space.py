@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.features.folding import CHANNELS, Folded, Folding
+from vestige.features.folding import CHANNELS, Folded, folding_of
 from vestige.features.index import Search
+from vestige.images.kinds import in_view
 from vestige.stats.neighbours import (
     Pool,
     nearest,
@@ -16,7 +17,7 @@ from vestige.stats.neighbours import (
     nearest_outside_group,
     nearest_view,
 )
-from vestige.symmetries import INVERSE, VIEWS, Views, seen_as
+from vestige.symmetries import INVERSE, VIEWS, Views
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
 
@@ -32,7 +33,7 @@ class ViewedSpace:
     views: Views
 
     def rows(self, images: Images) -> Float32s:
-        """Rows [views * n, d] of images [n, h, w], view after view, the images as they are first.
+        """Rows [views * n, d] of images of any kind, view after view, the images as they are first.
 
         A space of even and odd parts gives the mirrored rows by other signs.
         """
@@ -41,7 +42,7 @@ class ViewedSpace:
             mirrored = rows.copy()
             mirrored[:, self._even(rows) :] *= -1
             return np.concatenate([rows, mirrored])
-        seen = (seen_as(images, INVERSE[symmetry]) for symmetry in VIEWS[self.views])
+        seen = (in_view(images, INVERSE[symmetry]) for symmetry in VIEWS[self.views])
         return np.concatenate([self.embed.transform(np.ascontiguousarray(part)) for part in seen])
 
     def nearest(
@@ -78,8 +79,10 @@ class ViewedSpace:
         return self.embed.folding.widths(rows.shape[1])[0]
 
 
-def viewed_space(views: Views, embed: Embedder, space: str) -> ViewedSpace:
+def viewed_space(
+    views: Views, embed: Embedder, space: str, size: int, shape: tuple[int, ...]
+) -> ViewedSpace:
     """Views of a fitted space, in even and odd parts where its rows are pictures."""
     if views == "mirror" and space in CHANNELS:
-        embed = Folded(embed, Folding(views, CHANNELS[space]))
+        embed = Folded(embed, folding_of(views, shape, size, space))
     return ViewedSpace(embed, views)

@@ -6,7 +6,8 @@ from typing import Self
 import numpy as np
 from scipy import ndimage
 
-from vestige.features.pixels import shrink
+from vestige.features.pixels import as_rows, stacks_of
+from vestige.images.kinds import kind_of
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
@@ -31,13 +32,9 @@ class Gradients:
         return self
 
     def transform(self, images: Images) -> Float32s:
-        """Images [n, h, w] -> rows [n, 2 * size * size]: slopes down, then slopes across."""
-        small = shrink(images, self.size)
-        slopes = np.empty((len(small), 2, *small.shape[1:]), np.float32)
-        for axis in (1, 2):
-            steps = ndimage.correlate1d(small, DIFFERENCE, axis=axis, mode="nearest")
-            slopes[:, axis - 1] = ndimage.correlate1d(steps, SMOOTH, axis=3 - axis, mode="nearest")
-        return slopes.reshape(len(small), -1)
+        """Images of any kind -> rows [n, d]: slopes (of volumes: through,) down and across."""
+        axes = (1, 2, 3) if kind_of(images.shape) == "volume" else (2, 3)
+        return as_rows([_slopes(stack, axes) for stack in stacks_of(images, self.size)])
 
 
 @dataclass
@@ -68,10 +65,25 @@ class BandPass:
         return self
 
     def transform(self, images: Images) -> Float32s:
-        """Images [n, h, w] -> rows [n, size * size]."""
-        small = shrink(images, self.size)
-        pixels = small.shape[1] / UNIT
+        """Images of any kind -> rows [n, d], as wide as those of `Pixels`."""
+        is_volume = kind_of(images.shape) == "volume"
+        return as_rows([self._band(stack, is_volume) for stack in stacks_of(images, self.size)])
+
+    def _band(self, stack: Float32s, is_volume: bool) -> Float32s:
+        pixels = stack.shape[-1] / UNIT
         low, high = self.low * pixels, self.high * pixels
-        band: Float32s = ndimage.gaussian_filter(small, (0, low, low))
-        band -= ndimage.gaussian_filter(small, (0, high, high))
-        return band.reshape(len(small), -1)
+        band: Float32s = ndimage.gaussian_filter(stack, (0, low * is_volume, low, low))
+        band -= ndimage.gaussian_filter(stack, (0, high * is_volume, high, high))
+        return band
+
+
+def _slopes(stack: Float32s, axes: tuple[int, ...]) -> Float32s:
+    """Slopes [n, axes, pictures, side, side] along each axis, smoothed along the others."""
+    slopes = np.empty((len(stack), len(axes), *stack.shape[1:]), np.float32)
+    for k, axis in enumerate(axes):
+        steps = ndimage.correlate1d(stack, DIFFERENCE, axis=axis, mode="nearest")
+        for other in axes:
+            if other != axis:
+                steps = ndimage.correlate1d(steps, SMOOTH, axis=other, mode="nearest")
+        slopes[:, k] = steps
+    return slopes

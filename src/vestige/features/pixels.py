@@ -1,10 +1,16 @@
-"""Grey values as features, at a smaller size if asked."""
+"""Pixels as features, at a smaller size if asked: of grey images, colour images and volumes.
+
+A row is a list of square pictures: of a grey image one; of a colour image its luma and, at half the
+side, two chroma planes; of a volume its slices. `stacks_of` says which.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
+from vestige.images.kinds import grey_only, kind_of, planes_of
+from vestige.images.preprocess import shrink_cubes, to_working
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
@@ -18,7 +24,7 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
 
     Returns
     -------
-    float32 [n, h, w], grey, 0..1
+    float32 [n, h, w] grey, [n, h, w, 3] colour or [n, s, s, s] volumes, 0..1
     """
     if hasattr(source, "pixels"):
         source = source.pixels
@@ -30,8 +36,9 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
             source, role="images", size=peek_size([source], required_resolution)
         ).pixels
         return pixels
-    if source.ndim != 3 or 0 in source.shape:
-        raise InputError(f"images need shape [n, h, w] with no empty side, got {source.shape}.")
+    if 0 in source.shape:
+        raise InputError(f"images have no empty side, found shape {source.shape}.")
+    kind_of(source.shape)
     if source.dtype in (np.uint8, np.uint16):
         return np.asarray(source, dtype=np.float32) / np.float32(np.iinfo(source.dtype).max)
     if source.dtype.kind != "f":
@@ -65,15 +72,62 @@ def shrink(images: Images, size: int) -> Images:
                 sums += rows[:, :, k::f]
             sums *= np.float32(1 / f**2)
         return small
-    from vestige.images.preprocess import to_working
-
     return np.stack([to_working(image, size) for image in images])
+
+
+def as_grey(source: Any, required_resolution: int = 64) -> Images:
+    """`as_images` for what is grey by nature: colour becomes luma.
+
+    Returns
+    -------
+    float32 [n, h, w], 0..1
+
+    Raises
+    ------
+    InputError
+        For volumes.
+    """
+    return grey_only(as_images(source, required_resolution))
+
+
+def stacks_of(images: Images, size: int) -> list[Float32s]:
+    """Images of any kind as stacks of square pictures, each float32 [n, pictures, side, side].
+
+    Of grey images one picture; of colour images luma, then two chroma planes of half the side
+    (times 2: a pixel stands for four); of volumes their slices.
+    """
+    kind = kind_of(images.shape)
+    if kind == "volume":
+        return [shrink_cubes(images, size)]
+    if kind == "grey":
+        return [shrink(images, size)[:, np.newaxis]]
+    luma, chroma = planes_of(images)
+    luma = shrink(luma, size)
+    n, half = len(images), max(1, luma.shape[1] // 2)
+    small = shrink(chroma.reshape(2 * n, *chroma.shape[2:]), half).reshape(n, 2, half, half)
+    return [luma[:, np.newaxis], small * np.float32(2)]
+
+
+def sides_of(shape: tuple[int, ...], size: int) -> list[tuple[int, int]]:
+    """Side and number of the pictures of each of `stacks_of` images of this shape."""
+    kind = kind_of(shape)
+    side = shape[1] if shape[1] == shape[2] and shape[1] <= size else size
+    if kind == "colour":
+        return [(side, 1), (max(1, side // 2), 2)]
+    return [(side, side if kind == "volume" else 1)]
+
+
+def as_rows(stacks: list[Float32s]) -> Float32s:
+    """Stacks [n, ...] side by side as rows [n, d]."""
+    rows = [stack.reshape(len(stack), -1) for stack in stacks]
+    return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
 
 def local_contrast(images: Images) -> Images:
     """Subtract the mean and divide by (standard deviation + .02), image by image."""
-    mean = images.mean(axis=(1, 2), keepdims=True)
-    deviation = images.std(axis=(1, 2), keepdims=True)
+    inside = tuple(range(1, images.ndim))
+    mean = images.mean(axis=inside, keepdims=True)
+    deviation = images.std(axis=inside, keepdims=True)
     normalised: Images = (images - mean) / (deviation + np.float32(0.02))
     return normalised
 
@@ -93,8 +147,8 @@ class Pixels:
         return self
 
     def transform(self, images: Images) -> Float32s:
-        """Images [n, h, w] -> rows [n, size * size]."""
-        small = shrink(images, self.size)
+        """Images of any kind -> rows [n, d]: size^2 values, 1.5 x in colour, size^3 of volumes."""
+        stacks = stacks_of(images, self.size)
         if self.contrast:
-            small = local_contrast(small)
-        return small.reshape(len(small), -1)
+            stacks = [local_contrast(stack) for stack in stacks]
+        return as_rows(stacks)

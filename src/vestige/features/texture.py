@@ -17,6 +17,7 @@ from vestige.features.texture_maps import (
     texture_maps,
     to_levels,
 )
+from vestige.images.kinds import grey_only
 from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import same_width
 from vestige.stats.wasserstein import bin_masses, l1_parts
@@ -107,7 +108,7 @@ class Texture:
         return laws
 
     def _levels(self, images: Images) -> Levels:
-        small = shrink(images, self.size)
+        small = shrink(grey_only(images), self.size)
         if not self.harmonise:
             return to_levels(small)
         coarse = (to_levels(small) // 4).astype(np.float32) / np.float32(63)

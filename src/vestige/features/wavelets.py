@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from vestige.features.pixels import BLOCK, shrink
+from vestige.images.kinds import grey_only
 from vestige.registry.entries import InputError
 from vestige.registry.rules import at_least
 from vestige.stats.neighbours import same_width
@@ -72,14 +73,14 @@ class Wavelets:
         return ((self._statistics(images) - self.mean_) / self.scale_).astype(np.float32)
 
     def _pixels(self, images: Images) -> int:
-        return int(shrink(images[:1], self.size).size)
+        return int(shrink(grey_only(images[:1]), self.size).size)
 
     def _statistics(self, images: Images) -> Floats:
         pywt = _find_pywt()
         known = pywt.wavelist(kind="discrete")
         if self.wavelet not in known:
             raise InputError(f"unknown wavelet {self.wavelet!r}. Known: {', '.join(known)}.")
-        small = shrink(images, self.size)
+        small = shrink(grey_only(images), self.size)
         levels = min(self.levels, pywt.dwtn_max_level(small.shape[1:], self.wavelet))
         blocks = []
         for start in range(0, len(small), BLOCK):

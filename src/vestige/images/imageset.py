@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vestige.images.arrays import split
 from vestige.images.cage import caged
 from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
+from vestige.images.kinds import Kind, kind_of
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
@@ -60,7 +61,7 @@ class ImageSet:
     Parameters
     ----------
     pixels : float32 [n, size, size], 0..1
-        At the working size, black is 0.
+        At the working size, black is 0; colour [n, size, size, 3], volumes [n, size, size, size].
     records : tuple of Record, length n
         What is known of each image.
     problems : tuple of Problem
@@ -88,6 +89,11 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @cached_property
+    def kind(self) -> Kind:
+        """Whether these are grey images, colour images or volumes."""
+        return kind_of(self.pixels.shape)
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from vestige.images.frame import Levels, scaled
 from vestige.registry.entries import InputError
-from vestige.types import Float32s
+from vestige.types import Float32s, Images
 
 
 def to_working(image: Float32s | Levels, size: int) -> Float32s:
@@ -80,3 +80,33 @@ def area_average(image: Float32s | Levels, factor: int) -> Float32s:
     for k in range(1, factor):
         blocks += rows[..., k::factor]
     return np.asarray(blocks / np.float64(total), np.float32)
+
+
+def window_average(pixels: int, start: float, length: float, size: int) -> Float32s:
+    """Weights [size, pixels] of area averages over equal cells of a window of a row of pixels.
+
+    Parameters
+    ----------
+    start, length : float
+        In shares of the row; what lies beyond the ends counts as the pixel at the end.
+    """
+    edges = (start + length * np.arange(size + 1) / size) * pixels
+    places = np.arange(pixels + 1, dtype=np.float64)
+    places[0], places[-1] = -np.inf, np.inf
+    low = np.maximum(edges[:-1, None], places[None, :-1])
+    high = np.minimum(edges[1:, None], places[None, 1:])
+    return np.asarray(np.clip(high - low, 0, None) / (length * pixels / size), np.float32)
+
+
+def shrink_cubes(volumes: Images, size: int) -> Images:
+    """Average volumes [n, s, s, s] to [n, size, size, size]; smaller ones stay as they are.
+
+    Each new voxel is the mean of what it covers; a part of a voxel counts as a part.
+    """
+    side = volumes.shape[1]
+    if side <= size:
+        return volumes
+    weights = window_average(side, 0, 1, size).T
+    for axis in (3, 2, 1):
+        volumes = np.moveaxis(np.moveaxis(volumes, axis, -1) @ weights, -1, axis)
+    return np.ascontiguousarray(volumes, np.float32)

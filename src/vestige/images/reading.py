@@ -106,7 +106,7 @@ def read_images(
         raise InputError(f"the window {window} is (centre, width) with a width of at least 1")
     source = listed(source)
     if isinstance(source, ImageSet):
-        if source.pixels.shape[1:] != (size, size):
+        if source.pixels.shape[1] != size:
             raise InputError(
                 f"the {role} images were read at {source.pixels.shape[1]} pixels, {size} are "
                 "needed: read them again."

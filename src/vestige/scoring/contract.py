@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.kinds import grey_only
 from vestige.registry.contract import no_other_error, require
 from vestige.registry.origin import thing
 from vestige.scoring.plan import Column
@@ -42,7 +43,7 @@ class Watched:
 
     def __init__(self, column: Column) -> None:
         origin = column.choice.origin
-        self.foreign = origin is not None
+        self.foreign, self.takes = origin is not None, column.choice.takes
         self.what = thing("detector", column.name, origin)
 
     @contextmanager
@@ -55,8 +56,12 @@ class Watched:
             yield
 
     def lend(self, array: npt.NDArray[Any] | None) -> Any:
-        """The same array, which a foreign detector cannot change."""
-        if array is None or not self.foreign:
+        """The same images, which a foreign detector cannot change; of colour what it takes."""
+        if array is None:
+            return None
+        if self.takes == "grey":
+            array = grey_only(array)
+        if not self.foreign:
             return array
         lent = array.view()
         lent.flags.writeable = False

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vestige.detectors import AUTO, DETECTORS, EFFORTS, DetectorEntry, Effort
+from vestige.detectors import AUTO, DETECTORS, EFFORTS, TAKES, DetectorEntry, Effort
 from vestige.detectors.plugins import find_detector, object_entry
 from vestige.files.whole import file_sha256
+from vestige.images.kinds import NAMES, Kind
 from vestige.registry.entries import InputError, create
 from vestige.registry.lazy import Lazy
 from vestige.registry.options import split_options, typed_options
@@ -97,20 +98,22 @@ def plan_columns(
     options: Options | None = None,
     effort: Effort | None = None,
     views: Views = "mirror",
+    kind: Kind = "grey",
 ) -> tuple[Column, ...]:
     """The columns of the named detectors; "auto", or no name, stands for those of the effort.
 
     A detector that compares with unused reals uses the reference if there is one, else the cohort.
     `views` is the option of all that take it (`DetectorEntry.views`), but for those to whom
-    `options` give another.
+    `options` give another. Of `auto` those run that compare images of this `kind`.
 
     Raises
     ------
     InputError
         Unknown detector or option, a detector named twice, one that needs a reference or weights
-        that were not given, options of one that does not run.
+        that were not given, options of one that does not run, one that does not compare images of
+        this kind.
     """
-    entries = find_entries(detectors, effort)
+    entries = _comparing(find_entries(detectors, effort), detectors, kind)
     options = options or {}
     VIEW.check(views)
     for name in options:
@@ -151,6 +154,21 @@ def plan_columns(
                 )
             )
     return tuple(plan)
+
+
+def _comparing(
+    entries: dict[str, DetectorEntry], named: Sequence[str | Detector] | None, kind: Kind
+) -> dict[str, DetectorEntry]:
+    """Those that compare images of this kind; one that was named and does not is an error."""
+    found = {name: entry for name, entry in entries.items() if entry.compares(kind)}
+    for name in entries:
+        if name not in found and name in (named or ()):
+            takes = TAKES[entries[name].takes]
+            raise InputError(
+                f"{name} compares {takes}; {NAMES[kind]} were given. "
+                "`vestige list detectors` tells which take them."
+            )
+    return found
 
 
 def parse_options(texts: Sequence[str]) -> Options:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.plugins import DETECTORS_AND_PLUGINS
+from vestige.images.kinds import Kind
 from vestige.registry.contract import ContractError, no_other_error, require
 from vestige.registry.entries import InputError
 from vestige.registry.origin import name_of, thing
@@ -31,6 +32,7 @@ def check_detector(
     bag_only: bool = False,
     n: int = 16,
     side: int = 16,
+    kind: Kind = "grey",
     finds: float | None = 0.7,
 ) -> None:
     """Check rules D1 to D12 on phantom images.
@@ -46,6 +48,8 @@ def check_detector(
     n, side : int
         Used images of the phantom worlds, and their side in pixels; other roles have one to three
         times as many.
+    kind : "grey", "colour" or "volume"
+        What the phantom images are.
     finds : float or None
         The least AUC on copied images; None does not ask what it finds (rule D12).
 
@@ -54,7 +58,7 @@ def check_detector(
     ContractError
         Names the detector and the first rule that it breaks.
     """
-    case = _Case.of(detector, name, n, side)
+    case = _Case.of(detector, name, _World(n, side, kind))
     for check in (_makes_and_fits, _gives_scores, _repeats, _ignores_orders, _forgets, _refuses):
         check(case)
     if not bag_only:
@@ -66,21 +70,37 @@ def check_detector(
 
 
 @dataclass(frozen=True)
+class _World:
+    """Which phantom images are made."""
+
+    n: int
+    side: int
+    kind: Kind
+
+    def made(self, copies: bool, seed: int, n: int | None = None) -> SmallWorld:
+        return small_world(copies, seed, n or self.n, self.side, self.kind)
+
+
+@dataclass(frozen=True)
 class _Case:
     """A detector, what messages call it, and images to try it on."""
 
     made: Any
     what: str
-    world: SmallWorld
+    worlds: _World
+
+    @cached_property
+    def world(self) -> SmallWorld:
+        return self.worlds.made(True, 7)
 
     @classmethod
-    def of(cls, detector: Any, name: str | None, n: int, side: int) -> "_Case":
+    def of(cls, detector: Any, name: str | None, worlds: _World) -> "_Case":
         with no_other_error(thing("detector", name or name_of(detector)), "D1"):
             factory = isinstance(detector, type) or not hasattr(detector, "fit")
             made = detector() if factory and callable(detector) else detector
         what = thing("detector", name or type(made).__name__)
         DETECTORS_AND_PLUGINS.check(made, what)
-        return cls(made, what, small_world(True, 7, n, side))
+        return cls(made, what, worlds)
 
     @property
     def learns(self) -> bool:
@@ -209,8 +229,7 @@ def _ignores_orders(case: _Case) -> None:
 
 def _forgets(case: _Case) -> None:
     world, images = case.world, case.images
-    n, side = world.used.shape[:2]
-    other = small_world(True, 8, n, side)
+    other = case.worlds.made(True, 8)
     wanted, detector = case.usual, case.fit(other)
     case.scores(detector, images)
     again = case.scores(case.fit(world, detector), images)
@@ -264,11 +283,12 @@ def _refuses(case: _Case) -> None:
     else:
         raise ContractError(case.what, "D11", "it gives scores before fit")
     side = images.shape[1] // 2
+    half = slice(side)
     fitted = case.fitted
-    for array in (images[:0], np.repeat(images[..., None], 3, axis=-1), images[:, :0]):
+    for array in (images[:0], np.repeat(images[..., None], 2, axis=-1), images[:, :0]):
         _refused(case, partial(fitted.score_samples, array))
         _refused(case, partial(case.fit, replace(world, generated=array)))
-    smaller = images[:, :side, :side]
+    smaller = images[:, :side, :side] if case.worlds.kind != "volume" else images[:, *3 * [half]]
     try:
         case.scores(fitted, smaller)  # networks bring images to a size of their own
     except ContractError as error:
@@ -300,7 +320,7 @@ def _finds(case: _Case, finds: float) -> None:
     for copies in (True, False):
         found = []
         for seed in range(2):
-            world = small_world(copies, seed, 40, case.world.used.shape[1])
+            world = case.worlds.made(copies, seed, 40)
             skipped = 20 if case.learns else 0
             sides = [images[skipped:] for images in (world.used, world.unused)]
             images = np.concatenate(sides)
