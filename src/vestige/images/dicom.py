@@ -79,14 +79,15 @@ def _frames(dataset: Any, window: Window | None) -> list[Frame]:
     scale = stored_scale(dataset, stack)
     for k, stored in enumerate(stack):
         units = to_units(dataset, stored, k, scale)
-        pixels, flags = to_grey(dataset, units, k, scale, window)
+        pixels, flags, rule = to_grey(dataset, units, k, scale, window)
         if inverted:
             pixels = 1 - pixels
         if units.padding.any():
             pixels[units.padding] = 0
             flags = (*flags, PADDED)
         bits = int(dataset.get("BitsStored", 32))
-        frames.append(Frame(pixels, bits, photometric, flags))
+        rule = replace(rule, is_inverted=inverted)
+        frames.append(Frame(pixels, bits, photometric, flags, rule=rule))
     return frames
 
 
@@ -97,7 +98,8 @@ def _is_grey(dataset: Any) -> bool:
 
 
 def _inverse(frame: Frame) -> Frame:
-    return replace(frame, stored=1 - frame.pixels)
+    rule = frame.rule and replace(frame.rule, is_inverted=True)
+    return replace(frame, stored=1 - frame.pixels, rule=rule)
 
 
 def dicom_values(path: str | os.PathLike[str]) -> Float32s:

@@ -11,7 +11,7 @@ from vestige.registry.entries import InputError
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _GPL = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in (57, 70, 80, 81))
-"""JPEG lossless and JPEG-LS, which only a GPL package or GDCM decode (docs/medical-formats.md)."""
+"""JPEG lossless and JPEG-LS, which only a GPL package or GDCM decode (docs/formats.md)."""
 
 
 def open_dicom(path: str | os.PathLike[str]) -> Any:

@@ -1,6 +1,6 @@
 """Grey of DICOM: stored levels, modality units, window, then black is 0 and white is 1.
 
-The truth table stands in docs/medical-formats.md.
+The truth table stands in docs/formats.md.
 """
 
 from dataclasses import dataclass, replace
@@ -20,9 +20,10 @@ from vestige.images.frame import (
     Unreadable,
     Window,
 )
+from vestige.images.grey_rule import Code, GreyRule
 from vestige.images.grey_scale import between, is_hounsfield_scale
 from vestige.images.lookup import Table, read_table
-from vestige.images.window import LUNG, apply_window, usable
+from vestige.images.window import LUNG, apply_window, ends, usable
 from vestige.types import Bools, Float32s
 
 _USUAL_LEVELS = 4096
@@ -117,8 +118,8 @@ def _rescaled(dataset: Any, stored: npt.NDArray[Any], k: int, scale: StoredScale
 
 def to_grey(
     dataset: Any, units: Units, k: int, scale: StoredScale, window: Window | None
-) -> tuple[Float32s, tuple[str, ...]]:
-    """Frame k in 0..1 before any inversion: the first rule that applies, and its flags."""
+) -> tuple[Float32s, tuple[str, ...], GreyRule]:
+    """Frame k in 0..1 before any inversion, its flags, and the first rule that applies."""
     is_ct = dataset.get("Modality") == "CT"
     is_hounsfield = is_ct and is_hounsfield_scale(
         units.low, units.high, units.start, float(units.values.min())
@@ -126,28 +127,32 @@ def to_grey(
     flags = units.flags
     strange = (NO_HOUNSFIELD,) if is_ct and not is_hounsfield else ()
     if window is not None:
-        return apply_window(units.values, *window), (*flags, *strange)
+        rule = GreyRule("window of the user", *ends(*window))
+        return apply_window(units.values, *window), (*flags, *strange), rule
     centre = lookup(dataset, k, "FrameVOILUTSequence", "WindowCenter")
     width = lookup(dataset, k, "FrameVOILUTSequence", "WindowWidth")
     function = str(lookup(dataset, k, "FrameVOILUTSequence", "VOILUTFunction") or "LINEAR")
     if centre is not None and width is not None:
         pair = number(centre, float("nan")), number(width, float("nan"))
         if function in ("LINEAR", "LINEAR_EXACT", "SIGMOID") and usable(*pair, function):
-            return apply_window(units.values, *pair, function), flags
+            code: Code = "sigmoid of the file" if function == "SIGMOID" else "window of the file"
+            rule = GreyRule(code, *ends(*pair, function))
+            return apply_window(units.values, *pair, function), flags, rule
         flags = (*flags, BAD_WINDOW)
     if dataset.get("VOILUTSequence"):
         table = _table(dataset, "VOILUTSequence", units.low < 0)
         if table is not None:
             bright = table(units.values) / np.float32(table.full)
-            return bright.astype(np.float32), flags
+            rule = GreyRule("display table of the file", units.low, units.high)
+            return bright.astype(np.float32), flags, rule
         flags = (*flags, LUT_NOT_USED)
     if is_hounsfield:
-        return apply_window(units.values, *LUNG), flags
-    shown, more = _on_own_scale(units, scale)
-    return shown, (*flags, *strange, *more)
+        return apply_window(units.values, *LUNG), flags, GreyRule("lung window", *ends(*LUNG))
+    shown, more, rule = _on_own_scale(units, scale)
+    return shown, (*flags, *strange, *more), rule
 
 
-def _on_own_scale(units: Units, scale: StoredScale) -> tuple[Float32s, tuple[str, ...]]:
+def _on_own_scale(units: Units, scale: StoredScale) -> tuple[Float32s, tuple[str, ...], GreyRule]:
     """The range of levels that can be stored; percentiles of the file where that says nothing."""
     span = units.high - units.low
     beyond = max(units.low - float(units.values.min()), float(units.values.max()) - units.high)
@@ -159,12 +164,14 @@ def _on_own_scale(units: Units, scale: StoredScale) -> tuple[Float32s, tuple[str
         )
     flags: tuple[str, ...] = (OWN_SCALE,) if units.slope not in (1, None) else ()
     if units.usual is not None:
-        return between(units.values, *units.usual), (*flags, PERCENTILES)
+        rule = GreyRule("percentiles", *units.usual)
+        return between(units.values, *units.usual), (*flags, PERCENTILES), rule
     if scale.is_signed and scale.low == 0 and units.slope is not None:
         flags = (*flags, NO_NEGATIVE)
     shown = (units.values - np.float32(units.low)) / np.float32(span)
     # the last digit of a float may lie beyond the end that was computed more exactly
-    return np.clip(shown, 0, 1, out=shown), flags
+    rule = GreyRule("range of the type", units.low, units.high)
+    return np.clip(shown, 0, 1, out=shown), flags, rule
 
 
 def _padding(dataset: Any, stored: npt.NDArray[Any]) -> Bools:

@@ -20,8 +20,9 @@ from vestige.images.frame import (
     Window,
     check_size,
 )
-from vestige.images.grey_scale import between, by_percentiles, is_hounsfield, keeps_body
-from vestige.images.window import LUNG, apply_window
+from vestige.images.grey_rule import GreyRule
+from vestige.images.grey_scale import between, is_hounsfield, keeps_body, percentile_ends
+from vestige.images.window import LUNG, apply_window, ends
 from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
@@ -69,11 +70,17 @@ def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> li
     values, flags = _canonical(values, affine), (*flags, *more)
     if is_label_map(values):
         flags = (*flags, LABELS)
-    shown, more = _scaled(values, window, display, dtype, scaling)
+    shown, more, rules = _scaled(values, window, display, dtype, scaling)
     bits, mode = 8 * dtype.itemsize, f"NIfTI {dtype.name}"
     return [
-        Frame(np.ascontiguousarray(shown[::-1, ::-1, k, t].T), bits, mode, (*flags, *more))
-        for t in range(shown.shape[3])
+        Frame(
+            np.ascontiguousarray(shown[::-1, ::-1, k, t].T),
+            bits,
+            mode,
+            (*flags, *more),
+            rule=rule,
+        )
+        for t, rule in enumerate(rules)
         for k in range(shown.shape[2])
     ]
 
@@ -127,23 +134,31 @@ def _scaled(
     display: tuple[float, float],
     dtype: np.dtype[Any],
     scaling: tuple[float, float],
-) -> tuple[Float32s, tuple[str, ...]]:
+) -> tuple[Float32s, tuple[str, ...], list[GreyRule]]:
+    """Values in 0..1, flags, and the rule of each volume."""
+    count = values.shape[3]
     if window is not None:
-        return apply_window(values, *window), ()
+        rule = GreyRule("window of the user", *ends(*window))
+        return apply_window(values, *window), (), [rule] * count
     flags: tuple[str, ...] = ()
     if display[1] > display[0]:
         if keeps_body(values, *display):
-            return between(values, *display), ()
+            rule = GreyRule("display range of the file", *display)
+            return between(values, *display), (), [rule] * count
         flags = (DISPLAY_NOT_USED,)
     if dtype.kind == "u":
         slope, start = scaling
-        ends = sorted((start, slope * float(np.iinfo(dtype).max) + start))
-        if dtype.itemsize == 1 or _fills(values, *ends):
-            return between(values, *ends), flags
+        low, high = sorted((start, slope * float(np.iinfo(dtype).max) + start))
+        if dtype.itemsize == 1 or _fills(values, low, high):
+            rule = GreyRule("range of the type", low, high)
+            return between(values, low, high), flags, [rule] * count
     if is_hounsfield(values):
-        return apply_window(values, *LUNG), flags
-    volumes = [by_percentiles(values[..., t]) for t in range(values.shape[3])]
-    return np.stack(volumes, axis=3), (*flags, PERCENTILES)
+        rule = GreyRule("lung window", *ends(*LUNG))
+        return apply_window(values, *LUNG), flags, [rule] * count
+    limits = [percentile_ends(values[..., t]) for t in range(count)]
+    volumes = [between(values[..., t], *limits[t]) for t in range(count)]
+    rules = [GreyRule("percentiles", *one) for one in limits]
+    return np.stack(volumes, axis=3), (*flags, PERCENTILES), rules
 
 
 def _fills(values: Float32s, low: float, high: float) -> bool:
@@ -172,3 +187,18 @@ def _voxel_file(header: Any, path: str | os.PathLike[str]) -> Path | None:
         if own.with_name(name).is_file():
             return own.with_name(name)
     raise Unreadable(f"has its voxels in {stem}.img, which is not beside it; keep both together")
+
+
+def nifti_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Type, rescale and display range, from the header."""
+    with _opened(path) as file:
+        header, _ = _header(file, path)
+    slope, start = header.get_slope_inter()  # None and None: as stored
+    dtype = header.get_data_dtype()
+    return {
+        "bits_allocated": 8 * dtype.itemsize,
+        "is_signed": dtype.kind != "u",
+        "slope": 1.0 if slope is None else float(slope),
+        "intercept": float(start or 0),
+        "display": (float(header["cal_min"]), float(header["cal_max"])),
+    }
