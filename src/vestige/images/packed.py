@@ -99,6 +99,12 @@ def stream_shape(data: bytes) -> tuple[int, int, int] | None:
     return lower - upper, right - left, int.from_bytes(data[start + 40 : start + 42], "big")
 
 
+def stream_bits(data: bytes) -> int:
+    """Bits of a level of the first channel of a JPEG 2000 code stream; 0 if not found."""
+    start = data.find(b"\xff\x4f\xff\x51")
+    return (data[start + 42] & 127) + 1 if 0 <= start < len(data) - 42 else 0
+
+
 _SIZED = (
     *range(0xC0, 0xC4),
     *range(0xC5, 0xC8),

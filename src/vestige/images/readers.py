@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import stat
 import struct
 import threading
@@ -103,6 +104,7 @@ READERS: dict[str, RegistryEntry[Reader]] = {
 _TALKATIVE = ("tiff", "dicom", "nifti")
 """Their decoders warn of what they repair; what they say becomes a flag."""
 _OF_PYTHON = (AttributeError, TypeError, LookupError, AssertionError, ArithmeticError, struct.error)
+_CONVERSION = re.compile("invalid literal for|could not convert|cannot convert")
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -242,7 +244,8 @@ def _in_range(values: npt.NDArray[Any]) -> bool:
 
 def _line(error: object, path: str | os.PathLike[str]) -> str:
     """One line without the path of the file, which stands beside it in the row."""
-    if isinstance(error, _OF_PYTHON):  # their words name objects of the decoder
+    # their words name objects of the decoder, or functions of Python
+    if isinstance(error, _OF_PYTHON) or _CONVERSION.match(str(error)):
         return "its header or its data are damaged"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.replace(os.fspath(path), os.path.basename(path)).split())
