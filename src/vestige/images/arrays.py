@@ -13,6 +13,8 @@ from vestige.images.frame import (
     COLOUR,
     MAX_BYTES,
     MAX_PIXELS,
+    MINUS_ONE_TO_ONE,
+    UNIT,
     Frame,
     OtherFormat,
     Unreadable,
@@ -93,7 +95,8 @@ def split(values: np.ndarray[Any, Any], mode: str) -> list[Frame]:
     ]
     if values.dtype.kind != "f":
         return frames
-    return [replace(one, bits=bits, flags=(*flags, *one.flags)) for one in frames]
+    rule = UNIT if MINUS_ONE_TO_ONE not in flags else replace(UNIT, low=-1)
+    return [replace(one, bits=bits, flags=(*flags, *one.flags), rule=rule) for one in frames]
 
 
 def _colour(image: npt.NDArray[Any], mode: str) -> Frame:
@@ -117,7 +120,7 @@ def _from_unit_colour(image: Float32s, mode: str) -> Frame:
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return from_any(np.ascontiguousarray(red), mode)
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-    return Frame(np.minimum(luma, np.float32(1)), 32, mode, (COLOUR,))
+    return Frame(np.minimum(luma, np.float32(1)), 32, mode, (COLOUR,), rule=UNIT)
 
 
 def _checked_header(file: IO[bytes], size: int) -> tuple[int, ...]:

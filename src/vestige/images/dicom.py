@@ -92,8 +92,18 @@ def _frames(dataset: Any, window: Window | None) -> list[Frame]:
             pixels[units.padding] = 0
             flags = (*flags, PADDED)
         bits = int(dataset.get("BitsStored", 32))
-        frame = Frame(pixels, bits, photometric, flags, ends=ends, is_windowed=shown.is_windowed)
-        frames.append(frame)
+        rule = replace(shown.rule, is_inverted=inverted)
+        frames.append(
+            Frame(
+                pixels,
+                bits,
+                photometric,
+                flags,
+                ends=ends,
+                is_windowed=shown.is_windowed,
+                rule=rule,
+            )
+        )
     return frames
 
 
@@ -119,7 +129,8 @@ def _is_grey(dataset: Any) -> bool:
 
 
 def _inverse(frame: Frame) -> Frame:
-    return replace(frame, stored=1 - frame.pixels)
+    rule = frame.rule and replace(frame.rule, is_inverted=True)
+    return replace(frame, stored=1 - frame.pixels, rule=rule)
 
 
 def dicom_values(path: str | os.PathLike[str]) -> Float32s:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.grey_rule import GreyRule
 from vestige.images.unread import Kind
 from vestige.types import Float32s
 
@@ -27,6 +28,7 @@ MAX_PAGES = 50_000
 SMALLEST_SHARE = 1024
 """Pixels that an image counts as at least, so that a file holds at most 262,144 images."""
 
+UNIT = GreyRule("floats from 0 to 1", 0, 1)
 _ROUNDING = 1e-5
 """Of a float level in 0..1."""
 
@@ -174,6 +176,8 @@ class Frame:
         Modality units that are shown as 0 and as 1; None where nothing depends on the file alone.
     is_windowed : bool
         Whether the ends are those of a window, beyond which values are cut off.
+    rule : GreyRule or None
+        Which rule made the grey values; None where the reader does not say it.
     """
 
     stored: Levels | Float32s
@@ -187,6 +191,7 @@ class Frame:
     coding: str = ""
     ends: tuple[float, float] | None = None
     is_windowed: bool = False
+    rule: GreyRule | None = None
 
     @cached_property
     def pixels(self) -> Float32s:
@@ -199,13 +204,13 @@ def from_levels(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()
     if levels.dtype == np.bool_:
         # Pillow's booleans are bytes 0 and 255, NumPy's own are 0 and 1
         white = np.minimum(levels.view(np.uint8), 1) * np.uint8(255)
-        return Frame(white, 1, mode, flags)
+        return Frame(white, 1, mode, flags, rule=GreyRule("levels of the type", 0, 1))
     if levels.dtype.itemsize == 1:
-        return Frame(levels, 8, mode, flags)
+        return Frame(levels, 8, mode, flags, rule=GreyRule("levels of the type", 0, 255))
     levels = levels.astype(np.uint16, copy=False)  # native byte order
     if levels.size and levels.max() <= 4095:
         flags = (*flags, TWELVE_OF_SIXTEEN)
-    return Frame(levels, 16, mode, flags)
+    return Frame(levels, 16, mode, flags, rule=GreyRule("levels of the type", 0, 65535))
 
 
 def from_bits(levels: npt.NDArray[Any], bits: int, mode: str, flags: tuple[str, ...] = ()) -> Frame:
@@ -213,7 +218,8 @@ def from_bits(levels: npt.NDArray[Any], bits: int, mode: str, flags: tuple[str, 
     if bits == 8 * levels.dtype.itemsize:
         return from_levels(levels, mode, flags)
     shown = np.minimum(levels / np.float32(2**bits - 1), np.float32(1))
-    return Frame(shown.astype(np.float32), bits, mode, flags)
+    rule = GreyRule("bits of the header", 0, 2**bits - 1)
+    return Frame(shown.astype(np.float32), bits, mode, flags, rule=rule)
 
 
 def from_colour(
@@ -232,13 +238,16 @@ def from_colour(
     # float32 throughout: rounding the luma to 8 bits would cost levels
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     luma = np.minimum(luma / np.float32(2**known - 1), np.float32(1))
-    return Frame(luma.astype(np.float32), known, mode, (*flags, COLOUR))
+    is_whole = known == 8 * levels.dtype.itemsize
+    rule = GreyRule("levels of the type" if is_whole else "bits of the header", 0, 2**known - 1)
+    return Frame(luma.astype(np.float32), known, mode, (*flags, COLOUR), rule=rule)
 
 
 def from_floats(values: npt.NDArray[Any], mode: str) -> Frame:
     """Float pixels [h, w] as `unit_floats` puts them on 0..1."""
     unit, flags = unit_floats(values)
-    return Frame(unit, 8 * values.dtype.itemsize, mode, flags)
+    rule = UNIT if MINUS_ONE_TO_ONE not in flags else replace(UNIT, low=-1)
+    return Frame(unit, 8 * values.dtype.itemsize, mode, flags, rule=rule)
 
 
 def unit_floats(values: npt.NDArray[Any]) -> tuple[Float32s, tuple[str, ...]]:

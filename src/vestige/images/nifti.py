@@ -67,3 +67,18 @@ def _header(file: gzip.GzipFile | BinaryIO, path: str | os.PathLike[str]) -> tup
     second = block[:4] in (b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c")  # 540: NIfTI-2
     kind: Any = nib.Nifti2Image if second else nib.Nifti1Image
     return kind.header_class(block[: 540 if second else 348]), kind
+
+
+def nifti_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Type, rescale and display range, from the header."""
+    with open_unzipped(path) as file:
+        header, _ = _header(file, path)
+    slope, start = header.get_slope_inter()  # None and None: as stored
+    dtype = header.get_data_dtype()
+    return {
+        "bits_allocated": 8 * dtype.itemsize,
+        "is_signed": dtype.kind != "u",
+        "slope": 1.0 if slope is None else float(slope),
+        "intercept": float(start or 0),
+        "display": (float(header["cal_min"]), float(header["cal_max"])),
+    }
