@@ -144,6 +144,9 @@ class Frame:
         What was done or noticed on the way; see `FLAG_WARNINGS`.
     patient : str
         sha256 (hex) of the DICOM patient id, "" if there is none, `NOBODY` for a placeholder.
+    alias, issuer : str
+        sha256 (hex) of the DICOM patient id as it is compared (no capitals, single blanks) and of
+        who issued it, "" if there is none.
     series : str
         sha256 (hex) of the DICOM series, "" if there is none.
     study : str
@@ -160,6 +163,8 @@ class Frame:
     mode: str
     flags: tuple[str, ...] = ()
     patient: str = ""
+    alias: str = ""
+    issuer: str = ""
     series: str = ""
     study: str = ""
     position: float | None = None

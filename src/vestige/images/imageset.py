@@ -47,6 +47,8 @@ class Record:
     """Of the file; 0 for an array."""
     statistics: tuple[float, ...] = ()
     """`vestige.images.stored_statistics.STATISTICS` of the image as stored; () where not taken."""
+    alias: str = ""
+    issuer: str = ""
 
 
 @dataclass(frozen=True, eq=False)
