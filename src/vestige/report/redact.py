@@ -37,7 +37,8 @@ _GROUPS_FROM = (
     (
         re.compile(
             r"(?:files, DICOM studies and )?near-duplicate clustering "
-            r"\(no patient ids were given\)"
+            r"\((?:no patient ids were given|"
+            r"all patient ids are the placeholder (?:[A-Z/ -]|or)+)\)"
         ),
         "",
     ),
