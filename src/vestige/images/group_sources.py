@@ -50,12 +50,11 @@ def who_is_told(
         return _by_tags(real)
     keys, merged = one_spelling([key for own in found.values() for key in own])
     if merged:
-        first, other = merged[0]
         what = (
-            f"{len(merged)} patients are written in several ways (case or blanks, e.g. {first!r} "
-            f"and {other!r}): each counts as one"
+            f"{len(merged)} patients are written in several ways (case or blanks): each counts as "
+            "one"
         )
-        problems += (Problem(ids_of(real)[keys.index(first)], what, "warning"),)
+        problems += (Problem(ids_of(real)[keys.index(merged[0])], what, "warning"),)
     return Told(keys, source, True, True, problems)
 
 

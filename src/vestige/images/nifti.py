@@ -1,8 +1,11 @@
 """NIfTI through nibabel: axial slices of the canonical volume, as DICOM would show them."""
 
 import gzip
+import math
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,6 +89,44 @@ def nifti_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     small = np.broadcast_to(np.float32(0), (*shape, 1, 1)[: max(3, len(shape))])
     turned = _canonical(small, header.get_best_affine())
     return int(turned.shape[1]), int(turned.shape[0])
+
+
+def voxel_file(path: str | os.PathLike[str]) -> Path | None:
+    """The other file of a pair; None where the voxels follow the header."""
+    with _opened(path) as file:
+        return _voxel_file(_header(file, path)[0], path)
+
+
+def slices_of(data: bytes, kept: Sequence[int]) -> bytes | None:
+    """The bytes of one NIfTI file with some of its axial slices, and all else as it is.
+
+    The slices close up, so that their places in space hold no longer.
+
+    Parameters
+    ----------
+    kept : numbers of slices, in the order of `read_nifti`
+
+    Returns
+    -------
+    bytes or None
+        None for several volumes.
+    """
+    from nibabel import orientations
+
+    untyped: Any = orientations
+    header = _header(BytesIO(data), "the volume")[0]
+    told = tuple(int(n) for n in header.get_data_shape())
+    if len(told) < 3 or any(n != 1 for n in told[3:]):
+        return None
+    dtype, start = header.get_data_dtype(), int(header.get_data_offset())
+    voxels = np.frombuffer(data, dtype, math.prod(told), start).reshape(told, order="F")
+    axes = untyped.io_orientation(header.get_best_affine())
+    [axis] = np.flatnonzero(axes[:, 0] == 2)
+    last = told[axis] - 1
+    chosen = sorted(last - k if axes[axis, 1] < 0 else k for k in kept)
+    header.set_data_shape((*told[:axis], len(chosen), *told[axis + 1 :]))
+    head = header.binaryblock
+    return b"".join([head, data[len(head) : start], voxels.take(chosen, axis).tobytes(order="F")])
 
 
 def _opened(path: str | os.PathLike[str]) -> gzip.GzipFile | BinaryIO:

@@ -80,19 +80,19 @@ def some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:5])} or the like"
 
 
-def one_spelling(groups: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+def one_spelling(groups: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """The same groups, where those that differ in case or blanks only are one.
 
     Returns
     -------
     groups : the first spelling of each, in natural order
-    merged : two spellings of each that has several
+    merged : those that have several spellings
     """
     spellings: dict[str, set[str]] = {}
     for group in groups:
         spellings.setdefault(folded(group), set()).add(group)
     ordered = {key: sorted(own, key=natural_key) for key, own in spellings.items()}
-    merged = [(own[0], own[1]) for own in ordered.values() if len(own) > 1]
+    merged = [own[0] for own in ordered.values() if len(own) > 1]
     return tuple(ordered[folded(group)][0] for group in groups), merged
 
 
