@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 import hostile
-from vestige.images.frame import (
+from vestige.images.flags import (
     COLOUR,
     FIRST_PICTURE,
     MINUS_ONE_TO_ONE,
@@ -24,8 +24,8 @@ from vestige.images.frame import (
     NOT_SQUARE,
     ROUNDED,
     TRANSPARENT,
-    Unreadable,
 )
+from vestige.images.frame import Unreadable
 from vestige.images.listing import listed, peek_size
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images

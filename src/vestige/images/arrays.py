@@ -9,11 +9,10 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.flags import COLOUR, MINUS_ONE_TO_ONE
 from vestige.images.frame import (
-    COLOUR,
     MAX_BYTES,
     MAX_PIXELS,
-    MINUS_ONE_TO_ONE,
     UNIT,
     Frame,
     OtherFormat,
@@ -27,7 +26,8 @@ from vestige.images.frame import (
 from vestige.images.layouts import layout_of
 from vestige.types import Float32s
 
-_PREFERRED = "images"
+PREFERRED = "images"
+"""The array that is read where an archive holds several."""
 _LONGEST_HEADER = 10_000  # NumPy's own limit, which it applies after reading
 MEMBER = "::"
 """Between a file and the array that is meant: medmnist.npz::train_images, slices.h5::scans/t1."""
@@ -145,7 +145,7 @@ def _member(archive: zipfile.ZipFile, file: str, wanted: str | None = None) -> s
     listed = ", ".join(name.removesuffix(".npy") for name in names[:6])
     if wanted is not None and f"{wanted}.npy" not in names:
         raise Unreadable(f"holds no array {wanted!r}; it holds {listed}")
-    chosen = names[0] if len(names) == 1 else f"{wanted or _PREFERRED}.npy"
+    chosen = names[0] if len(names) == 1 else f"{wanted or PREFERRED}.npy"
     if chosen not in names:
         raise Unreadable(
             f"holds several arrays ({listed}). Give one of them as the images: "

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.dicom_file import is_big_endian
-from vestige.images.frame import (
+from vestige.images.flags import (
     BAD_WINDOW,
     LUT_NOT_USED,
     NO_HOUNSFIELD,
     NO_NEGATIVE,
     OWN_SCALE,
     PERCENTILES,
-    Unreadable,
-    Window,
 )
+from vestige.images.frame import Unreadable, Window
 from vestige.images.grey_rule import Code, GreyRule
 from vestige.images.grey_scale import between, is_hounsfield_scale
 from vestige.images.lookup import Table, read_table

@@ -1,13 +1,17 @@
 """NIfTI through nibabel: one file, or a header with its voxels beside it."""
 
 import gzip
+import math
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from vestige.images.frame import NO_ORIENTATION, Frame, Unreadable, Window
+from vestige.images.flags import NO_ORIENTATION
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.pairs import open_voxels
 from vestige.images.volumes import (
     Volume,
@@ -57,6 +61,38 @@ def nifti_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     with open_unzipped(path) as file:
         header, _ = _header(file, path)
     return slice_shape(tuple(int(n) for n in header.get_data_shape()), header.get_best_affine())
+
+
+def slices_of(data: bytes, kept: Sequence[int]) -> bytes | None:
+    """The bytes of one NIfTI file with some of its axial slices, and all else as it is.
+
+    The slices close up, so that their places in space hold no longer.
+
+    Parameters
+    ----------
+    kept : numbers of slices, in the order of `read_nifti`
+
+    Returns
+    -------
+    bytes or None
+        None for several volumes.
+    """
+    from nibabel import orientations
+
+    untyped: Any = orientations
+    header = _header(BytesIO(data), "the volume")[0]
+    told = tuple(int(n) for n in header.get_data_shape())
+    if len(told) < 3 or any(n != 1 for n in told[3:]):
+        return None
+    dtype, start = header.get_data_dtype(), int(header.get_data_offset())
+    voxels = np.frombuffer(data, dtype, math.prod(told), start).reshape(told, order="F")
+    axes = untyped.io_orientation(header.get_best_affine())
+    [axis] = np.flatnonzero(axes[:, 0] == 2)
+    last = told[axis] - 1
+    chosen = sorted(last - k if axes[axis, 1] < 0 else k for k in kept)
+    header.set_data_shape((*told[:axis], len(chosen), *told[axis + 1 :]))
+    head = header.binaryblock
+    return b"".join([head, data[len(head) : start], voxels.take(chosen, axis).tobytes(order="F")])
 
 
 def _header(file: gzip.GzipFile | BinaryIO, path: str | os.PathLike[str]) -> tuple[Any, Any]:

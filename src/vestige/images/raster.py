@@ -20,13 +20,9 @@ from PIL import (  # the plug-ins are registered here, before the memory of a fi
     WebPImagePlugin,  # noqa: F401
 )
 
+from vestige.images.flags import CMYK, CUT_TO_EIGHT, FIRST_PICTURE, TEXT_LEFT_OUT, TRANSPARENT
 from vestige.images.frame import (
-    CMYK,
-    CUT_TO_EIGHT,
-    FIRST_PICTURE,
     MAX_PIXELS,
-    TEXT_LEFT_OUT,
-    TRANSPARENT,
     Frame,
     Unreadable,
     Window,

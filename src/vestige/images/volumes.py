@@ -10,16 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.derived import LABELS, is_label_map
-from vestige.images.frame import (
-    DISPLAY_NOT_USED,
-    NAN_BACKGROUND,
-    NOT_SQUARE,
-    PERCENTILES,
-    Frame,
-    Unreadable,
-    Window,
-    check_size,
-)
+from vestige.images.flags import DISPLAY_NOT_USED, NAN_BACKGROUND, NOT_SQUARE, PERCENTILES
+from vestige.images.frame import Frame, Unreadable, Window, check_size
 from vestige.images.grey_rule import GreyRule
 from vestige.images.grey_scale import between, is_hounsfield, keeps_body, percentile_ends
 from vestige.images.window import LUNG, apply_window, ends
