@@ -27,6 +27,7 @@ from calibration_errors import errors, errors_page, gate, gate_page
 from calibration_patients import copied, copied_page, edges, edges_page
 from calibration_scrub import scrub, scrub_page
 from calibration_set import set_errors, set_errors_page
+from calibration_volumes import volumes_null, volumes_page
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "benchmarks/results/calibration.json"
@@ -143,8 +144,8 @@ def power(worlds: int = 1000) -> Rows:
         rows.append(
             {
                 "test": design.test,
-                "suspects": design.candidates,
-                "checks": design.calibration,
+                "candidates": design.candidates,
+                "calibration_images": design.calibration,
                 "known_used": design.known,
                 "images_per_group": f"1 to {design.slices}" if design.slices > 1 else "1",
                 "correlation": design.rho,
@@ -163,8 +164,8 @@ def power_page(rows: Rows) -> str:
     """The part of docs/calibration.md about power."""
     head = (
         "test",
-        "suspects",
-        "checks",
+        "candidates",
+        "calibration_images",
         "known_used",
         "images_per_group",
         "correlation",
@@ -178,15 +179,15 @@ def power_page(rows: Rows) -> str:
 
 An audit says "could have seen an AUC of A or more, with 80 % power" (`minimum_detectable_auc`).
 Worlds with a mean AUC of A, and how often the test at 5 % finds them: the set test of the
-label-free combination (three columns) and the permutation test of the stack, which fits all
-again for each relabelling; release (known_used 0: the stack learns from the candidates) and
-forensic. Numbers of candidates, calibration images and known used are groups; correlation is that
-of the images of a group.
+label-free combination (three columns) and the permutation test of the stack, which fits everything
+again for each relabelling; release (known_used 0: the candidates are what the stack learns from)
+and forensic. Numbers of candidates, calibration images and known used are groups; correlation is
+that of the images of a group.
 
 {table(head, rows)}
 
 Two formulas were mended by this. With groups of unequal size the design effect takes the harmonic
-mean of the sizes, since a group has equal weight (arithmetic mean: power .65 at correlation .1, .73
+mean of the sizes, since a group counts once (arithmetic mean: power .65 at correlation .1, .73
 at .3, .77 at .6 for 30 + 30 groups of 1 to 20 images). With labels the line to cross and the
 spread come from the relabellings themselves (Hanley and McNeil's variance, which knows nothing of
 learning, gave power .65 for 40 + 40 images in release mode).
@@ -200,6 +201,7 @@ PARTS: dict[str, tuple[Callable[[int], Rows], Callable[[Rows], str]]] = {
     "gate": (gate, gate_page),
     "edges": (edges, edges_page),
     "whole": (whole_edges, whole_edges_page),
+    "volumes": (volumes_null, volumes_page),
     "copied": (copied, copied_page),
     "patients": (copied_patients, copied_patients_page),
     "coverage": (coverage, coverage_page),

@@ -89,8 +89,9 @@ interval covers when slices are taken for independent, as other tools do.
 
 A TPR at the false positive rate of the population has an exact interval: order statistics bound the
 threshold, Clopper-Pearson the shares above them, each of the four with a quarter of the error, so
-that it covers more than asked. Where a single false positive is allowed (1 % of 100 unused) it
-held the truth in 1,999 of 2,000 worlds; the bootstrap that it replaces in .78 to .86 there, and
-Clopper and Pearson's interval with the threshold taken as known in .48 to .83. The price is width:
-below 437 unused nothing bounds a TPR at 1 % from below, and the lower limit is 0.
+that it covers more than asked. Where a single false positive is allowed (1 % of 100 calibration
+images) it held the truth in 1,999 of 2,000 worlds; the bootstrap that it replaces in .78 to .86
+there, and Clopper and Pearson's interval with the threshold taken as known in .48 to .83. The
+price is width: below 437 calibration images nothing bounds a TPR at 1 % from below, and the lower
+limit is 0.
 """

@@ -161,7 +161,8 @@ those named at the rate (FDR: where nothing was used, the number of worlds with 
 well). 99 % binomial band: {bands}. Bold: above it ({over} of {cells} cells; 0.5 % are expected).
 Below it is caution: a patient of several images counts as one whose images all reach the image in
 question (image); where numbers of images differ, equally many are compared, at a price (patient,
-FDR); and a name needs several patients above all unused (FDR: at .01 all 12, at .1 one or two).
+FDR); and a name needs several patients above all calibration images (FDR: at .01 all 12, at
+.1 one or two).
 
 {chr(10).join(lines)}
 """

@@ -279,7 +279,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "2 inverted": ("png/gen_copies_inverted", "png/used", "png/unused"),
     "3 hold-out is synthetic": ("png/gen_clean", "png/used", "png/gen_clean_first_120"),
     "4 roles swapped": ("png/gen_copies", "png/unused", "png/used"),
-    "5 volumes": ("png/gen_clean", "volumes/used", "volumes/unused"),
+    "5 volumes": ("png/gen_clean", "volumes/used", "volumes/unused", "--false-alarm-rate", "0.2"),
     "6 one lost id": ("png/gen_clean", "ids_one_missing/used", "ids_one_missing/unused"),
     "7 one placeholder id": ("png/gen_clean", "anon/used", "anon/unused"),
     "8 NFD names": ("png/gen_clean", "nfd/used", "nfd/unused", "--groups", "nfd/nfc.csv"),
@@ -294,7 +294,7 @@ def table_of_cases(data: Path, seeds: int) -> list[dict[str, Any]]:
         subprocess.run([sys.executable, str(make), folder], check=True, capture_output=True)
         for name, (generated, used, unused, *more) in CASES.items():
             at = [f"{folder}/{place}" for place in (generated, used, unused)]
-            more = [x if x.startswith("--") else f"{folder}/{x}" for x in more]
+            more = [f"{folder}/{x}" if "/" in x else x for x in more]
             command = [
                 *(sys.executable, "-m", "vestige", "audit", "--gate", "--out", f"{folder}/out"),
                 *("--generated", at[0], "--used", at[1], "--unused", at[2], *more),

@@ -47,7 +47,7 @@ GOLDEN = {
         "Undecided: 1 generated image is a copy of a reference image, so either the generator was "
         "trained on images that were given as not used, or those are synthetic themselves. Give "
         "unused and reference images that are real and that the generator never saw, and check "
-        "that no folder was given in the place of another."
+        "that no roles are swapped, so that one folder stands for another."
     ),
     "not prepared alike, forensic": (
         "Undecided: the queried images and the unused images were not prepared alike (failed "

@@ -14,7 +14,8 @@ import pytest
 
 import hostile
 from vestige.images import frame, packed
-from vestige.images.frame import CMYK, TEXT_LEFT_OUT, Unreadable
+from vestige.images.flags import CMYK, TEXT_LEFT_OUT
+from vestige.images.frame import Unreadable
 from vestige.images.readers import read_file
 from vestige.images.shards import read_shard
 

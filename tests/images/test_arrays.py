@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import hostile
-from vestige.images.frame import COLOUR, Unreadable
+from vestige.images.flags import COLOUR
+from vestige.images.frame import Unreadable
 from vestige.images.layouts import layout_of, parse_layout
 from vestige.images.listing import listed, peek_size
 from vestige.images.readers import peek_shape, read_file

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vestige.images.frame import (
+from vestige.images.flags import (
     COLOUR,
     FIRST_PICTURE,
     LUT_NOT_USED,
@@ -16,8 +16,8 @@ from vestige.images.frame import (
     PERCENTILES,
     ROUNDED,
     TRANSPARENT,
-    Unreadable,
 )
+from vestige.images.frame import Unreadable
 from vestige.images.readers import read_file
 
 CASES = Path(__file__).resolve().parents[3] / "shared/cases"

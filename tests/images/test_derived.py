@@ -9,7 +9,8 @@ import pytest
 from pydicom import dcmread
 
 from vestige.images.derived import has_few_levels, is_label_map
-from vestige.images.frame import FEW_LEVELS, NotJudged
+from vestige.images.flags import FEW_LEVELS
+from vestige.images.frame import NotJudged
 from vestige.images.readers import read_file
 from vestige.images.reading import Wanted, read_images
 from vestige.images.unread import Ledger

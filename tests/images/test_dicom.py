@@ -184,6 +184,39 @@ def test_lossless_compression_changes_nothing(tmp_path: Path, syntax: str) -> No
     np.testing.assert_array_equal(read_file(path)[0].pixels, expected)
 
 
+def test_jpeg_is_decoded_by_pillow_whatever_else_is_installed(tmp_path: Path) -> None:
+    import io
+
+    from PIL import Image
+    from pydicom import dcmread
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEGBaseline8Bit
+
+    rgb = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    packed = io.BytesIO()
+    Image.fromarray(rgb).resize((48, 48)).save(packed, "JPEG", quality=60)
+    path = dicom(tmp_path / "a.dcm", np.zeros((48, 48), np.uint8))
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "YBR_FULL_422", 3
+    dataset.PlanarConfiguration = 0
+    dataset.PixelData = encapsulate([packed.getvalue()])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
+    with Image.open(packed) as image:
+        luma = np.asarray(image.convert("RGB")) @ [0.299, 0.587, 0.114]
+    assert np.abs(255 * read_file(path)[0].pixels - luma).max() < 1.01
+
+
+def test_a_number_that_is_none_is_told_without_words_of_python(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "a.dcm", hounsfield(), SamplesPerPixel=2)
+    content = path.read_bytes()
+    place = content.index(b"US\x02\x00\x02\x00")  # becomes a decimal string, which is no number
+    path.write_bytes(content[:place] + b"IS\x02\x00ab" + content[place + 6 :])
+    with pytest.raises(Unreadable, match=r"decoded: its header or its data are damaged$"):
+        read_file(path)
+
+
 @pytest.mark.parametrize("name", ["IM0001", "a.img", "a.png"])
 def test_dicom_is_known_by_its_content(tmp_path: Path, name: str) -> None:
     expected = read_file(dicom(tmp_path / "a.dcm", hounsfield()))[0].pixels

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
-from vestige.images.duplicates import content_clusters, near_duplicate_groups
+from vestige.images.duplicates import content_clusters, near_duplicate_groups, repeats
 from vestige.images.preprocess import area_average
 from vestige.registry.entries import InputError
 
@@ -153,3 +153,11 @@ def test_mirrored_copies_are_found_where_asked() -> None:
     found = near_duplicate_groups(pixels[order], mirrored=True)
     truth = np.array([*range(8), *range(4)])[order]
     assert ((found[:, None] == found) == (truth[:, None] == truth)).all()
+
+
+def test_repeated_images_are_counted_and_told() -> None:
+    assert repeats(["a", "b"], ["1", "2"], "generated") == []
+    [row] = repeats(["a", "b", "c", "d", "e"], ["1", "2", "1", "1", "2"], "generated")
+    assert (row.path, row.severity) == ("generated/c", "warning")
+    assert row.what.startswith("3 of 5 generated images, e.g. this one, repeat others of the set")
+    assert row.what.endswith("it holds 2 different images")

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 import hostile
-from vestige.images.frame import (
+from vestige.images.flags import (
     COLOUR,
     FIRST_PICTURE,
     MINUS_ONE_TO_ONE,
@@ -24,8 +24,8 @@ from vestige.images.frame import (
     NOT_SQUARE,
     ROUNDED,
     TRANSPARENT,
-    Unreadable,
 )
+from vestige.images.frame import Unreadable
 from vestige.images.listing import listed, peek_size
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images
@@ -314,3 +314,45 @@ def test_a_palette_in_segments(tmp_path: Path) -> None:
     table = [0, *range(255, 25501, 255), 7, 9, 0, *range(255, 25501, 255)]
     expected = np.array(table)[np.minimum(hostile.picture(8, 8), len(table) - 1)] / 65535
     np.testing.assert_allclose(only(path).pixels, expected, atol=0.001)
+
+
+@pytest.mark.parametrize(("bits", "dtype"), [(4, np.uint8), (12, np.uint16), (16, np.uint16)])
+def test_jpeg_2000_of_any_bits_is_white_at_its_highest_level(
+    tmp_path: Path, bits: int, dtype: type
+) -> None:
+    openjpeg = pytest.importorskip("openjpeg.utils")
+    levels = np.random.default_rng(0).integers(0, 2**bits, (40, 32)).astype(dtype)
+    levels[0, 0], levels[-1, -1] = 0, 2**bits - 1
+    stream = openjpeg.encode_array(levels, bits_stored=bits, photometric_interpretation=2)
+    (tmp_path / "a.j2k").write_bytes(stream)
+    [frame] = read_file(tmp_path / "a.j2k")
+    np.testing.assert_allclose(frame.pixels, levels / (2**bits - 1), atol=1e-6)
+    assert (frame.bits, frame.flags) == (bits, ())
+
+
+def test_numbers_of_the_decoder_are_not_taken_for_bits(tmp_path: Path) -> None:
+    levels = np.stack([grey(), grey(seed=1), grey(seed=2)], axis=-1)
+    path = save(tmp_path, "a.jp2", levels, irreversible=False)
+    with open(path, "ab") as file:  # Pillow keeps the length of the file beside the format
+        file.write(bytes(16000 - path.stat().st_size))
+    assert read_file(path)[0].flags == (COLOUR,)
+
+
+def test_jpeg_2000_with_alpha_of_few_bits_is_refused(tmp_path: Path) -> None:
+    openjpeg = pytest.importorskip("openjpeg.utils")
+    levels = np.full((40, 32, 4), 15, np.uint8)  # opaque, which Pillow gives as 240 of 255
+    levels[::2, :, :3] = 3
+    stream = openjpeg.encode_array(levels, bits_stored=4, photometric_interpretation=0)
+    (tmp_path / "a.j2k").write_bytes(stream)
+    with pytest.raises(Unreadable, match="colour or alpha of 4 bits"):
+        read_file(tmp_path / "a.j2k")
+
+
+def test_jpeg_2000_colours_of_more_than_8_bits_are_refused(tmp_path: Path) -> None:
+    openjpeg = pytest.importorskip("openjpeg.utils")
+    levels = np.full((40, 32, 3), 1023, np.uint16)  # white, which Pillow gives as black
+    levels[::2] = 500
+    stream = openjpeg.encode_array(levels, bits_stored=10, photometric_interpretation=1)
+    (tmp_path / "a.j2k").write_bytes(stream)
+    with pytest.raises(Unreadable, match="colour or alpha of 10 bits.*; save with 8 bits"):
+        read_file(tmp_path / "a.j2k")

@@ -10,15 +10,15 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian
 
-from vestige.images.frame import (
+from vestige.images.flags import (
     COLOUR,
     LUT_NOT_USED,
     NO_HOUNSFIELD,
     NO_NEGATIVE,
     OWN_SCALE,
     PERCENTILES,
-    Unreadable,
 )
+from vestige.images.frame import Unreadable
 from vestige.images.readers import read_file
 from vestige.images.window import apply_window
 

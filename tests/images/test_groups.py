@@ -76,7 +76,7 @@ class TestCsv:
         ("text", "message"),
         [
             ("", "starts with nothing"),
-            ("a,b\nx,y\n", "starts with a,b; its first two columns must be named"),
+            ("a,b\nx,y\n", "starts with a,b; one column must be named id, file"),
             ("id,group\np1/a.png,x\n", "no group for 5 of 6 images, the first is used/p1/b.png"),
             ("id,group\np1/a.png,\n", "row 2 lacks an id or a group"),
             ("id,group\np1/a.png,x\np1/a.png,y\n", "in group 'x' and in 'y'"),

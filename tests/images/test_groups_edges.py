@@ -179,10 +179,40 @@ class TestLostIds:
             dicom(tmp_path / f"{k}.dcm", picture, PatientID=name)
         images = read_images(tmp_path, role="used", size=64)
         assert [p == NOBODY for p in images.patients] == [False, False, True, True]
-        assert rows(assign_groups({"used": images}))[0].startswith("used/2.dcm 2 of 4 images")
+        [told] = rows(assign_groups({"used": images}))
+        assert told.startswith(
+            "used/2.dcm 2 of 4 images have no DICOM patient id, or a placeholder"
+        )
+        assert "(2: the placeholder ANONYMOUS or UNKNOWN)" in told
         grouping = assign_groups({"used": images.subset([2, 3])})
         assert not grouping.patients
-        assert rows(grouping)[0].startswith("used/2.dcm 2 images have the same DICOM patient id")
+        [told] = rows(grouping)
+        assert told.startswith("used/2.dcm 2 images have the placeholder ANONYMOUS or UNKNOWN as")
+        assert told.endswith("the ids are not used. Give --groups or --group-regex")
+        assert "all patient ids are the placeholder ANONYMOUS or UNKNOWN" in grouping.source
+
+    def test_case_and_blanks_make_no_second_patient(self, tmp_path: Path) -> None:
+        pictures = np.round(textures(4) * 1000).astype(np.int16)
+        for k, name in enumerate(("P1", " p1 ", "P2", "P3")):
+            dicom(tmp_path / f"{k}.dcm", pictures[k], PatientID=name)
+        grouping = assign_groups({"used": read_images(tmp_path, role="used", size=64)})
+        assert grouping.labels["used"] == (
+            "patient-0001", "patient-0001", "patient-0002", "patient-0003",
+        )  # fmt: skip
+        assert rows(grouping) == [
+            "used/0.dcm 1 DICOM patient ids are written in several ways (case or blanks): each "
+            "counts as one patient"
+        ]
+
+    def test_two_issuers_of_one_id_are_told(self, tmp_path: Path) -> None:
+        pictures = np.round(textures(4) * 1000).astype(np.int16)
+        for k, issuer in enumerate(("North", "South", "North", "")):
+            patient = "P1" if k < 2 else f"P{k}"
+            dicom(tmp_path / f"{k}.dcm", pictures[k], PatientID=patient, IssuerOfPatientID=issuer)
+        grouping = assign_groups({"used": read_images(tmp_path, role="used", size=64)})
+        assert len({*grouping.labels["used"]}) == 3
+        [told] = rows(grouping)
+        assert told.startswith("used/0.dcm 1 DICOM patient ids come from several issuers each")
 
 
 def test_names_are_the_same_in_another_audit() -> None:

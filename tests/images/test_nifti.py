@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
-from vestige.images.frame import DISPLAY_NOT_USED, NAN_BACKGROUND, PERCENTILES, Unreadable
+from vestige.images.flags import DISPLAY_NOT_USED, NAN_BACKGROUND, PERCENTILES
+from vestige.images.frame import Unreadable
 from vestige.images.listing import peek_size
 from vestige.images.readers import peek_shape, read_file
 from vestige.images.window import apply_window

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from vestige.engine.engines import open_executor
-from vestige.images.frame import ONE_SCALE, PERCENTILES, SEVERAL_WINDOWS
+from vestige.images.flags import ONE_SCALE, PERCENTILES, SEVERAL_WINDOWS
 from vestige.images.imageset import ImageSet
 from vestige.images.readers import read_file
 from vestige.images.reading import read_images

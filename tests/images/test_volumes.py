@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
-from vestige.images.frame import NO_ORIENTATION, NOT_SQUARE, Unreadable
+from vestige.images.flags import NO_ORIENTATION, NOT_SQUARE
+from vestige.images.frame import Unreadable
 from vestige.images.readers import peek_shape, read_file
 from vestige.images.reading import read_images
 from vestige.images.unread import Ledger

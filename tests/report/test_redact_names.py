@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from report.conftest import STATES
-from vestige.images.frame import FLAG_WARNINGS
+from vestige.images.flags import FLAG_WARNINGS
 from vestige.report import charts, redact, render_html
 from vestige.report.own_words import OWN_WORDS
 from vestige.result import AuditResult

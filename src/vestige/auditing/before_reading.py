@@ -14,8 +14,10 @@ from vestige.cache.owner import open_cache
 from vestige.files.places import Named, refuse_within
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
+from vestige.images.matching import Place, match
+from vestige.images.patient_ids import folded
 from vestige.images.remote import is_address, without_scheme
-from vestige.images.told_groups import compile_groups, find_groups, keys_of, read_group_table
+from vestige.images.told_groups import compile_groups, find_groups, read_group_table
 from vestige.judging.cohort import CONTRADICTING, TARGET_ROLE, Mode, no_calibration
 from vestige.registry.entries import InputError
 from vestige.stats.calibration import require_resolution
@@ -123,10 +125,11 @@ def _groups(
             return None
         ids = [identifier for identifier, _ in source.files]
         if table is not None:
-            rows = [[k for k in keys_of(role, source.root, i) if k in table][:1] for i in ids]
-            if not all(rows):  # files of several images, named one by one, or files without a row
-                return None
-            found[role] = frozenset(table[key] for keys in rows for key in keys)
+            place = Place(role, source.root, ids, [str(path) for _, path in source.files])
+            matched = match(table, [place])
+            if matched.clash or matched.missing:
+                return None  # files of several images, named one by one, or files without a row
+            found[role] = frozenset(folded(table[row]) for row in matched.rows[role])
         elif pattern is not None:
-            found[role] = frozenset(find_groups(pattern, ids, f"{role}/"))
+            found[role] = frozenset(map(folded, find_groups(pattern, ids, f"{role}/")))
     return found

@@ -14,6 +14,7 @@ from vestige.checks.unlike import find_unlike, unlike_problems
 from vestige.checks.unread import unread_by_role
 from vestige.decision.records import Unlike, Unread
 from vestige.engine.engines import open_executor
+from vestige.images.duplicates import repeats
 from vestige.images.groups import Grouping, assign_groups
 from vestige.images.harmonize import Preparation, find_preparation
 from vestige.images.imageset import ImageSet
@@ -76,6 +77,8 @@ def gather(request: Request, clock: Clock) -> Gathered:
         as_read = _read(request, required_resolution, executor)
     problems = [problem for images in as_read.values() for problem in images.problems]
     problems += check_roles(as_read, mode)
+    made = as_read["generated"]
+    problems += repeats(made.ids, made.sha256, "generated")
     check_models(request.trained, as_read)
     unread, unlike = unread_by_role(as_read, mode), find_unlike(as_read)
     problems += unlike_problems(unlike)

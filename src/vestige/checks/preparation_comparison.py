@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.frame import GUESSED_SCALE
+from vestige.images.flags import GUESSED_SCALE
 from vestige.images.imageset import ImageSet
 from vestige.images.stored_statistics import STATISTICS, stored_statistics
 from vestige.schema.records import PreparationComparison, PreparationDifference

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -51,7 +52,7 @@ KINDS: dict[str, RegistryEntry[Table]] = {
         "Networks that give features, whose weights you name.", _tables("features:BACKBONES")
     ),
     "formats": RegistryEntry(
-        "Formats of images that are read, and of run files that are written.",
+        "Formats of images that are read or refused, and of run files that are written.",
         _tables("images.readers:READERS", "imageclef.challenge:FORMATS"),
     ),
     "engines": RegistryEntry(
@@ -73,6 +74,9 @@ def list_choices(
         table = choose(KINDS, kind, "kind").factory()
     elif as_json:
         raise InputError(f"name what to list. Known: {', '.join(KINDS)}.")
+    if kind == "formats":
+        _list_formats(as_json)
+        return
     if as_json:
         say(json.dumps({name: choice.summary for name, choice in table.items()}, indent=1))
         return
@@ -83,3 +87,22 @@ def list_choices(
         takes = getattr(choice, "takes", "grey")
         kinds = "" if takes == "grey" else f"  [{takes}]"
         say(f"{name:{width}}  {choice.summary}{extra}{views}{kinds}")
+
+
+def _list_formats(as_json: bool) -> None:
+    """Up to three lines each: what is read or why it is not, suffixes, how grey comes about."""
+    from vestige.imageclef.challenge import FORMATS
+    from vestige.images.format_table import Format, described, formats
+
+    written = (Format(name, run.summary, state="written") for name, run in FORMATS.items())
+    rows = (*formats(), *written)
+    if as_json:
+        say(json.dumps({row.name: asdict(row) for row in rows}, indent=1))
+        return
+    width = max(len(row.name) for row in rows) + 2
+    for row in rows:
+        extra = f"  [needs vestige[{row.extra}]]" if row.extra else ""
+        say(f"{row.name:{width}}{described(row)}{extra}")
+        for title, told in (("Suffixes", " ".join(row.suffixes)), ("Grey", row.grey)):
+            if told:
+                say(f"{'':{width}}{title}: {told}")

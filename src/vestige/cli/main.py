@@ -12,6 +12,7 @@ import typer
 
 from vestige.cli.audit import audit_command
 from vestige.cli.ending import Ended, ended_as_by_ctrl_c
+from vestige.cli.inspect import inspect
 from vestige.cli.listing import list_choices
 from vestige.cli.options import OUTPUT, Command, Json, Quiet, Seed
 from vestige.cli.results import export, report, score
@@ -83,6 +84,7 @@ app.command(cls=Command)(benchmark)
 app.command(cls=Command)(export)
 app.command(cls=Command)(score)
 app.command(cls=Command)(report)
+app.command(cls=Command)(inspect)
 app.command("list", cls=Command)(list_choices)
 
 

@@ -148,6 +148,8 @@ def scrub(
             say(f"The gate is not open, so nothing was copied to {copy_to}.")
         elif copy_to is not None:
             say(f"{found.copied} files were copied to {copy_to}.")
+        elif any("#" in id_ for id_ in found.keep):
+            say("Give --copy-to DIR to write arrays and volumes without the withheld images.")
         if found.left_out:
             say(
                 f"{len(found.left_out)} file(s) hold withheld images beside others and were left "

@@ -16,7 +16,7 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         if release
         else "Report every pair: the real image was used for training, or a near copy of it was.",
         "check_roles": "Give unused and reference images that are real and that the generator "
-        "never saw, and check that no folder was given in the place of another.",
+        "never saw, and check that no roles are swapped, so that one folder stands for another.",
         "convert_unread": "Convert these files to PNG, or remove them from the folder, and audit "
         "again.",
         "reach_files": "Look in the problems for the reason, mend the storage, the permissions or "

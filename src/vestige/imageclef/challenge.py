@@ -20,6 +20,8 @@ from vestige.imageclef.runfile import (
     validate_run,
 )
 from vestige.images.names import natural_key
+from vestige.images.patient_ids import folded
+from vestige.images.tables import written
 from vestige.images.told_groups import compile_groups, find_groups, read_group_table
 from vestige.registry.entries import InputError, create
 from vestige.result import AuditResult
@@ -263,8 +265,13 @@ def group_truth(
     groups = read_group_table(Path(csv))
     bare: dict[str, set[str]] = {}
     for name, group in groups.items():
-        bare.setdefault(bare_name(name), set()).add(group)
-    found = {i: {groups[i]} if i in groups else bare.get(bare_name(i), set()) for i in ids}
+        bare.setdefault(bare_name(name), set()).add(folded(group))
+    found = {
+        i: {folded(groups[name])}
+        if (name := written(i)) in groups
+        else bare.get(bare_name(i), set())
+        for i in ids
+    }
     if unclear := [i for i, same in found.items() if len(same) > 1]:
         raise InputError(
             f"{Path(csv).name} has several patients for {len(unclear)} ids without folder and "

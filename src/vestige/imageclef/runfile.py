@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -49,8 +50,8 @@ FORMATS: dict[str, RegistryEntry[RunFormat]] = {
 
 
 def bare_name(image_id: str) -> str:
-    """An id without folder and image extension; "v.nii.gz#3" becomes "v#3"."""
-    name = PurePosixPath(image_id).name
+    """An id without folder and image extension, in NFC; "v.nii.gz#3" becomes "v#3"."""
+    name = PurePosixPath(unicodedata.normalize("NFC", image_id)).name
     stem, frame = re.fullmatch(r"(.*?)(#[0-9]+)?", name, re.DOTALL).groups("")  # type: ignore[union-attr]
     for suffix in _SUFFIXES:
         if stem.lower().endswith(suffix) and len(stem) > len(suffix):
@@ -111,7 +112,9 @@ def validate_run(
 
 
 def read_run(path: str | os.PathLike[str]) -> dict[str, float]:
-    """Read labels or scores by id, as written; a header, quotes and spaces are understood.
+    """Read labels or scores by id, as written but for its letters, which become composed (NFC).
+
+    A header, quotes and spaces are understood.
 
     The first line counts as a header when its second field is not a number and its first has no
     image extension.
@@ -130,7 +133,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, float]:
     except csv.Error as error:
         raise InputError(f"cannot read {shown} as CSV: {no_table(error)}.") from error
     for number, row in enumerate(rows, 1):
-        fields = [field.strip() for field in row]
+        fields = [unicodedata.normalize("NFC", field.strip()) for field in row]
         value = _number(fields[1]) if len(fields) == 2 and fields[0] else None
         if value is None:
             if number == 1 and len(fields) == 2 and bare_name(fields[0]) == fields[0]:

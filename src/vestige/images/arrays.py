@@ -9,10 +9,11 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.flags import COLOUR, MINUS_ONE_TO_ONE
 from vestige.images.frame import (
-    COLOUR,
     MAX_BYTES,
     MAX_PIXELS,
+    UNIT,
     Frame,
     OtherFormat,
     Unreadable,
@@ -25,7 +26,8 @@ from vestige.images.frame import (
 from vestige.images.layouts import layout_of
 from vestige.types import Float32s
 
-_PREFERRED = "images"
+PREFERRED = "images"
+"""The array that is read where an archive holds several."""
 _LONGEST_HEADER = 10_000  # NumPy's own limit, which it applies after reading
 MEMBER = "::"
 """Between a file and the array that is meant: medmnist.npz::train_images, slices.h5::scans/t1."""
@@ -93,7 +95,8 @@ def split(values: np.ndarray[Any, Any], mode: str) -> list[Frame]:
     ]
     if values.dtype.kind != "f":
         return frames
-    return [replace(one, bits=bits, flags=(*flags, *one.flags)) for one in frames]
+    rule = UNIT if MINUS_ONE_TO_ONE not in flags else replace(UNIT, low=-1)
+    return [replace(one, bits=bits, flags=(*flags, *one.flags), rule=rule) for one in frames]
 
 
 def _colour(image: npt.NDArray[Any], mode: str) -> Frame:
@@ -117,7 +120,7 @@ def _from_unit_colour(image: Float32s, mode: str) -> Frame:
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return from_any(np.ascontiguousarray(red), mode)
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-    return Frame(np.minimum(luma, np.float32(1)), 32, mode, (COLOUR,))
+    return Frame(np.minimum(luma, np.float32(1)), 32, mode, (COLOUR,), rule=UNIT)
 
 
 def _checked_header(file: IO[bytes], size: int) -> tuple[int, ...]:
@@ -142,7 +145,7 @@ def _member(archive: zipfile.ZipFile, file: str, wanted: str | None = None) -> s
     listed = ", ".join(name.removesuffix(".npy") for name in names[:6])
     if wanted is not None and f"{wanted}.npy" not in names:
         raise Unreadable(f"holds no array {wanted!r}; it holds {listed}")
-    chosen = names[0] if len(names) == 1 else f"{wanted or _PREFERRED}.npy"
+    chosen = names[0] if len(names) == 1 else f"{wanted or PREFERRED}.npy"
     if chosen not in names:
         raise Unreadable(
             f"holds several arrays ({listed}). Give one of them as the images: "

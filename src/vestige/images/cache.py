@@ -25,15 +25,15 @@ from vestige.images.pairs import voxel_files
 from vestige.images.shards import Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
 
-FORMAT = 5
-"""Of what is kept; raised when a record gains a field (5: the ends of its scale)."""
+FORMAT = 6
+"""Of what is kept; raised when a record gains a field (6: ends of its scale, alias, issuer)."""
 STRETCH = 32
 """Shards that are looked up together."""
 AT_ONCE_BYTES = 2**20
 """Of a file, hashed at once."""
 _OF_PLACE = ("id", "path", "scale")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
-_SEALED = ("patient", "series", "study")
+_SEALED = ("patient", "alias", "issuer", "series", "study")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """DICOM through pydicom: modality units first, then the window, then black is 0 and white is 1."""
 
-import hashlib
 import os
 from dataclasses import replace
 from typing import Any
@@ -11,43 +10,12 @@ import numpy.typing as npt
 from vestige.images.derived import KINDS, kind_of_dicom
 from vestige.images.dicom_file import is_big_endian, open_dicom, read_header
 from vestige.images.dicom_grey import lookup, number, stored_scale, to_grey, to_units
-from vestige.images.frame import (
-    MOSAIC,
-    NOBODY,
-    NOT_SQUARE,
-    PADDED,
-    Frame,
-    NotJudged,
-    Unreadable,
-    Window,
-    from_colour,
-)
+from vestige.images.flags import MOSAIC, NOT_SQUARE, PADDED
+from vestige.images.frame import NOBODY, Frame, NotJudged, Unreadable, Window, from_colour
 from vestige.images.lookup import check_segments, palette_levels, read_table
+from vestige.images.patient_ids import digest, folded, is_placeholder
 from vestige.types import Float32s
 
-PLACEHOLDERS = frozenset(
-    [
-        "ANON",
-        "ANONYM",
-        "ANONYMISED",
-        "ANONYMIZED",
-        "ANONYMOUS",
-        "DE-IDENTIFIED",
-        "DEIDENTIFIED",
-        "N/A",
-        "NA",
-        "NO ID",
-        "NOID",
-        "NONE",
-        "NULL",
-        "PATIENT",
-        "PATIENTID",
-        "REMOVED",
-        "UNDEFINED",
-        "UNKNOWN",
-    ]
-)
-"""Patient ids that name nobody."""
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -92,8 +60,18 @@ def _frames(dataset: Any, window: Window | None) -> list[Frame]:
             pixels[units.padding] = 0
             flags = (*flags, PADDED)
         bits = int(dataset.get("BitsStored", 32))
-        frame = Frame(pixels, bits, photometric, flags, ends=ends, is_windowed=shown.is_windowed)
-        frames.append(frame)
+        rule = replace(shown.rule, is_inverted=inverted)
+        frames.append(
+            Frame(
+                pixels,
+                bits,
+                photometric,
+                flags,
+                ends=ends,
+                is_windowed=shown.is_windowed,
+                rule=rule,
+            )
+        )
     return frames
 
 
@@ -119,7 +97,8 @@ def _is_grey(dataset: Any) -> bool:
 
 
 def _inverse(frame: Frame) -> Frame:
-    return replace(frame, stored=1 - frame.pixels)
+    rule = frame.rule and replace(frame.rule, is_inverted=True)
+    return replace(frame, stored=1 - frame.pixels, rule=rule)
 
 
 def dicom_values(path: str | os.PathLike[str]) -> Float32s:
@@ -204,7 +183,7 @@ def _through_palette(dataset: Any, indices: npt.NDArray[Any]) -> npt.NDArray[Any
 
 def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
     """Add patient, series and place along the slice normal; ids leave only as digests."""
-    patient = str(dataset.get("PatientID") or "").strip()
+    patient = str(dataset.get("PatientID") or "").strip("\0 \t\r\n")
     study = str(dataset.get("StudyInstanceUID") or dataset.get("SeriesInstanceUID") or "")
     series = str(dataset.get("SeriesInstanceUID") or "")
     place = lookup(dataset, k, "PlanePositionSequence", "ImagePositionPatient")
@@ -219,13 +198,11 @@ def _identified(frame: Frame, dataset: Any, k: int) -> Frame:
     syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
     return replace(
         frame,
-        patient=NOBODY if patient.upper() in PLACEHOLDERS else _digest(patient),
-        series=_digest(series),
-        study=_digest(study),
+        patient=NOBODY if is_placeholder(patient) else digest(patient),
+        alias=digest(folded(patient)),
+        issuer=digest(folded(str(dataset.get("IssuerOfPatientID") or ""))),
+        series=digest(series),
+        study=digest(study),
         position=position,
         coding=f"DICOM {getattr(syntax, 'name', 'unknown')}",
     )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest() if text else ""

@@ -12,7 +12,7 @@ from vestige.registry.entries import InputError
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _GPL = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in (57, 70, 80, 81))
-"""JPEG lossless and JPEG-LS, which only a GPL package or GDCM decode (docs/medical-formats.md)."""
+"""JPEG lossless and JPEG-LS, which only a GPL package or GDCM decode (docs/formats.md)."""
 
 
 def open_dicom(path: str | os.PathLike[str]) -> Any:
@@ -48,6 +48,7 @@ def open_dicom(path: str | os.PathLike[str]) -> Any:
     if "PixelData" in dataset and dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         _check_packed(dataset, frames, (height, width, channels))
         _check_decoder(dataset.file_meta.TransferSyntaxUID)
+        _choose_decoder(dataset)
     elif "PixelData" in dataset:
         _check_complete(dataset, frames * height * width * channels)
     return dataset
@@ -136,6 +137,13 @@ def _check_decoder(syntax: Any) -> None:
         raise Unreadable(
             f"is DICOM in {syntax.name}, which needs a decoder: pip install 'vestige[{extra}]'"
         )
+
+
+def _choose_decoder(dataset: Any) -> None:
+    """Pillow for JPEG of 8 bits, whatever else is installed: decoders round it differently."""
+    last = str(dataset.file_meta.TransferSyntaxUID).removeprefix("1.2.840.10008.1.2.4.")
+    if last in ("50", "51") and int(dataset.get("BitsStored") or 0) == 8:
+        dataset.pixel_array_options(decoding_plugin="pillow")
 
 
 def _check_packed(dataset: Any, frames: int, shape: tuple[int, int, int]) -> None:

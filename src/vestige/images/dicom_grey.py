@@ -1,6 +1,6 @@
 """Grey of DICOM: stored levels, modality units, window, then black is 0 and white is 1.
 
-The truth table stands in docs/medical-formats.md.
+The truth table stands in docs/formats.md.
 """
 
 from dataclasses import dataclass, replace
@@ -10,19 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.dicom_file import is_big_endian
-from vestige.images.frame import (
+from vestige.images.flags import (
     BAD_WINDOW,
     LUT_NOT_USED,
     NO_HOUNSFIELD,
     NO_NEGATIVE,
     OWN_SCALE,
     PERCENTILES,
-    Unreadable,
-    Window,
 )
+from vestige.images.frame import Unreadable, Window
+from vestige.images.grey_rule import Code, GreyRule
 from vestige.images.grey_scale import between, is_hounsfield_scale
 from vestige.images.lookup import Table, read_table
 from vestige.images.window import LUNG, apply_window, usable
+from vestige.images.window import ends as ends_of
 from vestige.types import Bools, Float32s
 
 _USUAL_LEVELS = 4096
@@ -66,12 +67,14 @@ class Units:
 class Shown:
     """One frame in 0..1 before any inversion.
 
+    rule : which rule made it
     ends : units that are 0 and 1, where this file alone decides them
     is_windowed : they are those of a window of the file
     """
 
     pixels: Float32s
     flags: tuple[str, ...]
+    rule: GreyRule
     ends: tuple[float, float] | None = None
     is_windowed: bool = False
 
@@ -138,24 +141,29 @@ def to_grey(dataset: Any, units: Units, k: int, scale: StoredScale, window: Wind
     flags = units.flags
     strange = (NO_HOUNSFIELD,) if is_ct and not is_hounsfield else ()
     if window is not None:
-        return Shown(apply_window(units.values, *window), (*flags, *strange))
+        rule = GreyRule("window of the user", *ends_of(*window))
+        return Shown(apply_window(units.values, *window), (*flags, *strange), rule)
     centre = lookup(dataset, k, "FrameVOILUTSequence", "WindowCenter")
     width = lookup(dataset, k, "FrameVOILUTSequence", "WindowWidth")
     function = str(lookup(dataset, k, "FrameVOILUTSequence", "VOILUTFunction") or "LINEAR")
     if centre is not None and width is not None:
         pair = number(centre, float("nan")), number(width, float("nan"))
         if function in ("LINEAR", "LINEAR_EXACT", "SIGMOID") and usable(*pair, function):
-            ends = pair[0] - pair[1] / 2, pair[0] + pair[1] / 2
-            return Shown(apply_window(units.values, *pair, function), flags, ends, True)
+            code: Code = "sigmoid of the file" if function == "SIGMOID" else "window of the file"
+            ends = ends_of(*pair, function)
+            grey = apply_window(units.values, *pair, function)
+            return Shown(grey, flags, GreyRule(code, *ends), ends, True)
         flags = (*flags, BAD_WINDOW)
     if dataset.get("VOILUTSequence"):
         table = _table(dataset, "VOILUTSequence", units.low < 0)
         if table is not None:
             bright = table(units.values) / np.float32(table.full)
-            return Shown(bright.astype(np.float32), flags)
+            rule = GreyRule("display table of the file", units.low, units.high)
+            return Shown(bright.astype(np.float32), flags, rule)
         flags = (*flags, LUT_NOT_USED)
     if is_hounsfield:
-        return Shown(apply_window(units.values, *LUNG), flags)
+        rule = GreyRule("lung window", *ends_of(*LUNG))
+        return Shown(apply_window(units.values, *LUNG), flags, rule)
     shown = _on_own_scale(units, scale)
     return replace(shown, flags=(*flags, *strange, *shown.flags))
 
@@ -172,12 +180,15 @@ def _on_own_scale(units: Units, scale: StoredScale) -> Shown:
         )
     flags: tuple[str, ...] = (OWN_SCALE,) if units.slope not in (1, None) else ()
     if units.usual is not None:
-        return Shown(between(units.values, *units.usual), (*flags, PERCENTILES), units.usual)
+        rule = GreyRule("percentiles", *units.usual)
+        grey = between(units.values, *units.usual)
+        return Shown(grey, (*flags, PERCENTILES), rule, units.usual)
     if scale.is_signed and scale.low == 0 and units.slope is not None:
         flags = (*flags, NO_NEGATIVE)
     shown = (units.values - np.float32(units.low)) / np.float32(span)
     # the last digit of a float may lie beyond the end that was computed more exactly
-    return Shown(np.clip(shown, 0, 1, out=shown), flags, (units.low, units.high))
+    rule = GreyRule("range of the type", units.low, units.high)
+    return Shown(np.clip(shown, 0, 1, out=shown), flags, rule, (units.low, units.high))
 
 
 def _padding(dataset: Any, stored: npt.NDArray[Any]) -> Bools:

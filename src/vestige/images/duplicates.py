@@ -9,6 +9,7 @@ import numpy as np
 
 from vestige.images.preprocess import area_average, to_working
 from vestige.registry.entries import InputError
+from vestige.schema.records import Problem
 from vestige.stats.ssim import Moments, ssim, uniform
 from vestige.types import Float32s, Floats, Images, Ints
 
@@ -25,6 +26,23 @@ def content_clusters(sha256: Sequence[str]) -> Ints:
     """Label images by identical content, int [n]; labels count from 0 in order of appearance."""
     seen: dict[str, int] = {}
     return np.array([seen.setdefault(digest, len(seen)) for digest in sha256], np.int64)
+
+
+def repeats(ids: Sequence[str], sha256: Sequence[str], role: str) -> list[Problem]:
+    """A row if images of a set have the same pixels as others of it: each is told once."""
+    seen: set[str] = set()
+    again = []
+    for identifier, digest in zip(ids, sha256, strict=True):
+        if digest in seen:
+            again.append(identifier)
+        seen.add(digest)
+    if not again:
+        return []
+    what = (
+        f"{len(again)} of {len(ids)} {role} images, e.g. this one, repeat others of the set with "
+        f"the same pixels: it holds {len(seen)} different images"
+    )
+    return [Problem(f"{role}/{again[0]}", what, "warning")]
 
 
 def near_duplicate_groups(

@@ -9,6 +9,15 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.flags import (
+    COLOUR,
+    MINUS_ONE_TO_ONE,
+    ROTATED,
+    ROUNDED,
+    TRANSPARENT,
+    TWELVE_OF_SIXTEEN,
+)
+from vestige.images.grey_rule import GreyRule
 from vestige.images.unread import Kind
 from vestige.types import Float32s
 
@@ -27,92 +36,12 @@ MAX_PAGES = 50_000
 SMALLEST_SHARE = 1024
 """Pixels that an image counts as at least, so that a file holds at most 262,144 images."""
 
+UNIT = GreyRule("floats from 0 to 1", 0, 1)
 _ROUNDING = 1e-5
 """Of a float level in 0..1."""
 
 NOBODY = hashlib.sha256(b"").hexdigest()
 """Patient of a DICOM file whose id is a placeholder."""
-
-# A flag that the user should see has a sentence here; the others are only recorded.
-COLOUR = "colour"
-TRANSPARENT = "transparent"
-CMYK = "cmyk"
-ROTATED = "rotated by orientation tag"
-TWELVE_OF_SIXTEEN = "12 of 16 bits used?"
-CUT_TO_EIGHT = "16-bit colour cut to 8"
-PERCENTILES = "scaled by percentiles"
-NO_ORIENTATION = "no orientation"
-BAD_WINDOW = "unusable window tags"
-LUT_NOT_USED = "lookup table not used"
-PADDED = "padding set to black"
-NO_HOUNSFIELD = "CT without Hounsfield units"
-OWN_SCALE = "scale of its own"
-NO_NEGATIVE = "signed without negative levels"
-NOT_SQUARE = "pixels not square"
-MOSAIC = "mosaic"
-FEW_LEVELS = "few grey levels"
-ONE_SCALE = "one scale for its series"
-SEVERAL_WINDOWS = "several windows in one series"
-DISPLAY_NOT_USED = "display range not used"
-NAN_BACKGROUND = "NaN taken for background"
-NO_PHOTOMETRIC = "no photometric interpretation"
-FIRST_PICTURE = "first of several pictures"
-TEXT_LEFT_OUT = "texts left out"
-MINUS_ONE_TO_ONE = "floats from -1 to 1"
-ROUNDED = "floats cut to 0..1"
-FLAG_WARNINGS = {
-    COLOUR: "colour images, turned to grey (Rec. 601 luma)",
-    TRANSPARENT: "partly transparent images, put on black",
-    CMYK: "CMYK images, turned to grey through RGB",
-    TWELVE_OF_SIXTEEN: "16-bit files with no level above 4095, so perhaps 12-bit data; they were "
-    "read on the 16-bit scale and look dark. If they are 12-bit, multiply by 16 and save again",
-    CUT_TO_EIGHT: "16-bit colour or alpha files, of which the decoder keeps 8 bits",
-    PERCENTILES: "images of files without a known grey scale, scaled from the 1 % to the 99 % "
-    "level of their file. Give a window to put all sets on one scale",
-    NO_ORIENTATION: "volumes whose header states no orientation, read as such files usually lie",
-    NOT_SQUARE: "images whose pixels are not square, shown as if they were",
-    MOSAIC: "DICOM files that show many slices as the tiles of one picture; judged as one picture. "
-    "Convert them to volumes, for example with dcm2niix",
-    FEW_LEVELS: "images of 2 to 4 grey levels, which may be masks. Leave out what shows no patient",
-    ONE_SCALE: "slices of DICOM series without a window whose slopes or levels differ, put on one "
-    "scale for each series",
-    SEVERAL_WINDOWS: "slices of DICOM series with several windows, so that equal tissue differs in "
-    "grey. Give a window for one scale",
-    BAD_WINDOW: "DICOM files whose window tags cannot be used; the default scale was taken",
-    LUT_NOT_USED: "DICOM files with a lookup table that is empty or cannot be used; read without",
-    NO_HOUNSFIELD: "CT files whose levels are not Hounsfield units (water near 0, air near -1000); "
-    "read on the scale of their stored levels",
-    OWN_SCALE: "DICOM files without a window whose levels are multiplied by a slope; each series, "
-    "or a file without one, is scaled by itself. Give a window for one scale",
-    NO_NEGATIVE: "signed DICOM files without a window and without a negative level; 0 is black",
-    DISPLAY_NOT_USED: "volumes whose header names a display range that would cut off most of the "
-    "body; it was not used",
-    NAN_BACKGROUND: "volumes with voxels that are not numbers (NaN), which were taken for "
-    "background",
-    NO_PHOTOMETRIC: "TIFF files that do not say whether 0 is black or white; read as black",
-    FIRST_PICTURE: "JPEG files with further pictures behind the first (previews, gain maps), of "
-    "which only the first was read",
-    TEXT_LEFT_OUT: "PNG files with texts that are too large to be unpacked; read without them",
-    MINUS_ONE_TO_ONE: "float images from -1 to 1, put on 0 to 1. Save all sets by one rule",
-    ROUNDED: "float images beyond 0 to 1 by rounding only; cut to that range",
-}
-GUESSED_SCALE = frozenset(
-    [
-        TWELVE_OF_SIXTEEN,
-        PERCENTILES,
-        BAD_WINDOW,
-        LUT_NOT_USED,
-        NO_HOUNSFIELD,
-        OWN_SCALE,
-        NO_NEGATIVE,
-        ONE_SCALE,
-        SEVERAL_WINDOWS,
-        DISPLAY_NOT_USED,
-        NO_PHOTOMETRIC,
-        MINUS_ONE_TO_ONE,
-    ]
-)
-"""Flags of images whose grey scale the file does not say, or not well."""
 
 
 class Unreadable(ValueError):
@@ -161,6 +90,9 @@ class Frame:
         What was done or noticed on the way; see `FLAG_WARNINGS`.
     patient : str
         sha256 (hex) of the DICOM patient id, "" if there is none, `NOBODY` for a placeholder.
+    alias, issuer : str
+        sha256 (hex) of the DICOM patient id as it is compared (no capitals, single blanks) and of
+        who issued it, "" if there is none.
     series : str
         sha256 (hex) of the DICOM series, "" if there is none.
     study : str
@@ -174,6 +106,8 @@ class Frame:
         Modality units that are shown as 0 and as 1; None where nothing depends on the file alone.
     is_windowed : bool
         Whether the ends are those of a window, beyond which values are cut off.
+    rule : GreyRule or None
+        Which rule made the grey values; None where the reader does not say it.
     """
 
     stored: Levels | Float32s
@@ -181,12 +115,15 @@ class Frame:
     mode: str
     flags: tuple[str, ...] = ()
     patient: str = ""
+    alias: str = ""
+    issuer: str = ""
     series: str = ""
     study: str = ""
     position: float | None = None
     coding: str = ""
     ends: tuple[float, float] | None = None
     is_windowed: bool = False
+    rule: GreyRule | None = None
 
     @cached_property
     def pixels(self) -> Float32s:
@@ -199,13 +136,13 @@ def from_levels(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()
     if levels.dtype == np.bool_:
         # Pillow's booleans are bytes 0 and 255, NumPy's own are 0 and 1
         white = np.minimum(levels.view(np.uint8), 1) * np.uint8(255)
-        return Frame(white, 1, mode, flags)
+        return Frame(white, 1, mode, flags, rule=GreyRule("levels of the type", 0, 1))
     if levels.dtype.itemsize == 1:
-        return Frame(levels, 8, mode, flags)
+        return Frame(levels, 8, mode, flags, rule=GreyRule("levels of the type", 0, 255))
     levels = levels.astype(np.uint16, copy=False)  # native byte order
     if levels.size and levels.max() <= 4095:
         flags = (*flags, TWELVE_OF_SIXTEEN)
-    return Frame(levels, 16, mode, flags)
+    return Frame(levels, 16, mode, flags, rule=GreyRule("levels of the type", 0, 65535))
 
 
 def from_bits(levels: npt.NDArray[Any], bits: int, mode: str, flags: tuple[str, ...] = ()) -> Frame:
@@ -213,7 +150,8 @@ def from_bits(levels: npt.NDArray[Any], bits: int, mode: str, flags: tuple[str, 
     if bits == 8 * levels.dtype.itemsize:
         return from_levels(levels, mode, flags)
     shown = np.minimum(levels / np.float32(2**bits - 1), np.float32(1))
-    return Frame(shown.astype(np.float32), bits, mode, flags)
+    rule = GreyRule("bits of the header", 0, 2**bits - 1)
+    return Frame(shown.astype(np.float32), bits, mode, flags, rule=rule)
 
 
 def from_colour(
@@ -232,13 +170,16 @@ def from_colour(
     # float32 throughout: rounding the luma to 8 bits would cost levels
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     luma = np.minimum(luma / np.float32(2**known - 1), np.float32(1))
-    return Frame(luma.astype(np.float32), known, mode, (*flags, COLOUR))
+    is_whole = known == 8 * levels.dtype.itemsize
+    rule = GreyRule("levels of the type" if is_whole else "bits of the header", 0, 2**known - 1)
+    return Frame(luma.astype(np.float32), known, mode, (*flags, COLOUR), rule=rule)
 
 
 def from_floats(values: npt.NDArray[Any], mode: str) -> Frame:
     """Float pixels [h, w] as `unit_floats` puts them on 0..1."""
     unit, flags = unit_floats(values)
-    return Frame(unit, 8 * values.dtype.itemsize, mode, flags)
+    rule = UNIT if MINUS_ONE_TO_ONE not in flags else replace(UNIT, low=-1)
+    return Frame(unit, 8 * values.dtype.itemsize, mode, flags, rule=rule)
 
 
 def unit_floats(values: npt.NDArray[Any]) -> tuple[Float32s, tuple[str, ...]]:

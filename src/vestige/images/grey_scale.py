@@ -1,6 +1,6 @@
 """What grey scale values in physical units are on; one truth table for DICOM and NIfTI.
 
-The table stands in docs/medical-formats.md.
+The table stands in docs/formats.md.
 """
 
 import numpy as np
@@ -51,10 +51,10 @@ def keeps_body(values: npt.NDArray[np.float32], low: float, high: float) -> bool
     return bool(body.size == 0 or ((body >= low) & (body <= high)).mean() >= _DISPLAYED)
 
 
-def by_percentiles(values: Float32s) -> Float32s:
-    """Values from their 1 % to their 99 % level as 0..1: the last resort."""
+def percentile_ends(values: Float32s) -> tuple[float, float]:
+    """The 1 % and the 99 % level, which become black and white as the last resort."""
     low, high = np.percentile(values, (1, 99))
-    return between(values, float(low), float(high))
+    return float(low), float(high)
 
 
 def between(values: Float32s, low: float, high: float) -> Float32s:

@@ -10,8 +10,9 @@ from pathlib import Path
 from vestige.images.duplicates import content_clusters
 from vestige.images.formats import format_of_name
 from vestige.images.frame import NOBODY
-from vestige.images.imageset import ImageSet
-from vestige.images.told_groups import compile_groups, from_csv, from_regex
+from vestige.images.imageset import ImageSet, Record
+from vestige.images.patient_ids import placeholder
+from vestige.images.told_groups import compile_groups, from_csv, from_regex, one_spelling
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Ints
@@ -47,7 +48,13 @@ def who_is_told(
         problems = _whole_match(real, found, regex)
     else:
         return _by_tags(real)
-    keys = tuple(key for own in found.values() for key in own)
+    keys, merged = one_spelling([key for own in found.values() for key in own])
+    if merged:
+        what = (
+            f"{len(merged)} patients are written in several ways (case or blanks): each counts as "
+            "one"
+        )
+        problems += (Problem(ids_of(real)[keys.index(merged[0])], what, "warning"),)
     return Told(keys, source, True, True, problems)
 
 
@@ -67,35 +74,78 @@ def _whole_match(
 
 def _by_tags(real: Mapping[str, ImageSet]) -> Told:
     """By DICOM patient ids, as far as they say anything."""
-    given = [key for images in real.values() for key in images.patients]
-    ids = ids_of(real)
-    problems = []
-    several = [k for k, key in enumerate(given) if key]
-    if len(several) > 1 and len({given[k] for k in several}) == 1:
-        what = (
-            f"{len(several)} images have the same DICOM patient id, which says nothing of patients "
-            "(a placeholder?): the ids are not used. Give --groups or --group-regex"
-        )
-        problems.append(Problem(ids[several[0]], what, "warning"))
+    records = [record for images in real.values() for record in images.records]
+    given, problems = _one_spelling(records, ids_of(real))
+    named = [k for k, key in enumerate(given) if key]
+    why = "no patient ids were given"
+    if len(named) > 1 and len({given[k] for k in named}) == 1:
+        words = Counter(filter(None, (placeholder(records[k].alias) for k in named)))
+        if words:
+            why = f"all patient ids are {_listed(words)}"
+            what = (
+                f"{len(named)} images have {_listed(words)} as DICOM patient id, which names nobody"
+            )
+        else:
+            what = (
+                f"{len(named)} images have the same DICOM patient id, which says nothing of "
+                "patients (a placeholder?)"
+            )
+        what += ": the ids are not used. Give --groups or --group-regex"
+        problems.append(Problem(ids_of(real)[named[0]], what, "warning"))
         given = [""] * len(given)
     keys = tuple("" if key == NOBODY else key for key in given)
-    with_id = [k for k, key in enumerate(keys) if key]
-    missing = len(keys) - len(with_id)
+    with_id, missing = sum(map(bool, keys)), keys.count("")
     if with_id and missing:
-        first = ids[keys.index("")]
-        what = (
-            f"{missing} of {len(keys)} images have no DICOM patient id, or a placeholder: each "
-            "goes by its DICOM study, else by its file, and the others keep their ids"
-        )
-        problems.append(Problem(first, what, "warning"))
-    if with_id and len(with_id) >= missing:
+        problems.append(_some_missing(records, keys, ids_of(real)))
+    if with_id and with_id >= missing:
         some = f" (missing in {missing} of {len(keys)} images)" if missing else ""
         return Told(keys, f"DICOM patient ids{some}", True, False, tuple(problems))
-    larger = any(record.study for images in real.values() for record in images.records)
+    larger = any(record.study for record in records)
     larger |= any(_holding_several(images) for images in real.values())
     how = f"files, DICOM studies and {LIKENESS}" if larger else LIKENESS
-    source = f"{how} (no patient ids were given)"
-    return Told(keys, source, False, False, tuple(problems))
+    return Told(keys, f"{how} ({why})", False, False, tuple(problems))
+
+
+def _one_spelling(records: Sequence[Record], ids: Sequence[str]) -> tuple[list[str], list[Problem]]:
+    """Patient of each DICOM image, one for all spellings of an id; what is doubtful about them."""
+    spellings: dict[str, set[str]] = defaultdict(set)
+    issuers: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.patient and record.patient != NOBODY:
+            alias = record.alias or record.patient
+            spellings[alias].add(record.patient)
+            issuers[alias] |= {record.issuer} - {""}
+    first = {alias: min(own) for alias, own in spellings.items()}
+    problems = []
+    for what, found in (
+        ("DICOM patient ids are written in several ways (case or blanks): each counts as one "
+         "patient", spellings),
+        ("DICOM patient ids come from several issuers each (IssuerOfPatientID): each counts as one "
+         "patient. If these are other people, give --groups", issuers),
+    ):  # fmt: skip
+        several = {alias for alias, own in found.items() if len(own) > 1}
+        if several:
+            at = next(k for k, r in enumerate(records) if (r.alias or r.patient) in several)
+            problems.append(Problem(ids[at], f"{len(several)} {what}", "warning"))
+    given = [first.get(record.alias or record.patient, record.patient) for record in records]
+    return given, problems
+
+
+def _some_missing(records: Sequence[Record], keys: Sequence[str], ids: Sequence[str]) -> Problem:
+    """The row on images without a patient among others that have one."""
+    without = [record for record, key in zip(records, keys, strict=True) if not key]
+    words = Counter(filter(None, (placeholder(record.alias) for record in without)))
+    named = f" ({sum(words.values())}: {_listed(words)})" if words else ""
+    what = (
+        f"{len(without)} of {len(keys)} images have no DICOM patient id, or a placeholder{named}: "
+        "each goes by its DICOM study, else by its file, and the others keep their ids"
+    )
+    return Problem(ids[keys.index("")], what, "warning")
+
+
+def _listed(words: Counter[str]) -> str:
+    shown = " or ".join(sorted(words))
+    return f"the placeholder {shown}"
 
 
 def group_index_of(

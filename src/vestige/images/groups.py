@@ -74,9 +74,10 @@ def assign_groups(
     sets : role -> ImageSet
         "generated" is left out.
     csv : path or None
-        First column id, file or path, second group, person or patient. Ids are relative to the
-        folder of the role and may be prefixed by the role or the name of that folder. A file
-        with several images may have one row for all of them.
+        A column of images (id, file, path, filename, ...) and one of groups (group, patient,
+        subject, ...). Ids are relative to the folder of the role and may be prefixed by the role
+        or the name of that folder. Absolute paths and ids without suffix are understood where
+        they mean one file. A file with several images may have one row for all of them.
     regex : str or None
         The group is its first capture group, or the whole match; searched in the id.
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from vestige.images.arrays import split
 from vestige.images.cage import caged
-from vestige.images.frame import FLAG_WARNINGS, Frame, Unreadable, Window
+from vestige.images.flags import FLAG_WARNINGS
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.kinds import Kind, kind_of
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
@@ -52,6 +53,8 @@ class Record:
     is_windowed: bool = False
     scale: tuple[float, float] | None = None
     """Factor and offset by which the image was put on the scale of its series."""
+    alias: str = ""
+    issuer: str = ""
 
 
 @dataclass(frozen=True, eq=False)

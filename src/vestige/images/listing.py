@@ -1,6 +1,5 @@
 """Which files a source names, and under which ids."""
 
-import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vestige.files.spreadsheet import no_table
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.given_arrays import given_array
 from vestige.images.imageset import ImageSet
 from vestige.images.layouts import layout_of
 from vestige.images.names import may_be_image, natural_key
+from vestige.images.on_disk import files_on_disk, refuse_absent
 from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
+from vestige.images.tables import LIST_COLUMNS, column, read_rows
 from vestige.images.walking import walk
 from vestige.registry.entries import InputError
 
@@ -54,7 +54,6 @@ Source: TypeAlias = (
 """A folder, a file, a CSV list of paths, a list of paths, an address for fsspec (s3://...), images
 [n, h, w], images as read, or the files of one of these."""
 
-LIST_COLUMNS = ("id", "file", "path")
 _PEEKED_FILES = 16
 SMALLEST_SIDE, USUAL_SIDE = 8, 64
 
@@ -186,35 +185,30 @@ def _named(paths: list[Path]) -> list[tuple[str, str | Path]]:
 
 
 def _listed(table: Path) -> list[tuple[str, str | Path]]:
-    """Files of a CSV: the first column, under a header or as the only column without one."""
+    """Files of a CSV: the column of images, or the only column of a table without a header."""
     rows = read_rows(table)
-    if rows and rows[0][0].strip().lower() in LIST_COLUMNS:
+    try:
+        place = column(rows[0], LIST_COLUMNS, 0) if rows else None
+    except InputError as error:
+        raise InputError(f"{table} {error}") from error
+    if place is not None:
         rows = rows[1:]
     elif any(len(row) > 1 for row in rows):
         raise InputError(
             f"{table} has several columns but its first is named {rows[0][0]!r}; "
-            f"name it one of {', '.join(LIST_COLUMNS)}"
+            f"name the one with the files {', '.join(LIST_COLUMNS[:5])} or the like"
         )
-    names = [row[0].strip() for row in rows]
+    names = [(*row, *[""] * ((place or 0) + 1))[place or 0] for row in rows]
     if not names:
         raise InputError(f"{table} lists no file; put one path in each line")
     if "" in names:
         raise InputError(f"{table}: the path of entry {names.index('') + 1} is empty; fill it in")
     folder = table.absolute().parent
-    files = [(_relative(folder / n, os.path.abspath(folder)), folder / n) for n in names]
-    return _unique(files, str(table))
-
-
-def read_rows(table: Path) -> list[list[str]]:
-    """The rows of a CSV file that are not blank."""
-    if table.exists() and not table.is_file():
-        # a pipe would be waited for
-        raise InputError(f"cannot read {table} as CSV: it is not a regular file")
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            return [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {table} as CSV: {no_table(error)}") from error
+    found = files_on_disk(folder, names, str(table))
+    ids = [_relative(path, os.path.abspath(folder)) for path in found]
+    files = _unique(list(zip(ids, found, strict=True)), str(table))
+    refuse_absent(found, str(table))
+    return files
 
 
 def _relative(path: Path, folder: str) -> str:

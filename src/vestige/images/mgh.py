@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.flags import NO_ORIENTATION
 from vestige.images.formats import format_of_bytes
-from vestige.images.frame import NO_ORIENTATION, Frame, Unreadable, Window
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.volumes import (
     Volume,
     frames_of,

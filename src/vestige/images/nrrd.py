@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.derived import SEGMENTATION
-from vestige.images.frame import NO_ORIENTATION, Frame, Unreadable, Window
+from vestige.images.flags import NO_ORIENTATION
+from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.pairs import open_voxels
 from vestige.images.volumes import (
     AS_STORED,

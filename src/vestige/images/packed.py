@@ -116,6 +116,14 @@ def _jpeg_2000_start(data: bytes) -> int | None:
     return None
 
 
+def stream_bits(data: bytes) -> int:
+    """Bits of a level of the first channel of a JPEG 2000 code stream; 0 if not found."""
+    start = _jpeg_2000_start(data)
+    if start is None or start + 42 >= len(data):
+        return 0
+    return (data[start + 42] & 127) + 1
+
+
 _SOC_SIZ = b"\xff\x4f\xff\x51"
 """Markers that a code stream of JPEG 2000 begins with; the second states its size."""
 _SIZED = (

@@ -20,12 +20,9 @@ from PIL import (  # the plug-ins are registered here, before the memory of a fi
     WebPImagePlugin,  # noqa: F401
 )
 
+from vestige.images.flags import CMYK, CUT_TO_EIGHT, FIRST_PICTURE, TEXT_LEFT_OUT, TRANSPARENT
 from vestige.images.frame import (
-    CMYK,
-    CUT_TO_EIGHT,
-    FIRST_PICTURE,
     MAX_PIXELS,
-    TEXT_LEFT_OUT,
     Frame,
     Unreadable,
     Window,
@@ -38,7 +35,8 @@ from vestige.images.frame import (
     oriented,
     over_black,
 )
-from vestige.images.packed import jpeg_scans, stream_shape
+from vestige.images.grey_rule import GreyRule
+from vestige.images.packed import jpeg_scans, stream_bits, stream_shape
 from vestige.images.png import read_plain_png, without_texts
 
 # Only these: Pillow knows some seventy formats, a few of which start other programs.
@@ -89,14 +87,15 @@ def read_pillow(file: IO[bytes], formats: tuple[str, ...]) -> list[Frame]:
             raise Unreadable(f"is a possible decompression bomb: {image.width} x {image.height}")
         if image.format in ("JPEG", "MPO"):
             _check_scans(file, image.height * image.width)
-        if image.format == "JPEG2000":
-            _check_stream(file, image.height, image.width)
+        bits = _check_stream(file, image) if image.format == "JPEG2000" else 0
         frames = []
         for k in range(count):
             if k:
                 image.seek(k)
                 check_size(image.height, image.width, count)  # a frame of a GIF may widen it
             frames.append(_frame(image))
+    if bits:
+        frames = [_on_stream_scale(frame, bits) for frame in frames]
     if has_more:
         frames = [replace(frame, flags=(*frame.flags, FIRST_PICTURE)) for frame in frames]
     return frames
@@ -122,18 +121,43 @@ def _check_scans(file: IO[bytes], pixels: int) -> None:
         raise Unreadable(f"is a possible decompression bomb: a JPEG of {scans} scans")
 
 
-def _check_stream(file: IO[bytes], height: int, width: int) -> None:
-    """The cover of a JPEG 2000 file may claim another size than the stream that is decoded."""
+def _check_stream(file: IO[bytes], image: Any) -> int:
+    """Bits of a level of a JPEG 2000 file.
+
+    Its cover may claim another size than the stream that is decoded.
+    """
     place = file.tell()
     file.seek(0)
-    found = stream_shape(file.read())
+    content = file.read()
     file.seek(place)
-    if found is None or found[:2] != (height, width):
-        raise Unreadable(f"is damaged: {width} x {height} pixels hold a stream of another size")
+    found = stream_shape(content)
+    if found is None or found[:2] != (image.height, image.width):
+        raise Unreadable(
+            f"is damaged: {image.width} x {image.height} pixels hold a stream of another size"
+        )
+    return stream_bits(content)
+
+
+def _on_stream_scale(frame: Frame, bits: int) -> Frame:
+    """Levels of a JPEG 2000 file, which Pillow shifts to the upper or the lower end of its type."""
+    width = 16 if frame.stored.dtype == np.uint16 else 8
+    # Pillow rounds 9 bits and more up to 256, which becomes 0; of fewer no alpha is opaque
+    if bits > width or (bits < width and TRANSPARENT in frame.flags):
+        raise Unreadable(
+            f"holds colour or alpha of {bits} bits, which the decoder of JPEG 2000 gets wrong; "
+            "save with 8 bits, or as 16-bit PNG"
+        )
+    if bits == width:
+        return frame
+    highest = (2**bits - 1) << (width - bits)
+    shown = frame.pixels * np.float32((2**width - 1) / highest)
+    rule = GreyRule("bits of the header", 0, 2**bits - 1)
+    return replace(frame, stored=np.minimum(shown, np.float32(1)), bits=bits, rule=rule)
 
 
 def _frame(image: Any) -> Frame:
-    stored = str(image.tile[0][3]) if image.tile else ""  # gone once the image is loaded
+    told = image.tile[0][3] if image.tile else ""  # gone once the image is loaded
+    stored = told if isinstance(told, str) else str(told and told[0])  # numbers follow, as 1650
     image.load()
     frame = replace(_grey(image, stored), coding=_coding(image))
     if any(holder in image.info for holder in _EXIF_HOLDERS):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vestige.files.printable import printable
 from vestige.images.derived import KINDS, has_few_levels
+from vestige.images.flags import FEW_LEVELS
 from vestige.images.foreign_words import own_warning, own_words
 from vestige.images.formats import (
     GZIP,
@@ -25,7 +26,6 @@ from vestige.images.formats import (
     raw_bytes,
 )
 from vestige.images.frame import (
-    FEW_LEVELS,
     MAX_BYTES,
     Frame,
     NotAnImage,

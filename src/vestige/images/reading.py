@@ -17,7 +17,8 @@ from vestige.images.arrays import split
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
-from vestige.images.frame import FEW_LEVELS, Unreadable, Window, scaled
+from vestige.images.flags import FEW_LEVELS
+from vestige.images.frame import Unreadable, Window, scaled
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
 from vestige.images.layouts import layout_of, parse_layout
 from vestige.images.listing import Files, Listing, Source, listed

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vestige.images.frame import ONE_SCALE, PERCENTILES, SEVERAL_WINDOWS
+from vestige.images.flags import ONE_SCALE, PERCENTILES, SEVERAL_WINDOWS
 from vestige.images.imageset import Record, rescaled
 from vestige.images.spool import blocks, spooled
 from vestige.types import Images

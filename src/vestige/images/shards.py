@@ -188,6 +188,8 @@ def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> R
         mode=frame.mode,
         flags=frame.flags,
         patient=frame.patient,
+        alias=frame.alias,
+        issuer=frame.issuer,
         series=frame.series,
         study=frame.study,
         position=frame.position,

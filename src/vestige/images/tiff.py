@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from vestige.images.flags import NO_PHOTOMETRIC
 from vestige.images.frame import (
     MAX_PIXELS,
-    NO_PHOTOMETRIC,
     Frame,
     Unreadable,
     Window,

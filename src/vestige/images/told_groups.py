@@ -4,14 +4,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import LIST_COLUMNS, read_rows
+from vestige.images.matching import Place, match, why_missing
+from vestige.images.names import natural_key
+from vestige.images.patient_ids import folded
+from vestige.images.tables import GROUP_COLUMNS, LIST_COLUMNS, column, read_rows, written
 from vestige.registry.entries import InputError
 
-GROUP_COLUMNS = ("group", "person", "patient")
 REGEX_SECONDS = 20.0
 """An expression may look at the names of one list for this time."""
 _SEARCH = """
@@ -26,63 +28,72 @@ json.dump([m and m[1 if pattern.groups else 0] or "" for m in found], sys.stdout
 def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, ...]]:
     """Group of each image, from a table of ids and groups; see `vestige.images.assign_groups`."""
     groups = read_group_table(table)
-    counts: dict[str, int] = {}
-    for images in real.values():
-        for identifier in set(images.ids):
-            counts[identifier] = counts.get(identifier, 0) + 1
-    labels: dict[str, tuple[str, ...]] = {}
-    missing: list[str] = []
-    for role, images in real.items():
-        found: list[str] = []
-        for identifier in images.ids:
-            key = next((k for k in keys_of(role, images.root, identifier) if k in groups), None)
-            if key is None:
-                missing.append(f"{role}/{identifier}")
-                continue
-            if key == identifier and counts[identifier] > 1:
-                raise InputError(
-                    f"{table.name} has one row {identifier!r}, but that id is in several roles; "
-                    f"write {role}/{identifier} and so on"
-                )
-            found.append(groups[key])
-        labels[role] = tuple(found)
-    if missing:
+    places = [
+        Place(role, images.root, images.ids, [record.path for record in images.records])
+        for role, images in real.items()
+    ]
+    matched = match(groups, places)
+    if matched.clash:
+        raise InputError(f"{table.name} {matched.clash}")
+    if missing := matched.missing:
+        ids = [real[role].ids[k] for role, k in missing]
         raise InputError(
             f"{table.name} has no group for {len(missing)} of {sum(map(len, real.values()))} "
-            f"images, the first is {missing[0]}. Add a row for each"
+            f"images, the first is {missing[0][0]}/{ids[0]} ({why_missing(groups, ids)}). "
+            "Add a row for each"
         )
-    return labels
-
-
-def keys_of(role: str, root: Path | None, identifier: str) -> Iterator[str]:
-    """Ways in which a CSV may name an image, the most specific first."""
-    for name in dict.fromkeys((identifier, identifier.rpartition("#")[0] or identifier)):
-        yield f"{role}/{name}"
-        if root is not None:
-            yield f"{root.resolve().name}/{name}"
-        yield name
+    return {role: tuple(groups[row] for row in rows) for role, rows in matched.rows.items()}
 
 
 def read_group_table(table: Path) -> dict[str, str]:
-    """Group of each id in a CSV file, or an InputError that says what is wrong with it."""
+    """Group of each name in a CSV file, or an InputError that says what is wrong with it.
+
+    Names are as `vestige.images.tables.written` gives them.
+    """
     rows = read_rows(table)
-    header = [cell.strip().lower() for cell in rows[0][:2]] if rows else []
-    if len(header) < 2 or header[0] not in LIST_COLUMNS or header[1] not in GROUP_COLUMNS:
+    header = rows[0] if rows else []
+    try:
+        image, group_at = column(header, LIST_COLUMNS, 0), column(header, GROUP_COLUMNS, 1)
+    except InputError as error:
+        raise InputError(f"{table} {error}") from error
+    if image is None or group_at is None:
+        shown = ",".join(header)[:200]
         raise InputError(
-            f"{table} starts with {','.join(header) or 'nothing'}; its first two columns must be "
-            f"named {' or '.join(LIST_COLUMNS)}, and {' or '.join(GROUP_COLUMNS)}"
+            f"{table} starts with {shown or 'nothing'}; one column must be named "
+            f"{some(LIST_COLUMNS)}, and one {some(GROUP_COLUMNS)}"
         )
     groups: dict[str, str] = {}
     for number, row in enumerate(rows[1:], start=2):
-        name, group = (cell.strip() for cell in (*row, "")[:2])
+        cells = (*row, *[""] * len(header))
+        name, group = written(cells[image]), cells[group_at]
         if not name or not group:
             raise InputError(f"{table}: row {number} lacks an id or a group; fill it in")
-        name = Path(name.replace("\\", "/")).as_posix()
-        if groups.setdefault(name, group) != group:
+        if folded(groups.setdefault(name, group)) != folded(group):
             raise InputError(
                 f"{table}: {name} is in group {groups[name]!r} and in {group!r}; keep one row"
             )
     return groups
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of columns, for a message."""
+    return f"{', '.join(names[:5])} or the like"
+
+
+def one_spelling(groups: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The same groups, where those that differ in case or blanks only are one.
+
+    Returns
+    -------
+    groups : the first spelling of each, in natural order
+    merged : those that have several spellings
+    """
+    spellings: dict[str, set[str]] = {}
+    for group in groups:
+        spellings.setdefault(folded(group), set()).add(group)
+    ordered = {key: sorted(own, key=natural_key) for key, own in spellings.items()}
+    merged = [own[0] for own in ordered.values() if len(own) > 1]
+    return tuple(ordered[folded(group)][0] for group in groups), merged
 
 
 def from_regex(real: Mapping[str, ImageSet], regex: str) -> dict[str, tuple[str, ...]]:

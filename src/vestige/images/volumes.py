@@ -10,18 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.derived import LABELS, is_label_map
-from vestige.images.frame import (
-    DISPLAY_NOT_USED,
-    NAN_BACKGROUND,
-    NOT_SQUARE,
-    PERCENTILES,
-    Frame,
-    Unreadable,
-    Window,
-    check_size,
-)
-from vestige.images.grey_scale import between, by_percentiles, is_hounsfield, keeps_body
-from vestige.images.window import LUNG, apply_window
+from vestige.images.flags import DISPLAY_NOT_USED, NAN_BACKGROUND, NOT_SQUARE, PERCENTILES
+from vestige.images.frame import Frame, Unreadable, Window, check_size
+from vestige.images.grey_rule import GreyRule
+from vestige.images.grey_scale import between, is_hounsfield, keeps_body, percentile_ends
+from vestige.images.window import LUNG, apply_window, ends
 from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
@@ -90,11 +83,11 @@ def frames_of(volume: Volume, window: Window | None) -> list[Frame]:
     wide, high = _sides(volume.affine)
     if abs(wide - high) > _SQUARE * max(wide, high):
         flags = (*flags, NOT_SQUARE)
-    shown, more = _scaled(values, window, volume)
-    bits = 8 * volume.stored.itemsize
+    shown, more, rules = _scaled(values, window, volume)
+    bits, flags = 8 * volume.stored.itemsize, (*flags, *more)
     return [
-        Frame(np.ascontiguousarray(shown[::-1, ::-1, k, t].T), bits, volume.mode, (*flags, *more))
-        for t in range(shown.shape[3])
+        Frame(np.ascontiguousarray(shown[::-1, ::-1, k, t].T), bits, volume.mode, flags, rule=rule)
+        for t, rule in enumerate(rules)
         for k in range(shown.shape[2])
     ]
 
@@ -179,24 +172,32 @@ def _sides(affine: npt.NDArray[Any]) -> tuple[float, float]:
 
 def _scaled(
     values: Float32s, window: Window | None, volume: Volume
-) -> tuple[Float32s, tuple[str, ...]]:
+) -> tuple[Float32s, tuple[str, ...], list[GreyRule]]:
+    """Values in 0..1, flags, and the rule of each volume."""
+    count = values.shape[3]
     if window is not None:
-        return apply_window(values, *window), ()
+        rule = GreyRule("window of the user", *ends(*window))
+        return apply_window(values, *window), (), [rule] * count
     flags: tuple[str, ...] = ()
     display, dtype = volume.display, volume.stored
     if display[1] > display[0]:
         if keeps_body(values, *display):
-            return between(values, *display), ()
+            rule = GreyRule("display range of the file", *display)
+            return between(values, *display), (), [rule] * count
         flags = (DISPLAY_NOT_USED,)
     if dtype.kind == "u":
         top = float(np.iinfo(dtype).max)
-        ends = sorted((volume.start, volume.slope * top + volume.start))
-        if dtype.itemsize == 1 or _fills(values, *ends):
-            return between(values, *ends), flags
+        low, high = sorted((volume.start, volume.slope * top + volume.start))
+        if dtype.itemsize == 1 or _fills(values, low, high):
+            rule = GreyRule("range of the type", low, high)
+            return between(values, low, high), flags, [rule] * count
     if is_hounsfield(values):
-        return apply_window(values, *LUNG), flags
-    volumes = [by_percentiles(values[..., t]) for t in range(values.shape[3])]
-    return np.stack(volumes, axis=3), (*flags, PERCENTILES)
+        rule = GreyRule("lung window", *ends(*LUNG))
+        return apply_window(values, *LUNG), flags, [rule] * count
+    limits = [percentile_ends(values[..., t]) for t in range(count)]
+    volumes = [between(values[..., t], *limits[t]) for t in range(count)]
+    rules = [GreyRule("percentiles", *one) for one in limits]
+    return np.stack(volumes, axis=3), (*flags, PERCENTILES), rules
 
 
 def _fills(values: Float32s, low: float, high: float) -> bool:

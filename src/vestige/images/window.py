@@ -62,6 +62,13 @@ def apply_window(
     return np.clip(out, 0, 1, out=out)
 
 
+def ends(centre: float, width: float, function: str = "LINEAR") -> tuple[float, float]:
+    """The values that become black and white; of a SIGMOID the ends of its width."""
+    if function == "LINEAR":
+        centre, width = centre - 0.5, width - 1
+    return centre - width / 2, centre + width / 2
+
+
 def usable(centre: float, width: float, function: str) -> bool:
     """Whether these numbers make a window."""
     if not np.isfinite([centre, width]).all():

@@ -5,6 +5,9 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy.typing as npt
 
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
@@ -13,7 +16,8 @@ from vestige.images.pairs import is_part_of_pair, voxel_files
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address
 from vestige.registry.entries import InputError
-from vestige.types import Progress, quiet
+from vestige.release.parts import can_be_parted, write_array, write_part
+from vestige.types import Bools, Progress, quiet
 
 
 def check_folder(folder: str | os.PathLike[str], generated: ImageSet) -> None:
@@ -28,8 +32,7 @@ def check_folder(folder: str | os.PathLike[str], generated: ImageSet) -> None:
     target = Path(folder)
     if generated.arrays is not None or any(is_address(r.path) for r in generated.records):
         raise InputError("--copy-to copies files: give the generated images as a local folder.")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target} is not an empty folder: name a new one for --copy-to.")
+    refuse_full(target)
     if generated.root is not None:
         root, place = generated.root.resolve(), target.resolve()
         if place == root or root in place.parents or place in root.parents:
@@ -54,13 +57,14 @@ def copy_kept(
 ) -> tuple[int, tuple[str, ...]]:
     """Copy the files of which every image may stay; all or nothing.
 
-    Each copy is read again and must show what was audited.
+    Each copy is read again and must show what was audited. Arrays and volumes of which a part may
+    stay are written again without the rest (`vestige.release.parts`).
 
     Returns
     -------
     copied : int
         Files.
-    left_out : names of files that hold an image that must not stay beside one that may
+    left_out : names of other files that hold an image that must not stay beside one that may
 
     Raises
     ------
@@ -76,7 +80,10 @@ def copy_kept(
         digests.setdefault(record.path, []).append(record.sha256)
         stays[record.path] = stays.get(record.path, True) and record.id in kept
         names[record.path] = _file_id(record.id, record.path)
-    partly = {r.path for r in generated.records if r.id in kept and not stays[r.path]}
+    partly: dict[str, list[int]] = {}
+    for record in generated.records:
+        if record.id in kept and not stays[record.path]:
+            partly.setdefault(record.path, []).append(record.frame)
     target = Path(folder)
     chosen = [path for path, whole in stays.items() if whole]
     try:
@@ -92,12 +99,59 @@ def copy_kept(
                     shutil.copyfile(part, copy.with_name(os.path.basename(part)))
                 _check_copy(copy, digests[path], names[path], generated)
                 progress("copying", done, len(chosen))
+            left_out = []
+            for path, frames in partly.items():
+                # with a layout of its own, the images may not lie along the first axis
+                if generated.layout or not can_be_parted(path):
+                    left_out.append(names[path])
+                    continue
+                original = Path(place) / "original"
+                shutil.copyfile(path, original)
+                _check_copy(original, digests[path], names[path], generated)
+                (inner / names[path]).parent.mkdir(parents=True, exist_ok=True)
+                if not write_part(original, frames, inner / names[path]):
+                    left_out.append(names[path])
             if target.exists():
                 target.rmdir()
             inner.rename(target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from error
-    return len(chosen), tuple(sorted(names[path] for path in partly))
+    return len(chosen) + len(partly) - len(left_out), tuple(sorted(left_out))
+
+
+def write_kept(values: npt.NDArray[Any], kept: Bools, folder: str | os.PathLike[str]) -> int:
+    """The same of an array that a program gave, as images.npy in its own type.
+
+    Returns
+    -------
+    int
+        Files.
+
+    Raises
+    ------
+    InputError
+        When the folder holds something or cannot be written.
+    """
+    target = Path(folder)
+    refuse_full(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".vestige-", dir=target.parent) as place:
+            inner = Path(place) / "kept"
+            inner.mkdir()
+            write_array(values[kept], inner / "images.npy")
+            if target.exists():
+                target.rmdir()
+            inner.rename(target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+    return 1
+
+
+def refuse_full(target: Path) -> None:
+    """Refuse a file, and a folder that holds something."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"{target} is not an empty folder: name a new one for --copy-to.")
 
 
 def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageSet) -> None:

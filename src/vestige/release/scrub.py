@@ -27,7 +27,7 @@ from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Cohort
 from vestige.registry.entries import InputError
 from vestige.release.attribution import nearest_pairs
-from vestige.release.folder import check_folder, copy_kept
+from vestige.release.folder import check_folder, copy_kept, refuse_full, write_kept
 from vestige.release.repeat import check_result, fill_again, options_again, read_again
 from vestige.report.scrubbed import render_scrub
 from vestige.result import AuditResult
@@ -48,7 +48,8 @@ class ScrubResult:
     before, remainder : the audits of the whole set and of what may stay
     outcome : the decision on the remainder
     copied, left_out : files that were copied (None: not asked for, or the gate is not open), and
-        files left out because only a part of their images may stay
+        files left out because only a part of their images may stay and no such file can be
+        written in parts
     """
 
     keep: tuple[str, ...]
@@ -117,7 +118,7 @@ def scrub(
         Largest share of the generated set that may be withheld, inside 0..1.
     copy_to : folder, optional
         A new folder for the generated files that may be released. It is made only if the gate is
-        open for them.
+        open for them. Arrays and volumes are written without the images that may not.
     engine, cache, progress
         As in `vestige.audit`.
 
@@ -149,8 +150,12 @@ def scrub(
     cohort = fill_again(before, sets, groups, group_regex)
     made = sets["generated"]
     _check_ids(made.ids)
+    array = listed(generated) if made.arrays is not None else None
     if copy_to is not None:
-        check_folder(copy_to, made)
+        if isinstance(array, np.ndarray):
+            refuse_full(Path(copy_to))
+        else:
+            check_folder(copy_to, made)
 
     def audit_again(kept: Bools, number: int) -> AuditResult:
         def told(stage: str, done: int, total: int) -> None:
@@ -183,7 +188,10 @@ def scrub(
     left_out: tuple[str, ...] = ()
     copied = None
     if copy_to is not None and remainder.decision.gate == "open":
-        copied, left_out = copy_kept(made, keep, copy_to, progress)
+        if isinstance(array, np.ndarray):
+            copied = write_kept(array, kept, copy_to)
+        else:
+            copied, left_out = copy_kept(made, keep, copy_to, progress)
     return ScrubResult(
         keep=keep,
         withheld=gone,

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from vestige.decision.audited import Audited
-from vestige.images.frame import FLAG_WARNINGS
+from vestige.images.flags import FLAG_WARNINGS
 from vestige.report.names import Names
 from vestige.report.own_words import OWN_WORDS
 from vestige.schema.records import Calibration, Evidence, Finding, PreparationComparison, Problem
@@ -37,7 +37,8 @@ _GROUPS_FROM = (
     (
         re.compile(
             r"(?:files, DICOM studies and )?near-duplicate clustering "
-            r"\(no patient ids were given\)"
+            r"\((?:no patient ids were given|"
+            r"all patient ids are the placeholder (?:[A-Z/ -]|or)+)\)"
         ),
         "",
     ),
