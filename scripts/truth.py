@@ -75,17 +75,18 @@ def quiet() -> None:
 
 def ours(path: str) -> Answer:
     """What vestige reads, in the process without the other decoders."""
-    from vestige.images import frame as flags
+    from vestige.images import flags
     from vestige.images.cage import caged
     from vestige.images.derived import KINDS
     from vestige.images.formats import format_of_content, format_of_name
+    from vestige.images.frame import Unreadable
     from vestige.images.readers import read_file
 
     kind = ""
     try:
         kind = format_of_content(path) or format_of_name(path)
         frames = caged(read_file, path)
-    except flags.Unreadable as error:
+    except Unreadable as error:
         return Answer(kind, error.kind, rows=(str(error),))
     except OSError as error:
         return Answer(kind, "not reached", rows=(str(error.strerror),))

@@ -188,7 +188,7 @@ def test_a_file_that_is_not_judged_says_so(tmp_path: Path, capsys: Any) -> None:
         ("a.png", b"", "is empty (0 bytes)"),
         ("a.txt", b"words", "is not an image"),
         ("a.fits", b"SIMPLE  = T", "FITS, which is not read"),
-        ("a\x1b[2J.png", b"\x89PNG\r\n\x1a\n", "cannot be identified as PNG"),
+        ("a\x1b[2J.png", b"\x89PNG\r\n\x1a\n", "of no image that is read"),
     ],
     ids=["empty", "text", "fits", "codes in the name"],
 )
