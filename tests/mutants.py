@@ -105,8 +105,6 @@ MUTANTS = [
         ("1.0 / (n_groups + 1.0)", "1.0 / n_groups"),
         ("np.minimum.accumulate(p[order] * (p.size / ranks))", "p[order] * (p.size / ranks)"),
         ("smallest_p_value(n_groups) <= rate", "smallest_p_value(n_groups) < rate"),
-        ("max(0.0, 1.0 - 2.0 * share)", "1.0 - 2.0 * share"),
-        ("np.random.default_rng(seed))", "np.random.default_rng())"),
     ),
     *_of(
         "stats/full_conformal.py", CONFORMAL,

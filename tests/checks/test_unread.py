@@ -66,7 +66,7 @@ def test_copies_in_a_format_that_is_not_read_are_unread_files(cases: Path, tmp_p
     unread = tmp_path / "generated"
     shutil.copytree(cases / names["generated"], unread)
     for path in unread.glob("*.pgm"):
-        path.write_bytes(b"NRRD0004\n" + path.read_bytes())
+        path.write_bytes(b"SIMPLE  =" + path.read_bytes())
     sets["generated"] = read_images(unread, role="generated")
     kinds = (("format not read", 60),)
     assert sets["generated"].files == Ledger(240, 60, "img_000.pgm", kinds, 60)

@@ -142,9 +142,9 @@ def test_a_regex_that_fits_no_id(leaking: Path, tmp_path: Path, capsys: Any) -> 
 
 GROUPS = {
     "missing ids": ("id,group\nused/patient0000.png,a\n", "no group for 79 of 80"),
-    "no header": ("used/patient0000.png,a\n", "first two columns must be named"),
+    "no header": ("used/patient0000.png,a\n", "one column must be named"),
     "empty": ("", "starts with nothing"),
-    "one column": ("id\nused/patient0000.png\n", "first two columns must be named"),
+    "one column": ("id\nused/patient0000.png\n", "one column must be named"),
     "no group": ("id,group\nused/patient0000.png,\n", "row 2 lacks an id or a group"),
     "two groups": ("id,group\nused/a.png,1\nused/a.png,2\n", "keep one row"),
 }

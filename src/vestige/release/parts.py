@@ -57,7 +57,9 @@ def _write_archive(path: Path, kept: Sequence[int], target: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
         try:
             held = {
-                one.filename: np.lib.format.read_array(BytesIO(archive.read(one)))
+                one.filename: np.lib.format.read_array(
+                    BytesIO(archive.read(one)), allow_pickle=False
+                )
                 for one in archive.infolist()
                 if one.filename.endswith(".npy")
             }
