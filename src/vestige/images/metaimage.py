@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vestige.images.flags import NO_ORIENTATION
 from vestige.images.frame import Frame, Unreadable, Window
+from vestige.images.header_numbers import real_number, scale_of, whole_number
 from vestige.images.pairs import open_voxels
 from vestige.images.volumes import (
     AS_STORED,
@@ -101,7 +102,7 @@ def _levels(
     is_detached: bool = False,
 ) -> npt.NDArray[Any]:
     fields = header.fields
-    if _whole(fields.get("headersize", "0")) != 0:
+    if whole_number(fields.get("headersize", "0")) != 0:
         raise Unreadable("has bytes before its voxels (HeaderSize); save it again without")
     source: Any = _Unpacked(file) if _is_true(fields.get("compresseddata", "")) else file
     return read_levels(source, sides, dtype, is_detached)
@@ -119,14 +120,14 @@ def _header(file: BinaryIO) -> _Header:
             break
     if not fields.get("elementdatafile"):
         raise Unreadable("has a header that does not say where its voxels are; save it again")
-    shape = tuple(map(_whole, fields.get("dimsize", "").split()))
-    if len(shape) != _whole(fields.get("ndims", "0")) or not 2 <= len(shape) <= 4:
+    shape = tuple(map(whole_number, fields.get("dimsize", "").split()))
+    if len(shape) != whole_number(fields.get("ndims", "0")) or not 2 <= len(shape) <= 4:
         raise Unreadable("does not say its 2 to 4 sides; mend the lines NDims and DimSize")
     if fields.get("elementnumberofchannels", "1") != "1":
         raise Unreadable("holds several channels; save one grey channel")
     slope = fields.get("elementtointensityfunctionslope", "1")
     start = fields.get("elementtointensityfunctionoffset", "0")
-    if (_number(slope), _number(start)) != (1, 0):
+    if (real_number(slope), real_number(start)) != (1, 0):
         raise Unreadable("states a scale that programs read differently; save its values as shown")
     if not _is_true(fields.get("binarydata", "true")):
         raise Unreadable("holds its voxels as text; save them as binary data")
@@ -138,10 +139,8 @@ def _affine(fields: dict[str, str], count: int) -> tuple[npt.NDArray[Any], bool]
     names = ("transformmatrix", "orientation", "rotation")
     stated = next((fields[name] for name in names if name in fields), "")
     told = fields.get("elementspacing", fields.get("elementsize", ""))
-    steps = [abs(_number(n)) for n in told.split()][:3]
-    usable = [n if np.isfinite(n) and n > 0 else 1.0 for n in steps]
-    scale = np.diag([*usable, *[1.0] * (4 - len(usable))])
-    numbers = [_number(n) for n in stated.split()]
+    scale = scale_of([abs(real_number(n)) for n in told.split()])
+    numbers = [real_number(n) for n in stated.split()]
     if count < 3 or len(numbers) != count**2:
         return AS_STORED @ scale, False
     affine = np.eye(4)
@@ -161,17 +160,3 @@ def _dtype(fields: dict[str, str]) -> np.dtype[Any]:
 
 def _is_true(text: str) -> bool:
     return text[:1].upper() in ("T", "Y", "1")
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise Unreadable("has a header with words where numbers belong; save it again") from error
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise Unreadable("has a header with words where numbers belong; save it again") from error

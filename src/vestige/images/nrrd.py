@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vestige.images.derived import SEGMENTATION
 from vestige.images.flags import NO_ORIENTATION
 from vestige.images.frame import Frame, Unreadable, Window
+from vestige.images.header_numbers import real_number, scale_of, whole_number
 from vestige.images.pairs import open_voxels
 from vestige.images.volumes import (
     AS_STORED,
@@ -107,8 +108,8 @@ def _levels(
     file: BinaryIO, header: _Header, dtype: np.dtype[Any], is_detached: bool = False
 ) -> npt.NDArray[Any]:
     fields = header.fields
-    lines = _whole(fields.get("line skip", fields.get("lineskip", "0")))
-    skipped = _whole(fields.get("byte skip", fields.get("byteskip", "0")))
+    lines = whole_number(fields.get("line skip", fields.get("lineskip", "0")))
+    skipped = whole_number(fields.get("byte skip", fields.get("byteskip", "0")))
     if lines or not 0 <= skipped <= _SKIPPED:
         raise Unreadable("skips lines or bytes before its voxels; save it again without")
     coding = fields.get("encoding", "").lower()
@@ -140,18 +141,16 @@ def _header(file: BinaryIO) -> _Header:
             fields[key.strip().lower()] = value.strip()
     else:
         raise Unreadable(f"has a header of more than {_MOST_LINES} lines; save it again")
-    sizes = tuple(map(_whole, fields.get("sizes", "").split()))
-    if len(sizes) != _whole(fields.get("dimension", "0")) or not sizes or len(sizes) > 4:
+    sizes = tuple(map(whole_number, fields.get("sizes", "").split()))
+    if len(sizes) != whole_number(fields.get("dimension", "0")) or not sizes or len(sizes) > 4:
         raise Unreadable("does not say its 2 to 4 sides; mend the lines dimension and sizes")
     directions = _directions(fields.get("space directions", ""), len(sizes))
     kinds = fields.get("kinds", "").lower().split()
     axis = _other_axis(directions, kinds, len(sizes))
     affine, is_oriented = _affine(fields.get("space", ""), directions, len(sizes))
     if not is_oriented:
-        steps = [abs(_number(n)) for n in fields.get("spacings", "").split()]
-        steps = [n for k, n in enumerate(steps) if k != axis][:3]
-        usable = [n if np.isfinite(n) and n > 0 else 1.0 for n in steps]
-        affine = affine @ np.diag([*usable, *[1.0] * (4 - len(usable))])
+        steps = [abs(real_number(n)) for n in fields.get("spacings", "").split()]
+        affine = affine @ scale_of([n for k, n in enumerate(steps) if k != axis])
     return _Header(fields, is_segmentation, sizes, axis, affine, is_oriented)
 
 
@@ -179,7 +178,7 @@ def _directions(text: str, count: int) -> list[list[float] | None]:
         if inner == "none":
             found.append(None)
         elif inner:
-            found.append([_number(n) for n in inner.split(",")])
+            found.append([real_number(n) for n in inner.split(",")])
     if found and len(found) != count:
         raise Unreadable("states not one direction for each axis; mend the line space directions")
     return found
@@ -208,17 +207,3 @@ def _dtype(fields: dict[str, str]) -> np.dtype[Any]:
     if order not in ("little", "big") or (kind[1] != "1" and "endian" not in fields):
         raise Unreadable("does not say the order of its bytes; mend the line endian")
     return np.dtype(("<" if order == "little" else ">") + kind)
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise Unreadable("has a header with words where numbers belong; save it again") from error
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise Unreadable("has a header with words where numbers belong; save it again") from error
