@@ -24,7 +24,7 @@ PARTS = [IMAGES[:1], IMAGES[1:40], IMAGES[40:40], IMAGES[40:]]
 @pytest.fixture
 def in_a_file(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(spool, "HELD_BYTES", 10 * IMAGES[0].nbytes)
-    images = spooled(iter(PARTS), 16)
+    images = spooled(iter(PARTS), (16, 16))
     assert isinstance(images, np.memmap)
     assert not images.flags.writeable
     return images
@@ -43,16 +43,16 @@ def test_in_memory_or_in_a_file_it_is_the_same(in_a_file: Any) -> None:
 
 
 def test_few_images_stay_in_memory() -> None:
-    images = spooled(iter(PARTS), 16)
+    images = spooled(iter(PARTS), (16, 16))
     assert not isinstance(images, np.memmap)
     np.testing.assert_array_equal(images, IMAGES)
-    assert spooled(iter(()), 16).shape == (0, 16, 16)
+    assert spooled(iter(()), (16, 16)).shape == (0, 16, 16)
 
 
 def test_the_file_has_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # a folder that nobody else writes to
     monkeypatch.setattr(spool, "HELD_BYTES", 10)
-    images = spooled(iter(PARTS), 16)
+    images = spooled(iter(PARTS), (16, 16))
     assert isinstance(images, np.memmap)
     assert list(tmp_path.iterdir()) == []
     maps = Path("/proc/self/maps")
@@ -78,7 +78,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "HELD_BYTES", 10)
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(InputError, match="No space left on device. Set TMPDIR"):
-        spooled(iter(PARTS), 16)
+        spooled(iter(PARTS), (16, 16))
 
 
 def test_a_large_folder_is_read_into_a_file(

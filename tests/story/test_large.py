@@ -37,7 +37,7 @@ def peak_bytes(m: int, columns: list[str]) -> int:
     """Peak of scoring a cohort of 60 beside m generated images in a file, as NumPy reports it."""
     rng = np.random.default_rng(0)
     parts = (rng.random((STEP, SIDE, SIDE), dtype=np.float32) for _ in range(m // STEP))
-    generated = spooled(parts, SIDE)
+    generated = spooled(parts, (SIDE, SIDE))
     assert isinstance(generated, np.memmap)
     cohort = rng.random((60, SIDE, SIDE), dtype=np.float32)
     plan = [c for c in plan_columns(None, has_reference=False) if c.name in columns]

@@ -44,7 +44,7 @@ class Preparation:
     def apply(self, images: ImageSet) -> ImageSet:
         """The set with prepared pixels; its records stay those of the files."""
         parts = (self.prepared(part) for part in blocks(images.pixels, _BLOCK))
-        return replace(images, pixels=spooled(parts, images.pixels.shape[1]))
+        return replace(images, pixels=spooled(parts, images.pixels.shape[1:]))
 
     def prepared(self, images: Images) -> Images:
         """Images [n, h, w], prepared."""

@@ -89,3 +89,29 @@ def planes_of(images: Images) -> tuple[Float32s, Float32s]:
         axis=1,
     )
     return luma, np.asarray(chroma, np.float32)
+
+
+def in_grey(images: Images) -> Images:
+    """Colour images as their luma [n, h, w]; grey images and volumes as they are."""
+    return luma_of(images) if kind_of(images.shape) == "colour" else images
+
+
+def inside(images: npt.NDArray[Any]) -> tuple[int, ...]:
+    """The axes within an image, of images of any kind."""
+    return tuple(range(1, images.ndim))
+
+
+def slice_by_slice(volumes: Images) -> Images:
+    """Volumes [n, s, s, s] as pictures [n * s, s, s]."""
+    return volumes.reshape(-1, *volumes.shape[2:])
+
+
+def pictures_of(images: Images) -> Images:
+    """Square grey pictures [n, k, s, s] that stand for images of any kind.
+
+    Of grey and colour images one (luma); of volumes the middle axial, coronal and sagittal plane.
+    """
+    if kind_of(images.shape) != "volume":
+        return in_grey(images)[:, np.newaxis]
+    middle = images.shape[1] // 2
+    return np.stack([images[:, middle], images[:, :, middle], images[:, :, :, middle]], axis=1)

@@ -140,7 +140,7 @@ def read_images(
                 progress(len(counts), len(files))
             yield shard.pixels
 
-    pixels = spooled(pixels_of_shards(), size, len(files))
+    pixels = spooled(pixels_of_shards(), (size, size), len(files))
     if not wanted.include_derived:
         _check_masks(records, faults, role, source.name)
     if not records:

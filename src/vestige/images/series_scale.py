@@ -56,7 +56,7 @@ def on_one_scale(pixels: Images, records: Sequence[Record]) -> tuple[Images, lis
             if record.scale is not None:
                 pixels[k] = rescaled(pixels[k], record.scale)
         return pixels, changed
-    return spooled(_blocks(pixels, changed), pixels.shape[1], len(pixels)), changed
+    return spooled(_blocks(pixels, changed), pixels.shape[1:], len(pixels)), changed
 
 
 def _blocks(pixels: Images, records: Sequence[Record]) -> Iterator[Images]:

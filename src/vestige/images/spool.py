@@ -4,6 +4,7 @@ The file is memory-mapped and vanishes with the process. So an array of images l
 whatever its size; who goes through all of it does so in `blocks`.
 """
 
+import math
 import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -17,10 +18,12 @@ from vestige.types import Images, Ints
 HELD_BYTES = 2**29
 """Of one set in memory; what is more goes to the folder for temporary files (TMPDIR)."""
 BLOCK = 1024
+VOLUME_BLOCK_FLOATS = 2**24
+"""Of volumes and colour images that are gone through at once: 64 MB."""
 
 
-def spooled(parts: Iterable[Images], size: int, expected: int = 0) -> Images:
-    """Images [k, size, size], part after part, as one read-only or ordinary array.
+def spooled(parts: Iterable[Images], shape: tuple[int, ...], expected: int = 0) -> Images:
+    """Images [k, *shape], part after part, as one read-only or ordinary array.
 
     Space for the `expected` number is made beforehand: memory that is touched for the first time
     is slow, and putting parts together would touch it twice.
@@ -30,8 +33,8 @@ def spooled(parts: Iterable[Images], size: int, expected: int = 0) -> Images:
     InputError
         When the folder for temporary files is full.
     """
-    most = HELD_BYTES // (4 * size * size)
-    held = np.empty((min(expected, most), size, size), np.float32)
+    most = HELD_BYTES // (4 * math.prod(shape))
+    held = np.empty((min(expected, most), *shape), np.float32)
     count, file = 0, None
     try:
         for part in parts:
@@ -44,13 +47,13 @@ def spooled(parts: Iterable[Images], size: int, expected: int = 0) -> Images:
                 _write(file, part)
                 continue
             if count > len(held):
-                larger = np.empty((min(max(count, 2 * len(held)), most), size, size), np.float32)
+                larger = np.empty((min(max(count, 2 * len(held)), most), *shape), np.float32)
                 larger[:start] = held[:start]
                 held = larger
             held[start:count] = part
         if file is None:
             return held[:count]
-        return np.memmap(file, np.float32, "r", shape=(count, size, size))
+        return np.memmap(file, np.float32, "r", shape=(count, *shape))
     finally:
         if file is not None:
             file.close()
@@ -82,7 +85,9 @@ def _full(error: OSError) -> InputError:
 
 
 def blocks(images: Images, step: int = BLOCK) -> Iterator[Images]:
-    """Images a few at a time; those of a mapped file leave the memory again."""
+    """Images a few at a time, volumes fewer; those of a mapped file leave the memory again."""
+    if images.ndim == 4:
+        step = max(1, min(step, VOLUME_BLOCK_FLOATS // max(1, math.prod(images.shape[1:]))))
     for start in range(0, len(images), step):
         yield images[start : start + step]
         let_go(images)
@@ -92,15 +97,16 @@ def take(images: Images, rows: Ints) -> Images:
     """Some images [k, h, w]; where they are many, in a file again."""
     if len(rows) * images[:1].nbytes <= HELD_BYTES:
         return np.asarray(images[rows])
-    parts = (images[rows[k : k + BLOCK]] for k in range(0, len(rows), BLOCK))
-    return spooled(parts, images.shape[1])
+    step = max(1, min(BLOCK, HELD_BYTES // (8 * images[:1].nbytes)))
+    parts = (images[rows[k : k + step]] for k in range(0, len(rows), step))
+    return spooled(parts, images.shape[1:])
 
 
 def joined(images: Images, more: Images) -> Images:
     """Images and more of them; where they are many, in a file again."""
     if not isinstance(images, np.memmap):
         return np.concatenate([images, more])
-    return spooled((part for both in (images, more) for part in blocks(both)), images.shape[1])
+    return spooled((part for both in (images, more) for part in blocks(both)), images.shape[1:])
 
 
 def let_go(images: Images) -> None:
