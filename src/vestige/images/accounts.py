@@ -14,11 +14,11 @@ from vestige.images.left_out import (
 )
 from vestige.images.listing import Listing
 from vestige.images.names import is_document, natural_key
-from vestige.images.unread import KINDS, FileFault, Ignored, Kind, Ledger
+from vestige.images.unread import KINDS, FileFault, Ignored, FaultKind, Ledger
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 
-UNSEEN: tuple[Kind, ...] = ("format not read", "not judged", "not reached")
+UNSEEN: tuple[FaultKind, ...] = ("format not read", "not judged", "not reached")
 """No reader looked into these files, or what it saw was not judged: a picture may be in each."""
 
 
@@ -47,7 +47,7 @@ def account(
         When the entries that were met are not those that were accounted for.
     """
     empty = {i: path for (i, path), n in zip(source.files, counts, strict=True) if not n}
-    kinds: dict[str, Kind] = dict.fromkeys(empty, "damaged")
+    kinds: dict[str, FaultKind] = dict.fromkeys(empty, "damaged")
     kinds |= {f.path: f.kind for f in faults if isinstance(f, FileFault) and f.path in empty}
     kinds |= dict.fromkeys(empty.keys() & {*unreached}, "not reached")
     aside = {i: why for i, kind in kinds.items() if (why := _ignored_as(i, kind, role))}
@@ -58,7 +58,7 @@ def account(
     for why in aside.values():
         ignored[why] = ignored.get(why, 0) + 1
     failed = empty.keys() - aside.keys()
-    unread = Counter[Kind](kinds[i] for i in failed)
+    unread = Counter[FaultKind](kinds[i] for i in failed)
     unread["read in part"] = len(partly)
     unread.update({kind: len(some) for kind, some in hidden.items()})
     ids = sorted((*failed, *partly, *seen), key=natural_key)
@@ -85,7 +85,7 @@ def account(
     return ledger, [*rows, *partly.values(), *problems, *told]
 
 
-def _ignored_as(identifier: str, kind: Kind, role: str) -> Ignored | None:
+def _ignored_as(identifier: str, kind: FaultKind, role: str) -> Ignored | None:
     """Why a listed file without an image is no missing picture; None where it may be one."""
     if kind == "no image" and is_document(identifier):
         return "document"

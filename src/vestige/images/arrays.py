@@ -120,7 +120,8 @@ def _from_unit_colour(image: Float32s, mode: str) -> Frame:
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return from_any(np.ascontiguousarray(red), mode)
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
-    return Frame(np.minimum(luma, np.float32(1)), 32, mode, (COLOUR,), rule=UNIT)
+    grey = np.minimum(luma, np.float32(1))
+    return Frame(grey, 32, mode, (COLOUR,), rule=UNIT, colours=image[..., :3])
 
 
 def _checked_header(file: IO[bytes], size: int) -> tuple[int, ...]:

@@ -17,12 +17,12 @@ from typing import Any
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
 from vestige.files.regular import regular_descriptor
 from vestige.images.formats import format_of_name
-from vestige.images.frame import MAX_BYTES, Window
+from vestige.images.frame import MAX_BYTES
 from vestige.images.held import held, stamp_of
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
 from vestige.images.pairs import voxel_files
-from vestige.images.shards import Shard, is_measured, joined, read_shard
+from vestige.images.shards import Decoding, Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
 
 FORMAT = 6
@@ -51,9 +51,7 @@ class _Content:
 def read_shard_cached(
     paths: Files,
     size: int,
-    window: Window | None,
-    share: float,
-    layout: str,
+    how: Decoding,
     folder: str,
     run: str,
 ) -> Shard:
@@ -69,15 +67,15 @@ def read_shard_cached(
     InputError
         When the cache folder cannot be written.
     """
-    shelf = _shelf(folder, _fingerprint(size, window, layout), run)
-    parts, keys = _look_up(paths, share, shelf)
+    shelf = _shelf(folder, _fingerprint(size, how), run)
+    parts, keys = _look_up(paths, how.share, shelf)
     missing = [k for k, part in enumerate(parts) if part is None]
     if not missing:
-        return joined([part for part in parts if part is not None], size)
+        return joined([part for part in parts if part is not None])
     made: dict[str, Entry] = {}
     with held([paths[k][1] for k in missing]) as files:
         named = [(paths[k][0], file.name) for k, file in zip(missing, files, strict=True)]
-        fresh = read_shard(named, size, window, share, layout)
+        fresh = read_shard(named, size, how)
         stamps = [file.stamp() for file in files]
     start = 0
     for k, count, stamp in zip(missing, fresh.counts, stamps, strict=True):
@@ -95,16 +93,14 @@ def read_shard_cached(
             ]
             made[known.key] = Entry(known.key, part.pixels, notes)
     shelf.keep(list(made.values()))
-    return joined([part for part in parts if part is not None], size)
+    return joined([part for part in parts if part is not None])
 
 
 def kept_or_read(
     shards: Sequence[Files],
     read: Callable[[Sequence[Files]], Iterator[Shard]],
     size: int,
-    window: Window | None,
-    share: float,
-    layout: str,
+    how: Decoding,
     folder: str,
 ) -> Iterator[Shard]:
     """Shards in order: those that are kept straight from `folder`, the others from `read`.
@@ -112,13 +108,13 @@ def kept_or_read(
     Hashing a file costs less than sending its image from one process to another. Where a stretch of
     shards has nothing that is kept, the rest goes to `read`, which looks again.
     """
-    fingerprint, start = _fingerprint(size, window, layout), 0
+    fingerprint, start = _fingerprint(size, how), 0
     # one role after the other: opened again only where something was added to it
     shelf = _shelf(folder, fingerprint, str(last_change(folder, fingerprint)))
     while shelf.places and start < len(shards):
         some = shards[start : start + STRETCH]
         start += len(some)
-        found = [_kept_shard(paths, size, share, shelf) for paths in some]
+        found = [_kept_shard(paths, how.share, shelf) for paths in some]
         others = read([paths for paths, one in zip(some, found, strict=True) if one is None])
         for shard in found:
             yield next(others) if shard is None else shard
@@ -127,9 +123,9 @@ def kept_or_read(
     yield from read(shards[start:])
 
 
-def _kept_shard(paths: Files, size: int, share: float, shelf: Shelf) -> Shard | None:
+def _kept_shard(paths: Files, share: float, shelf: Shelf) -> Shard | None:
     parts = [part for part in _look_up(paths, share, shelf)[0] if part is not None]
-    return joined(parts, size) if len(parts) == len(paths) else None
+    return joined(parts) if len(parts) == len(paths) else None
 
 
 def _look_up(paths: Files, share: float, shelf: Shelf) -> tuple[list[Shard | None], list[_Content]]:
@@ -148,8 +144,10 @@ def _shelf(folder: str, fingerprint: str, run: str) -> Shelf:
     return open_shelf(folder, fingerprint)
 
 
-def _fingerprint(size: int, window: Window | None, layout: str) -> str:
-    return repr(("images", FORMAT, source_sha256(), size, window, layout, installed(*DECODERS)))
+def _fingerprint(size: int, how: Decoding) -> str:
+    """Of all that determines what a file becomes; measured statistics may also be missing."""
+    plain = replace(how, share=1.0)
+    return repr(("images", FORMAT, source_sha256(), size, plain, installed(*DECODERS)))
 
 
 def _content(path: str | Path) -> _Content:

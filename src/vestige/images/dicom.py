@@ -11,7 +11,7 @@ from vestige.images.derived import KINDS, kind_of_dicom
 from vestige.images.dicom_file import is_big_endian, open_dicom, read_header
 from vestige.images.dicom_grey import lookup, number, stored_scale, to_grey, to_units
 from vestige.images.flags import MOSAIC, NOT_SQUARE, PADDED
-from vestige.images.frame import NOBODY, Frame, NotJudged, Unreadable, Window, from_colour
+from vestige.images.frame import NOBODY, Frame, NotJudged, Unreadable, Window, from_colour, scaled
 from vestige.images.lookup import check_segments, palette_levels, read_table
 from vestige.images.patient_ids import digest, folded, is_placeholder
 from vestige.types import Float32s
@@ -98,7 +98,8 @@ def _is_grey(dataset: Any) -> bool:
 
 def _inverse(frame: Frame) -> Frame:
     rule = frame.rule and replace(frame.rule, is_inverted=True)
-    return replace(frame, stored=1 - frame.pixels, rule=rule)
+    colours = None if frame.colours is None else 1 - scaled(frame.colours)
+    return replace(frame, stored=1 - frame.pixels, rule=rule, colours=colours)
 
 
 def dicom_values(path: str | os.PathLike[str]) -> Float32s:

@@ -62,4 +62,4 @@ def read_fetched(
             counts = tuple(numbers.get(i, 0) for i in asked)
             unreached = tuple(i for i in asked if i not in numbers or i in part.unreached)
             parts.append(Shard(part.pixels, records, problems, counts, unreached))
-    return joined(parts, parts[0].pixels.shape[1])
+    return joined(parts)

@@ -18,7 +18,8 @@ from vestige.images.flags import (
     TWELVE_OF_SIXTEEN,
 )
 from vestige.images.grey_rule import GreyRule
-from vestige.images.unread import Kind
+from vestige.images.kinds import Kind
+from vestige.images.unread import FaultKind
 from vestige.types import Float32s
 
 Window: TypeAlias = tuple[float, float]
@@ -40,6 +41,10 @@ UNIT = GreyRule("floats from 0 to 1", 0, 1)
 _ROUNDING = 1e-5
 """Of a float level in 0..1."""
 
+Colour: TypeAlias = tuple[float, float, float]
+"""Red, green and blue, 0..1."""
+BLACK: Colour = (0.0, 0.0, 0.0)
+
 NOBODY = hashlib.sha256(b"").hexdigest()
 """Patient of a DICOM file whose id is a placeholder."""
 
@@ -47,7 +52,7 @@ NOBODY = hashlib.sha256(b"").hexdigest()
 class Unreadable(ValueError):
     """This file cannot be used; becomes an error row, never a dropped image."""
 
-    kind: ClassVar[Kind] = "damaged"
+    kind: ClassVar[FaultKind] = "damaged"
 
 
 class OtherFormat(Unreadable):
@@ -108,6 +113,11 @@ class Frame:
         Whether the ends are those of a window, beyond which values are cut off.
     rule : GreyRule or None
         Which rule made the grey values; None where the reader does not say it.
+    colours : uint8, uint16 or float32 [h, w, 3], or None
+        Of a coloured image, red, green and blue on the scale of their type; `stored` is its luma.
+    alpha : float32 [h, w] or None
+        Share of each pixel that the image covers; None where it covers all. `stored` and `colours`
+        lie over black.
     """
 
     stored: Levels | Float32s
@@ -124,11 +134,26 @@ class Frame:
     ends: tuple[float, float] | None = None
     is_windowed: bool = False
     rule: GreyRule | None = None
+    colours: Levels | Float32s | None = None
+    alpha: Float32s | None = None
 
     @cached_property
     def pixels(self) -> Float32s:
-        """The image as float32 [h, w] in 0..1."""
+        """The image in grey as float32 [h, w] in 0..1."""
         return scaled(self.stored)
+
+    def shown_as(self, kind: Kind, background: Colour = BLACK) -> npt.NDArray[Any]:
+        """Levels of the image: grey [h, w] over black, or colour [h, w, 3] over a background."""
+        if kind == "grey":
+            return self.stored
+        colours: Any = self.colours
+        if colours is None:
+            colours = np.stack([self.stored] * 3, axis=2)
+        if self.alpha is None or background == BLACK:
+            return np.asarray(colours)
+        beside = (1 - self.alpha)[:, :, np.newaxis] * np.array(background, np.float32)
+        over: Float32s = np.minimum(scaled(colours) + beside, np.float32(1))
+        return over
 
 
 def from_levels(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()) -> Frame:
@@ -171,8 +196,10 @@ def from_colour(
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     luma = np.minimum(luma / np.float32(2**known - 1), np.float32(1))
     is_whole = known == 8 * levels.dtype.itemsize
+    colours = levels if is_whole else np.minimum(levels / np.float32(2**known - 1), np.float32(1))
     rule = GreyRule("levels of the type" if is_whole else "bits of the header", 0, 2**known - 1)
-    return Frame(luma.astype(np.float32), known, mode, (*flags, COLOUR), rule=rule)
+    grey = luma.astype(np.float32)
+    return Frame(grey, known, mode, (*flags, COLOUR), rule=rule, colours=colours)
 
 
 def from_floats(values: npt.NDArray[Any], mode: str) -> Frame:
@@ -223,27 +250,35 @@ def over_black(frame: Frame, alpha: npt.NDArray[Any], is_multiplied: bool = Fals
     full = 1 if alpha.dtype == np.bool_ else np.iinfo(alpha.dtype).max
     if (alpha == full).all():
         return frame
+    share = alpha.astype(np.float32) / np.float32(full)
+    frame = replace(frame, alpha=share, flags=(*frame.flags, TRANSPARENT))
     if is_multiplied:
-        return replace(frame, flags=(*frame.flags, TRANSPARENT))
-    covered = frame.pixels * (alpha.astype(np.float32) / np.float32(full))
-    return replace(frame, stored=covered, flags=(*frame.flags, TRANSPARENT))
+        return frame
+    colours = None if frame.colours is None else scaled(frame.colours) * share[:, :, np.newaxis]
+    return replace(frame, stored=frame.pixels * share, colours=colours)
 
 
 def oriented(frame: Frame, tag: int) -> Frame:
     """Turn the image as the EXIF/TIFF orientation tag (1 to 8) says."""
     if tag not in _TURNS:
         return frame
-    turned = np.ascontiguousarray(_TURNS[tag](frame.stored))
-    return replace(frame, stored=turned, flags=(*frame.flags, ROTATED))
+    turn = _TURNS[tag]
+    return replace(
+        frame,
+        stored=np.ascontiguousarray(turn(frame.stored)),
+        colours=None if frame.colours is None else np.ascontiguousarray(turn(frame.colours)),
+        alpha=None if frame.alpha is None else turn(frame.alpha),
+        flags=(*frame.flags, ROTATED),
+    )
 
 
 _TURNS: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     2: np.fliplr,
     3: lambda a: a[::-1, ::-1],
     4: np.flipud,
-    5: np.transpose,
+    5: lambda a: a.swapaxes(0, 1),
     6: lambda a: np.rot90(a, -1),
-    7: lambda a: a[::-1, ::-1].T,
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
     8: np.rot90,
 }
 

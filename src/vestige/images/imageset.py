@@ -15,7 +15,7 @@ import numpy.typing as npt
 from vestige.images.arrays import split
 from vestige.images.cage import caged
 from vestige.images.flags import FLAG_WARNINGS
-from vestige.images.frame import Frame, Unreadable, Window
+from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
 from vestige.images.kinds import Kind, kind_of
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
@@ -75,7 +75,9 @@ class ImageSet:
         As given to the readers.
     layout : str
         Of arrays in files, as given to the readers.
-    arrays : array [n, h, w] or None
+    background : red, green and blue, 0..1
+        What lies behind transparent colour images.
+    arrays : array [n, h, w] or [n, h, w, 3], or None
         The source itself, if it was an array.
     files : Ledger
         How many files the source has, and how many gave no image.
@@ -87,6 +89,7 @@ class ImageSet:
     root: Path | None = None
     window: Window | None = None
     layout: str = ""
+    background: Colour = BLACK
     arrays: npt.NDArray[Any] | None = field(default=None, repr=False)
     files: Ledger = field(default_factory=Ledger)
 
@@ -152,7 +155,7 @@ class ImageSet:
         )
 
     def original(self, i: int) -> Float32s:
-        """Image i in full size, float32 [h, w], read again from its file.
+        """Image i in full size, float32 [h, w] or [h, w, 3], read again from its file.
 
         Raises
         ------
@@ -161,16 +164,18 @@ class ImageSet:
         """
         record = self.records[i]
         if self.arrays is not None:
-            return _array_frame(self.arrays, record.frame).pixels
+            frame = _array_frame(self.arrays, record.frame)
+            return scaled(frame.shown_as(self.kind, self.background))
         try:
             # what lies at an address has no stamp here; its digest is compared below
             stamp = 0 if is_address(record.path) else os.stat(record.path).st_mtime_ns
             frame = _frames_of(record.path, self.window, self.layout, stamp)[record.frame]
         except (OSError, Unreadable, IndexError) as error:
             raise InputError(f"{record.id} {_CHANGED}") from error
-        if pixel_digest(frame) != record.sha256:
+        shown = frame.shown_as(self.kind, self.background)
+        if pixel_digest(shown) != record.sha256:
             raise InputError(f"{record.id} {_CHANGED}")
-        return rescaled(frame.pixels, record.scale)
+        return rescaled(scaled(shown), record.scale)
 
 
 @lru_cache(maxsize=1)
@@ -184,19 +189,24 @@ def _array_frame(arrays: npt.NDArray[Any], k: int) -> Frame:
     return split(arrays[k : k + 1], "array")[0]
 
 
-def pixel_digest(frame: Frame) -> str:
+def pixel_digest(levels: npt.NDArray[Any]) -> str:
     """Digest of what an image shows, whatever stores it.
 
-    sha256 over height, width and the levels round(65535 x pixel), which are written as single
-    bytes where all are multiples of 257, that is, where the image has 8 bits. So 8-bit, palette
-    and 16-bit files of the same picture agree.
+    sha256 over the lengths of its axes and the levels round(65535 x pixel), which are written as
+    single bytes where all are multiples of 257, that is, where the image has 8 bits. So 8-bit,
+    palette and 16-bit files of the same picture agree.
+
+    Parameters
+    ----------
+    levels : uint8, uint16, or float32 in 0..1
+        As `Frame.shown_as` gives them.
     """
-    levels = frame.stored
     if levels.dtype == np.float32:
         levels = np.rint(levels * np.float32(65535)).astype(np.uint16)
     if levels.dtype == np.uint16 and not (levels % 257).any():
         levels = (levels // 257).astype(np.uint8)
-    digest = hashlib.sha256(f"{levels.shape[0]}x{levels.shape[1]}:{levels.itemsize}:".encode())
+    sides = "x".join(map(str, levels.shape))
+    digest = hashlib.sha256(f"{sides}:{levels.itemsize}:".encode())
     digest.update(np.ascontiguousarray(levels, levels.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
 

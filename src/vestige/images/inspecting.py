@@ -143,7 +143,7 @@ def _seen(path: str | os.PathLike[str], name: str, window: Window | None) -> tup
         rule=middle.rule,
         patient=middle.patient,
         series=middle.series,
-        sha256=pixel_digest(middle),
+        sha256=pixel_digest(middle.stored),
         values=(lowest, mean, highest),
         problems=tuple(_rows(frames, name)),
     )
@@ -160,7 +160,9 @@ def _format_of(name: str) -> str:
 
 def _rows(frames: list[Frame], name: str) -> list[Problem]:
     """What is told of the images, and a row for what would not be judged."""
-    records = [record_of(frame, name, "", k, len(frames)) for k, frame in enumerate(frames)]
+    records = [
+        record_of(frame, frame.stored, name, "", (k, len(frames))) for k, frame in enumerate(frames)
+    ]
     told = [replace(row, path=name) for row in flag_problems(records, "")]
     kinds = dict.fromkeys(flag for frame in frames for flag in frame.flags if flag in DERIVED)
     return told + [

@@ -18,7 +18,7 @@ from vestige.images.listing import Files
 from vestige.images.names import is_hidden
 from vestige.images.other_formats import other_format
 from vestige.images.remote import local_copy
-from vestige.images.unread import Ignored, Kind
+from vestige.images.unread import Ignored, FaultKind
 from vestige.schema.records import Problem
 
 Content = Literal["image", "no image", "unknown"]
@@ -39,7 +39,7 @@ _OF_THE_SYSTEM = frozenset(
     [".ds_store", "thumbs.db", "desktop.ini", ".git", ".svn", ".hg", ".dvc", "__pycache__"]
 )
 """Names of files, and of folders whose files, are of a program unless they are images."""
-_ADVICE: dict[Kind, str] = {
+_ADVICE: dict[FaultKind, str] = {
     "hidden": "hidden file(s), or files in hidden folders, are images or cannot be looked at, and "
     "were not read, e.g. this one. Take the dot off their names, or move them away",
     "named as a document": "file(s) named as documents are images or cannot be looked at, and were "
@@ -49,7 +49,7 @@ _ADVICE: dict[Kind, str] = {
 }
 
 
-def images_left_out(left_out: Files) -> tuple[dict[Kind, list[str]], list[Problem]]:
+def images_left_out(left_out: Files) -> tuple[dict[FaultKind, list[str]], list[Problem]]:
     """Which of these files are images by their content, or may be.
 
     Parameters
@@ -62,10 +62,10 @@ def images_left_out(left_out: Files) -> tuple[dict[Kind, list[str]], list[Proble
     kind -> ids, and rows for `problems` with ids as paths
         One error for each kind, and one for each file that cannot be looked at.
     """
-    found: dict[Kind, list[str]] = {"hidden": [], "named as a document": [], "unknown content": []}
+    found: dict[FaultKind, list[str]] = {"hidden": [], "named as a document": [], "unknown content": []}
     problems = []
     for identifier, path in left_out:
-        named: Kind = "hidden" if is_hidden(identifier) else "named as a document"
+        named: FaultKind = "hidden" if is_hidden(identifier) else "named as a document"
         try:
             content = content_of(identifier, path)
         except (OSError, Unreadable) as error:

@@ -34,6 +34,7 @@ from vestige.images.frame import (
     from_levels,
     oriented,
     over_black,
+    scaled,
 )
 from vestige.images.grey_rule import GreyRule
 from vestige.images.packed import jpeg_scans, stream_bits, stream_shape
@@ -149,10 +150,12 @@ def _on_stream_scale(frame: Frame, bits: int) -> Frame:
         )
     if bits == width:
         return frame
-    highest = (2**bits - 1) << (width - bits)
-    shown = frame.pixels * np.float32((2**width - 1) / highest)
+    scale = np.float32((2**width - 1) / ((2**bits - 1) << (width - bits)))
     rule = GreyRule("bits of the header", 0, 2**bits - 1)
-    return replace(frame, stored=np.minimum(shown, np.float32(1)), bits=bits, rule=rule)
+    shown, colours = np.minimum(frame.pixels * scale, np.float32(1)), frame.colours
+    if colours is not None:
+        colours = np.minimum(scaled(colours) * scale, np.float32(1))
+    return replace(frame, stored=shown, bits=bits, rule=rule, colours=colours)
 
 
 def _frame(image: Any) -> Frame:

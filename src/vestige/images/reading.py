@@ -18,13 +18,14 @@ from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
 from vestige.images.flags import FEW_LEVELS
-from vestige.images.frame import Unreadable, Window, scaled
+from vestige.images.frame import BLACK, Colour, Unreadable, Window, scaled
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
+from vestige.images.kinds import NAMES, Kind
 from vestige.images.layouts import layout_of, parse_layout
 from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.series_scale import on_one_scale
-from vestige.images.shards import Shard, read_shard, record_of, to_working_batch
+from vestige.images.shards import Decoding, Shard, read_shard, record_of, to_working_batch
 from vestige.images.spool import spooled, take
 from vestige.images.stored_statistics import stored_statistics
 from vestige.images.unread import FileFault, fault_of
@@ -45,11 +46,15 @@ class Wanted:
     measured : take the statistics as stored of about so many images, which their pixels choose;
         None: of all
     layout : what the axes of arrays mean, such as "n,h,w"; "" where their lengths leave no doubt
+    kind : what the images become; grey images in colour have three equal channels
+    background : what lies behind transparent colour images; behind grey ones lies black
     """
 
     include_derived: bool = False
     measured: int | None = None
     layout: str = ""
+    kind: Kind = "grey"
+    background: Colour = BLACK
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layout", parse_layout(self.layout))
@@ -112,21 +117,27 @@ def read_images(
                 f"the {role} images were read at {source.pixels.shape[1]} pixels, {size} are "
                 "needed: read them again."
             )
+        if source.kind != wanted.kind:
+            raise InputError(
+                f"the {role} images were read as {NAMES[source.kind]}, {NAMES[wanted.kind]} are "
+                "needed: read them again."
+            )
         return source
     if isinstance(source, np.ndarray):
-        return _from_array(source, role, size, wanted.layout)
+        return _from_array(source, role, size, wanted)
     assert isinstance(source, Listing)  # noqa: S101  # what is left is on disk
     files = source.files
     if lives_here(files[0][1]):
         executor = None
     share = 1.0 if wanted.measured is None else wanted.measured / len(files)
+    how = Decoding(window, share, wanted.layout, wanted.kind, wanted.background)
     records: list[Record] = []
     faults: list[Problem] = []
     counts: list[int] = []
     unreached: set[str] = set()
 
     def pixels_of_shards() -> Iterator[Images]:
-        for shard in _read_shards(files, (size, window, share, wanted.layout), executor, cache):
+        for shard in _read_shards(files, size, how, executor, cache):
             start = len(counts)
             sent = files[start : start + SHARD_FILES]
             _check_answer(shard, sent)
@@ -140,7 +151,7 @@ def read_images(
                 progress(len(counts), len(files))
             yield shard.pixels
 
-    pixels = spooled(pixels_of_shards(), (size, size), len(files))
+    pixels = spooled(pixels_of_shards(), how.shape(size), len(files))
     if not wanted.include_derived:
         _check_masks(records, faults, role, source.name)
     if not records:
@@ -157,7 +168,14 @@ def read_images(
     told = [replace(p, path=f"{role}/{p.path}") for p in problems]
     told += flag_problems(records, role)
     return ImageSet(
-        pixels, tuple(records), tuple(told), source.root, window, wanted.layout, files=found
+        pixels,
+        tuple(records),
+        tuple(told),
+        source.root,
+        window,
+        wanted.layout,
+        wanted.background,
+        files=found,
     )
 
 
@@ -226,16 +244,14 @@ def _judged(shard: Shard, files: Files) -> Shard:
 
 def _read_shards(
     files: Files,
-    how: tuple[int, Window | None, float, str],
+    size: int,
+    how: Decoding,
     executor: Executor | None,
     cache: str | os.PathLike[str] | None,
 ) -> Iterator[Shard]:
-    """Shards in the order of the files, with a bounded number on their way.
-
-    how : size, window, share and layout, as `read_shard` takes them
-    """
+    """Shards in the order of the files, with a bounded number on their way."""
     read: Callable[..., Shard] = read_shard
-    arguments: tuple[Any, ...] = how
+    arguments: tuple[Any, ...] = (size, how)
     if cache is not None:
         read, arguments = read_shard_cached, (*arguments, os.fspath(cache), uuid4().hex)
     if elsewhere := is_address(files[0][1]):
@@ -247,23 +263,24 @@ def _read_shards(
 
     if cache is None or elsewhere:
         return mapped(shards)
-    return kept_or_read(shards, mapped, *how, os.fspath(cache))
+    return kept_or_read(shards, mapped, size, how, os.fspath(cache))
 
 
-def _from_array(source: npt.NDArray[Any], role: str, size: int, layout: str) -> ImageSet:
+def _from_array(source: npt.NDArray[Any], role: str, size: int, wanted: Wanted) -> ImageSet:
     try:
-        stack = layout_of(source.shape, layout).apply(source, is_told=True)
+        stack = layout_of(source.shape, wanted.layout).apply(source, is_told=True)
         frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
+    shown = [frame.shown_as(wanted.kind, wanted.background) for frame in frames]
     if stack.ndim == 4 or any(frame.flags for frame in frames):
         # what each became depends on more than its own levels
-        stack = np.stack([scaled(frame.stored) for frame in frames])
+        stack = np.stack([scaled(one) for one in shown])
     rows = stored_statistics(np.stack([frame.stored for frame in frames])).tolist()
     records = tuple(
-        replace(record_of(frame, f"{k:06d}", "", k, 1), statistics=tuple(row))
-        for k, (frame, row) in enumerate(zip(frames, rows, strict=True))
+        replace(record_of(frame, one, f"{k:06d}", "", (k, 1)), frame=k, statistics=tuple(row))
+        for k, (frame, one, row) in enumerate(zip(frames, shown, rows, strict=True))
     )
-    pixels = to_working_batch([frame.stored for frame in frames], size)
+    pixels = to_working_batch(shown, size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.cage import caged
-from vestige.images.frame import Frame, Unreadable, Window
+from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
+from vestige.images.kinds import Kind
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
 from vestige.images.stored_statistics import stored_statistics
@@ -20,9 +21,34 @@ from vestige.schema.records import Problem
 from vestige.types import Images
 
 Stored: TypeAlias = npt.NDArray[Any]
-"""An image [h, w] as its file stores it: uint8, uint16 or float32."""
+"""An image [h, w] or [h, w, 3] as its file stores it: uint8, uint16 or float32."""
 BATCH = 8
 """Images shrunk at once: half a megabyte of 256 x 256 levels stays in the cache."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How files become images.
+
+    window : (centre, width) or None
+    share : of the images, 0..1, those whose statistics as stored are taken: `is_measured`
+    layout : of arrays; "" where it is plain
+    kind : what the images become
+    background : what lies behind transparent colour images
+    """
+
+    window: Window | None = None
+    share: float = 1.0
+    layout: str = ""
+    kind: Kind = "grey"
+    background: Colour = BLACK
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """Of one image of this size."""
+        return (size, size, 3) if self.kind == "colour" else (size, size)
+
+
+PLAIN = Decoding()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +87,7 @@ class Shard:
         )
 
 
-def read_shard(
-    paths: Sequence[tuple[str, str | Path]],
-    size: int,
-    window: Window | None = None,
-    share: float = 1.0,
-    layout: str = "",
-) -> Shard:
+def read_shard(paths: Sequence[tuple[str, str | Path]], size: int, how: Decoding = PLAIN) -> Shard:
     """Read some files; pure, so that any worker process can do it.
 
     Parameters
@@ -75,11 +95,7 @@ def read_shard(
     paths : sequence of (id, path)
     size : int
         Working size in pixels.
-    window : (centre, width) or None
-    share : float, 0..1
-        Of the images, those whose statistics as stored are taken: `is_measured`.
-    layout : str
-        Of arrays; "" where it is plain.
+    how : Decoding
 
     Returns
     -------
@@ -94,23 +110,25 @@ def read_shard(
     pixels: list[Images] = []
     records: list[Record] = []
     problems: list[Problem] = []
-    waiting: list[Stored] = []
+    waiting: list[tuple[Frame, Stored]] = []
     counts: list[int] = []
     unreached: list[str] = []
 
     def shrink() -> None:
         batch = len(records) - len(waiting)
-        asked = [k for k in range(len(waiting)) if is_measured(records[batch + k].sha256, share)]
+        asked = [
+            k for k in range(len(waiting)) if is_measured(records[batch + k].sha256, how.share)
+        ]
         if asked:
-            rows = stored_statistics(np.stack([waiting[k] for k in asked])).tolist()
+            rows = stored_statistics(np.stack([waiting[k][0].stored for k in asked])).tolist()
             for k, row in zip(asked, rows, strict=True):
                 records[batch + k] = replace(records[batch + k], statistics=tuple(row))
-        pixels.append(to_working_batch(waiting, size))
+        pixels.append(to_working_batch([shown for _, shown in waiting], size))
         waiting.clear()
 
     for identifier, path in paths:
         try:
-            frames = caged(read_file, path, window, layout)
+            frames = caged(read_file, path, how.window, how.layout)
         except OSError as error:  # no such file, or the storage does not answer
             why = error.strerror or "does not open"
             problems.append(fault_of(identifier, f"cannot be decoded: {why}", "not reached"))
@@ -125,13 +143,14 @@ def read_shard(
             continue
         counts.append(len(frames))
         for k, frame in enumerate(frames):
-            if len(waiting) == BATCH or (waiting and not _alike(waiting[0], frame.stored)):
+            shown = frame.shown_as(how.kind, how.background)
+            if len(waiting) == BATCH or (waiting and not _alike(waiting[0], (frame, shown))):
                 shrink()
-            records.append(record_of(frame, identifier, str(path), k, len(frames)))
-            waiting.append(frame.stored)
+            records.append(record_of(frame, shown, identifier, str(path), (k, len(frames))))
+            waiting.append((frame, shown))
     if waiting:
         shrink()
-    made = np.concatenate(pixels) if pixels else np.zeros((0, size, size), np.float32)
+    made = np.concatenate(pixels) if pixels else np.zeros((0, *how.shape(size)), np.float32)
     return Shard(made, tuple(records), tuple(problems), tuple(counts), tuple(unreached))
 
 
@@ -146,11 +165,11 @@ def is_measured(sha256: str, share: float) -> bool:
     return int(sha256[:12], 16) < share * 16**12
 
 
-def joined(parts: Sequence[Shard], size: int) -> Shard:
-    """Shards one after another."""
+def joined(parts: Sequence[Shard]) -> Shard:
+    """Shards, at least one, one after another."""
     images = [part.pixels for part in parts if len(part.pixels)]
     return Shard(
-        np.concatenate(images) if images else np.zeros((0, size, size), np.float32),
+        np.concatenate(images) if images else parts[0].pixels,
         tuple(record for part in parts for record in part.records),
         tuple(problem for part in parts for problem in part.problems),
         tuple(count for part in parts for count in part.counts),
@@ -159,30 +178,37 @@ def joined(parts: Sequence[Shard], size: int) -> Shard:
 
 
 def to_working_batch(images: Sequence[Stored], size: int) -> Images:
-    """`to_working` of images [h, w] of one shape and type -> [n, size, size].
+    """`to_working` of images of one shape and type, [h, w] or [h, w, 3] -> [n, size, size, ...].
 
     The common case, a square image and an integer factor, is one step for all: few calls of NumPy
     on much memory leave the interpreter lock to the other decoding threads.
     """
+    if images[0].ndim == 3:
+        channels = ([image[:, :, k] for image in images] for k in range(3))
+        return np.stack([to_working_batch(one, size) for one in channels], axis=3)
     height, width = images[0].shape
     if height == width and height != size and height % size == 0:
         return area_average(np.stack(images), height // size)
     return np.stack([to_working(image, size) for image in images])
 
 
-def _alike(one: Stored, other: Stored) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype
+def _alike(one: tuple[Frame, Stored], other: tuple[Frame, Stored]) -> bool:
+    (grey, shown), (next_grey, next_shown) = one, other
+    same_type = shown.dtype == next_shown.dtype and grey.stored.dtype == next_grey.stored.dtype
+    return shown.shape == next_shown.shape and same_type
 
 
-def record_of(frame: Frame, identifier: str, path: str, k: int, count: int) -> Record:
-    """The record of frame k of `count` in one file."""
-    height, width = frame.stored.shape
+def record_of(
+    frame: Frame, shown: Stored, identifier: str, path: str, place: tuple[int, int]
+) -> Record:
+    """The record of a frame that is shown so, at its place (number, of how many) in one file."""
+    (k, count), (height, width) = place, frame.stored.shape
     size = os.path.getsize(path) if path and os.path.exists(path) else 0  # it may be gone by now
     return Record(
         id=identifier if count == 1 else f"{identifier}#{k}",
         path=path,
         frame=k,
-        sha256=pixel_digest(frame),
+        sha256=pixel_digest(shown),
         shape=(height, width),
         bits=frame.bits,
         mode=frame.mode,

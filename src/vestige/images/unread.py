@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from vestige.schema.records import Problem
 
-Kind = Literal[
+FaultKind = Literal[
     "no image",
     "format not read",
     "damaged",
@@ -18,7 +18,7 @@ Kind = Literal[
     "part of another file",
 ]
 """Why a file is unread; a part of another file is ignored."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 Ignored = Literal[
     "document", "hidden", "link to a folder read elsewhere", "not judged", "part of another file"
 ]
@@ -28,10 +28,10 @@ Ignored = Literal[
 class FileFault(Problem):
     """Why one listed file gave no image; its path is the id."""
 
-    kind: Kind = "damaged"
+    kind: FaultKind = "damaged"
 
 
-def fault_of(identifier: str, what: str, kind: Kind) -> FileFault:
+def fault_of(identifier: str, what: str, kind: FaultKind) -> FileFault:
     """The row of a file; an error only where there was an image to read."""
     is_error = kind in ("damaged", "format not read", "not reached")
     return FileFault(identifier, what, "error" if is_error else "warning", kind)
@@ -52,7 +52,7 @@ class Ledger:
     files: int = 0
     unread: int = 0
     first: str = ""
-    kinds: tuple[tuple[Kind, int], ...] = ()
+    kinds: tuple[tuple[FaultKind, int], ...] = ()
     left_aside: int = 0
     ignored: tuple[tuple[Ignored, int], ...] = ()
 

@@ -157,7 +157,7 @@ def refuse_full(target: Path) -> None:
 def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageSet) -> None:
     try:
         found = [
-            pixel_digest(frame)
+            pixel_digest(frame.shown_as(generated.kind, generated.background))
             for frame in caged(read_file, copy, generated.window, generated.layout)
         ]
     except Unreadable:
