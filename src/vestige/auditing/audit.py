@@ -14,6 +14,7 @@ from vestige.auditing.scoring import judge_scores, score
 from vestige.cache.shelves import LIMIT_BYTES, trim
 from vestige.detectors import Effort
 from vestige.engine.threads import one_core
+from vestige.images.choosing import ColourChoice
 from vestige.images.listing import Source
 from vestige.registry.old_names import accept_old_names
 from vestige.result import AuditResult
@@ -45,6 +46,7 @@ def audit(
     harmonize: bool = False,
     include_derived: bool = False,
     layout: str = "",
+    colour: ColourChoice = "auto",
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = LIMIT_BYTES / 1e9,
@@ -103,6 +105,9 @@ def audit(
     layout : str
         What the axes of arrays mean where their lengths leave doubt, such as "n,h,w"
         (`vestige.images.layouts.parse_layout`).
+    colour : "auto", "grey" or "rgb"
+        What is compared; by default colour where the generated and the real images are in colour
+        (`vestige.images.choosing.choose_kind`).
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images and scores by their content; a killed audit goes on from there, a
@@ -143,6 +148,7 @@ def audit(
         harmonize=harmonize,
         include_derived=include_derived,
         layout=layout,
+        colour=colour,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,

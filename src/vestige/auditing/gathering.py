@@ -14,6 +14,7 @@ from vestige.checks.unlike import find_unlike, unlike_problems
 from vestige.checks.unread import unread_by_role
 from vestige.decision.records import Unlike, Unread
 from vestige.engine.engines import open_executor
+from vestige.images.choosing import Chosen, choose_kind
 from vestige.images.duplicates import repeats
 from vestige.images.groups import Grouping, assign_groups
 from vestige.images.harmonize import Preparation, find_preparation
@@ -74,8 +75,10 @@ def gather(request: Request, clock: Clock) -> Gathered:
         column.required_resolution for column in request.plan("reference" in request.sources)
     )
     with clock.stage("read"), open_executor(options.engine) as executor:
-        as_read = _read(request, required_resolution, executor)
-    problems = [problem for images in as_read.values() for problem in images.problems]
+        chosen = choose_kind(request.sources, options.colour, options.window, options.layout)
+        as_read = _read(request, chosen, required_resolution, executor)
+    problems = [*chosen.problems]
+    problems += [problem for images in as_read.values() for problem in images.problems]
     problems += check_roles(as_read, mode)
     made = as_read["generated"]
     problems += repeats(made.ids, made.sha256, "generated")
@@ -109,6 +112,7 @@ def read_role(
     source: Source,
     size: int,
     options: AuditOptions,
+    chosen: Chosen,
     executor: Executor | None,
     progress: Progress,
 ) -> ImageSet:
@@ -122,18 +126,22 @@ def read_role(
         cache=options.cache,
         progress=partial(progress, f"reading {role}"),
         wanted=Wanted(
-            options.include_derived, MEASURED if role == "generated" else None, options.layout
+            options.include_derived,
+            MEASURED if role == "generated" else None,
+            options.layout,
+            chosen.kind,
+            chosen.background,
         ),
     )
 
 
 def _read(
-    request: Request, required_resolution: int, executor: Executor | None
+    request: Request, chosen: Chosen, required_resolution: int, executor: Executor | None
 ) -> dict[str, ImageSet]:
     layout = request.options.layout
     size = peek_size(request.sources.values(), required_resolution, layout)
     return {
-        role: read_role(role, source, size, request.options, executor, request.progress)
+        role: read_role(role, source, size, request.options, chosen, executor, request.progress)
         for role, source in request.sources.items()
     }
 

@@ -10,11 +10,12 @@ from typing import Any
 from vestige.cache.shelves import LIMIT_BYTES
 from vestige.detectors import DETECTORS, Effort
 from vestige.detectors.plugins import find_detector
+from vestige.images.choosing import CHOICES, ColourChoice
 from vestige.images.harmonize import Preparation
 from vestige.images.layouts import parse_layout
 from vestige.registry.entries import InputError
 from vestige.registry.origin import Origin
-from vestige.registry.rules import SEED, Rule, Within, check_fields
+from vestige.registry.rules import SEED, OneOf, Rule, Within, check_fields
 from vestige.registry.values import check_values
 from vestige.schema.decode import decode
 from vestige.schema.records import Manifest
@@ -37,6 +38,7 @@ RULES: dict[str, Rule] = {
     ),
     "effort": EFFORT,
     "views": VIEW,
+    "colour": OneOf("choice of colour", CHOICES),
 }
 
 
@@ -69,6 +71,7 @@ class AuditOptions:
     harmonize: bool = False
     include_derived: bool = False
     layout: str = ""
+    colour: ColourChoice = "auto"
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
@@ -116,6 +119,7 @@ class MadeWith:
     harmonize: Preparation | None
     include_derived: bool
     layout: str
+    colour: ColourChoice
     engine: str
 
     @property
@@ -152,6 +156,7 @@ class MadeWith:
             harmonize=self.harmonize is not None,
             include_derived=self.include_derived,
             layout=self.layout,
+            colour=self.colour,
             engine=self.engine,
             checks=self.checks,
             seed=seed,
@@ -244,6 +249,7 @@ def told_options(
         harmonize=preparation,
         include_derived=options.include_derived,
         layout=options.layout,
+        colour=options.colour,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}

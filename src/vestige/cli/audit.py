@@ -12,6 +12,7 @@ from vestige.cli.options import (
     QUESTION,
     RUNNING,
     Cache,
+    Colour,
     DetectorNames,
     DetectorOptions,
     Engine,
@@ -70,6 +71,7 @@ def audit_command(
         ),
     ] = False,
     layout: Layout = "",
+    colour: Colour = "auto",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     false_alarm_rate: Annotated[
@@ -212,6 +214,7 @@ def audit_command(
         harmonize=harmonize,
         include_derived=include_derived,
         layout=layout,
+        colour=colour,  # type: ignore[arg-type]  # checked by AuditOptions
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,

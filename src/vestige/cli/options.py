@@ -111,6 +111,15 @@ Layout = Annotated[
         rich_help_panel=IMAGES,
     ),
 ]
+Colour = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|grey|rgb",
+        help="What is compared: colour images, grey images, or by default colour where the "
+        "generated and the real images are in colour.",
+        rich_help_panel=IMAGES,
+    ),
+]
 Groups = Annotated[
     Path | None,
     typer.Option(

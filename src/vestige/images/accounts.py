@@ -14,7 +14,7 @@ from vestige.images.left_out import (
 )
 from vestige.images.listing import Listing
 from vestige.images.names import is_document, natural_key
-from vestige.images.unread import KINDS, FileFault, Ignored, FaultKind, Ledger
+from vestige.images.unread import KINDS, FaultKind, FileFault, Ignored, Ledger
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 

@@ -123,6 +123,11 @@ def dicom_values(path: str | os.PathLike[str]) -> Float32s:
     return np.stack([to_units(dataset, one, k, scale).values for k, one in enumerate(stack)])
 
 
+def dicom_is_grey(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has one grey sample a pixel, from the header."""
+    return _is_grey(read_header(path, stop_before_pixels=True))
+
+
 def dicom_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Height and width from the header."""
     dataset = read_header(path, stop_before_pixels=True)

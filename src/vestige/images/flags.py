@@ -29,8 +29,9 @@ MINUS_ONE_TO_ONE = "floats from -1 to 1"
 ROUNDED = "floats cut to 0..1"
 FLAG_WARNINGS = {
     COLOUR: "colour images, turned to grey (Rec. 601 luma)",
-    TRANSPARENT: "partly transparent images, put on black",
-    CMYK: "CMYK images, turned to grey through RGB",
+    TRANSPARENT: "partly transparent images, put on black; in colour on the most frequent "
+    "colour at the edges of the real images",
+    CMYK: "CMYK images, read as RGB",
     TWELVE_OF_SIXTEEN: "16-bit files with no level above 4095, so perhaps 12-bit data; they were "
     "read on the 16-bit scale and look dark. If they are 12-bit, multiply by 16 and save again",
     CUT_TO_EIGHT: "16-bit colour or alpha files, of which the decoder keeps 8 bits",

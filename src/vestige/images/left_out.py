@@ -18,7 +18,7 @@ from vestige.images.listing import Files
 from vestige.images.names import is_hidden
 from vestige.images.other_formats import other_format
 from vestige.images.remote import local_copy
-from vestige.images.unread import Ignored, FaultKind
+from vestige.images.unread import FaultKind, Ignored
 from vestige.schema.records import Problem
 
 Content = Literal["image", "no image", "unknown"]
@@ -62,7 +62,11 @@ def images_left_out(left_out: Files) -> tuple[dict[FaultKind, list[str]], list[P
     kind -> ids, and rows for `problems` with ids as paths
         One error for each kind, and one for each file that cannot be looked at.
     """
-    found: dict[FaultKind, list[str]] = {"hidden": [], "named as a document": [], "unknown content": []}
+    found: dict[FaultKind, list[str]] = {
+        "hidden": [],
+        "named as a document": [],
+        "unknown content": [],
+    }
     problems = []
     for identifier, path in left_out:
         named: FaultKind = "hidden" if is_hidden(identifier) else "named as a document"

@@ -218,6 +218,28 @@ def peek_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int
         return image.height, image.width
 
 
+def may_be_colour(path: str | os.PathLike[str]) -> bool:
+    """Whether the images of one file may be in colour, from its header alone."""
+    kind = format_of_content(path) or format_of_name(path)
+    if kind in _VOLUMES:
+        return False
+    if kind == "dicom":
+        from vestige.images.dicom import dicom_is_grey
+
+        return not dicom_is_grey(path)
+    if not kind or kind in _ARRAYS:
+        return True
+    from PIL import Image
+
+    from vestige.images.raster import FORMATS
+
+    try:
+        with Image.open(path, formats=(*FORMATS, "TIFF")) as image:
+            return image.mode not in ("1", "L", "LA", "La", "I", "F") and image.mode[:2] != "I;"
+    except Exception:  # what Pillow does not open may be read in another way, or is told then
+        return True
+
+
 def _decoded(path: str | os.PathLike[str], window: Window | None, layout: str) -> list[Frame]:
     info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):

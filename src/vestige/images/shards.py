@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.images.cage import caged
+from vestige.images.flags import COLOUR
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window
 from vestige.images.imageset import Record, pixel_digest
 from vestige.images.kinds import Kind
@@ -198,6 +199,11 @@ def _alike(one: tuple[Frame, Stored], other: tuple[Frame, Stored]) -> bool:
     return shown.shape == next_shown.shape and same_type
 
 
+def _told(frame: Frame, shown: Stored) -> tuple[str, ...]:
+    """The flags of a frame; in colour it was not turned to grey."""
+    return tuple(flag for flag in frame.flags if flag != COLOUR or shown.ndim == 2)
+
+
 def record_of(
     frame: Frame, shown: Stored, identifier: str, path: str, place: tuple[int, int]
 ) -> Record:
@@ -212,7 +218,7 @@ def record_of(
         shape=(height, width),
         bits=frame.bits,
         mode=frame.mode,
-        flags=frame.flags,
+        flags=_told(frame, shown),
         patient=frame.patient,
         alias=frame.alias,
         issuer=frame.issuer,

@@ -8,9 +8,10 @@ from vestige.auditing.gathering import read_role
 from vestige.auditing.options import AuditOptions, MadeWith, read_options
 from vestige.auditing.request import ROLES
 from vestige.engine.engines import open_executor
+from vestige.images.choosing import choose_kind
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import Source
+from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Cohort, form_cohort
 from vestige.registry.entries import InputError
 from vestige.result import AuditResult
@@ -120,12 +121,12 @@ def read_again(
         if (given[role] is None) == (role in asked):
             what = f"--{role} is missing" if role in asked else f"the result knows no --{role}"
             raise InputError(f"{what}: give the folders that were audited.")
-    sets = {}
+    sources = {role: listed(source) for role, source in given.items() if source is not None}
+    chosen = choose_kind(sources, options.colour, options.window, options.layout)
+    sets, size = {}, made.working_size
     with open_executor(options.engine) as executor:
-        for role, source in given.items():
-            if source is None:
-                continue
-            sets[role] = read_role(role, source, made.working_size, options, executor, progress)
+        for role, source in sources.items():
+            sets[role] = read_role(role, source, size, options, chosen, executor, progress)
             if sets[role].inputs_sha256 != asked[role]:
                 raise InputError(
                     f"the {role} images are not those of the result (their names or pixels "

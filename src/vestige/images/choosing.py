@@ -1,0 +1,198 @@
+"""What an audit compares, grey or colour images, decided once for all roles from a few images."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from vestige.images.arrays import split
+from vestige.images.cage import caged
+from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
+from vestige.images.imageset import ImageSet
+from vestige.images.kinds import NAMES, Kind
+from vestige.images.layouts import layout_of
+from vestige.images.listing import Listing, Source
+from vestige.images.readers import may_be_colour, read_file
+from vestige.images.remote import local_copy
+from vestige.registry.entries import InputError
+from vestige.schema.records import Problem
+from vestige.types import Floats
+
+ColourChoice = Literal["auto", "grey", "rgb"]
+CHOICES: tuple[ColourChoice, ...] = get_args(ColourChoice)
+SAMPLED = 24
+"""Files or images of each role that are looked at, evenly spread."""
+_TINT = 2.5 / 255
+"""Channels that differ by 2 levels or less are what JPEG leaves of grey."""
+_TINTED = 0.001
+"""Share of the pixels that must be coloured: a burnt-in mark is larger."""
+_STEPS = 32
+"""Levels of a channel by which backgrounds are counted."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What all roles are read as.
+
+    background : what lies behind transparent colour images: the most frequent colour at the edges
+        of the real images
+    problems : what the user should know of the choice
+    """
+
+    kind: Kind = "grey"
+    background: Colour = BLACK
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Of some images of one role: how many, how many in colour, and the greys at their edges."""
+
+    images: int
+    coloured: int
+    edges: Floats
+
+    @property
+    def in_colour(self) -> bool:
+        return 2 * self.coloured >= self.images > 0
+
+
+def choose_kind(
+    sources: Mapping[str, Source],
+    colour: ColourChoice = "auto",
+    window: Window | None = None,
+    layout: str = "",
+) -> Chosen:
+    """Grey or colour, from up to `SAMPLED` images of each role.
+
+    "auto" compares in colour when at least half of the generated images and of the images of a
+    real role are in colour: the channels of more than one pixel in a thousand differ by more than
+    2 of 255 levels.
+
+    Parameters
+    ----------
+    sources : role -> files, arrays, or images as read (which stay what they are)
+    colour : "auto", "grey" or "rgb"
+    window, layout : as given to the readers
+
+    Raises
+    ------
+    InputError
+        Grey generated images beside real ones that are all in colour; images that were read as
+        different kinds.
+    """
+    fixed = {role: source.kind for role, source in sources.items() if isinstance(source, ImageSet)}
+    if len(fixed) == len(sources) or "volume" in fixed.values():
+        return Chosen(_agreed(fixed))
+    if colour == "grey":
+        return Chosen()
+    seen = {role: _look(source, window, layout) for role, source in sources.items()}
+    reals = {role: one for role, one in seen.items() if role != "generated"}
+    chosen = Chosen("colour", _background([one.edges for one in reals.values()]))
+    if colour == "rgb":
+        return chosen
+    made, real = seen["generated"].in_colour, [one.in_colour for one in reals.values()]
+    if not made and real and all(real):
+        raise InputError(
+            "the generated images are grey and the real ones are in colour. Give the colour images "
+            "that the generator made, or compare all as grey: --colour grey"
+        )
+    rows = tuple(_mixed(seen))
+    return (
+        Chosen(problems=rows)
+        if not (made and any(real))
+        else Chosen("colour", chosen.background, rows)
+    )
+
+
+def _agreed(kinds: Mapping[str, Kind]) -> Kind:
+    found = sorted(set(kinds.values()))
+    if len(found) > 1:
+        one, other = (next(role for role in kinds if kinds[role] == kind) for kind in found[:2])
+        raise InputError(
+            f"the {one} images were read as {NAMES[found[0]]} and the {other} images as "
+            f"{NAMES[found[1]]}: read all as one kind."
+        )
+    return found[0]
+
+
+def _mixed(seen: Mapping[str, _Seen]) -> Iterator[Problem]:
+    """Rows for roles of another kind than others, and for roles of several kinds."""
+    coloured = [role for role, one in seen.items() if one.in_colour]
+    if coloured and len(coloured) < len(seen):
+        grey = [role for role in seen if role not in coloured]
+        what = f"{' and '.join(coloured)} hold colour images, {' and '.join(grey)} grey ones"
+        yield Problem(coloured[0], what, "warning")
+    for role, one in seen.items():
+        if 0 < one.coloured < one.images:
+            what = f"{one.coloured} of {one.images} images looked at are in colour, the others grey"
+            yield Problem(role, what, "warning")
+
+
+def _look(source: Source, window: Window | None, layout: str) -> _Seen:
+    frames = list(_frames(source, window, layout))
+    edges = [_edge(frame) for frame in frames if frame.alpha is None]
+    return _Seen(
+        len(frames),
+        sum(map(_is_coloured, frames)),
+        np.concatenate(edges) if edges else np.zeros((0, 3)),
+    )
+
+
+def _frames(source: Source, window: Window | None, layout: str) -> Iterator[Frame]:
+    """Some images of a source; what cannot be read is told when all are read."""
+    if isinstance(source, ImageSet):
+        some = source.pixels[_spread(len(source))]
+        yield from split(some, "array")
+    elif isinstance(source, np.ndarray):
+        try:
+            stack = layout_of(source.shape, layout).apply(source, is_told=True)
+            yield from split(stack[_spread(len(stack))], "array")
+        except Unreadable as error:
+            raise InputError(f"the array of images {error}") from error
+    elif isinstance(source, Listing):
+        for k in _spread(len(source.files)):
+            try:
+                with local_copy(source.files[k][1]) as path:
+                    yield caged(_first, path, window, layout)
+            except (OSError, Unreadable):
+                continue
+
+
+def _first(path: str, window: Window | None, layout: str) -> Frame:
+    """The first image of a file; of a file that can only be grey, a black one."""
+    if not may_be_colour(path):
+        return Frame(np.zeros((1, 1), np.uint8), 8, "L")
+    return read_file(path, window, layout)[0]
+
+
+def _spread(count: int) -> list[int]:
+    places = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
+    return [int(k) for k in np.unique(places)]
+
+
+def _is_coloured(frame: Frame) -> bool:
+    if frame.colours is None:
+        return False
+    colours = scaled(frame.colours)
+    differ = colours.max(axis=2) - colours.min(axis=2) > _TINT
+    return bool(differ.mean() > _TINTED)
+
+
+def _edge(frame: Frame) -> Floats:
+    """Colours [k, 3] along the four edges."""
+    colours = scaled(frame.shown_as("colour"))
+    sides = colours[0], colours[-1], colours[1:-1, 0], colours[1:-1, -1]
+    return np.concatenate(sides).astype(np.float64)
+
+
+def _background(edges: list[Floats]) -> Colour:
+    """The most frequent colour, in steps of an eighth of 256 levels."""
+    colours = np.concatenate(edges) if edges else np.zeros((0, 3))
+    if not len(colours):
+        return BLACK
+    steps = np.round(colours * (_STEPS - 1)).astype(np.int64)
+    found, counts = np.unique(steps, axis=0, return_counts=True)
+    red, green, blue = (float(level) / (_STEPS - 1) for level in found[counts.argmax()])
+    return red, green, blue
