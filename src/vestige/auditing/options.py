@@ -10,12 +10,12 @@ from typing import Any
 from vestige.cache.shelves import LIMIT_BYTES
 from vestige.detectors import DETECTORS, Effort
 from vestige.detectors.plugins import find_detector
-from vestige.images.choosing import CHOICES, ColourChoice
+from vestige.images.choosing import COLOUR, ColourChoice
 from vestige.images.harmonize import Preparation
 from vestige.images.layouts import parse_layout
 from vestige.registry.entries import InputError
 from vestige.registry.origin import Origin
-from vestige.registry.rules import SEED, OneOf, Rule, Within, check_fields
+from vestige.registry.rules import SEED, Rule, Within, check_fields
 from vestige.registry.values import check_values
 from vestige.schema.decode import decode
 from vestige.schema.records import Manifest
@@ -38,7 +38,7 @@ RULES: dict[str, Rule] = {
     ),
     "effort": EFFORT,
     "views": VIEW,
-    "colour": OneOf("choice of colour", CHOICES),
+    "colour": COLOUR,
 }
 
 

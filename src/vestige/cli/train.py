@@ -13,6 +13,7 @@ from vestige.cli.options import (
     DETECTORS,
     IMAGES,
     OUTPUT,
+    Colour,
     GroupRegex,
     Groups,
     Json,
@@ -62,6 +63,7 @@ def train(
         ),
     ],
     window: Window = None,
+    colour: Colour = "auto",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     option: Annotated[
@@ -107,6 +109,7 @@ def train(
                 group_regex=group_regex,
                 options=parse_options(detector, option or []),
                 window=None if window is None else parse_window(window),
+                colour=colour,  # type: ignore[arg-type]  # checked by TrainingOptions
                 out=out,
                 seed=seed,
             )

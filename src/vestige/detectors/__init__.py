@@ -260,6 +260,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         _of("cosine:CosineThreshold"),
         extra="deep",
         weights=("weights",),
+        takes="colour",
     ),
     "cosine_logistic": DetectorEntry(
         "logistic regression on that cosine and on its lead over unused reals (Medhastra)",
@@ -267,12 +268,14 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_labels=True,
         extra="deep",
         weights=("weights",),
+        takes="colour",
     ),
     "resnet50_retrieval": DetectorEntry(
         "largest cosine in ResNet-50 features (zhouyijiang1, first route)",
         _of("cosine_streams:Resnet50Retrieval"),
         extra="deep",
         weights=("weights",),
+        takes="colour",
     ),
     "dual_stream": DetectorEntry(
         "largest cosines of two networks, .6 and .4 (zhouyijiang1, second route)",
@@ -280,6 +283,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_reference=True,
         extra="deep",
         weights=("weights",),
+        takes="colour",
     ),
     "ssim_encoder": DetectorEntry(
         "whitened cosine in an encoder of structural similarity, trained on the generated set",
@@ -313,6 +317,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_labels=True,
         extra="deep",
         weights=("weights",),
+        takes="colour",
     ),
     "siamese_hybrid": DetectorEntry(
         "Siamese network of a CNN and a ViT, angular loss (Kalinathan et al. 2026)",
@@ -320,6 +325,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_labels=True,
         extra="deep",
         weights=("weights", "vit_weights"),
+        takes="colour",
     ),
     "vit_canet": DetectorEntry(
         "ViT fingerprints, candidate search, attention network on pairs (zhouyijiang1)",
@@ -327,6 +333,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         needs_labels=True,
         extra="deep",
         weights=("weights",),
+        takes="colour",
     ),
 }
 

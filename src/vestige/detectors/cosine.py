@@ -17,7 +17,7 @@ from vestige.detectors.inputs import fitted, groups_of
 from vestige.detectors.labelled_set import labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features import build_backbone
-from vestige.features.pixels import as_grey
+from vestige.features.pixels import as_pictures
 from vestige.registry.entries import InputError
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.stats.neighbours import CANDIDATES, same_width, top_products
@@ -89,7 +89,7 @@ class CosineThreshold:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` and `unused` are ignored."""
-        images = as_grey(generated, self.size)
+        images = as_pictures(generated, self.size)
         asked = f"{array_sha256(images)} {self!r}"
         if asked == self.fitted_to_:  # fitted again for another fold: the set is the same
             return self
@@ -106,7 +106,7 @@ class CosineThreshold:
     def nearest(self, images: Any, k: int) -> tuple[Floats, Ints]:
         """Cosines [n, k] and rows [n, k] of the most similar generated images."""
         pool = fitted(self.generated_, "cosine_threshold")
-        return most_similar(self.embed(as_grey(images, self.size)), pool, k)
+        return most_similar(self.embed(as_pictures(images, self.size)), pool, k)
 
     def embed(self, images: Images) -> Floats:
         """Unit features, float64 [n, width], of images of the size of the generated ones."""
@@ -130,7 +130,7 @@ class CosineThreshold:
         for images, name in ((used, "used"), (unused, "unused")):
             if images is None:
                 raise InputError(f"rule_generated compares used with unused reals: {name} missing.")
-            sides.append(self.embed(as_grey(images, self.size)))
+            sides.append(self.embed(as_pictures(images, self.size)))
         max_used, max_unused = (most_similar(pool, rows, 1)[0][:, 0] for rows in sides)
         known = np.concatenate(sides)
         mean = float(pool.mean(axis=0) @ known.mean(axis=0))
@@ -197,7 +197,7 @@ class CosineLogistic(CosineThreshold):
     def score_samples(self, images: Any) -> Floats:
         """Logit of membership, float64 [n]."""
         rivals = fitted(self.rivals_, "cosine_logistic")
-        z = self._features(self.embed(as_grey(images, self.size)), rivals)
+        z = self._features(self.embed(as_pictures(images, self.size)), rivals)
         return logits(self.model_, (z - self.scale_[0]) / self.scale_[1])
 
     def _features(self, rows: Floats, rivals: Floats) -> Floats:

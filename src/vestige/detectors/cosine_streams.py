@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vestige.detectors.cosine import CosineThreshold
 from vestige.detectors.inputs import fitted, reference_of
-from vestige.features.pixels import as_grey
+from vestige.features.pixels import as_pictures
 from vestige.registry.entries import InputError
 from vestige.types import Floats
 
@@ -67,7 +67,7 @@ class DualStream:
         """Embed the generated set in both spaces; `unused` is the reference, `used` is ignored."""
         if not len(self.backbones) == len(self.weights) == len(self.shares) == 2:
             raise InputError("dual_stream takes two backbones, two weights and two shares.")
-        images = as_grey(generated, self.size)
+        images = as_pictures(generated, self.size)
         self.streams_ = tuple(
             CosineThreshold(
                 backbone,
@@ -82,12 +82,12 @@ class DualStream:
         )
         self.reference_ = None
         if self.standardise and unused is not None:
-            self.reference_ = self._cosines(as_grey(unused, self.size))
+            self.reference_ = self._cosines(as_pictures(unused, self.size))
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Sum of the two streams, float64 [n]."""
-        cosines = self._cosines(as_grey(images, self.size))
+        cosines = self._cosines(as_pictures(images, self.size))
         if not self.standardise:
             return self._sum(cosines)
         if self.reference_ is None:
@@ -96,7 +96,7 @@ class DualStream:
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """The cohort is its own reference: mean and deviation of all of it, the same for all."""
-        cosines = self._cosines(as_grey(pool, self.size))
+        cosines = self._cosines(as_pictures(pool, self.size))
         return self._sum(cosines, cosines if self.standardise else None)
 
     def _cosines(self, images: Any) -> Floats:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vestige.features.pixels import as_grey
+from vestige.features.pixels import as_pictures
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
 from vestige.types import Images
@@ -13,7 +13,9 @@ from vestige.types import Images
 def labelled(
     used: Any, unused: Any, detector: str, required_resolution: int = 64
 ) -> tuple[Images, Images]:
-    """Used and unused images, float32 [n, h, w]; `required_resolution` as in `as_grey`.
+    """Used and unused images, float32 [n, h, w] or [n, h, w, 3].
+
+    `required_resolution` as in `as_pictures`.
 
     Raises
     ------
@@ -26,7 +28,7 @@ def labelled(
                 f"{detector} learns from labelled images and got no {role} ones: "
                 "give both --used and --unused, fit(generated, used, unused)."
             )
-    return as_grey(used, required_resolution), as_grey(unused, required_resolution)
+    return as_pictures(used, required_resolution), as_pictures(unused, required_resolution)
 
 
 def groups_from(images: Any, groups: Labels | None) -> Labels | None:

@@ -11,7 +11,7 @@ import numpy as np
 from vestige.detectors.inputs import fitted
 from vestige.detectors.labelled_set import groups_from, labelled
 from vestige.detectors.saving import read_model, write_model
-from vestige.features.pixels import as_grey
+from vestige.features.pixels import as_pictures
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
 from vestige.types import Bools, Floats, Progress, quiet
@@ -99,7 +99,7 @@ class PairNetwork:
             No torch, a missing set, options or weights that do not fit.
         """
         reals = labelled(used, unused, self.name, self.size)
-        images = as_grey(generated, self.size)
+        images = as_pictures(generated, self.size)
         need_torch(self.name)
         from vestige.features.backbones import refuse_smaller_than_patch
         from vestige.nets.fitting import fit_pairs
@@ -123,14 +123,14 @@ class PairNetwork:
 
     def score_samples(self, images: Any) -> Floats:
         """Aggregated logits of each image's pairs, float64 [n]."""
-        scores: Floats = fitted(self.model_, self.name).scores(as_grey(images, self.size))
+        scores: Floats = fitted(self.model_, self.name).scores(as_pictures(images, self.size))
         return scores
 
     def paper_rule(self, images: Any) -> Bools:
         """True [n] where the mean probability over the pairs is above .5, as published."""
         from scipy.special import expit
 
-        logits = fitted(self.model_, self.name).logits(as_grey(images, self.size))
+        logits = fitted(self.model_, self.name).logits(as_pictures(images, self.size))
         return np.asarray(expit(logits).mean(axis=1) > 0.5)
 
     def save(self, path: str | os.PathLike[str], training: Mapping[str, Any] | None = None) -> None:

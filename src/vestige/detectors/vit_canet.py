@@ -12,7 +12,7 @@ from vestige.detectors.inputs import fitted
 from vestige.detectors.labelled_set import groups_from, labelled
 from vestige.detectors.pair_network import need_torch
 from vestige.detectors.saving import read_model, write_model
-from vestige.features.pixels import as_grey
+from vestige.features.pixels import as_pictures
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
 from vestige.types import Bools, Floats, Progress, quiet
@@ -113,7 +113,7 @@ class VitCanet:
         They stop the training and give the temperature. Parameters and errors as for `siamese`.
         """
         reals = labelled(used, unused, self.name, self.size)
-        images = as_grey(generated, self.size)
+        images = as_pictures(generated, self.size)
         need_torch(self.name)
         from vestige.features.backbones import refuse_smaller_than_patch
         from vestige.nets.canet_fitting import fit_canet
@@ -139,7 +139,7 @@ class VitCanet:
 
     def score_samples(self, images: Any) -> Floats:
         """Largest (or mean) calibrated logit over the pool of each image, float64 [n]."""
-        scores: Floats = fitted(self.model_, self.name).scores(as_grey(images, self.size))
+        scores: Floats = fitted(self.model_, self.name).scores(as_pictures(images, self.size))
         return scores
 
     def paper_rule(
@@ -153,7 +153,7 @@ class VitCanet:
         With library="real", as published, the verdict depends on the other images.
         """
         flagged: Bools = fitted(self.model_, self.name).rule(
-            as_grey(images, self.size), library, confidence
+            as_pictures(images, self.size), library, confidence
         )
         return flagged
 

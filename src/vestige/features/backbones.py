@@ -1,4 +1,4 @@
-"""ImageNet networks as feature spaces: grey images -> pooled features, or tokens.
+"""ImageNet networks as feature spaces: grey or colour images -> pooled features, or tokens.
 
 Every batch has the same shape (the last one is padded), so that an image's features do not depend
 on its company; while one batch runs, a thread prepares the next.
@@ -33,8 +33,8 @@ VERSION = 1
 class Backbone:
     """Features of a frozen network. Nothing is learned.
 
-    Images are brought to `size` px (bilinear, antialiased when shrinking), repeated to three
-    channels and normalised with ImageNet's mean and deviation (docs/methods.md 0.3).
+    Images are brought to `size` px (bilinear, antialiased when shrinking), grey ones repeated to
+    three channels, and normalised with ImageNet's mean and deviation (docs/methods.md 0.3).
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class Backbone:
 
 def refuse_smaller_than_patch(images: Images, name: str, patch: int) -> None:
     """Enlarging an image that is smaller than one patch shows a transformer nothing."""
-    height, wide = images.shape[1:]
+    height, wide = images.shape[1:3]
     if min(height, wide) < patch:
         raise InputError(
             f"images of {wide} x {height} px are smaller than one patch of {name} ({patch} px): "

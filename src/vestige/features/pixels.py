@@ -90,6 +90,22 @@ def as_grey(source: Any, required_resolution: int = 64) -> Images:
     return grey_only(as_images(source, required_resolution))
 
 
+def as_pictures(source: Any, required_resolution: int = 64) -> Images:
+    """`as_images` for what sees pictures, grey or in colour.
+
+    Returns
+    -------
+    float32 [n, h, w] or [n, h, w, 3], 0..1
+
+    Raises
+    ------
+    InputError
+        For volumes.
+    """
+    images = as_images(source, required_resolution)
+    return grey_only(images) if kind_of(images.shape) == "volume" else images
+
+
 def stacks_of(images: Images, size: int) -> list[Float32s]:
     """Images of any kind as stacks of square pictures, each float32 [n, pictures, side, side].
 

@@ -16,11 +16,12 @@ from vestige.images.listing import Listing, Source
 from vestige.images.readers import may_be_colour, read_file
 from vestige.images.remote import local_copy
 from vestige.registry.entries import InputError
+from vestige.registry.rules import OneOf
 from vestige.schema.records import Problem
 from vestige.types import Floats
 
 ColourChoice = Literal["auto", "grey", "rgb"]
-CHOICES: tuple[ColourChoice, ...] = get_args(ColourChoice)
+COLOUR = OneOf("choice of colour", get_args(ColourChoice))
 SAMPLED = 24
 """Files or images of each role that are looked at, evenly spread."""
 _TINT = 2.5 / 255

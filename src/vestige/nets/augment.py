@@ -18,7 +18,7 @@ def augment(images: Tensor, rng: torch.Generator, chance: float = 0.6) -> Tensor
 
     Parameters
     ----------
-    images : float32 [n, h, w], 0..1
+    images : float32 [n, h, w] or [n, h, w, 3], 0..1
     rng : torch.Generator
         On the CPU.
     chance : float
@@ -26,32 +26,38 @@ def augment(images: Tensor, rng: torch.Generator, chance: float = 0.6) -> Tensor
 
     Returns
     -------
-    float32 [n, h, w], 0..1; what comes in from outside is black.
+    float32, of the shape of the images, 0..1; what comes in from outside is black.
     """
-    n, side = len(images), images.shape[-1]
+    n, side = len(images), images.shape[2]
+    planes = images[:, None] if images.ndim == 3 else images.movedim(3, 1)
     picked = torch.rand((4, n), generator=rng) < chance
     moved = _identity(n)
     moved[picked[0]] = _perspectives(n, rng)[picked[0]]
     turned = _identity(n)
     turned[picked[1]] = _rotations(n, rng)[picked[1]]
-    out = warp(images, (moved @ turned).to(images))
+    out = warp_planes(planes, (moved @ turned).to(images))
     factor = 1 + BRIGHTNESS * (2 * torch.rand(n, generator=rng) - 1)
     factor = torch.where(picked[2], factor, torch.ones(n)).to(images)
-    out = out * factor[:, None, None]
+    out = out * factor[:, None, None, None]
     noise = torch.stack([gabor_noise(side, rng) for _ in range(n)])
     noise[~picked[3]] = 0
-    return (out + GABOR_AMPLITUDE * noise.to(out)).clamp(0, 1)
+    out = (out + GABOR_AMPLITUDE * noise.to(out)[:, None]).clamp(0, 1)
+    return out[:, 0] if images.ndim == 3 else out.movedim(1, 3)
 
 
 def warp(images: Tensor, maps: Tensor) -> Tensor:
     """Sample images [n, h, w] through maps [n, 3, 3] from output to input, places in -1..1."""
-    n, height, width = images.shape
+    return warp_planes(images[:, None], maps)[:, 0]
+
+
+def warp_planes(planes: Tensor, maps: Tensor) -> Tensor:
+    """Sample planes [n, c, h, w], those of one image alike, as `warp` does."""
+    n, _, height, width = planes.shape
     y, x = torch.meshgrid(_places(height), _places(width), indexing="ij")
-    flat = torch.stack([x, y, torch.ones_like(x)]).reshape(3, -1).to(images)
+    flat = torch.stack([x, y, torch.ones_like(x)]).reshape(3, -1).to(planes)
     at = (maps @ flat).transpose(1, 2)
     grid = (at[..., :2] / at[..., 2:]).reshape(n, height, width, 2)
-    sampled = functional.grid_sample(images[:, None], grid, align_corners=False)
-    return sampled[:, 0]
+    return functional.grid_sample(planes, grid, align_corners=False)
 
 
 def gabor_noise(side: int, rng: torch.Generator) -> Tensor:

@@ -98,11 +98,13 @@ def tokens_of(feature_map: Tensor, side: int = TOKEN_SIDE) -> Tensor:
 
 
 def prepare(images: Images, size: int) -> Tensor:
-    """Grey float32 [n, h, w], 0..1 -> [n, 3, size, size] with ImageNet's mean and deviation.
+    """Images float32, 0..1 -> [n, 3, size, size] with ImageNet's mean and deviation.
 
-    Bilinear, antialiased when shrinking, no crop (docs/methods.md 0.3).
+    Grey [n, h, w] is repeated to three channels, colour [n, h, w, 3] gives its own. Bilinear,
+    antialiased when shrinking, no crop (docs/methods.md 0.3).
     """
-    x = torch.from_numpy(np.ascontiguousarray(images, np.float32))[:, None]
+    x = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+    x = x[:, None] if x.ndim == 3 else x.movedim(3, 1)
     if x.shape[-2:] != (size, size):
         x = functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
     mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))

@@ -11,6 +11,7 @@ from vestige.detectors import DETECTORS
 from vestige.detectors.saving import Card, read_card
 from vestige.images.groups import Grouping
 from vestige.images.imageset import ImageSet
+from vestige.images.kinds import NAMES
 from vestige.registry.entries import InputError, create
 from vestige.schema.records import Problem
 from vestige.scoring.plan import Column
@@ -93,6 +94,12 @@ def check_models(models: Sequence[Model], sets: Mapping[str, ImageSet]) -> None:
     InputError
     """
     for model in models:
+        kind, seen = model.training.get("kind", "grey"), sets["generated"].kind
+        if kind != seen:
+            raise InputError(
+                f"{model.path} was trained on {NAMES.get(kind, 'other images')}, and "
+                f"{NAMES[seen]} are compared here: train it on those, or give --colour."
+            )
         if model.training["generated_sha256"] != pool_digest(sets["generated"]):
             raise InputError(
                 f"{model.path} was trained beside other generated images than these, and compares "

@@ -16,10 +16,12 @@ import numpy as np
 from vestige.detectors import DETECTORS
 from vestige.detectors.pair_network import need_torch
 from vestige.detectors.saving import model_path, need_safetensors
+from vestige.images.choosing import COLOUR, Chosen, ColourChoice, choose_kind
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
-from vestige.images.listing import Source, peek_size
-from vestige.images.reading import read_images
+from vestige.images.kinds import grey_only
+from vestige.images.listing import Source, listed, peek_size
+from vestige.images.reading import Wanted, read_images
 from vestige.judging.cohort import check_roles
 from vestige.registry.entries import InputError, choose, create
 from vestige.registry.options import split_options, typed_options
@@ -27,7 +29,7 @@ from vestige.registry.rules import SEED
 from vestige.schema.records import Problem
 from vestige.scoring.plan import Column, weights_digests, weights_missing
 from vestige.training.models import patients_learned_from, pool_digest
-from vestige.types import LearningDetector, Progress, quiet
+from vestige.types import Images, LearningDetector, Progress, quiet
 
 CHECKPOINTS = ("checkpoint.safetensors", "loss.csv")
 
@@ -49,18 +51,20 @@ class TrainingOptions:
     Raises
     ------
     InputError
-        A negative seed; options are checked when the training begins.
+        A negative seed, an unknown choice of colour; options are checked when the training begins.
     """
 
     groups: str | os.PathLike[str] | None = None
     group_regex: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     window: tuple[float, float] | None = None
+    colour: ColourChoice = "auto"
     out: str | os.PathLike[str] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         SEED.check(self.seed)
+        COLOUR.check(self.colour)
 
 
 def train(
@@ -73,6 +77,7 @@ def train(
     group_regex: str | None = None,
     options: Mapping[str, Any] | None = None,
     window: tuple[float, float] | None = None,
+    colour: ColourChoice = "auto",
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     progress: Progress = quiet,
@@ -83,7 +88,7 @@ def train(
     ----------
     detector : str
         A name of `vestige.detectors.DETECTORS` that learns from labels.
-    generated, used, unused, groups, group_regex, window
+    generated, used, unused, groups, group_regex, window, colour
         As for `vestige.audit`. Images of one group are never both learned from and held out.
     options : mapping, optional
         Of the detector, such as ``{"backbone": "squeezenet1_1", "weights": "squeezenet.pt"}``.
@@ -105,7 +110,7 @@ def train(
     InputError
         Anything the user can mend; the message says how.
     """
-    asked = TrainingOptions(groups, group_regex, options or {}, window, out, seed)
+    asked = TrainingOptions(groups, group_regex, options or {}, window, colour, out, seed)
     found = run_training(detector, generated, used, unused, asked, progress)
     for problem in found.problems:
         warnings.warn(f"{problem.path}: {problem.what}", stacklevel=2)
@@ -129,8 +134,9 @@ def run_training(
     with _checkpoints(out) as folder:
         # 1. folders -> images of one working size
         sources = {"generated": generated, "used": used, "unused": unused}
-        sets = _read(sources, getattr(made, "size", 1), window, progress)
-        problems = [problem for images in sets.values() for problem in images.problems]
+        chosen, sets = _read(sources, getattr(made, "size", 1), asked, progress)
+        problems = [*chosen.problems]
+        problems += [problem for images in sets.values() for problem in images.problems]
         problems += check_roles(sets, "release")
 
         # 2. patients (or near-duplicate clusters): the unit of what is held out
@@ -144,7 +150,7 @@ def run_training(
         if "folder" in inspect.signature(made.fit).parameters:
             resumable["folder"] = folder
         made.fit(
-            *(sets[role].pixels for role in sources),
+            *(_lent(sets[role].pixels, detector) for role in sources),
             groups_used=np.array(grouping.labels["used"]),
             groups_unused=np.array(grouping.labels["unused"]),
             progress=progress,
@@ -160,6 +166,7 @@ def run_training(
             "groups": len({label for labels in grouping.labels.values() for label in labels}),
             "groups_from": named or grouping.told_by,
             "problems": len(problems),
+            "kind": chosen.kind,
             "working_size": int(sets["generated"].pixels.shape[1]),
             "window": list(window) if window else None,
             "weights_sha256": _weights(detector, made),
@@ -223,20 +230,28 @@ def _weights(name: str, made: Any) -> dict[str, str]:
 def _read(
     sources: Mapping[str, Source],
     required_resolution: int,
-    window: tuple[float, float] | None,
+    asked: TrainingOptions,
     progress: Progress,
-) -> dict[str, ImageSet]:
+) -> tuple[Chosen, dict[str, ImageSet]]:
     for role, source in sources.items():
         if source is None:
             raise InputError(f"no {role} images were given: training needs --{role} DIR.")
-    size = peek_size(list(sources.values()), required_resolution)
-    return {
+    found = {role: listed(source) for role, source in sources.items()}
+    size = peek_size(found.values(), required_resolution)
+    chosen = choose_kind(found, asked.colour, asked.window)
+    wanted = Wanted(kind=chosen.kind, background=chosen.background)
+    return chosen, {
         role: read_images(
-            source, role=role, size=size, window=window,
+            source, role=role, size=size, window=asked.window, wanted=wanted,
             progress=partial(progress, f"reading {role}"),
         )
-        for role, source in sources.items()
+        for role, source in found.items()
     }  # fmt: skip
+
+
+def _lent(images: Images, detector: str) -> Images:
+    """The images, or the luma of colour for a detector that compares grey ones."""
+    return grey_only(images) if DETECTORS[detector].takes == "grey" else images
 
 
 def _on_both_sides(labels: Mapping[str, Sequence[str]]) -> list[Problem]:
