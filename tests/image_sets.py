@@ -23,7 +23,7 @@ def as_read(pixels: Images, ids: Sequence[str], paths: Sequence[str] | None = No
 
 def of_kind(pixels: Images, ids: Sequence[str]) -> ImageSet:
     """Images of any kind under these ids, unchanged; equal digests stand for equal pixels."""
-    flat = np.rint(pixels.reshape(*pixels.shape[:2], -1) * 65535).astype(np.uint16)
+    flat = np.rint(pixels.reshape(len(pixels), 1, pixels.shape[1], -1) * 65535).astype(np.uint16)
     found = read_images(flat, role="images", size=8)
     shape = pixels.shape[1:3]
     records = tuple(
