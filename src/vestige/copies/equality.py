@@ -85,8 +85,9 @@ def find_equal(sets: Mapping[str, ImageSet]) -> Equality:
     Two images are equal if in one of the eight symmetries, inverted or not, no pixel at the
     working size differs by more than 1.5/255 or an eighth of the real image's standard deviation.
     In colour this holds for every channel. A volume is mirrored and turned slice by slice; its
-    slices keep their order. Candidates are found by numbers that none of these views changes (`summary_of`), so every pair
-    within the tolerance is found, and no product of all pairs is made.
+    slices keep their order. Candidates are found by numbers that none of these views changes
+    (`summary_of`), so every pair within the tolerance is found, and no product of all pairs is
+    made.
 
     Parameters
     ----------
