@@ -13,10 +13,11 @@ import numpy as np
 
 from vestige.copies.invariants import Summary, joined, probe_order, summary_of
 from vestige.images.imageset import ImageSet
+from vestige.images.kinds import in_view, inside
 from vestige.images.preprocess import coverage
-from vestige.images.spool import let_go
+from vestige.images.spool import let_go, step_of
 from vestige.stats.slices import slices
-from vestige.symmetries import SYMMETRIES, Symmetry, seen_as
+from vestige.symmetries import SYMMETRIES, Symmetry
 from vestige.types import Bools, Floats, Images, Ints
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _BLOCK = 256
 """Images summed up at once, and reals looked up at once."""
 _PAIRS = 4096
 """Pairs whose probes are compared at once."""
-_WHOLE = 64
+_WHOLE = 16
 """Pairs that are compared pixel by pixel at once."""
 _VIEWS: tuple[tuple[bool, Symmetry], ...] = tuple(product((False, True), SYMMETRIES))
 """Inverted or not, and symmetry; where several fit, the first is told."""
@@ -42,7 +43,7 @@ class Equal:
     """A generated image that is a real one.
 
     generated, real : rows of the generated set and of the set of `role`
-    symmetry : the generated image is `seen_as(real, symmetry)`
+    symmetry : the generated image is `in_view(real, symmetry)`
     inverted : black and white are exchanged as well
     exact : the same digest: the very pixels in full size
     """
@@ -83,8 +84,10 @@ def find_equal(sets: Mapping[str, ImageSet]) -> Equality:
 
     Two images are equal if in one of the eight symmetries, inverted or not, no pixel at the
     working size differs by more than 1.5/255 or an eighth of the real image's standard deviation.
-    Candidates are found by numbers that none of these views changes (`summary_of`), so every pair
-    within the tolerance is found, and no product of all pairs is made.
+    In colour this holds for every channel. A volume is mirrored and turned slice by slice; its
+    slices keep their order. Candidates are found by numbers that none of these views changes
+    (`summary_of`), so every pair within the tolerance is found, and no product of all pairs is
+    made.
 
     Parameters
     ----------
@@ -100,7 +103,8 @@ def find_equal(sets: Mapping[str, ImageSet]) -> Equality:
     -----
     An image that is not square was padded with black; both the inverse of its picture and that of
     the padded square are looked for. Where the padding is uneven by one pixel, its mirror image is
-    shifted by that pixel and is not found here.
+    shifted by that pixel and is not found here. Of volumes only the inverse of the whole cube is
+    looked for: where a cube was padded depends on the spacing of its slices.
     """
     from scipy.spatial import KDTree
 
@@ -142,7 +146,7 @@ class _Pictures:
     plain: int
 
     def pixels(self, which: Ints) -> Images:
-        """Some of them [k, s, s]."""
+        """Some of them [k, ...]."""
         return _shown(self.images, self.rows[which], self.inverse[which])
 
 
@@ -151,12 +155,12 @@ def _pictures(images: ImageSet, inverses: bool = False) -> _Pictures:
     rows_of = _rows_of(images)
     rows = np.array([some[0] for some in rows_of.values()], np.int64)
     inverse = np.zeros(len(rows), np.bool_)
-    if inverses:
+    if inverses and images.kind != "volume":
         padded = rows[images.shapes[rows, 0] != images.shapes[rows, 1]]
         rows = np.concatenate([rows, padded])
         inverse = np.concatenate([inverse, np.ones(len(padded), np.bool_)])
     parts = []
-    for part in slices(len(rows), _BLOCK):
+    for part in slices(len(rows), step_of(images.pixels, _BLOCK)):
         parts.append(summary_of(_shown(images, rows[part], inverse[part])))
         let_go(images.pixels)
     summary = joined(parts)
@@ -175,10 +179,11 @@ def _rows_of(images: ImageSet) -> dict[str, list[int]]:
 
 
 def _shown(images: ImageSet, rows: Ints, inverse: Bools) -> Images:
-    """Images of these rows, some of them inverted within what they fill, [k, s, s]."""
+    """Images of these rows, some of them inverted within what they fill, [k, ...]."""
     found = np.asarray(images.pixels[rows])
     for k in np.flatnonzero(inverse):
-        found[k] = coverage(images.records[rows[k]].shape, found.shape[1]) - found[k]
+        filled = coverage(images.records[rows[k]].shape, found.shape[1])
+        found[k] = filled.reshape(filled.shape + (1,) * (found.ndim - 3)) - found[k]
     return found
 
 
@@ -200,19 +205,21 @@ def _equal_views(
 ) -> Iterator[tuple[int, int, int]]:
     """Places in both, and a view under which the two are equal; possibly several of a pair."""
     tolerance = np.minimum(TOLERANCE, OF_SPREAD * reals.summary.spread) + _SLACK
+    pixels = generated.images.pixels
+    shape = pixels.shape[1:3] if generated.images.kind == "colour" else pixels.shape[1:]
     for g, r in _candidates(tree, reals.summary.numbers, tolerance):
         ours, theirs = generated.summary.probes[g], reals.summary.probes[r]
         for view, (inverted, symmetry) in enumerate(_VIEWS):
-            seen = theirs[:, probe_order(generated.images.pixels.shape[1], symmetry)]
-            gap = np.abs(ours - (1 - seen if inverted else seen)).max(axis=1)
+            seen = theirs[:, probe_order(shape, symmetry)]
+            gap = np.abs(ours - (1 - seen if inverted else seen)).max(axis=(1, 2))
             near = np.flatnonzero(gap <= tolerance[r])
             for part in slices(len(near), _WHOLE):
                 a, b = g[near[part]], r[near[part]]
-                whole = seen_as(reals.pixels(b), symmetry)
+                whole = in_view(reals.pixels(b), symmetry)
                 gaps = np.abs(generated.pixels(a) - (1 - whole if inverted else whole))
-                same = gaps.max(axis=(1, 2)) <= tolerance[b]
+                same = gaps.max(axis=inside(gaps)) <= tolerance[b]
                 yield from ((int(i), int(j), view) for i, j in zip(a[same], b[same], strict=True))
-        let_go(generated.images.pixels)
+        let_go(pixels)
         let_go(reals.images.pixels)
 
 

@@ -1,5 +1,6 @@
 """Numbers of an image that no mirroring, turn or inversion changes, and which images are blank."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,11 +8,14 @@ from functools import lru_cache
 import numpy as np
 
 from vestige.images.blank import are_blank
+from vestige.images.kinds import in_grey
 from vestige.symmetries import SYMMETRIES, Symmetry, seen_as
 from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 _WAVES = ((0, 0), (0, 2), (2, 2), (0, 4), (2, 4), (4, 4))
 """Half periods of cosines down and across: even ones, so that mirroring keeps them."""
+_THROUGH = 3
+"""Cosines from slice to slice of a volume, whose order no symmetry changes."""
 _ZONES = 5
 _PROBED = 64
 """Pixels compared before the whole image is, eight for each place that no symmetry moves."""
@@ -19,11 +23,11 @@ _PROBED = 64
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """Of n images: numbers [n, d], probes [n, 64], spread [n] and blank [n].
+    """Of n images: numbers [n, d], probes [n, 64, channels], spread [n] and blank [n].
 
     numbers : no symmetry and no inversion changes them, and none differs by more between two
         images than the most different of their pixels do
-    probes : some pixels; `probe_order` says where a symmetry moves them
+    probes : some pixels or voxels; `probe_order` says where a symmetry moves them
     spread : standard deviation of grey
     blank : whether the image says so little that those of two patients may be equal
     """
@@ -51,37 +55,47 @@ def joined(parts: Sequence[Summary]) -> Summary:
 
 
 def summary_of(images: Images) -> Summary:
-    """What is compared first, of images [n, s, s], 0..1.
+    """What is compared first, of images of any kind, 0..1.
 
     Each number is a seminorm of the image minus mid-grey: the size of its sum with weights whose
     sizes add up to 1, or its root mean square over a zone. The weights are the same in all eight
-    symmetries. A seminorm is the same for an image and its inverse, and by the triangle inequality
-    it moves by no more than the largest change of a pixel.
+    symmetries, which a volume shows slice by slice. A seminorm is the same for an image and its
+    inverse, and by the triangle inequality it moves by no more than the largest change of a pixel.
+    Colour images have the numbers of their luma, since its weights add up to 1 as well.
     """
-    n, size = len(images), images.shape[-1]
-    signed, zones = _weights(size)
-    flat = np.ascontiguousarray(images, np.float32).reshape(n, -1)
+    n, grey = len(images), in_grey(images)
+    signed, zones = _weights(grey.shape[1:])
+    flat = np.ascontiguousarray(grey, np.float32).reshape(n, -1)
+    probes = np.asarray(images, np.float32).reshape(n, flat.shape[1], -1)
     centred = flat - np.float32(0.5)
     sums = (centred @ signed).astype(np.float64)
     energy = (np.square(centred, out=centred) @ zones).astype(np.float64)
     # the first weights of each kind are those of the plain mean
     spread = np.sqrt(np.maximum(energy[:, 0] - sums[:, 0] ** 2, 0))
     numbers = np.concatenate([np.abs(sums), np.sqrt(energy)], axis=1)
-    return Summary(numbers, flat[:, _probe_places(size)], spread, are_blank(images, spread))
+    probes = probes[:, _probe_places(grey.shape[1:])]
+    return Summary(numbers, probes, spread, are_blank(grey, spread))
 
 
 @lru_cache
-def probe_order(size: int, symmetry: Symmetry) -> Ints:
-    """Which probe of an image stands at each place once a symmetry shows it, int [64]."""
-    places = _probe_places(size)
-    moved = seen_as(np.arange(size * size).reshape(size, size), symmetry).ravel()[places]
+def probe_order(shape: tuple[int, ...], symmetry: Symmetry) -> Ints:
+    """Which probe of an image stands at each place once a symmetry shows it, int [64].
+
+    `shape` is that of a grey image or of a volume.
+    """
+    places = _probe_places(shape)
+    moved = seen_as(np.arange(math.prod(shape)).reshape(shape), symmetry).ravel()[places]
     first = np.argsort(places, kind="stable")
     return np.asarray(first[np.searchsorted(places[first], moved)], np.int64)
 
 
 @lru_cache
-def _weights(size: int) -> tuple[Float32s, Float32s]:
-    """Signed weights [s * s, 6] whose sizes add up to 1, and zones [s * s, 6] that do."""
+def _weights(shape: tuple[int, ...]) -> tuple[Float32s, Float32s]:
+    """Signed weights [pixels, 6] whose sizes add up to 1, and zones [pixels, 6] that do.
+
+    Of volumes signed weights [voxels, 18], and zones that are the same in all slices.
+    """
+    size = shape[-1]
     at = (np.arange(size) + 0.5) / size
     wave = {k: np.cos(np.pi * k * at) for k in range(5)}
     signed = [np.outer(wave[a], wave[b]) + np.outer(wave[b], wave[a]) for a, b in _WAVES]
@@ -90,6 +104,9 @@ def _weights(size: int) -> tuple[Float32s, Float32s]:
     zone = np.minimum((away**2 * _ZONES).astype(np.int64), _ZONES - 1)
     # a small image has no pixel in some of them
     zones = [np.ones((size, size)), *((zone == k).astype(np.float64) for k in np.unique(zone))]
+    if len(shape) == 3:
+        signed = [np.multiply.outer(wave[k], plane) for k in range(_THROUGH) for plane in signed]
+        zones = [np.multiply.outer(wave[0], plane) for plane in zones]
     return _columns(signed), _columns(zones)
 
 
@@ -99,12 +116,19 @@ def _columns(weights: Sequence[Floats]) -> Float32s:
 
 
 @lru_cache
-def _probe_places(size: int) -> Ints:
-    """Pixels [64] that the symmetries move among themselves: eight orbits, away from the rim."""
+def _probe_places(shape: tuple[int, ...]) -> Ints:
+    """Pixels [64] that the symmetries move among themselves: eight orbits, away from the rim.
+
+    Those of a volume lie in eight slices.
+    """
+    size = shape[-1]
     half = size // 2
     inner = [(i, j) for j in range(half) for i in range(j) if i >= half // 4] or [(0, half - 1)]
-    chosen = np.linspace(0, len(inner) - 1, _PROBED // len(SYMMETRIES)).round().astype(int)
+    orbits = _PROBED // len(SYMMETRIES)
+    chosen = np.linspace(0, len(inner) - 1, orbits).round().astype(int)
     grid = np.arange(size * size).reshape(size, size)
-    return np.concatenate(
-        [[int(seen_as(grid, s)[inner[k]]) for s in SYMMETRIES] for k in chosen]
-    ).astype(np.int64)
+    places = np.array([[int(seen_as(grid, s)[inner[k]]) for s in SYMMETRIES] for k in chosen])
+    if len(shape) == 3:
+        depths = np.linspace(half // 4, size - 1 - half // 4, orbits).round().astype(int)
+        places += size * size * depths[:, np.newaxis]
+    return places.ravel().astype(np.int64)

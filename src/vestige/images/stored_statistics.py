@@ -24,6 +24,8 @@ STATISTICS: Final = (
 )
 """The 24 of the 26 statistics that pixels show; the file tells mode and bytes per pixel."""
 
+GREY: Final = STATISTICS[2:13]
+"""Those that do not ask where a level stands."""
 Levels = npt.NDArray[Any]
 _BLOCK = 2**18  # pixels treated at once: they stay in the cache
 _TILE = 64
@@ -68,6 +70,21 @@ def stored_statistics(images: Levels) -> Floats:
     step = max(1, _BLOCK // (height * width))
     parts = [_block(images[k : k + step]) for k in range(0, n, step)]
     return np.concatenate(parts) if parts else np.empty((0, len(STATISTICS)))
+
+
+def grey_statistics(images: Levels) -> Floats:
+    """What the grey levels alone tell of images: the statistics of `GREY`, one row each.
+
+    Parameters
+    ----------
+    images : uint8, uint16 or float32 in 0..1, [n, h, w] or volumes [n, d, h, w]
+
+    Returns
+    -------
+    Floats, shape (n, 11)
+    """
+    flat = images.reshape(len(images), -1, images.shape[-1])
+    return np.stack(_grey(_histograms(_as_levels(flat))), axis=1)
 
 
 def _as_levels(images: Levels) -> Levels:
@@ -242,13 +259,17 @@ def _blockiness(signed: Levels, full: float) -> Floats:
 def border_runs(images: Levels) -> npt.NDArray[np.int64]:
     """Constant rows at top and bottom, columns at left and right [n, 4]; all-constant: all first.
 
+    Of volumes constant slices at both ends, then rows and columns that are in all slices [n, 6].
+
     Parameters
     ----------
-    images : [n, h, w]
+    images : [n, h, w] or [n, d, h, w]
     """
     runs = []
-    for axis in (2, 1):
-        plain = images.max(axis=axis) == images.min(axis=axis)
+    axes = tuple(range(1, images.ndim))
+    for axis in axes:
+        others = tuple(other for other in axes if other != axis)
+        plain = images.max(axis=others) == images.min(axis=others)
         whole = plain.all(axis=1)
         runs.append(np.where(whole, plain.shape[1], (~plain).argmax(axis=1)))
         runs.append(np.where(whole, 0, (~plain[:, ::-1]).argmax(axis=1)))

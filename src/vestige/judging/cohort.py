@@ -42,7 +42,7 @@ TARGET_ROLE: dict[Mode, str] = {"release": "used", "forensic": "query"}
 
 @dataclass(frozen=True)
 class Cohort:
-    """Images [n, s, s] with their ids, roles and groups [n], in canonical order."""
+    """Images [n, ...] of any kind with their ids, roles and groups [n], in canonical order."""
 
     images: Images
     ids: tuple[str, ...]
@@ -134,10 +134,10 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
     for role, images in sets.items():
         if role == "generated" and len(images) < 2:
             raise InputError(f"{len(images)} generated image was read; an audit needs 2 or more.")
-    sets = {role: images.subset(~blank_images(images.pixels)) for role, images in sets.items()}
+    shown = {role: _not_blank(images) for role, images in sets.items()}
     for first, second in CONTRADICTING:
-        if first in sets and second in sets:
-            pairs = _shared(sets[first], sets[second])
+        if first in shown and second in shown:
+            pairs = _shared(shown[first], shown[second])
             if pairs:
                 a, b = pairs[0]
                 raise InputError(
@@ -148,7 +148,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
     problems = []
     if mode == "forensic":
         for known in ("used", "unused"):
-            if known in sets:
+            if known in shown:
                 problems += [
                     Problem(
                         f"query/{a}",
@@ -156,10 +156,10 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
                         "it is answered from that",
                         "warning",
                     )
-                    for a, b in _shared(sets["query"], sets[known])
+                    for a, b in _shared(shown["query"], shown[known])
                 ]
     targets = TARGET_ROLE[mode]
-    copies = _shared(sets["generated"], sets[targets])
+    copies = _shared(shown["generated"], shown[targets])
     if copies:
         problems.append(
             Problem(
@@ -300,9 +300,15 @@ def with_reference(sets: Mapping[str, ImageSet], own: Bools) -> dict[str, ImageS
     return found | ({"reference": reference.subset(own)} if own.any() else {})
 
 
-def _shared(first: ImageSet, second: ImageSet) -> list[tuple[str, str]]:
+def _not_blank(images: ImageSet) -> list[tuple[str, str]]:
+    """Id and digest of each image that says something."""
+    named = zip(images.ids, images.sha256, ~blank_images(images.pixels), strict=True)
+    return [(id_, sha) for id_, sha, shows in named if shows]
+
+
+def _shared(
+    first: Sequence[tuple[str, str]], second: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
     """Pairs of ids with equal pixels."""
-    where = dict(zip(second.sha256, second.ids, strict=True))
-    return [
-        (id_, where[sha]) for sha, id_ in zip(first.sha256, first.ids, strict=True) if sha in where
-    ]
+    where = {sha: id_ for id_, sha in second}
+    return [(id_, where[sha]) for id_, sha in first if sha in where]
