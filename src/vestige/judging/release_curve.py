@@ -69,7 +69,7 @@ def release_curve(
         Of the parts, permutations and bootstraps. Parts depend on it and on the pixels of the
         images, not on their names or order.
     """
-    plan = plan_columns(None, reference is not None, effort="low")
+    plan = plan_columns(None, reference is not None, effort="low", kind=generated.kind)
     weights = np.array([column.weight for column in plan])
     rows = candidates | cohort.calibration
     is_candidate, groups = candidates[rows], cohort.group_index[rows]
