@@ -11,8 +11,7 @@ from vestige.auditing.gathering import Gathered
 from vestige.auditing.request import Request
 from vestige.auditing.scoring import Judged
 from vestige.cache.run_history import Run, contents, digest, record_run
-from vestige.checks.planted import PLAIN
-from vestige.images.kinds import inside
+from vestige.checks.planted import PLAIN, spread_of
 from vestige.judging.cohort import TARGET_ROLE, Mode
 from vestige.schema.records import Problem, RunHistory, SetTest
 from vestige.scoring.columns import Scored
@@ -72,5 +71,5 @@ def _open_images(gathered: Gathered, mode: Mode) -> list[str]:
     """
     cohort, rows = gathered.cohort, np.flatnonzero(gathered.candidates)
     images = cohort.images[rows]
-    told = rows[images.std(axis=inside(images)) >= PLAIN]
+    told = rows[spread_of(images) >= PLAIN]
     return [gathered.sets[TARGET_ROLE[mode]].sha256[k] for k in cohort.index[told]]
