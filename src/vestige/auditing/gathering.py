@@ -29,6 +29,7 @@ from vestige.scoring.plan import Column
 from vestige.training.models import check_models, check_patients
 from vestige.types import Bools, Images, Progress
 
+
 @dataclass(frozen=True)
 class Gathered:
     """The images by role and by patient, and the columns that will score them.
