@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.checks.kind_statistics import AXES, in_parts, kind_statistics
+from vestige.checks.kind_statistics import in_parts, kind_statistics
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels
 from vestige.images.kinds import Kind, in_grey, inside, kind_of
@@ -90,16 +90,12 @@ def image_statistics(images: Images) -> dict[str, Floats]:
     return _statistics(in_grey(images)) | kind_statistics(images)
 
 
-CENTRES = {2: ("vertical centre", "horizontal centre"), 3: tuple(f"centre {a}" for a in AXES)}
-"""By the number of axes."""
-
-
 def _statistics(images: Images) -> dict[str, Floats]:
     """Of pictures or volumes [n, ...]."""
     flat = images.reshape(len(images), -1).astype(np.float64)
     low, median, high = np.quantile(flat, [0.01, 0.5, 0.99], axis=1)
     n, axes = len(images), inside(images)
-    middle, letters = slice(1, -1), "ijk"[: len(axes)]
+    middle = slice(1, -1)
     inner = images[(slice(None), *(middle for _ in axes))]
     beside = [
         images[(slice(None), *(side if axis == along else middle for axis in axes))]
@@ -108,11 +104,9 @@ def _statistics(images: Images) -> dict[str, Floats]:
     laplacian = len(beside) * inner - reduce(np.add, beside)
     ends = [images.take(end, axis).reshape(n, -1) for axis, end in product(axes, (0, -1))]
     border = np.concatenate(ends, axis=1)
-    weight = np.maximum(flat.sum(axis=1), 1e-9)
-    place = np.arange(images.shape[1]) - (images.shape[1] - 1) / 2
     pairs = [tuple(slice(start, side // 2 * 2, 2) for side in images.shape[1:]) for start in (0, 1)]
     finest, neighbour = (images[(slice(None), *pair)] for pair in pairs)
-    return {
+    found = {
         "mean grey": flat.mean(axis=1),
         "spread of grey": flat.std(axis=1),
         "1 % quantile": low,
@@ -126,11 +120,13 @@ def _statistics(images: Images) -> dict[str, Floats]:
         ),
         "spectral slope": _spectral_slope(images),
         "border level": border.mean(axis=1, dtype=np.float64),
-        **{
-            name: np.einsum(f"n{letters},{letter}->n", images, place) / weight
-            for name, letter in zip(CENTRES[len(axes)], letters, strict=True)
-        },
     }
+    if len(axes) == 2:
+        weight = np.maximum(flat.sum(axis=1), 1e-9)
+        place = np.arange(images.shape[1]) - (images.shape[1] - 1) / 2
+        found["vertical centre"] = np.einsum("nij,i->n", images, place) / weight
+        found["horizontal centre"] = np.einsum("nij,j->n", images, place) / weight
+    return found
 
 
 def _spectral_slope(images: Images) -> Floats:

@@ -11,7 +11,9 @@ from vestige.types import Floats, Images
 AXES = ("feet to head", "front to back", "right to left")
 """Of a volume, in the order of its axes."""
 COLOUR = ("mean red", "mean green", "mean blue", "white balance", "saturation", "chroma detail")
-VOLUME = (*(f"steps {axis}" for axis in AXES), "share of background")
+STEPS = tuple(f"steps {axis}" for axis in AXES)
+CENTRES = tuple(f"centre {axis}" for axis in AXES)
+VOLUME = (*STEPS, "share of background", *CENTRES)
 BACKGROUND = 0.1
 """Of the 99 % quantile: what lies below is background."""
 _DARK = 1e-6
@@ -45,6 +47,7 @@ def volume_statistics(images: Images) -> dict[str, Floats]:
 
     Steps: mean difference of neighbours along an axis, as a share of the standard deviation: thick
     slices and smoothing show there. Background: share of voxels below a tenth of the 99 % quantile.
+    Centre: the centre of mass along an axis, in voxels from the middle.
 
     Parameters
     ----------
@@ -58,7 +61,10 @@ def volume_statistics(images: Images) -> dict[str, Floats]:
     flat = images.reshape(len(images), -1)
     bright = np.quantile(flat, 0.99, axis=1)
     background = (flat < BACKGROUND * bright[:, np.newaxis]).mean(axis=1)
-    return dict(zip(VOLUME, (*steps, background), strict=True))
+    place = np.arange(images.shape[1]) - (images.shape[1] - 1) / 2
+    weight = np.maximum(flat.sum(axis=1, dtype=np.float64), _DARK)
+    centres = [np.einsum(f"nijk,{axis}->n", images, place) / weight for axis in "ijk"]
+    return dict(zip(VOLUME, (*steps, background, *centres), strict=True))
 
 
 def kind_statistics(images: Images) -> dict[str, Floats]:
