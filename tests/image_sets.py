@@ -21,6 +21,18 @@ def as_read(pixels: Images, ids: Sequence[str], paths: Sequence[str] | None = No
     return replace(found, records=records)
 
 
+def of_kind(pixels: Images, ids: Sequence[str]) -> ImageSet:
+    """Images of any kind under these ids, unchanged; equal digests stand for equal pixels."""
+    flat = np.rint(pixels.reshape(*pixels.shape[:2], -1) * 65535).astype(np.uint16)
+    found = read_images(flat, role="images", size=8)
+    shape = pixels.shape[1:3]
+    records = tuple(
+        replace(record, id=id_, path=id_, shape=shape)
+        for record, id_ in zip(found.records, ids, strict=True)
+    )
+    return replace(found, records=records, pixels=pixels, arrays=None)
+
+
 def with_tags(images: ImageSet, patients: Sequence[str], studies: Sequence[str]) -> ImageSet:
     """The same as DICOM files with these patients and studies (digests)."""
     records = tuple(

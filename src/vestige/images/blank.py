@@ -1,23 +1,28 @@
 """Which images say so little that those of two patients may be equal."""
 
+from typing import Any
+
 import numpy as np
 
 from vestige.images import spool
+from vestige.images.kinds import in_grey, inside
 from vestige.types import Bools, Floats, Images
 
 LOWEST_SPREAD = 2 / 255
 """Standard deviation of grey below which an image counts as blank."""
 _BINS_PER_SPREAD = 4
 _FLAT_BINS = 4
-_FLAT_SHARE = 0.95
+_FLAT_SIDE = np.sqrt(0.05)
+"""Of the side of an image: what shows structure in no larger a part of it counts for nothing."""
 _BINS = 64
 
 
 def blank_images(images: Images) -> Bools:
-    """`are_blank` of many images [n, s, s], a few at a time."""
-    found = [
-        are_blank(part, part.std(axis=(1, 2), dtype=np.float64)) for part in spool.blocks(images)
-    ]
+    """`are_blank` of many images of any kind, a few at a time."""
+    found = []
+    for part in spool.blocks(images):
+        grey = in_grey(part)
+        found.append(are_blank(grey, grey.std(axis=inside(grey), dtype=np.float64)))
     return np.concatenate(found) if found else np.zeros(0, np.bool_)
 
 
@@ -25,17 +30,25 @@ def are_blank(images: Images, spread: Floats) -> Bools:
     """Which images say so little that those of two patients may be equal.
 
     Those of nearly one grey, and those of a few flat areas, such as an empty field of view or a
-    burnt-in mark: 95 % of the pixels lie in four grey intervals, each a quarter of the standard
-    deviation wide.
+    burnt-in mark: four grey intervals, each a quarter of the standard deviation wide, hold 95 % of
+    the pixels, or 98.9 % of the voxels of a volume. What is left is a square or a cube of the same
+    side (.22 of the image's), because the same body fills less of a volume than of a picture.
+
+    Parameters
+    ----------
+    images : grey [n, s, s], luma of colour images, or volumes [n, s, s, s]
+    spread : [n], standard deviation of each
     """
-    n, size = len(images), images.shape[-1]
+    n, size, axes = len(images), images.shape[-1], images.ndim - 1
     # every second pixel, counted from both sides, so that mirroring keeps them
     some = np.unique([*range(0, (size + 1) // 2, 2), *range(size - 1, size // 2 - 1, -2)])
-    grey = images[:, some[:, None], some].reshape(n, -1)
+    at: tuple[Any, ...] = (slice(None), *np.ix_(*[some] * axes))
+    grey = images[at].reshape(n, -1)
     step = np.maximum(spread, LOWEST_SPREAD).astype(np.float32)[:, None] / _BINS_PER_SPREAD
     bins = (grey - grey.mean(axis=1, keepdims=True)) / step + np.float32(_BINS // 2)
     places = np.clip(bins, 0, _BINS - 1).astype(np.int64)
     places += np.arange(0, n * _BINS, _BINS)[:, None]
     counts = np.bincount(places.ravel(), minlength=n * _BINS).reshape(n, _BINS)
     top = np.partition(counts, _BINS - _FLAT_BINS, axis=1)[:, -_FLAT_BINS:].sum(axis=1)
-    return np.asarray((spread < LOWEST_SPREAD) | (top >= _FLAT_SHARE * grey.shape[1]))
+    flat = top >= (1 - _FLAT_SIDE**axes) * grey.shape[1]
+    return np.asarray((spread < LOWEST_SPREAD) | flat)

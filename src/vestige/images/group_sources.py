@@ -165,14 +165,8 @@ def group_index_of(
     problems: list[Problem] = []
     for role, images in real.items():
         several = _holding_several(images)
-        sole = _sole_array(images) if not told.shown else ""
-        if sole:
-            what = (
-                f"holds {len(images)} images of which nothing says the patients: each counts as "
-                "one of its own, but for near copies. Give --groups or --group-regex if these are "
-                "slices of volumes"
-            )
-            problems.append(Problem(f"{role}/{os.path.basename(sole)}", what, "warning"))
+        arrays = [] if told.shown else _arrays_of_several(images, several)
+        problems += [_nobody_told(role, path, images, several[path]) for path in arrays]
         for record in images.records:
             at = len(keys)
             key, study = told.keys[at], record.study
@@ -184,7 +178,7 @@ def group_index_of(
                 keys.append(f"patient {key}")
             elif study:
                 keys.append(f"study {study}")
-            elif record.path in several and record.path != sole:
+            elif record.path in several and record.path not in arrays:
                 keys.append(f"file {record.path}")
             else:
                 keys.append("blank" if blank[at] else f"image {at}")
@@ -196,17 +190,29 @@ def group_index_of(
     return content_clusters(keys), names, problems
 
 
-def _holding_several(images: ImageSet) -> set[str]:
-    """Files with more than one image, whose images are of one patient."""
+def _holding_several(images: ImageSet) -> dict[str, int]:
+    """Files with more than one image, whose images are of one patient, and how many they hold."""
     counts = Counter(record.path for record in images.records if record.path)
-    return {path for path, count in counts.items() if count > 1}
+    return {path: count for path, count in counts.items() if count > 1}
 
 
-def _sole_array(images: ImageSet) -> str:
-    """The NumPy file that holds all images of a role: a set in one file, not a volume; else ""."""
-    paths = {record.path for record in images.records}
-    sole = next(iter(paths)) if len(paths) == 1 and len(images) > 1 else ""
-    return sole if format_of_name(sole) in ("npy", "npz") else ""
+def _arrays_of_several(images: ImageSet, several: Mapping[str, int]) -> list[str]:
+    """Files of arrays that hold a set of patients, not the images of one patient.
+
+    These are NumPy files with several volumes, and the one that holds all images of a role.
+    """
+    arrays = [path for path in several if format_of_name(path) in ("npy", "npz")]
+    sole = len(arrays) == 1 and several[arrays[0]] == len(images)
+    return arrays if sole or images.kind == "volume" else []
+
+
+def _nobody_told(role: str, path: str, images: ImageSet, count: int) -> Problem:
+    doubt = "some are of one patient" if images.kind == "volume" else "these are slices of volumes"
+    what = (
+        f"holds {count} images of which nothing says the patients: each counts as one of its own, "
+        f"but for near copies. Give --groups or --group-regex if {doubt}"
+    )
+    return Problem(f"{role}/{os.path.basename(path)}", what, "warning")
 
 
 def _name(key: str, shown: bool) -> str:

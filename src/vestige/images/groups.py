@@ -13,18 +13,23 @@ from functools import reduce
 import numpy as np
 
 from vestige.images import spool
-from vestige.images.anatomy import slice_clusters
+from vestige.images.anatomy import anatomy_clusters
 from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
 from vestige.images.group_sources import Told, group_index_of, ids_of, who_is_told
 from vestige.images.imageset import ImageSet
+from vestige.images.kinds import Kind
 from vestige.images.names import natural_key
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Ints
 
 _GENERATED = "generated"
-UNLIKE_SLICES = "slices of one patient that look unlike count as several"
+UNLIKE: dict[Kind, str] = {
+    "grey": "slices of one patient that look unlike count as several",
+    "colour": "images of one patient that look unlike count as several",
+    "volume": "volumes of one patient that look unlike count as several",
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def assign_groups(
         named[label] |= {own} - {""}
     source = f"{told.source}: {images} images in {before if told.patients else after} groups"
     if not told.patients:
-        source += f"; {UNLIKE_SLICES}"
+        source += f"; {UNLIKE[next(iter(real.values())).kind]}"
     elif after < before:
         source += f"; near copies joined them to {after}"
     return Grouping(
@@ -121,7 +126,8 @@ def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
 
     Mirrored copies count: a reference that was augmented knows the patients that it was made of.
 
-    Where no patients are known, neighbouring slices are alike as well.
+    Where no patients are known, neighbouring slices are alike as well, and so are volumes that lie
+    upon each other (`anatomy_clusters`).
     """
     sizes = {images.pixels.shape[1:] for images in real.values()}
     if len(sizes) > 1:
@@ -133,7 +139,7 @@ def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
     joined[blank] = apart[blank]
     if not patients and not blank.all():
         slices = apart
-        slices[~blank] = slice_clusters(pixels if not blank.any() else pixels[~blank])
+        slices[~blank] = anatomy_clusters(pixels if not blank.any() else pixels[~blank])
         joined = _joined(joined, slices)
     return joined
 

@@ -86,11 +86,16 @@ def _full(error: OSError) -> InputError:
 
 def blocks(images: Images, step: int = BLOCK) -> Iterator[Images]:
     """Images a few at a time, volumes fewer; those of a mapped file leave the memory again."""
-    if images.ndim == 4:
-        step = max(1, min(step, VOLUME_BLOCK_FLOATS // max(1, math.prod(images.shape[1:]))))
-    for start in range(0, len(images), step):
+    for start in range(0, len(images), step := step_of(images, step)):
         yield images[start : start + step]
         let_go(images)
+
+
+def step_of(images: Images, step: int = BLOCK) -> int:
+    """How many of these images are gone through at once: `step`, of large ones fewer."""
+    if images.ndim == 3:
+        return step
+    return max(1, min(step, VOLUME_BLOCK_FLOATS // max(1, math.prod(images.shape[1:]))))
 
 
 def take(images: Images, rows: Ints) -> Images:

@@ -45,7 +45,7 @@ _GROUPS_FROM = (
 )
 _COUNTS = re.compile(
     r"(.*): (\d+ images in \d+ groups(?:; near copies joined them to \d+|"
-    r"; slices of one patient that look unlike count as several)?)",
+    r"; (?:slices|images|volumes) of one patient that look unlike count as several)?)",
     re.DOTALL,
 )
 
