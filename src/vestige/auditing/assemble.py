@@ -161,4 +161,6 @@ def _manifest(seen: Evidence, clock: Clock) -> Manifest:
         int(gathered.cohort.images.shape[1]), gathered.preparation,
     )  # fmt: skip
     hashes = {role: images.inputs_sha256 for role, images in gathered.as_read.items()}
-    return write_manifest(clock, options.seed, told, hashes, seen.scored.weights)
+    return write_manifest(
+        clock, options.seed, told, hashes, seen.scored.weights, gathered.sets["generated"].kind
+    )

@@ -67,15 +67,16 @@ def gather(request: Request, clock: Clock) -> Gathered:
     Raises
     ------
     InputError
-        Roles that contradict each other, too few images or patients, models that know a target
-        patient, detectors that lost their reference.
+        Images of several kinds, or of one that a named detector does not compare; roles that
+        contradict each other, too few images or patients, models that know a target patient,
+        detectors that lost their reference.
     """
     options, mode = request.options, request.mode
-    required_resolution = max(
-        column.required_resolution for column in request.plan("reference" in request.sources)
-    )
     with clock.stage("read"), open_executor(options.engine) as executor:
         chosen = choose_kind(request.sources, options.colour, options.window, options.layout)
+        planned = partial(request.plan, kind=chosen.kind)
+        plan = planned("reference" in request.sources)
+        required_resolution = max(column.required_resolution for column in plan)
         as_read = _read(request, chosen, required_resolution, executor)
     problems = [*chosen.problems]
     problems += [problem for images in as_read.values() for problem in images.problems]
@@ -96,7 +97,7 @@ def gather(request: Request, clock: Clock) -> Gathered:
         labels, own, notes = own_reference(grouping.labels)
         problems += notes
         sets = sets if own is None else with_reference(sets, own)
-        plan = _plan(request.plan, "reference" in sets, notes)
+        plan = _plan(planned, "reference" in sets, notes)
         cohort, notes = form_cohort(sets, grouping.labels, mode)
         problems += notes
         problems += check_rate(

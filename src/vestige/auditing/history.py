@@ -11,7 +11,7 @@ from vestige.auditing.gathering import Gathered
 from vestige.auditing.request import Request
 from vestige.auditing.scoring import Judged
 from vestige.cache.run_history import Run, contents, digest, record_run
-from vestige.checks.planted import PLAIN
+from vestige.checks.planted import PLAIN, spread_of
 from vestige.judging.cohort import TARGET_ROLE, Mode
 from vestige.schema.records import Problem, RunHistory, SetTest
 from vestige.scoring.columns import Scored
@@ -70,5 +70,6 @@ def _open_images(gathered: Gathered, mode: Mode) -> list[str]:
     One blank slice is like another: it would make two questions about different images one.
     """
     cohort, rows = gathered.cohort, np.flatnonzero(gathered.candidates)
-    told = rows[cohort.images[rows].std(axis=(1, 2)) >= PLAIN]
+    images = cohort.images[rows]
+    told = rows[spread_of(images) >= PLAIN]
     return [gathered.sets[TARGET_ROLE[mode]].sha256[k] for k in cohort.index[told]]

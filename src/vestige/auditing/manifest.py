@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, TypeVar
 
+from vestige.images.kinds import Kind
 from vestige.packages import installed
 from vestige.schema.records import Manifest
 from vestige.version import __version__
@@ -56,6 +57,7 @@ def write_manifest(
     options: Mapping[str, Any],
     inputs: Mapping[str, str],
     weights: Mapping[str, str],
+    kind: Kind,
 ) -> Manifest:
     """Collect the manifest at the end of an audit."""
     return Manifest(
@@ -69,6 +71,7 @@ def write_manifest(
         started=clock.started,
         seconds=dict(clock.seconds),
         peak_rss_bytes=_peak_memory(),
+        kind=kind,
     )
 
 

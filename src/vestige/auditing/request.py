@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from vestige.auditing.before_reading import check_cache, refuse_early
 from vestige.auditing.options import AuditOptions
+from vestige.detectors import TAKES
+from vestige.images.kinds import NAMES, Kind
 from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Mode, find_mode
 from vestige.judging.negative import check_lot
@@ -30,17 +32,33 @@ class Request:
     trained: tuple[Model, ...]
     progress: Progress
 
-    def plan(self, has_reference: bool) -> tuple[Column, ...]:
-        """The columns of the named detectors, then those of the models.
+    def plan(self, has_reference: bool, kind: Kind = "grey") -> tuple[Column, ...]:
+        """The columns of the named detectors, then those of the models, for images of a kind.
 
         Models run alone when no detector is named.
+
+        Raises
+        ------
+        InputError
+            As `vestige.scoring.plan.plan_columns`.
         """
         asked, known = self.options, tuple[Column, ...]()
         if asked.detectors or not self.trained:
             known = plan_columns(
-                asked.detectors, has_reference, asked.options, asked.effort, asked.views
+                asked.detectors, has_reference, asked.options, asked.effort, asked.views, kind
             )
-        return known + tuple(model.column for model in self.trained)
+        return known + tuple(_comparing(model, kind) for model in self.trained)
+
+
+def _comparing(model: Model, kind: Kind) -> Column:
+    """The column of a model, if it compares images of this kind."""
+    choice = model.column.choice
+    if not choice.compares(kind):
+        raise InputError(
+            f"the model {model.path} compares {TAKES[choice.takes]}; {NAMES[kind]} were given: "
+            "leave it out."
+        )
+    return model.column
 
 
 def open_request(

@@ -4,12 +4,16 @@ If so, the sets differ by themselves (scanner, window, kernel, file history) and
 separates them proves nothing.
 """
 
+from functools import reduce
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vestige.checks.kind_statistics import in_parts, kind_statistics
 from vestige.features.pca import PCA
 from vestige.features.pixels import Pixels
+from vestige.images.kinds import Kind, in_grey, inside, kind_of
 from vestige.schema.records import Check
 from vestige.stats.folds import FoldedScores, auc_in_folds
 from vestige.stats.intervals import auc_interval
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
 
 ALPHA = 0.01
 """The p-value below which the check fails (docs/methods.md 5)."""
-DIMS, SIZE, FOLDS = 64, 32, 5
+DIMS, FOLDS = 64, 5
+SIZES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 12}
+"""Side at which pixels are compared; 12 x 12 x 12 voxels are about as many as colour has values."""
 STRENGTH = 0.01
 """C of the logistic regression on the principal components (docs/methods.md 5)."""
 
@@ -37,7 +43,8 @@ def blind_check(comparison: "Comparison") -> Check:
     named = image_statistics(comparison.images) | {"distance to other reals": _apart(comparison)}
     columns = np.stack(list(named.values()), axis=1)
     candidate, groups, seed = comparison.is_candidate, comparison.groups, comparison.seed
-    pixels = PCA(DIMS, SIZE).fit(comparison.images).transform(comparison.images)
+    size = SIZES[kind_of(comparison.images.shape)]
+    pixels = PCA(DIMS, size).fit(comparison.images).transform(comparison.images)
     classifier = cross_fit(pixels.astype(np.float64), groups, FOLDS, 4 / STRENGTH)
     both = np.hstack([columns, -columns])
     statistics, p_value = learned_max_t(both, classifier, candidate, groups, seed=seed)
@@ -64,9 +71,10 @@ def blind_check(comparison: "Comparison") -> Check:
 
 def _apart(comparison: "Comparison") -> Floats:
     """Distance [n] to the nearest reference image or, without one, image of another group."""
-    rows = Pixels(SIZE).transform(comparison.images)
+    space = Pixels(SIZES[kind_of(comparison.images.shape)])
+    rows = space.transform(comparison.images)
     if comparison.reference is not None:
-        return nearest(rows, Pixels(SIZE).transform(comparison.reference))[0][:, 0]
+        return nearest(rows, space.transform(comparison.reference))[0][:, 0]
     return nearest_outside_group(rows, comparison.groups)[:, 0]
 
 
@@ -75,22 +83,30 @@ def image_statistics(images: Images) -> dict[str, Floats]:
 
     Mean, spread, quantiles, shares of black and white, sharpness, fine noise, spectral slope,
     border level and the centre of mass (docs/methods.md 6.5, the part that working images can
-    show).
+    show); of colour those of luma, and `kind_statistics`; of volumes those in space, and these.
     """
+    if kind_of(images.shape) == "volume":
+        return in_parts(_statistics, images) | kind_statistics(images)
+    return _statistics(in_grey(images)) | kind_statistics(images)
+
+
+def _statistics(images: Images) -> dict[str, Floats]:
+    """Of pictures or volumes [n, ...]."""
     flat = images.reshape(len(images), -1).astype(np.float64)
     low, median, high = np.quantile(flat, [0.01, 0.5, 0.99], axis=1)
-    inner = images[:, 1:-1, 1:-1]
-    laplacian = 4 * inner - (
-        images[:, :-2, 1:-1] + images[:, 2:, 1:-1] + images[:, 1:-1, :-2] + images[:, 1:-1, 2:]
-    )
-    border = np.concatenate(
-        [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1
-    )
-    weight = np.maximum(flat.sum(axis=1), 1e-9)
-    axis = np.arange(images.shape[1]) - (images.shape[1] - 1) / 2
-    finest = images[:, ::2, ::2][:, : images.shape[1] // 2, : images.shape[2] // 2]
-    neighbour = images[:, 1::2, 1::2][:, : finest.shape[1], : finest.shape[2]]
-    return {
+    n, axes = len(images), inside(images)
+    middle = slice(1, -1)
+    inner = images[(slice(None), *(middle for _ in axes))]
+    beside = [
+        images[(slice(None), *(side if axis == along else middle for axis in axes))]
+        for along, side in product(axes, (slice(-2), slice(2, None)))
+    ]
+    laplacian = len(beside) * inner - reduce(np.add, beside)
+    ends = [images.take(end, axis).reshape(n, -1) for axis, end in product(axes, (0, -1))]
+    border = np.concatenate(ends, axis=1)
+    pairs = [tuple(slice(start, side // 2 * 2, 2) for side in images.shape[1:]) for start in (0, 1)]
+    finest, neighbour = (images[(slice(None), *pair)] for pair in pairs)
+    found = {
         "mean grey": flat.mean(axis=1),
         "spread of grey": flat.std(axis=1),
         "1 % quantile": low,
@@ -98,23 +114,26 @@ def image_statistics(images: Images) -> dict[str, Floats]:
         "99 % quantile": high,
         "share of black": (flat <= 1 / 255).mean(axis=1),
         "share of white": (flat >= 254 / 255).mean(axis=1),
-        "sharpness": laplacian.reshape(len(images), -1).std(axis=1, dtype=np.float64),
-        "fine noise": np.median(np.abs(finest - neighbour).reshape(len(images), -1), axis=1).astype(
+        "sharpness": laplacian.reshape(n, -1).std(axis=1, dtype=np.float64),
+        "fine noise": np.median(np.abs(finest - neighbour).reshape(n, -1), axis=1).astype(
             np.float64
         ),
         "spectral slope": _spectral_slope(images),
         "border level": border.mean(axis=1, dtype=np.float64),
-        "vertical centre": np.einsum("nij,i->n", images, axis) / weight,
-        "horizontal centre": np.einsum("nij,j->n", images, axis) / weight,
     }
+    if len(axes) == 2:
+        weight = np.maximum(flat.sum(axis=1), 1e-9)
+        place = np.arange(images.shape[1]) - (images.shape[1] - 1) / 2
+        found["vertical centre"] = np.einsum("nij,i->n", images, place) / weight
+        found["horizontal centre"] = np.einsum("nij,j->n", images, place) / weight
+    return found
 
 
 def _spectral_slope(images: Images) -> Floats:
     """Slope of log power against log frequency, .05 to .45 cycles per pixel."""
-    power = np.abs(np.fft.rfft2(images - images.mean(axis=(1, 2), keepdims=True))) ** 2
-    fy = np.fft.fftfreq(images.shape[1])[:, None]
-    fx = np.fft.rfftfreq(images.shape[2])[None, :]
-    frequency = np.hypot(fy, fx)
+    axes, (*sides, width) = inside(images), images.shape[1:]
+    power = np.abs(np.fft.rfftn(images - images.mean(axis=axes, keepdims=True), axes=axes)) ** 2
+    frequency = reduce(np.hypot, np.ix_(*map(np.fft.fftfreq, sides), np.fft.rfftfreq(width)))
     band = (frequency >= 0.05) & (frequency <= 0.45)
     x = np.log(frequency[band])
     y = np.log(power[:, band] + 1e-12)

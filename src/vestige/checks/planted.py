@@ -13,13 +13,14 @@ import numpy.typing as npt
 from vestige.checks.levels import LEVELS, REQUIRED
 from vestige.checks.rerun import AuditRerun, Named
 from vestige.checks.swapped import part
+from vestige.images.kinds import inside, kind_of
 from vestige.judging.cohort import Cohort
 from vestige.judging.combination import judge_images
 from vestige.registry.entries import InputError
 from vestige.schema.records import Check, LevelCode, PlantedLevel
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.rates import clopper_pearson
-from vestige.types import Images, Ints
+from vestige.types import Float32s, Images, Ints
 
 if TYPE_CHECKING:
     from vestige.checks import Comparison
@@ -33,6 +34,8 @@ SHARE = 0.01
 than one copy of the usual number of sources."""
 PLAIN = 2 / 255
 """Standard deviation of grey values below which an image is plain: a blank slice."""
+COPY_BYTES = 2**28
+"""Of copies of volumes, all levels together, but for those of the usual number of sources."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def with_sources(rerun: AuditRerun, rng: np.random.Generator) -> Sources:
         raise InputError(
             f"{needed} groups of calibration images or more are needed, found {groups}."
         )
-    wanted = min(MAX_PLANTED, max(USUAL_PLANTED, int(SHARE * len(rerun.generated))))
+    wanted = min(_most(cohort.images), max(USUAL_PLANTED, int(SHARE * len(rerun.generated))))
     first = np.sort(np.unique(theirs, return_index=True)[1])  # by pixels: a name moves no result
     spare = theirs[first][~np.isin(theirs[first], cohort.groups)]
     if reference is not None and len(spare) // 2 >= MIN_PLANTED:
@@ -189,6 +192,21 @@ def with_sources(rerun: AuditRerun, rng: np.random.Generator) -> Sources:
     )
 
 
+def _most(images: Images) -> int:
+    """Sources at most: fewer of large volumes, so that their copies fit into the memory."""
+    if kind_of(images.shape) != "volume":
+        return MAX_PLANTED
+    fitting = COPY_BYTES // (len(LEVELS) * images[:1].nbytes)
+    return min(MAX_PLANTED, max(USUAL_PLANTED, fitting))
+
+
+def spread_of(images: Images) -> Float32s:
+    """Standard deviation [n] within each image; of colour that of the channel that varies most."""
+    if kind_of(images.shape) == "colour":
+        return np.asarray(images.std(axis=(1, 2)).max(axis=1))
+    return np.asarray(images.std(axis=inside(images)))
+
+
 def _one_of_each(
     images: Images,
     groups: npt.NDArray[Any],
@@ -212,7 +230,7 @@ def _one_of_each(
             if len(chosen) == wanted:
                 break
             rows = np.flatnonzero(groups == name)
-            if len(rows := rows[images[rows].std(axis=(1, 2)) >= least]):
+            if len(rows := rows[spread_of(images[rows]) >= least]):
                 row = int(rng.choice(rows))
                 chosen.setdefault(images[row].tobytes(), row)
         if len(chosen) >= MIN_PLANTED:

@@ -21,6 +21,7 @@ from vestige.checks.preparation_comparison import (
     what_differs,
 )
 from vestige.images.imageset import ImageSet
+from vestige.images.reading import MEASURED
 from vestige.judging.cohort import TARGET_ROLE, Cohort, Mode
 from vestige.schema.records import Check, PreparationComparison, Problem
 from vestige.types import Bools
@@ -57,7 +58,9 @@ def compare_sets(
         compared twice, first as stored and then as prepared.
     """
     stages: list[tuple[Literal["as stored", "prepared"], dict[str, Facts]]]
-    stages = [(AS_STORED, {role: facts_of(images) for role, images in sets.items()})]
+    most = {"generated": MEASURED}
+    stored = {role: facts_of(images, most.get(role)) for role, images in sets.items()}
+    stages = [(AS_STORED, stored)]
     if prepared:
         after = {role: facts_of_pixels(x.pixels, x.sha256) for role, x in sets.items()}
         stages.insert(0, (PREPARED, after))

@@ -8,8 +8,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from vestige.checks.kind_statistics import AXES, CENTRES, STEPS, kind_statistics
 from vestige.images.flags import GUESSED_SCALE
-from vestige.images.imageset import ImageSet
+from vestige.images.imageset import ImageSet, Record
+from vestige.images.kinds import in_grey, kind_of, pictures_of
+from vestige.images.spool import take
 from vestige.images.stored_statistics import STATISTICS, stored_statistics
 from vestige.schema.records import PreparationComparison, PreparationDifference
 from vestige.stats.kolmogorov import kolmogorov_distances, kolmogorov_tests
@@ -30,6 +33,11 @@ _KERNEL = "another resize or reconstruction kernel, smoothing or noise"
 _FIELD = "another field of view, cropping, padding or scanner table"
 _LEVELS = "palette quantisation, or grey levels stretched after rounding"
 _PACKED = "files written by another program or with other settings"
+_BALANCE = "another white balance, colour profile or order of the channels"
+_VOXELS = "another slice thickness, voxel size or reconstruction"
+_GRID, _SPACING, _EXTENT = (
+    tuple(f"{what} {axis}" for axis in AXES) for what in ("voxels", "spacing", "field of view")
+)
 CAUSES: dict[str, str] = {
     "height": "images of another size",
     "width": "images of another size",
@@ -57,13 +65,23 @@ CAUSES: dict[str, str] = {
     "body area": _FIELD,
     "vertical centre": _FIELD,
     "horizontal centre": _FIELD,
+    **dict.fromkeys(("mean red", "mean green", "mean blue", "white balance"), _BALANCE),
+    "saturation": _BALANCE,
+    "chroma detail": "JPEG with chroma at half the side, of this file or one it was made from",
+    **dict.fromkeys(_GRID, "volumes of another size"),
+    **dict.fromkeys((*_SPACING, *STEPS), _VOXELS),
+    **dict.fromkeys((*_EXTENT, "share of background", *CENTRES), _FIELD),
+    "orientation": "files that store their axes in another order or direction",
     "bit depth": "files of another bit depth",
     "coding": "another file format, or JPEG of another quality or encoder",
     "grey scale": "files that do not say their grey scale, which was guessed and flagged",
 }
 """What is compared, and what a difference usually comes from: the 26 statistics of docs/methods.md
-6.5, then three facts of the files."""
-_FIELDS = ("mode", "bit depth", "coding")
+6.5, what only colour images and volumes have, then facts of the files."""
+_SIDES = ("height", "width", *_GRID)
+_FIELDS = ("mode", "bit depth", "coding", "orientation")
+_FLAT = ("height", "width", "vertical centre", "horizontal centre")
+"""Statistics of pictures that say nothing of a volume."""
 _GUESSED = "grey scale"
 """Only there where an image of one of the two sets has such a flag."""
 _AS_TOLD = "as told"
@@ -93,23 +111,33 @@ class Facts:
         )
 
     @property
-    def sizes(self) -> set[tuple[float, float]]:
-        """Height and width of the images that occur."""
-        return set(zip(self.numbers["height"], self.numbers["width"], strict=True))
+    def sizes(self) -> set[tuple[float, ...]]:
+        """Lengths of the sides of the images that occur."""
+        sides = [self.numbers[name] for name in _SIDES if name in self.numbers]
+        return set(zip(*sides, strict=True))
 
 
-def facts_of(images: ImageSet) -> Facts:
+def facts_of(images: ImageSet, most: int | None = None) -> Facts:
     """Facts of images as stored; those of files only where all images come from files.
 
-    Of a large generated set only a part was measured (`vestige.images.reading`).
+    Of a large generated set only a part was measured (`vestige.images.reading`); of volumes, which
+    are measured here on the working grid, `most` of them, which their pixels choose.
     """
-    records = [record for record in images.records if record.statistics]
-    table = np.array([record.statistics for record in records])
-    numbers = dict(zip(STATISTICS, table.T, strict=True))
-    words: dict[str, npt.NDArray[Any]] = {}
+    if images.kind == "volume":
+        rows = np.sort(np.argsort(images.sha256, kind="stable")[:most])
+        records = [images.records[k] for k in rows]
+        words, numbers = _of_records(records), _of_pixels(take(images.pixels, rows))
+        numbers |= _in_space(records)
+    else:
+        rows = np.flatnonzero([bool(record.statistics) for record in images.records])
+        records, words = [images.records[k] for k in rows], {}
+        table = np.array([record.statistics for record in records])
+        numbers = dict(zip(STATISTICS, table.T, strict=True))
+        if images.kind == "colour":
+            numbers |= kind_statistics(take(images.pixels, rows))
     if images.arrays is None:
         numbers["bytes per pixel"] = np.array([record.bytes_per_pixel for record in records])
-        words = {
+        words |= {
             "mode": np.array([record.mode for record in records]),
             "bit depth": np.array([str(record.bits) for record in records]),
             "coding": np.array([record.coding for record in records]),
@@ -120,11 +148,48 @@ def facts_of(images: ImageSet) -> Facts:
     return Facts(numbers, words, np.array([record.sha256 for record in records]))
 
 
+def _in_space(records: Sequence[Record]) -> dict[str, Floats]:
+    """Voxels, spacing in mm and field of view in mm of volumes, as far as all records know them."""
+    numbers: dict[str, Floats] = {}
+    shapes = np.array([record.shape for record in records], np.float64)
+    spacings = [getattr(record, "spacing", None) for record in records]
+    if shapes.shape[1:] != (3,):
+        return numbers
+    numbers |= dict(zip(_GRID, shapes.T, strict=True))
+    if all(spacings):
+        lengths = np.array(spacings, np.float64)
+        numbers |= dict(zip(_SPACING, lengths.T, strict=True))
+        numbers |= dict(zip(_EXTENT, (shapes * lengths).T, strict=True))
+    return numbers
+
+
+def _of_records(records: Sequence[Record]) -> dict[str, npt.NDArray[Any]]:
+    """The order and direction of the axes in the files of volumes, where all records know it."""
+    words = [getattr(record, "orientation", "") for record in records]
+    return {"orientation": np.array(words)} if all(words) else {}
+
+
 def facts_of_pixels(images: Images, sha256: Sequence[str] | None = None) -> Facts:
-    """Facts of images [n, h, w] that come from no file."""
-    numbers = dict(zip(STATISTICS, stored_statistics(images).T, strict=True))
+    """Facts of images [n, ...] of any kind that come from no file."""
+    numbers = _of_pixels(images)
     keys = sha256 if sha256 is not None else [f"{k:09d}" for k in range(len(images))]
     return Facts(numbers, {}, np.array(keys))
+
+
+def _of_pixels(images: Images) -> dict[str, Floats]:
+    """The statistics of luma and, of colour images, those of their kind.
+
+    Of volumes the mean statistics of the three middle planes, and what there is in space instead
+    of size and centre.
+    """
+    own = kind_statistics(images)
+    if kind_of(images.shape) != "volume":
+        return dict(zip(STATISTICS, stored_statistics(in_grey(images)).T, strict=True)) | own
+    planes = pictures_of(images)
+    table = stored_statistics(planes.reshape(-1, *planes.shape[2:]))
+    means = table.reshape(len(images), -1, len(STATISTICS)).mean(axis=1)
+    flat = dict(zip(STATISTICS, means.T, strict=True))
+    return {name: flat[name] for name in STATISTICS if name not in _FLAT} | own
 
 
 def compare(
@@ -166,7 +231,7 @@ def compare(
     split = _separating(first, second)
     listed = list(columns)
     vague = np.isin(listed, _VAGUE)
-    first_named = ~np.isin(listed, [*split, *(("height", "width") if "size" in split else ())])
+    first_named = ~np.isin(listed, [*split, *(_SIDES if "size" in split else ())])
     first_named |= distances == 0
     best = np.lexsort((vague, -distances, adjusted, first_named))
     traced = [k for k in best[MAX_NAMED:] if listed[k] in TRACES and adjusted[k] < ALPHA]

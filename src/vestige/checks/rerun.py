@@ -11,7 +11,9 @@ import numpy.typing as npt
 from vestige.cache.feature_rows import array_sha256
 from vestige.features.pixels import shrink
 from vestige.images.imageset import ImageSet
-from vestige.images.spool import joined
+from vestige.images.kinds import kind_of
+from vestige.images.preprocess import shrink_cubes
+from vestige.images.spool import blocks, joined
 from vestige.judging.cohort import Cohort
 from vestige.judging.combination import Combined, combine_again
 from vestige.registry.entries import InputError
@@ -22,7 +24,7 @@ from vestige.scoring.score_cache import KeptScores, array_of, name_of
 from vestige.types import Bools, Detector, Floats, GrowingDetector, Images, Ints
 
 Named = Callable[[Images, Ints], Bools]
-"""(copies [k, s, s], rows [k] of their sources) -> which copies the rule for copies names [k].
+"""(copies [k, ...], rows [k] of their sources) -> which copies the rule for copies names [k].
 
 Rows count the images of the audit's cohort, then those of its reference (`AuditRerun`)."""
 CHEAP = "low"
@@ -35,7 +37,7 @@ class AuditRerun:
 
     columns : [n, D], of the images of the cohort
     candidates : [n], the target images whose answer is not known
-    reference, reference_groups : [r, s, s] and [r], in an order that no file name decides
+    reference, reference_groups : images [r, ...] and [r], in an order that no file name decides
     trained : names of the columns whose detector had learned before
     kept : scores in the cache, of this generated set
     fitted : the detectors of the audit, by column, but for those whose scores were kept
@@ -88,13 +90,13 @@ class AuditRerun:
     ) -> Floats:
         """The cheap columns [n, d] of another cohort beside another generated set.
 
-        `instead` [k, s, s] is what makes this generated set another one.
+        `instead` [k, ...] is what makes this generated set another one.
         """
         kept = _beside(self._kept(cohort, reference), len(generated), instead)
         return self._score(self.cheap_plan, generated, cohort, reference, kept)[0]
 
     def scorer(self, cohort: Cohort, reference: Images | None) -> Callable[[Images], Floats]:
-        """A function: images [k, s, s] that were generated as well -> cheap columns [n, d].
+        """A function: images [k, ...] that were generated as well -> cheap columns [n, d].
 
         Columns that grow search the generated set once (not again, where this is the cohort of the
         audit), and the images that are added by themselves.
@@ -201,7 +203,14 @@ def _grows(column: Column) -> bool:
 
 def _seen(column: Column, images: Images) -> Images:
     """Images at the size at which a detector looks at them, where it has one."""
-    return shrink(images, column.required_resolution) if column.required_resolution > 1 else images
+    size, kind = column.required_resolution, kind_of(images.shape)
+    if size == 1 or (kind != "grey" and images.shape[1] <= size):
+        return images
+    if kind == "grey":
+        return shrink(images, size)
+    if kind == "volume":
+        return np.concatenate([shrink_cubes(np.asarray(part), size) for part in blocks(images)])
+    return np.stack([shrink(images[..., channel], size) for channel in range(3)], axis=3)
 
 
 def not_needed(name: str) -> Check:

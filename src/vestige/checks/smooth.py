@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vestige.checks.rerun import not_needed
-from vestige.checks.swapped import ALPHA, GIVEN, MAX_ROWS, ask_beside, gaussian_set, like
+from vestige.checks.swapped import ALPHA, GIVEN, ask_beside, gaussian_set, like, most_made
 from vestige.schema.records import Check
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def smooth_check(comparison: "Comparison") -> Check:
     if not rerun.positive:
         return not_needed("smooth")
     rng = np.random.default_rng([seed, 43])
-    made = gaussian_set(rerun.generated, min(len(rerun.generated), MAX_ROWS), rng, RANK)
+    made = gaussian_set(rerun.generated, most_made(rerun.generated), rng, RANK)
     everyone = np.ones(len(rerun.cohort.ids), np.bool_)
     found = ask_beside(rerun, like(made, rerun), everyone, seed)
     auc, p_value = found.there.auc(seed), found.there.p_value(seed)

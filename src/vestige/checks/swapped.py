@@ -5,11 +5,14 @@ kind than calibration images do.
 """
 
 from dataclasses import dataclass, replace
+from functools import reduce
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vestige.checks.rerun import AuditRerun, not_needed
+from vestige.images.kinds import chroma_added, inside, kind_of, planes_of
 from vestige.judging.cohort import Cohort
 from vestige.judging.combination import Combined, combine_again
 from vestige.registry.entries import InputError
@@ -30,6 +33,8 @@ FEWEST_GROUPS = 20
 """Groups of calibration images that can give one half to the swapped set."""
 MAX_ROWS = 5_000
 """Swapped images made, and 1,000 images at most learned from."""
+MAX_VALUES = 2**24
+"""Numbers in colour images and volumes that are made, or learned from, at most."""
 
 
 def swapped_check(comparison: "Comparison") -> Check:
@@ -47,7 +52,7 @@ def swapped_check(comparison: "Comparison") -> Check:
         return not_needed("swapped")
     rng = np.random.default_rng([seed, 23])
     for strangers, kept in _strangers(rerun, rng):
-        swapped = like(gaussian_set(strangers, min(len(rerun.generated), MAX_ROWS), rng), rerun)
+        swapped = like(gaussian_set(strangers, most_made(rerun.generated), rng), rerun)
         row = _row(rerun, swapped, kept, seed)
         if row.passed:  # the second half is asked only if the first would veto
             break
@@ -143,14 +148,27 @@ def part(cohort: Cohort, rows: Bools) -> Cohort:
     )
 
 
+def most_made(generated: Images) -> int:
+    """Images made in the place of a generated set."""
+    return min(len(generated), _fitting(generated, MAX_ROWS))
+
+
+def _fitting(images: Images, most: int) -> int:
+    """So many images, or fewer of colour images and volumes, which hold more numbers."""
+    if kind_of(images.shape) == "grey":
+        return most
+    return max(FEWEST_IMAGES, min(most, MAX_VALUES // prod(images.shape[1:])))
+
+
 def gaussian_set(
     images: Images, count: int, rng: np.random.Generator, rank: int = RANK
 ) -> Float32s:
     """Draws from the Gaussian on the first principal components of images, with white noise."""
-    images = images[rng.permutation(len(images))[:1000]]
+    images = images[rng.permutation(len(images))[: _fitting(images, 1000)]]
     flat = images.reshape(len(images), -1).astype(np.float64)
     mean = flat.mean(axis=0)
-    _, scale, axes = np.linalg.svd(flat - mean, full_matrices=False)
+    flat -= mean
+    _, scale, axes = np.linalg.svd(flat, full_matrices=False)
     rank = min(rank, len(images) - 1)
     spread = scale[:rank] / np.sqrt(len(images) - 1)
     drawn = mean + (rng.standard_normal((count, rank)) * spread) @ axes[:rank]
@@ -159,22 +177,37 @@ def gaussian_set(
 
 
 def like(images: Float32s, rerun: AuditRerun) -> Images:
-    """Images with the mean grey and the radial power spectrum of the generated set, 0..1."""
-    wanted = rerun.generated[:MAX_ROWS]
-    ring = _rings(*images.shape[1:])
+    """Images with the mean and the radial power spectrum of the generated set, 0..1.
+
+    Of colour images luma and each chroma plane have those of their own.
+    """
+    wanted = rerun.generated[: _fitting(images, MAX_ROWS)]
+    if kind_of(images.shape) != "colour":
+        made = _like(images, wanted)
+    else:
+        (luma, chroma), (their_luma, their_chroma) = planes_of(images), planes_of(wanted)
+        planes = [_like(chroma[:, k], their_chroma[:, k]) for k in (0, 1)]
+        made = chroma_added(_like(luma, their_luma), np.stack(planes, axis=1))
+    return np.asarray(np.clip(made, 0, 1), np.float32)
+
+
+def _like(images: Floats | Float32s, wanted: Images) -> Floats | Float32s:
+    """Pictures or volumes with the mean and the power spectrum of wanted ones."""
+    axes, ring = inside(images), _rings(images.shape[1:])
     power = [
-        np.bincount(ring.ravel(), (np.abs(np.fft.rfft2(part)) ** 2).mean(axis=0).ravel())
+        np.bincount(ring.ravel(), (np.abs(np.fft.rfftn(part, axes=axes)) ** 2).mean(axis=0).ravel())
         for part in (wanted, images)
     ]
     factor = np.sqrt(power[0] / np.maximum(power[1], 1e-12))
     factor[0] = 1.0  # the mean is moved, not stretched
-    made = np.fft.irfft2(np.fft.rfft2(images) * factor[ring], s=images.shape[1:])
+    waves = np.fft.rfftn(images, axes=axes) * factor[ring]
+    made: Floats | Float32s = np.fft.irfftn(waves, s=images.shape[1:], axes=axes)
     made += wanted.mean(dtype=np.float64) - made.mean()
-    return np.asarray(np.clip(made, 0, 1), np.float32)
+    return made
 
 
-def _rings(height: int, width: int) -> Ints:
+def _rings(shape: tuple[int, ...]) -> Ints:
     """Whole-numbered distance of each frequency of a real transform from zero."""
-    fy = np.fft.fftfreq(height)[:, np.newaxis] * height
-    fx = np.fft.rfftfreq(width)[np.newaxis, :] * width
-    return np.asarray(np.rint(np.hypot(fy, fx)), np.int64)
+    along = [np.fft.fftfreq(side) * side for side in shape[:-1]]
+    grid = np.ix_(*along, np.fft.rfftfreq(shape[-1]) * shape[-1])
+    return np.asarray(np.rint(reduce(np.hypot, grid)), np.int64)

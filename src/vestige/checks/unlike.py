@@ -7,13 +7,15 @@ how strongly each image shows the mean real image, its contrast and its mean gre
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from vestige.decision.records import Unlike
 from vestige.images.imageset import ImageSet
-from vestige.images.preprocess import area_average, coverage
+from vestige.images.kinds import in_grey
+from vestige.images.preprocess import area_average, coverage, shrink_cubes
 from vestige.images.spool import blocks
 from vestige.schema.records import Problem
 from vestige.stats.kolmogorov import kolmogorov_distances
@@ -34,7 +36,7 @@ SHIFT, SHIFT_SPREADS, SHIFT_DISTANCE = 0.15, 2.5, 0.75
 """Grey levels (of 1), standard deviations of the reals, and Kolmogorov distance by which the mean
 grey must differ: all three."""
 _MAD = 1.4826  # of a normal distribution, its standard deviation in medians of deviations
-_SIDE = 16  # coarse pixels along a side
+_SIDE, _CUBE = 16, 8  # coarse pixels along a side, of pictures and of volumes
 _LEAST_PART = 0.1
 _BLOCK = 256
 
@@ -64,6 +66,7 @@ def find_unlike(sets: Mapping[str, ImageSet]) -> Unlike | None:
     that makes images of too little contrast look ordinary; inverted images where the reals have
     nothing in common and are mid-grey.
     """
+    sets = {role: _coarse_cubes(images) for role, images in sets.items()}
     generated = sets["generated"]
     reals = [images for role, images in sets.items() if role != "generated"]
     if len(generated) < MIN_IMAGES or sum(map(len, reals)) < MIN_IMAGES:
@@ -147,17 +150,32 @@ def _unlike(
 
 
 def _inside(sets: Sequence[ImageSet]) -> Bools:
-    """Coarse pixels [k * k] that every image fills: padding has no grey of its own."""
+    """Coarse pixels [k * k] that every image fills: padding has no grey of its own.
+
+    Of volumes coarse voxels [k * k * k] that are not black in a whole set.
+    """
+    if sets[0].kind == "volume":
+        shown = [images.pixels.max(axis=0) > 0 for images in sets]
+        return np.asarray(np.logical_and.reduce(shown).ravel())
     size = sets[0].pixels.shape[1]
     shapes = {record.shape for images in sets for record in images.records}
     filled = np.stack([coverage(shape, size) for shape in sorted(shapes)])
     return np.asarray(_coarse(filled).min(axis=0) > 1 - 1e-6)
 
 
+def _coarse_cubes(images: ImageSet) -> ImageSet:
+    """Volumes with coarse voxels, as gone through once; pictures as they are."""
+    if images.kind != "volume":
+        return images
+    cubes = [shrink_cubes(np.asarray(part), _CUBE) for part in blocks(images.pixels)]
+    return replace(images, pixels=np.concatenate(cubes))
+
+
 def _coarse(images: Images) -> Float32s:
-    """Images as rows [n, k * k] of coarse pixels, in which noise and sharpness hardly show."""
+    """Images as rows of coarse pixels, in which noise and sharpness hardly show; colour as luma."""
+    images = in_grey(images)
     size = images.shape[1]
-    if size > _SIDE and size % _SIDE == 0:
+    if images.ndim == 3 and size > _SIDE and size % _SIDE == 0:
         images = area_average(images, size // _SIDE)
     return images.reshape(len(images), -1)
 

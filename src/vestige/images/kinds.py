@@ -91,6 +91,14 @@ def planes_of(images: Images) -> tuple[Float32s, Float32s]:
     return luma, np.asarray(chroma, np.float32)
 
 
+def chroma_added(luma: npt.NDArray[Any], chroma: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Colour images [n, h, w, 3] of the planes that `planes_of` gives; not cut off at 0 and 1."""
+    blue = luma + np.float32(1.772) * chroma[:, 0]
+    red = luma + np.float32(1.402) * chroma[:, 1]
+    green = (luma - LUMA[0] * red - LUMA[2] * blue) / LUMA[1]
+    return np.stack([red, green, blue], axis=3)
+
+
 def in_grey(images: Images) -> Images:
     """Colour images as their luma [n, h, w]; grey images and volumes as they are."""
     return luma_of(images) if kind_of(images.shape) == "colour" else images

@@ -9,13 +9,16 @@ import numpy.typing as npt
 
 from vestige.engine.threads import one_core
 from vestige.features.pca import PCA
+from vestige.images.kinds import Kind, kind_of
 from vestige.measures.set_measures import FeatureSets
 from vestige.types import Bools, Images
 
 MAX_GENERATED = 5_000
 """Generated images compared in an audit: the measures are means over them."""
 N_PERMUTATIONS = 999
-DIMS, SIZE = 64, 32
+DIMS = 64
+SIZES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 12}
+"""Side at which images of each kind are compared."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,13 @@ class SetComparison:
 
     @cached_property
     def features(self) -> FeatureSets:
-        """64 principal components at 32 px of both sets, which count equally (methods.md 2.11)."""
+        """64 principal components of both sets, which count equally (methods.md 2.11).
+
+        Of images at 32 px, of volumes at 12 voxels a side.
+        """
         with one_core():  # matrices so small only wait for a second thread
-            space = PCA(dims=DIMS, size=SIZE).fit_pair(self.generated, self.images)
+            size = SIZES[kind_of(self.generated.shape)]
+            space = PCA(dims=DIMS, size=size).fit_pair(self.generated, self.images)
             # float32 products of equal images may differ in the last digits; here they are equal
             generated, reals = (
                 np.asarray(space.transform(images), dtype=np.float64).round(5)

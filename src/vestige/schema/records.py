@@ -277,7 +277,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything needed to repeat the audit."""
+    """Everything needed to repeat the audit.
+
+    kind : what the images were compared as; files of earlier versions know grey images only
+    """
 
     vestige: str
     python: str
@@ -289,6 +292,7 @@ class Manifest:
     started: str
     seconds: dict[str, float]
     peak_rss_bytes: int
+    kind: Literal["grey", "colour", "volume"] = "grey"
 
 
 @dataclass(frozen=True)

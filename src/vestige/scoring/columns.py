@@ -44,7 +44,7 @@ class LabelledSet:
 
 @dataclass(frozen=True)
 class Reals:
-    """Real images [n, s, s] that are scored together, their groups [n], and what is known of them.
+    """Real images of any kind, scored together, their groups [n], and what is known of them.
 
     known : for detectors that learn from labelled images
     """
@@ -175,7 +175,7 @@ def _score_column(
     watched = Watched(column)
     with watched.watch():
         if trained is not None:
-            scores, detector = trained.score_samples(reals.images), trained
+            scores, detector = trained.score_samples(watched.lend(reals.images)), trained
         else:
             scores, detector = _fit_and_score(
                 column, watched, watched.lend(generated), watched.lend(reference), reals, progress
