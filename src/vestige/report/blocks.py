@@ -109,10 +109,28 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """One axial slice of a pair of volumes: real, generated and difference side by side."""
+
+    number: int
+    uri: str
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Slices to leaf through, from feet to head; `first` is the number of the one in sight."""
+
+    name: str
+    first: int
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True)
 class Pair:
     """A real image beside the nearest generated one; pictures as data URIs, "" for none.
 
     difference_uri : of their difference; None where none is drawn
+    slices : of a pair of volumes; None where none are drawn
     """
 
     real: str
@@ -122,6 +140,7 @@ class Pair:
     caption: str
     mark: Literal["alarm", "caution", "calm", ""] = ""
     difference_uri: str | None = None
+    slices: Slices | None = None
 
 
 @dataclass(frozen=True)

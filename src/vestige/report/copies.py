@@ -1,12 +1,25 @@
 """The first part of the page: generated images that are copies, beside the real ones."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from vestige.decision.audited import Audited
 from vestige.decision.records import Copy, CopySearch, Withheld
+from vestige.images.kinds import Kind
 from vestige.report import words
-from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
+from vestige.report.blocks import (
+    Block,
+    Gallery,
+    Pair,
+    Row,
+    Section,
+    Slice,
+    Slices,
+    Text,
+    long_table,
+)
+from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
 from vestige.report.uris import data_uri
 
 MOST_ROWS = 500
@@ -17,17 +30,19 @@ PICTURE_BUDGET = 2_000_000
 
 def copies(result: Audited) -> Section | None:
     """Every copy in a table, the nearest with pictures; and how they were searched for."""
-    search = result.copy_search
+    search, kind = result.copy_search, kind_of_result(result)
     if search is None:
         return None
     blocks: list[Block] = [Text(_found(result))]
     if result.copies:
         # in a redacted page hashes beside hashes would show nothing
         pictures = {} if result.manifest.options.get("redacted") is True else result.thumbnails
-        if drawn := gallery(result.copies, pictures, _how):
+        if drawn := gallery(result.copies, pictures, partial(_how, kind)):
+            if kind == "volume":
+                blocks.append(Text(f"{PLANES} {THROUGH_BEST} {LEAFING}"))
             blocks.append(drawn)
-        blocks += _tables(result.copies)
-    blocks.append(Text(_searched(search)))
+        blocks += _tables(result.copies, kind)
+    blocks.append(Text(_searched(search, kind)))
     return Section("copies", "Copies", tuple(blocks))
 
 
@@ -38,11 +53,12 @@ def _found(result: Audited) -> str:
     real = len({(c.role, c.real) for c in result.copies})
     patients = len({c.group for c in result.copies})
     who = "patient" if result.question.patient_ids else "group"
-    return (
+    return told_of(
+        kind_of_result(result),
         f"{words.plural(generated, 'generated image')} {_are(generated)} of "
         f"{words.plural(real, 'real image')} of {words.plural(patients, who)}. A copy has "
         "the pixels of the real image, or it is nearer to it than any generated image is to the "
-        "unused images. Look at the pictures: the difference is black where the two agree."
+        "unused images. Look at the pictures: the difference is black where the two agree.",
     )
 
 
@@ -50,11 +66,10 @@ def _are(n: int) -> str:
     return "is a copy" if n == 1 else "are copies"
 
 
-def _searched(search: CopySearch) -> str:
+def _searched(search: CopySearch, kind: Kind) -> str:
     views = ", ".join("as it is" if v == "identity" else v for v in search.views)
-    told = (
-        f"Views that were searched: {views}. Equal pixels were searched in all eight symmetries. "
-    )
+    told = f"Views that were searched: {views}. Equal pixels were searched in all eight symmetries"
+    told += " of the axial slices. " if kind == "volume" else ". "
     if search.line is None:
         told += (
             "So many unused images are copied that no line for near copies can be drawn: of the "
@@ -82,7 +97,7 @@ def _searched(search: CopySearch) -> str:
     if search.plain:
         plain = words.plural(search.plain, "nearly constant generated image")
         told += f"{plain} could not be compared."
-    return told.strip()
+    return told_of(kind, told.strip())
 
 
 def gallery(
@@ -98,6 +113,10 @@ def gallery(
         left -= sum(map(len, uris))
         if left < 0 or not all(uris):
             break
+        slices = _slices(number, pictures)
+        needed = sum(len(one.uri) for one in slices.slices) if slices else 0
+        slices = slices if needed <= left else None
+        left -= needed if slices else 0
         pairs.append(
             Pair(
                 real=f"{copy.role}: {words.name(copy.real, 80)}",
@@ -107,14 +126,29 @@ def gallery(
                 caption=f"{say(copy)} · patient {words.name(copy.group, 40)}",
                 mark="alarm",
                 difference_uri=uris[2],
+                slices=slices,
             )
         )
     return Gallery(tuple(pairs)) if pairs else None
 
 
-def _how(copy: Copy) -> str:
+def _slices(number: int, pictures: Mapping[str, bytes]) -> Slices | None:
+    """The slices that `vestige.copies.pictures` drew of a pair, None where it drew none."""
+    start = f"copy:{number}:slice:"
+    drawn = {
+        int(key.removeprefix(start)): data_uri(png)
+        for key, png in pictures.items()
+        if key.startswith(start)
+    }
+    if not drawn or not all(drawn.values()):
+        return None
+    slices = tuple(Slice(z, uri) for z, uri in sorted(drawn.items()))
+    return Slices(f"slices-{number}", next(iter(drawn)), slices)
+
+
+def _how(kind: Kind, copy: Copy) -> str:
     if copy.by == "same pixels":
-        return f"same pixels{seen(copy)}"
+        return f"{told_of(kind, copy.by)}{seen(copy)}"
     return f"similarity {copy.value:.2f}{seen(copy)}"
 
 
@@ -125,7 +159,7 @@ def seen(copy: Copy | Withheld) -> str:
     return view + (", shifted or cropped" if copy.moved else "")
 
 
-def _tables(found: tuple[Copy, ...]) -> list[Block]:
+def _tables(found: tuple[Copy, ...], kind: Kind) -> list[Block]:
     rows = tuple(
         Row(
             (
@@ -135,7 +169,7 @@ def _tables(found: tuple[Copy, ...]) -> list[Block]:
                 words.name(copy.group, 40),
                 f"{copy.value:.2f}",
                 "–" if copy.by == "same pixels" else f"{copy.beyond:.1f}",
-                _how(copy),
+                _how(kind, copy),
             ),
             "alarm",
         )

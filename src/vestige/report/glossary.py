@@ -2,6 +2,7 @@
 
 from vestige.decision.audited import Audited
 from vestige.report.blocks import Section, Terms
+from vestige.report.kinds import kind_of_result, told_of
 from vestige.schema.records import Q_LEVEL
 
 GLOSSARY: dict[str, str] = {
@@ -102,5 +103,6 @@ def anchor(label: str) -> str:
 
 def glossary(result: Audited) -> Section | None:
     """Every term of the page; the first heading that uses one links to it."""
-    terms = tuple((anchor(term), term, said) for term, said in GLOSSARY.items())
+    kind = kind_of_result(result)
+    terms = tuple((anchor(term), term, told_of(kind, said)) for term, said in GLOSSARY.items())
     return Section("words", "Words", (Terms(terms),))

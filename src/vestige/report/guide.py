@@ -3,6 +3,7 @@
 from vestige.decision.audited import Audited
 from vestige.report import words
 from vestige.report.blocks import Points, Row, Section, Table, Text
+from vestige.report.kinds import kind_of_result, told_of
 from vestige.schema.records import Q_LEVEL
 
 
@@ -20,7 +21,8 @@ def reading(result: Audited) -> Section | None:
         (
             "Copy, named, stands out",
             (
-                "Copy: the pixels say so. Named: among the names at most one in ten is expected "
+                f"Copy: the {told_of(kind_of_result(result), 'pixels')} say so. Named: among the "
+                "names at most one in ten is expected "
                 f"to be false (q ≤ {Q_LEVEL:.2f}). Stands out: p is at most the false-alarm rate, "
                 "which happens to that share of unused images too."
             ),

@@ -7,6 +7,7 @@ from typing import Literal
 from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
+from vestige.report.kinds import PLANES, THROUGH_MIDDLE, kind_of_result
 from vestige.report.uris import data_uri
 from vestige.schema.records import Q_LEVEL, WORDS, Finding
 
@@ -65,6 +66,8 @@ def pairs(result: Audited) -> Section | None:
     if not any(f.verdict == "used" or f.stands_out for f in chosen):
         text += " None of these images is named or stands out."
     blocks: list[Block] = [Text(text)]
+    if result.thumbnails and kind_of_result(result) == "volume":
+        blocks.append(Text(f"{PLANES} {THROUGH_MIDDLE}"))
     if not result.thumbnails:
         blocks.append(
             Text(

@@ -25,6 +25,14 @@ def _environment() -> Any:
         linked.add(place)
         return Markup('<a href="#{}">{}</a>').format(place, label)
 
+    def coded(sentence: str) -> str:
+        """A sentence in which what stands between two backticks is set as code."""
+        parts = visible(sentence).split("`")
+        if len(parts) % 2 == 0:
+            return visible(sentence)
+        code = Markup("<code>{}</code>")
+        return Markup().join(code.format(p) if k % 2 else p for k, p in enumerate(parts))
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vestige.report"),
         autoescape=True,
@@ -34,6 +42,7 @@ def _environment() -> Any:
         finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
     )
     environment.filters["term"] = term
+    environment.filters["coded"] = coded
     environment.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
     return environment
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Text, long_table
+from vestige.report.kinds import kind_of_result, told_of
 from vestige.schema.records import Q_LEVEL, Finding, PatientFinding
 
 MOST_ROWS = 200
@@ -29,7 +30,9 @@ def patients(result: Audited) -> Section | None:
         "statement about the patient: an image of this patient, or a near copy of it, was used. "
         "Each patient is tested by the best image and by the mean over all images, against unused "
         "patients treated the same way; p allows for both, and “stronger test” names the one "
-        "that stood out more. Many slices of one patient are not many independent observations: "
+        "that stood out more. "
+        f"{told_of(kind_of_result(result), 'Many slices of one patient')} are not many "
+        "independent observations: "
         "images may stand out while their patient does "
         "not, and the reverse. The patient with the strongest image comes first."
     )

@@ -1,12 +1,15 @@
 """The page of a scrub: what is withheld and why, and the decision on what is left."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from vestige.decision.audited import Audited
 from vestige.decision.records import How, Withheld
+from vestige.images.kinds import Kind
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Text, long_table
 from vestige.report.copies import gallery, seen
+from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
 from vestige.report.page import render_page
 
 REASONS: dict[How, str] = {
@@ -33,7 +36,11 @@ def render_scrub(
             "sentence above speaks of those that may stay."
         )
     ]
-    if drawn := gallery(withheld, pictures, _why):
+    kind = kind_of_result(remainder)
+    why = partial(_why, kind)
+    if drawn := gallery(withheld, pictures, why):
+        if kind == "volume":
+            blocks.append(Text(f"{PLANES} {THROUGH_BEST} {LEAFING}"))
         blocks.append(drawn)
     rows = tuple(
         Row(
@@ -42,7 +49,7 @@ def render_scrub(
                 words.name(image.real),
                 image.role,
                 words.name(image.group, 40),
-                _why(image),
+                why(image),
                 str(image.round),
             )
         )
@@ -58,5 +65,5 @@ def render_scrub(
     return render_page(remainder, [section], "after withholding")
 
 
-def _why(image: Withheld) -> str:
-    return REASONS[image.by] + seen(image)
+def _why(kind: Kind, image: Withheld) -> str:
+    return told_of(kind, REASONS[image.by]) + seen(image)

@@ -22,6 +22,7 @@ from vestige.report.copies import copies
 from vestige.report.glossary import glossary
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
+from vestige.report.kinds import compared, kind_of_result, told_of
 from vestige.report.negative import negative
 from vestige.report.patients import patients
 from vestige.report.whole_set import detectors, measures, release, whole_set
@@ -51,7 +52,7 @@ def summary(result: Audited) -> Section | None:
             ),
         ]
         blocks += [
-            Text(words.CAUTIONS[code], "box")
+            Text(told_of(kind_of_result(result), words.CAUTIONS[code]), "box")
             for code in result.decision.codes
             if code in words.CAUTIONS
         ]
@@ -101,6 +102,8 @@ def question(result: Audited) -> Section | None:
         if asked.counts.get(role):
             count = words.plural(asked.counts[role], "image")
             rows.append(Row((role.capitalize(), f"{count}: {words.ROLE_MEANING.get(role, role)}")))
+    if images := compared(result):
+        rows.append(Row(("Compared", images)))
     rows.append(Row(("Groups", f"{asked.groups:,} (patients or clusters) – {asked.groups_from}")))
     rate = f"{words.percent(asked.false_alarm_rate)} of unused images may stand out"
     rows.append(Row(("False-alarm rate", rate)))
@@ -130,7 +133,8 @@ def preparation(result: Audited) -> Section | None:
                 "occurs in both, which alone tells all images of one from all of the other."
             )
             if one.passed and one.p_value is not None:
-                text += " Their pixels are alike, and detectors see nothing else."
+                alike = " Their pixels are alike, and detectors see nothing else."
+                text += told_of(kind_of_result(result), alike)
             blocks.append(Text(text, "box"))
     head = ("Sets", "Stage", "Outcome", "Statistic", "First", "Second", "KS", "adjusted p", "Cause")
     table = Table(head, tuple(rows), numeric=(4, 5, 6, 7), short=(2,), whole=(0, 1, 3, 8))

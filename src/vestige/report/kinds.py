@@ -1,0 +1,48 @@
+"""What the page says of images in colour and of volumes in another way than of grey images."""
+
+from vestige.decision.audited import Audited
+from vestige.images.kinds import NAMES, Kind
+
+PLANES = (
+    "Each picture of a volume shows three planes: coronal (upper left) and sagittal (upper right) "
+    "with the head up, axial (lower left). The patient's right is on the left of the coronal and "
+    "the axial plane, the front is at the left of the sagittal plane."
+)
+THROUGH_BEST = "They go through the voxel around which the two volumes vary together most."
+THROUGH_MIDDLE = "They go through the middle of the volume."
+LEAFING = (
+    "Below the first pairs, the axial slices of both volumes and of their difference can be leafed "
+    "through from the feet to the head: choose a mark, or use the arrow keys."
+)
+_VOLUME_WORDS = (
+    ("pixel", "voxel"),
+    ("slices of one patient", "volumes of one patient"),
+)
+
+
+def kind_of_result(result: Audited) -> Kind:
+    """What kind of images an audit compared."""
+    kind: Kind = getattr(result.manifest, "kind", "grey")
+    return kind
+
+
+def told_of(kind: Kind, sentence: str) -> str:
+    """A sentence of vestige's own, about voxels where volumes are compared.
+
+    Names of the user must not stand in it: they would be changed as well.
+    """
+    if kind == "volume":
+        for of_pictures, of_volumes in _VOLUME_WORDS:
+            sentence = sentence.replace(of_pictures, of_volumes)
+    return sentence
+
+
+def compared(result: Audited) -> str:
+    """What was compared: "colour images at 64 x 64 pixels"; "" for grey images."""
+    kind, side = kind_of_result(result), result.manifest.options.get("working_size")
+    if kind == "grey":
+        return ""
+    if not isinstance(side, int):
+        return NAMES[kind]
+    axes = 3 if kind == "volume" else 2
+    return f"{NAMES[kind]} at {' x '.join([str(side)] * axes)} {told_of(kind, 'pixels')}"
