@@ -76,4 +76,4 @@ def test_a_redacted_report_names_nobody(
     assert str(leaking) not in text
     assert "<image" not in text.replace("<image-", "")
     assert "data:image/png" not in text
-    assert result.decision.text in unescape(text)
+    assert result.decision.text in re.sub("</?code>", "`", unescape(text))

@@ -1,7 +1,6 @@
 """Pictures of copies for the report: the real image, the generated one, and their difference."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
 
 import numpy as np
 
@@ -20,7 +19,7 @@ LEAFED = 5
 """Copies of volumes of which it has slices as well."""
 SLICES = 16
 NEIGHBOURHOOD = 4
-"""Part of the side of a volume over which a pair is compared to find where it agrees."""
+"""The part of the side of a volume that counts as the neighbourhood of a voxel."""
 
 
 def draw_pairs(pairs: Sequence[Copy | Withheld], sets: Mapping[str, ImageSet]) -> dict[str, bytes]:
@@ -54,18 +53,21 @@ def draw_pairs(pairs: Sequence[Copy | Withheld], sets: Mapping[str, ImageSet]) -
 
 
 def best_voxel(real: Float32s, generated: Float32s) -> Voxel:
-    """The voxel around which two volumes [s, s, s] vary together most.
+    """The voxel whose three planes hold most of the structure that two volumes [s, s, s] share.
 
-    That is where the covariance over a cube of a quarter of the side is largest: there is structure
-    there, and both show it.
+    Structure is what is left of a voxel when the mean of its neighbourhood, a cube of a quarter of
+    the side, is taken away. Its product is summed over each plane.
     """
     from scipy.ndimage import uniform_filter
 
-    width = max(2, len(real) // NEIGHBOURHOOD)
-    first, second = np.asarray(real, np.float64), np.asarray(generated, np.float64)
-    means = [uniform_filter(one, width) for one in (first, second, first * second)]
-    at = np.unravel_index(int(np.argmax(means[2] - means[0] * means[1])), real.shape)
-    return cast(Voxel, tuple(map(int, at)))
+    width = max(3, len(real) // NEIGHBOURHOOD)
+    first, second = (
+        one - uniform_filter(one, width) for one in (np.float64(real), np.float64(generated))
+    )
+    shared = first * second
+    sums = shared.sum(axis=(1, 2)), shared.sum(axis=(0, 2)), shared.sum(axis=(0, 1))
+    up, back, left = (int(np.argmax(one)) for one in sums)
+    return up, back, left
 
 
 def _slices(side: int, through: int) -> Iterator[int]:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import Kind, kind_of
-from vestige.images.preprocess import shrink_cubes, to_working
+from vestige.images.preprocess import shrink_cubes
+from vestige.images.shards import to_working_batch
 from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
@@ -43,15 +44,11 @@ def shown(images: ImageSet, i: int, side: int) -> Float32s:
         pixels = images.pixels[i]
     if pixels.ndim != images.pixels.ndim - 1:  # a grey file in a set that is compared in colour
         pixels = images.pixels[i]
-    kind = kind_of_one(pixels)
-    if kind == "volume":
+    if kind_of_one(pixels) == "volume":
         cube = shrink_cubes(np.asarray(pixels, np.float32)[np.newaxis], side // 2)[0]
         return np.asarray(cube, np.float32)
-    side = min(side, max(pixels.shape[:2]))
-    if kind == "grey":
-        return np.asarray(to_working(pixels, side), np.float32)
-    channels = [to_working(np.ascontiguousarray(pixels[..., c]), side) for c in range(3)]
-    return np.stack(channels, axis=2).astype(np.float32, copy=False)
+    working = to_working_batch([pixels], min(side, max(pixels.shape[:2])))[0]
+    return np.asarray(working, np.float32)
 
 
 def kind_of_one(image: npt.NDArray[Any]) -> Kind:

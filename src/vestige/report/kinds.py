@@ -5,10 +5,10 @@ from vestige.images.kinds import NAMES, Kind
 
 PLANES = (
     "Each picture of a volume shows three planes: coronal (upper left) and sagittal (upper right) "
-    "with the head up, axial (lower left). The patient's right is on the left of the coronal and "
-    "the axial plane, the front is at the left of the sagittal plane."
+    "with the head up, axial (lower left) with the front up. The patient's right is on the left of "
+    "the coronal and the axial plane, the front on the left of the sagittal plane."
 )
-THROUGH_BEST = "They go through the voxel around which the two volumes vary together most."
+THROUGH_BEST = "They are the planes that hold most of the structure that the two volumes share."
 THROUGH_MIDDLE = "They go through the middle of the volume."
 LEAFING = (
     "Below the first pairs, the axial slices of both volumes and of their difference can be leafed "
@@ -22,8 +22,7 @@ _VOLUME_WORDS = (
 
 def kind_of_result(result: Audited) -> Kind:
     """What kind of images an audit compared."""
-    kind: Kind = getattr(result.manifest, "kind", "grey")
-    return kind
+    return result.manifest.kind
 
 
 def told_of(kind: Kind, sentence: str) -> str:

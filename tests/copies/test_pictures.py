@@ -1,0 +1,125 @@
+"""Pictures of pairs: in one view, of every kind, and slices of volumes."""
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from image_sets import as_read
+from vestige.copies.pictures import DRAWN, LEAFED, SLICES, best_voxel, draw_pairs
+from vestige.decision.records import Copy
+from vestige.images.imageset import ImageSet
+from vestige.images.kinds import KINDS, Kind, in_view
+from vestige.symmetries import SYMMETRIES, Symmetry
+from vestige.testing.phantoms import PHANTOMS, phantom_volumes
+from vestige.types import Images
+
+
+def images_of(pixels: Images, start: str) -> ImageSet:
+    side = pixels.shape[1]
+    flat = pixels.reshape(len(pixels), side, -1)[:, :, :side]
+    ids = [f"{start}{k}.png" for k in range(len(pixels))]
+    return replace(as_read(flat, ids), pixels=pixels, arrays=None)
+
+
+def pair(k: int = 0, view: Symmetry = "identity", inverted: bool = False) -> Copy:
+    return Copy(f"g{k}.png", f"r{k}.png", "used", "p", 0.9, 1.0, view, inverted, "near copy")
+
+
+def levels(png: bytes) -> Any:
+    return np.asarray(Image.open(io.BytesIO(png)), int)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("view", SYMMETRIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_is_turned_back_into_the_view_of_the_real_image(
+    kind: Kind, view: Symmetry, inverted: bool
+) -> None:
+    real = PHANTOMS[kind](1, np.random.default_rng(1), 16)
+    generated = np.ascontiguousarray(in_view(real, view))
+    generated = 1 - generated if inverted else generated
+    sets = {"used": images_of(real, "r"), "generated": images_of(generated, "g")}
+    drawn = draw_pairs([pair(0, view, inverted)], sets)
+    shown = {name: levels(drawn[f"copy:0:{name}"]) for name in ("real", "generated", "difference")}
+    assert shown["real"].any()
+    assert np.abs(shown["real"] - shown["generated"]).max() <= 1
+    assert shown["difference"].max() <= 2
+    assert shown["real"].ndim == (3 if kind == "colour" else 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_difference_is_white_from_half_the_scale_on(kind: Kind) -> None:
+    real = np.zeros_like(PHANTOMS[kind](1, np.random.default_rng(1), 16))
+    generated = real.copy()
+    generated[0, :8] = 0.5
+    generated[..., 0] /= 2  # one channel, or one column
+    sets = {"used": images_of(real, "r"), "generated": images_of(generated, "g")}
+    difference = levels(draw_pairs([pair()], sets)["copy:0:difference"])
+    assert difference.max() == 255 and difference.min() == 0
+    assert (difference == 128).any() or (difference == 127).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_sizes_are_shown_in_one(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = PHANTOMS[kind](1, np.random.default_rng(1), 16)
+    sets = {"used": images_of(pixels, "r"), "generated": images_of(pixels, "g")}
+    doubled = pixels[0].repeat(2, 0).repeat(2, 1)
+    doubled = doubled.repeat(2, 2) if kind == "volume" else doubled
+    for larger in sets.values():
+        monkeypatch.setattr(
+            ImageSet,
+            "original",
+            lambda self, i, larger=larger: doubled if self is larger else self.pixels[i],
+        )
+        drawn = draw_pairs([pair()], sets)
+        found = {levels(drawn[f"copy:0:{name}"]).shape for name in ("real", "generated")}
+        assert len(found) == 1
+        assert levels(drawn["copy:0:difference"]).mean() < 12  # the edges of enlarged pixels
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 64])
+def test_slices_of_the_first_pairs_of_volumes(side: int) -> None:
+    n = LEAFED + 2
+    real = phantom_volumes(n, np.random.default_rng(2), side)
+    sets = {"used": images_of(real, "r"), "generated": images_of(real, "g")}
+    drawn = draw_pairs([pair(k) for k in range(n)], sets)
+    for k in range(n):
+        numbers = [int(key.split(":")[3]) for key in drawn if key.startswith(f"copy:{k}:slice:")]
+        assert len(numbers) == (min(side, SLICES) if k < LEAFED else 0)
+        if not numbers:
+            continue
+        through = best_voxel(real[k], real[k])
+        assert numbers[0] == through[0]
+        gaps = np.diff(sorted(numbers))
+        assert len(set(gaps)) == 1 and min(numbers) >= 0 and max(numbers) < side
+        picture = levels(drawn[f"copy:{k}:slice:{numbers[0]}"])
+        assert picture.shape == (side, 3 * side)
+        left, middle, right = (picture[:, side * j : side * (j + 1)] for j in range(3))
+        assert left.any() and not right.any()
+        np.testing.assert_array_equal(left, middle)
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_pictures_have_no_slices_and_their_number_is_bounded(kind: Kind) -> None:
+    real = PHANTOMS[kind](2, np.random.default_rng(2), 8)
+    sets = {"used": images_of(real, "r"), "generated": images_of(real, "g")}
+    drawn = draw_pairs([pair(k % 2) for k in range(DRAWN + 3)], sets)
+    assert len(drawn) == 3 * DRAWN
+    assert not [key for key in drawn if "slice" in key]
+
+
+@pytest.mark.parametrize("place", [(3, 4, 11), (12, 3, 5), (8, 8, 8)])
+def test_the_planes_go_where_both_volumes_show_the_same_structure(
+    place: tuple[int, int, int],
+) -> None:
+    rng = np.random.default_rng(0)
+    real, generated = rng.normal(0.5, 0.05, (2, 16, 16, 16))
+    common = tuple(slice(max(0, p - 2), p + 3) for p in place)
+    shape = real[common].shape
+    real[common] = generated[common] = rng.random(shape)
+    found = best_voxel(real.astype(np.float32), generated.astype(np.float32))
+    assert np.abs(np.subtract(found, place)).max() <= 2
