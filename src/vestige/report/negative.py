@@ -4,6 +4,7 @@ from vestige.decision.audited import Audited
 from vestige.decision.sentences import LEVELS, rounded_up
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
+from vestige.report.kinds import kind_of_result, told_of
 
 
 def negative(result: Audited) -> Section | None:
@@ -27,7 +28,7 @@ def negative(result: Audited) -> Section | None:
         rows = tuple(
             Row(
                 (
-                    LEVELS[one.level],
+                    told_of(kind_of_result(result), LEVELS[one.level]),
                     f"{one.named} of {one.sources}",
                     f"{one.found} of {one.sources}",
                     words.percent(shares[one.level]) if one.level in shares else "–",
