@@ -60,6 +60,8 @@ KINDS: dict[str, RegistryEntry[Table]] = {
     ),
 }
 """Name -> what `vestige list NAME` lists."""
+_TAKES = {"colour": "  [colour]", "all": "  [colour, volumes]"}
+"""What an entry takes beside grey images."""
 
 
 def list_choices(
@@ -68,7 +70,11 @@ def list_choices(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """List what can be chosen by name, and which detectors know the option --views."""
+    """List what can be chosen by name, which detectors know --views, and which take what.
+
+    Every detector takes grey images, and of others the luma of colour images; [colour] and
+    [colour, volumes] compare these as they are.
+    """
     table: Table = KINDS
     if kind:
         table = choose(KINDS, kind, "kind").factory()
@@ -84,8 +90,7 @@ def list_choices(
     for name, choice in table.items():
         extra = f"  [needs vestige[{choice.extra}]]" if choice.extra else ""
         views = "  [views]" if getattr(choice, "views", False) else ""
-        takes = getattr(choice, "takes", "grey")
-        kinds = "" if takes == "grey" else f"  [{takes}]"
+        kinds = _TAKES.get(getattr(choice, "takes", "grey"), "")
         say(f"{name:{width}}  {choice.summary}{extra}{views}{kinds}")
 
 
