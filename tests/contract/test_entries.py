@@ -14,10 +14,12 @@ from vestige.detectors import DETECTORS
 from vestige.engine.engines import ENGINES
 from vestige.features import EMBEDDERS
 from vestige.features.index import INDEXES
+from vestige.images.kinds import KINDS, NAMES, Kind
 from vestige.measures import SET_MEASURES, SetComparison
 from vestige.registry.entries import InputError, RegistryEntry, create
 from vestige.schema.records import Check, SetMeasure
 from vestige.testing import check_generator
+from vestige.testing.phantoms import PHANTOMS
 from vestige.worlds import GENERATORS
 
 TABLES: dict[str, Mapping[str, RegistryEntry[Any]]] = {
@@ -56,10 +58,26 @@ def test_an_unknown_option_is_named(kind: str) -> None:
             create(TABLES[kind], name, kind, no_such_option=1)
 
 
-@pytest.mark.parametrize("name", GENERATORS)
-def test_a_generator_keeps_its_contract(name: str) -> None:
+LEARNT = [
+    (name, kind) for name, entry in GENERATORS.items() for kind in KINDS if entry.learns(kind)
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), LEARNT)
+def test_a_generator_keeps_its_contract_for_every_kind_that_it_takes(name: str, kind: Kind) -> None:
     made = create(GENERATORS, name, "generator", **TINY.get(name, {}))
-    check_generator(made, name=name, side=IMAGES.shape[1])
+    check_generator(made, name=name, side=16 if kind == "volume" else IMAGES.shape[1], kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in GENERATORS for kind in KINDS if (name, kind) not in LEARNT],
+)
+def test_a_generator_refuses_by_name_what_it_does_not_take(name: str, kind: Kind) -> None:
+    made = create(GENERATORS, name, "generator", **TINY.get(name, {}))
+    images = PHANTOMS[kind](20, np.random.default_rng(0), 16)
+    with pytest.raises(InputError, match=f"{name} .*{NAMES[kind]} were given"):
+        made.fit(images)
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -3,10 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vestige.images.kinds import Kind
 from vestige.registry.entries import InputError, create
+from vestige.testing.phantoms import PHANTOMS
 from vestige.types import Float32s, Images
 from vestige.worlds import GENERATORS
-from vestige.worlds.copier import Copier
+from vestige.worlds.copier import Copier, _turn
 from vestige.worlds.phantom import chest_phantoms
 
 
@@ -112,6 +114,7 @@ def test_bytes_and_floats_are_the_same_training_set(used: Images) -> None:
     ("images", "word"),
     [
         (np.zeros((4, 4), np.float32), "shape"),
+        (np.zeros((2, 4, 5, 6), np.float32), "shape"),
         (np.zeros((0, 4, 4), np.float32), "shape"),
         (np.full((2, 4, 4), 2.0, np.float32), "0..1"),
         (np.full((2, 4, 4), np.nan, np.float32), "0..1"),
@@ -141,6 +144,46 @@ def test_unfit_options_and_strangers_are_refused(used: Images) -> None:
         Copier().fit(used).sample(0)
     with pytest.raises(RuntimeError, match="fit"):
         Copier().sample(1)
+
+
+@pytest.mark.parametrize("kind", ["colour", "volume"])
+def test_a_copy_in_colour_or_in_three_axes_is_closest_to_its_source(kind: Kind) -> None:
+    reals = PHANTOMS[kind](20, np.random.default_rng(0), 24)
+    copier = Copier(share=0.5).fit(reals[:10], strangers=reals[10:])
+    images, sources = copier.sample_with_sources(40, 1)
+    assert images.shape == (40, *reals.shape[1:])
+    copies = sources >= 0
+    alike = ncc(images[copies], reals[:10])
+    np.testing.assert_array_equal(alike.argmax(axis=1), sources[copies])
+    assert alike.max(axis=1).min() > 0.9
+    assert alike.max() < 0.9999
+    assert ncc(images[~copies], reals[:10]).max() < alike.max(axis=1).min()
+
+
+def test_all_channels_of_a_copy_are_changed_alike(used: Images, strangers: Images) -> None:
+    """Grey pictures in three channels stay grey, and are those of the grey copier."""
+
+    def coloured(images: Images) -> Images:
+        return np.repeat(images[..., np.newaxis], 3, axis=3)
+
+    for share in (0, 1):
+        grey = Copier(share=share, noise=0).fit(used, strangers=strangers).sample(1, 2)
+        colour = Copier(share=share, noise=0).fit(coloured(used), strangers=coloured(strangers))
+        np.testing.assert_array_equal(colour.sample(1, 2), coloured(grey))
+
+
+def test_a_volume_turns_about_an_axis_of_its_own_and_keeps_its_middle() -> None:
+    turns = [_turn(np.deg2rad(2.0), 3, np.random.default_rng(seed)) for seed in range(5)]
+    for turn in turns:
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+        assert np.linalg.det(turn) == pytest.approx(1)
+        assert np.trace(turn) == pytest.approx(1 + 2 * np.cos(np.deg2rad(2.0)))
+    assert np.ptp([turn[0, 1] for turn in turns]) > 0.01
+    ball = np.zeros((1, 15, 15, 15), np.float32)
+    ball[0, 5:10, 5:10, 5:10] = 1
+    copy = Copier(share=1, rotation=45, shift=0, noise=0).fit(ball).sample(1)[0]
+    places = np.stack(np.meshgrid(*[np.arange(15)] * 3, indexing="ij")).reshape(3, -1)
+    np.testing.assert_allclose(places @ copy.ravel() / copy.sum(), 7, atol=0.05)
 
 
 def test_every_generator_that_does_not_train_samples(used: Images) -> None:

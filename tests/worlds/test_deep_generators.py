@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs vestige[deep]")
 
 from small_generators import TINY  # noqa: E402
+from vestige.images.kinds import kind_of  # noqa: E402
 from vestige.nets import training  # noqa: E402
 from vestige.registry.entries import InputError, create  # noqa: E402
 from vestige.types import Images  # noqa: E402
@@ -38,13 +40,22 @@ def test_every_training_generator_is_tried_here() -> None:
     assert TINY.keys() == {name for name, choice in GENERATORS.items() if choice.trains}
 
 
-@pytest.mark.parametrize("name", TINY)
-@pytest.mark.parametrize("side", [32, 64])
-def test_samples_have_the_size_of_the_images_and_8_bit_levels(name: str, side: int) -> None:
-    reals = np.random.default_rng(0).random((5, side, side), dtype=np.float32)
+SHAPES: list[tuple[str, tuple[int, ...]]] = [
+    (name, shape)
+    for name in TINY
+    for shape in ((32, 32), (64, 64), (32, 32, 3), (24, 24, 24), (32, 32, 32))
+    if GENERATORS[name].learns(kind_of((1, *shape)))
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_samples_have_the_shape_of_the_images_and_8_bit_levels(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    reals = np.random.default_rng(0).random((5, *shape), dtype=np.float32)
     generator = create(GENERATORS, name, "generator", **TINY[name] | {"steps": 2}).fit(reals)
     samples = generator.sample(3, seed=1)
-    assert samples.shape == (3, side, side)
+    assert samples.shape == (3, *shape)
     assert samples.dtype == np.float32
     assert 0 <= samples.min() < samples.max() <= 1
     np.testing.assert_allclose(samples * 255, np.rint(samples * 255), atol=1e-4)
@@ -151,6 +162,46 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
             create(GENERATORS, name, "generator")
 
 
+def test_volumes_that_do_not_fit_are_refused() -> None:
+    """Bfloat16 over three axes gives values that are not finite, so nobody gets it unasked."""
+    model = vae.Vae(**TINY["vae"] | {"precision": "bfloat16"})
+    with pytest.raises(InputError, match="volumes are computed in float32"):
+        model.fit(np.zeros((4, 16, 16, 16), np.float32))
+    with pytest.raises(InputError, match="vae takes volumes of 16, 24, 32 voxels.*20 x 20 x 20"):
+        vae.Vae(**TINY["vae"]).fit(np.zeros((4, 20, 20, 20), np.float32))
+    with pytest.raises(InputError, match="diffusion takes square images.*not 16 x 16:"):
+        diffusion.Diffusion(**TINY["diffusion"]).fit(np.zeros((4, 16, 16, 3), np.float32))
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 32, 3), (16, 16, 16)])
+def test_images_come_back_from_their_tensors(shape: tuple[int, ...]) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (3, *shape))
+    images = np.asarray(levels / 255, np.float32)
+    tensor = tensors.to_tensor(images, torch.device("cpu"))
+    form = tensors.Form(kind_of(images.shape), shape[0])
+    assert tensor.shape == (3, *form.shape)
+    assert tensor[0].numel() == form.values
+    np.testing.assert_array_equal(tensors.to_images(tensor), images)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_patches_become_channels_and_come_back(axes: int) -> None:
+    x = torch.randn(2, 3, *[8] * axes)
+    parts = tensors.to_channels(x, 2)
+    assert parts.shape == (2, 3 * 2**axes, *[4] * axes)
+    np.testing.assert_array_equal(tensors.from_channels(parts, 2), x)
+    first = x[0, 0][tuple([slice(0, 2)] * axes)]
+    np.testing.assert_array_equal(parts[0, : 2**axes].flatten(1)[:, 0], first.flatten())
+
+
+def test_the_sheet_of_a_training_shows_volumes_and_colours(tmp_path: Path) -> None:
+    for shape, mode in (((16, 16, 16), "L"), ((32, 32, 3), "RGB")):
+        reals = np.random.default_rng(0).random((5, *shape), dtype=np.float32)
+        vae.Vae(**TINY["vae"] | {"steps": 1}).fit(reals, folder=tmp_path / mode)
+        with Image.open(tmp_path / mode / "samples.png") as sheet:
+            assert (sheet.mode, sheet.size) == (mode, (8 * shape[0], 8 * shape[0]))
+
+
 def test_a_training_that_diverges_says_so(images: Images) -> None:
     with pytest.raises(InputError, match="diverged at step"):
         vae.Vae(**TINY["vae"] | {"learning_rate": 1e30}).fit(images)
@@ -198,7 +249,7 @@ def test_ddim_with_the_exact_v_returns_the_only_image() -> None:
             return signal * noise - spread * target
 
     model = diffusion.Diffusion(sampling_steps=7)
-    model.net_, model.side_ = Oracle(), 32
+    model.net_, model.form_ = Oracle(), tensors.Form("grey", 32)
     wanted = tensors.to_images(target)[0]
     for sample in model.sample(3):
         np.testing.assert_allclose(sample, wanted, atol=1.01 / 255)
@@ -235,6 +286,13 @@ def test_spectral_norm_bounds_every_layer_of_the_discriminator() -> None:
     for layer in layers:
         largest = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)
         assert float(largest) == pytest.approx(1, abs=0.05)
+
+
+def test_augmentation_moves_and_blanks_all_channels_alike() -> None:
+    grey = torch.rand(8, 1, 32, 32)
+    out = gan.augment(grey.expand(8, 3, 32, 32), torch.Generator().manual_seed(0))
+    one = gan.augment(grey, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(out, one.expand(8, 3, 32, 32), atol=1e-6)
 
 
 def test_augmentation_is_differentiable_and_each_image_has_its_own() -> None:

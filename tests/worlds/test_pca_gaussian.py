@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from vestige.images.kinds import KINDS, Kind
 from vestige.registry.entries import InputError
+from vestige.testing.phantoms import PHANTOMS
 from vestige.types import Images
 from vestige.worlds.pca_gaussian import PcaGaussian
 from vestige.worlds.phantom import chest_phantoms
@@ -36,6 +38,18 @@ def test_samples_are_8_bit_and_repeat_by_seed(used: Images) -> None:
     np.testing.assert_allclose(images * 255, np.rint(images * 255), atol=1e-4)
     np.testing.assert_array_equal(images, model.sample(6, 2))
     assert (images != model.sample(6, 3)).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_lie_in_the_span_of_the_training_images(kind: Kind) -> None:
+    reals = np.float32(0.3) + np.float32(0.4) * PHANTOMS[kind](12, np.random.default_rng(0), 16)
+    samples = PcaGaussian(rank=11, noise=0).fit(reals).sample(4).reshape(4, -1)
+    mean = reals.reshape(12, -1).mean(axis=0)
+    axes = np.linalg.svd(reals.reshape(12, -1) - mean, full_matrices=False)[2][:11]
+    rest = samples - mean
+    left = rest - rest @ axes.T @ axes
+    assert np.abs(left).max() < 3 / 255  # rounding to 8 bits
+    assert rest.std() > 0.01
 
 
 def test_unfit_inputs_are_refused(used: Images) -> None:

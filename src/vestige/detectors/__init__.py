@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from vestige.images.kinds import Kind
+from vestige.images.kinds import Kind, Takes
 from vestige.registry.entries import RegistryEntry
 from vestige.registry.lazy import Lazy
 from vestige.types import Detector
@@ -24,7 +24,6 @@ EFFORTS: dict[Effort, str] = {
     "high": "also structural similarity, patches and encoders that are trained: minutes",
 }
 
-Takes = Literal["grey", "colour", "all"]
 TAKES: dict[Takes, str] = {
     "grey": "grey images, and the luma of colour images",
     "colour": "grey and colour images",

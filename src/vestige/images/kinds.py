@@ -20,6 +20,8 @@ NAMES: dict[Kind, str] = {
     "colour": "colour images",
     "volume": "3-D volumes",
 }
+Takes = Literal["grey", "colour", "all"]
+"""What something works on as it is: grey images only, colour images too, or volumes too."""
 SMALLEST_CUBE = 4
 """Voxels a side; fewer say nothing, and [n, 3, 3, 3] would be colour."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)

@@ -104,7 +104,7 @@ class Training:
     identity : str
         Settings and training images; a checkpoint of another identity is refused.
     preview : callable or None
-        Draws SHEET x SHEET samples, float32 [n, h, w].
+        Draws SHEET x SHEET square pictures, float32 [n, s, s] or colour [n, s, s, 3].
     folder : Path or None
         Place of checkpoint.safetensors, loss.csv and, with a preview, samples.png; None keeps
         nothing.
@@ -247,8 +247,9 @@ def _write_sheet(samples: Images, path: Path) -> None:
     from PIL import Image
 
     side = samples.shape[1]
-    rows = samples[: SHEET * SHEET].reshape(SHEET, SHEET, side, side).transpose(0, 2, 1, 3)
-    sheet = np.rint(rows.reshape(SHEET * side, SHEET * side) * 255).astype(np.uint8)
+    rest = samples.shape[3:]
+    rows = samples[: SHEET * SHEET].reshape(SHEET, SHEET, side, side, *rest).swapaxes(1, 2)
+    sheet = np.rint(rows.reshape(SHEET * side, SHEET * side, *rest) * 255).astype(np.uint8)
     Image.fromarray(sheet).save(path, format="PNG")
 
 

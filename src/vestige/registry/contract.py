@@ -31,7 +31,7 @@ RULES = {
     "are its options, all with defaults",
     "G2": "fit(images, seed, strangers=, folder=, progress=) returns the generator, and nothing "
     "raises another error than InputError",
-    "G3": "sample(m, seed) gives float32 [m, h, w] of the size of the training images, finite, "
+    "G3": "sample(m, seed) gives m images of the shape of the training images, float32, finite, "
     "in 0..1",
     "G4": "the seeds of fit and sample determine the images to the byte, and another seed of "
     "sample gives other images",

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from vestige.images.kinds import Kind
 from vestige.registry.contract import no_other_error, require
 from vestige.registry.origin import name_of, thing
-from vestige.testing.phantoms import phantoms
+from vestige.testing.phantoms import PHANTOMS
 from vestige.worlds import Generator
 from vestige.worlds.plugins import GENERATORS_AND_PLUGINS, check_samples
 
@@ -22,6 +23,7 @@ def check_generator(
     *,
     name: str | None = None,
     side: int = 16,
+    kind: Kind = "grey",
 ) -> None:
     """Check rules G1 to G7 on 20 phantom images.
 
@@ -33,6 +35,8 @@ def check_generator(
         What messages call it; default: its class.
     side : int
         Side of the phantom images in pixels.
+    kind : "grey", "colour" or "volume"
+        What the phantom images are.
 
     Raises
     ------
@@ -40,8 +44,8 @@ def check_generator(
         Names the generator and the first rule that it breaks.
     """
     made, what = _made(generator, name)
-    images = phantoms(20, np.random.default_rng(0), side)
-    strangers = phantoms(20, np.random.default_rng(1), side)
+    images = PHANTOMS[kind](20, np.random.default_rng(0), side)
+    strangers = PHANTOMS[kind](20, np.random.default_rng(1), side)
     before = images.copy(), strangers.copy()
 
     def fitted(seed: int = 1) -> Any:
@@ -54,7 +58,7 @@ def check_generator(
     def sampled(one: Any, seed: int = 3) -> Any:
         with no_other_error(what, "G2"):
             drawn = one.sample(SAMPLES, seed)
-        check_samples(drawn, (SAMPLES, side, side), what)
+        check_samples(drawn, (SAMPLES, *images.shape[1:]), what)
         return drawn
 
     first = fitted()

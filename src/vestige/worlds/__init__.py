@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
+from vestige.images.kinds import Kind, Takes
 from vestige.registry.entries import RegistryEntry
 from vestige.registry.lazy import Lazy
 from vestige.types import Images, Progress, quiet
@@ -29,7 +30,7 @@ class Generator(Protocol):
         folder: Path | None = None,
         progress: Progress = quiet,
     ) -> Self:
-        """Learn from training images, float32 [n, h, w] in 0..1.
+        """Learn from training images, float32 in 0..1: [n, h, w], or another kind that it takes.
 
         `strangers` are reals that took no part, for generators that want some; `folder` keeps
         checkpoints, and training goes on from there when the same settings and images come again.
@@ -37,17 +38,25 @@ class Generator(Protocol):
         ...
 
     def sample(self, m: int, seed: int = 0) -> Images:
-        """Draw `m` images, float32 [m, h, w], 0..1 in steps of 1/255."""
+        """Draw `m` images of the shape of the training images, float32, 0..1 in steps of 1/255."""
         ...
 
 
 @dataclass(frozen=True)
 class GeneratorEntry(RegistryEntry[Generator]):
-    """A generator: whether it trains, wants strangers, and may return training images verbatim."""
+    """A generator: whether it trains, wants strangers, and may return training images verbatim.
+
+    `takes`: the kinds of images that it learns from; colour is never turned to grey for it.
+    """
 
     trains: bool = False
     strangers: bool = False
     copies: bool = False
+    takes: Takes = "grey"
+
+    def learns(self, kind: Kind) -> bool:
+        """Whether it can be trained on images of this kind."""
+        return kind == "grey" or self.takes in (kind, "all")
 
 
 def _of(path: str) -> Lazy:
@@ -62,27 +71,32 @@ GENERATORS: dict[str, GeneratorEntry] = {
         _of("copier:Copier"),
         strangers=True,
         copies=True,
+        takes="all",
     ),
     "pca_gaussian": GeneratorEntry(
         "draws of a Gaussian on mean and first principal components: returns no single image",
         _of("pca_gaussian:PcaGaussian"),
+        takes="all",
     ),
     "vae": GeneratorEntry(
         "variational auto-encoder",
         _of("vae:Vae"),
         extra="deep",
         trains=True,
+        takes="all",
     ),
     "gan": GeneratorEntry(
         "residual GAN: hinge loss, spectral norm, differentiable augmentation, weight average",
         _of("gan:Gan"),
         extra="deep",
         trains=True,
+        takes="colour",
     ),
     "diffusion": GeneratorEntry(
         "diffusion model: v-prediction U-Net, cosine schedule, DDIM sampling",
         _of("diffusion:Diffusion"),
         extra="deep",
         trains=True,
+        takes="all",
     ),
 }

@@ -1,5 +1,6 @@
 """A generator whose leak is set by hand: a share of its samples are near-copies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -8,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from vestige.images.kinds import kind_of
 from vestige.registry.entries import InputError
-from vestige.types import Float32s, Images, Ints, Progress, quiet
+from vestige.types import Float32s, Floats, Images, Ints, Progress, quiet
 
 COMPONENTS = 16  # of the Gaussian that makes fresh images when no strangers are given
 WARP = 0.02  # sd of the warp of fresh images, as a share of their side
@@ -20,7 +22,8 @@ KNOTS = 5  # of the warp per side: about one bend per quarter of the image
 class Copier:
     """Return near-copies of training images in a known share of the samples.
 
-    A copy is its source turned and shifted a little, blurred, and with new noise. The other
+    A copy is its source turned and shifted a little, blurred, and with new noise; a volume turns
+    about an axis of its own. The other
     samples are *fresh*: with `strangers` at hand, mixes of three to five of those, each warped by
     its own smooth field, so that training images leave no trace in them at all. Without
     strangers they are draws of a Gaussian of rank 16 fitted on the training images: blurry, and
@@ -65,8 +68,9 @@ class Copier:
 
         Parameters
         ----------
-        images, strangers : shapes (n, h, w) and (k, h, w)
-            uint8, or floats in 0..1. Strangers took no part in training; three or more.
+        images, strangers : n and k images of one kind and size
+            Grey [n, h, w], colour [n, h, w, 3] or volumes [n, s, s, s]; uint8, or floats in 0..1.
+            Strangers took no part in training; three or more.
 
         Raises
         ------
@@ -81,8 +85,8 @@ class Copier:
             raise InputError(
                 f"blur and noise must be 0 or more, they are {self.blur} and {self.noise}."
             )
-        reals = _grey(images, "training images")
-        others = None if strangers is None else _grey(strangers, "strangers")
+        reals = _in_floats(images, "training images")
+        others = None if strangers is None else _in_floats(strangers, "strangers")
         if others is not None and (len(others) < 3 or others.shape[1:] != reals.shape[1:]):
             raise InputError(
                 f"mixes need 3 or more strangers of shape {reals.shape[1:]}, "
@@ -94,7 +98,7 @@ class Copier:
         return self
 
     def sample(self, m: int, seed: int = 0) -> Images:
-        """Draw `m` images, float32 [m, h, w], 0..1 in steps of 1/255."""
+        """Draw `m` images of the shape of the training images, float32, 0..1 in steps of 1/255."""
         return self.sample_with_sources(m, seed)[0]
 
     def sample_with_sources(self, m: int, seed: int = 0) -> tuple[Images, Ints]:
@@ -105,7 +109,7 @@ class Copier:
 
         Returns
         -------
-        images : float32 [m, h, w]
+        images : float32, m of the shape of the training images
             0..1 in steps of 1/255.
         sources : int64 [m]
             Row of the training image; -1 for a fresh image.
@@ -132,24 +136,48 @@ class Copier:
         return np.rint(np.clip(out, 0, 1) * 255) / np.float32(255), sources
 
     def _near_copy(self, image: Float32s, rng: np.random.Generator) -> Float32s:
-        angle = np.deg2rad(rng.uniform(-self.rotation, self.rotation))
-        cos, sin = np.cos(angle), np.sin(angle)
-        turn = np.array([[cos, sin], [-sin, cos]])
-        middle = (np.array(image.shape) - 1) / 2
-        moved = rng.uniform(-self.shift, self.shift, 2) * image.shape
-        # cubic, so that the turn adds no blur of its own; edges repeat
-        copy = ndimage.affine_transform(
-            image, turn, middle - turn @ (middle + moved), mode="nearest"
-        )
-        copy = ndimage.gaussian_filter(copy, self.blur) if self.blur else copy
+        sides = _sides(image)
+        turn = _turn(np.deg2rad(rng.uniform(-self.rotation, self.rotation)), len(sides), rng)
+        middle = (np.array(sides) - 1) / 2
+        moved = rng.uniform(-self.shift, self.shift, len(sides)) * sides
+        offset = middle - turn @ (middle + moved)
+
+        def copied(channel: Float32s) -> Float32s:
+            # cubic, so that the turn adds no blur of its own; edges repeat
+            copy = ndimage.affine_transform(channel, turn, offset, mode="nearest")
+            return np.asarray(ndimage.gaussian_filter(copy, self.blur) if self.blur else copy)
+
         noise = self.noise * rng.standard_normal(image.shape, np.float32)
-        return np.asarray(copy + noise, np.float32)
+        return np.asarray(_by_channel(image, copied) + noise, np.float32)
 
 
-def _grey(images: npt.NDArray[Any], what: str) -> Images:
+def _sides(image: Float32s) -> tuple[int, ...]:
+    """Sides of one image of any kind, without its channels."""
+    return image.shape[:2] if kind_of((1, *image.shape)) == "colour" else image.shape
+
+
+def _by_channel(image: Float32s, change: Callable[[Float32s], Float32s]) -> Float32s:
+    """One image with each of its channels changed in the same way."""
+    if kind_of((1, *image.shape)) != "colour":
+        return change(image)
+    return np.stack([change(image[..., channel]) for channel in range(3)], axis=2)
+
+
+def _turn(angle: float, axes: int, rng: np.random.Generator) -> Floats:
+    """The matrix of a turn of a picture, or of a volume about a random axis (Rodrigues)."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    if axes == 2:
+        return np.array([[cos, sin], [-sin, cos]])
+    x, y, z = (axis := rng.standard_normal(3)) / np.linalg.norm(axis)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + sin * cross + (1 - cos) * (cross @ cross))
+
+
+def _in_floats(images: npt.NDArray[Any], what: str) -> Images:
     images = np.asarray(images)
-    if images.ndim != 3 or not images.size:
-        raise InputError(f"{what} must be an array [n, h, w], the shape is {images.shape}.")
+    if not images.size:
+        raise InputError(f"{what} must be an array of images, the shape is {images.shape}.")
+    kind_of(images.shape)
     if images.dtype == np.uint8:
         return np.asarray(images.astype(np.float32) / np.float32(255), np.float32)
     if not np.issubdtype(images.dtype, np.floating):
@@ -177,15 +205,20 @@ def _mix(strangers: Images, rng: np.random.Generator) -> Float32s:
 
 
 def _warp(image: Float32s, rng: np.random.Generator) -> Float32s:
-    knots = rng.standard_normal((2, KNOTS, KNOTS), np.float32)
-    height, width = image.shape
-    rows, columns = _spread(height), _spread(width)
-    down = rows @ knots[0] @ columns.T * (WARP * height)
-    right = rows @ knots[1] @ columns.T * (WARP * width)
-    down += np.arange(height, dtype=np.float32)[:, None]
-    right += np.arange(width, dtype=np.float32)
-    warped = ndimage.map_coordinates(image, (down, right), order=1, mode="nearest")
-    return np.asarray(warped, np.float32)
+    sides = _sides(image)
+    knots = rng.standard_normal((len(sides), *[KNOTS] * len(sides)), np.float32)
+    places = []
+    for axis, side in enumerate(sides):
+        field = knots[axis]
+        for along, length in enumerate(sides):
+            field = np.moveaxis(np.moveaxis(field, along, -1) @ _spread(length).T, -1, along)
+        start = np.arange(side, dtype=np.float32).reshape(-1, *[1] * (len(sides) - 1 - axis))
+        places.append(field * (WARP * side) + start)
+
+    def warped(channel: Float32s) -> Float32s:
+        return np.asarray(ndimage.map_coordinates(channel, places, order=1, mode="nearest"))
+
+    return np.asarray(_by_channel(image, warped), np.float32)
 
 
 def _spread(side: int) -> Float32s:

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vestige.images.kinds import Takes, kind_of, pictures_of
 from vestige.nets.training import (
     SHEET,
     Training,
@@ -27,16 +29,15 @@ from vestige.registry.entries import InputError
 from vestige.registry.rules import above_zero
 from vestige.types import Images, Progress, quiet
 from vestige.worlds import Figures
-from vestige.worlds.tensors import check_square, to_images, to_tensor
+from vestige.worlds.tensors import Form, check_form, to_images, to_tensor
 
-SIDES = (32, 64, 128, 256)
 SAMPLING_BATCH = 256
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a step works with: networks and optimizers by name, training images [n, 1, s, s]."""
+    """What a step works with: networks and optimizers by name, training images [n, c, ...]."""
 
     nets: Mapping[str, Any]
     optimizers: Optimizers
@@ -58,13 +59,15 @@ class DeepGenerator(ABC):
 
     positive: ClassVar[tuple[str, ...]]
     """Options that must be above 0."""
+    takes: ClassVar[Takes] = "all"
+    """As its entry in `GENERATORS` says."""
     steps: int
     batch: int
     average: float
     precision: str
     figures: Figures = MappingProxyType({})
     net_: Any = None
-    side_: int = 0
+    form_: Form = Form()
 
     def fit(
         self,
@@ -75,7 +78,9 @@ class DeepGenerator(ABC):
         folder: Path | None = None,
         progress: Progress = quiet,
     ) -> Self:
-        """Train on float32 [n, s, s], 0..1; s one of 32, 64, 128, 256.
+        """Train on float32 images in 0..1: [n, s, s] or [n, s, s, 3], s one of 32, 64, 128, 256.
+
+        Volumes are [n, s, s, s], s one of 16, 24, 32; their networks compute in float32.
 
         Raises
         ------
@@ -83,16 +88,16 @@ class DeepGenerator(ABC):
             Images of another shape, options out of range, a checkpoint of other settings.
         """
         del strangers
-        kind = type(self).__name__.lower()
-        self.side_ = check_square(images, SIDES, kind)
-        above_zero(self, *self.positive, of=f"{kind}: ")
+        name = type(self).__name__.lower()
+        self.form_ = check_form(images, self.takes, name)
+        above_zero(self, *self.positive, of=f"{name}: ")
         device = find_device()
-        precision = find_precision(device, self.precision)
+        precision = self.computes_in(device)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            nets = self.networks(self.side_)
+            nets = self.networks(self.form_)
         for net in nets.values():
-            net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net.to(device, memory_format=self.form_.memory_format)  # type: ignore[call-overload]
         net = nets["net"]
         self.net_ = average = copy.deepcopy(net).eval().requires_grad_(False)
         parts = Parts(nets, self.optimizers(nets), to_tensor(images, device), precision)
@@ -101,7 +106,7 @@ class DeepGenerator(ABC):
             self.steps,
             seed,
             identity(self, images, seed),
-            lambda: self.sample(SHEET * SHEET, seed),
+            lambda: _shown(self.sample(SHEET * SHEET, seed)),
             folder,
             progress,
         )
@@ -114,14 +119,34 @@ class DeepGenerator(ABC):
 
     @torch.no_grad()
     def sample(self, m: int, seed: int = 0) -> Images:
-        """Draw `m` images, float32 [m, s, s], 0..1 in steps of 1/255."""
+        """Draw `m` images of the shape of the training images, float32, 0..1 in steps of 1/255."""
         if self.net_ is None:
             raise RuntimeError("call fit(images) before sample(m)")
         if m < 1:
             raise InputError(f"the number of samples must be 1 or more, {m} was given.")
         device = next(self.net_.parameters()).device
         drawn = self.draw(m, torch.Generator().manual_seed(seed), device)
-        return to_images(torch.cat(list(drawn)))
+        return np.concatenate([to_images(part) for part in drawn])
+
+    def computes_in(self, device: torch.device) -> torch.dtype:
+        """The precision of training and sampling.
+
+        Raises
+        ------
+        InputError
+            For bfloat16 and volumes: on a processor its convolutions over three axes give values
+            that are not finite (torch 2.15).
+        """
+        if self.form_.kind != "volume":
+            return find_precision(device, self.precision)
+        if self.precision == "bfloat16":
+            raise InputError("volumes are computed in float32 only: give precision=float32.")
+        return find_precision(device, "float32" if self.precision == "auto" else self.precision)
+
+    @property
+    def sampling_batch(self) -> int:
+        """How many images are made at a time; volumes are large."""
+        return SAMPLING_BATCH // 8 if self.form_.kind == "volume" else SAMPLING_BATCH
 
     @property
     def images_per_step(self) -> int:
@@ -129,8 +154,8 @@ class DeepGenerator(ABC):
         return self.batch
 
     @abstractmethod
-    def networks(self, side: int) -> dict[str, nn.Module]:
-        """Networks for images of this side, with fresh weights; "net" is the one that samples."""
+    def networks(self, form: Form) -> dict[str, nn.Module]:
+        """Networks for images of this form, with fresh weights; "net" is the one that samples."""
 
     @abstractmethod
     def optimizers(self, nets: Mapping[str, nn.Module]) -> Optimizers:
@@ -142,4 +167,9 @@ class DeepGenerator(ABC):
 
     @abstractmethod
     def draw(self, m: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
-        """Batches of images [b, 1, s, s] in -1..1, `m` in all, by the averaged network."""
+        """Batches of images [b, c, ...] in -1..1, `m` in all, by the averaged network."""
+
+
+def _shown(samples: Images) -> Images:
+    """Samples as pictures: of a volume its middle axial plane."""
+    return pictures_of(samples)[:, 0] if kind_of(samples.shape) == "volume" else samples

@@ -9,17 +9,17 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vestige.nets.training import autocast, descend, find_precision
+from vestige.nets.training import autocast, descend
 from vestige.registry.entries import InputError
 from vestige.worlds.deep import DeepGenerator, Optimizers, Parts
-
-SAMPLING_BATCH = 128
+from vestige.worlds.tensors import Form, convolution, from_channels, halving, to_channels
 
 
 @dataclass
@@ -33,14 +33,14 @@ class Diffusion(DeepGenerator):
     width : int
         Channels of the first level; the others have twice as many. A multiple of 8.
     patch : int
-        Pixels of `patch` x `patch` become channels before the U-Net; 0 chooses 16 x 16 places for
-        32 pixels and 32 x 32 for more.
+        Pixels of `patch` x `patch`, or voxels of `patch` a side, become channels before the U-Net;
+        0 chooses 16 x 16 places for 32 pixels and 32 x 32 for more, and 2 for volumes.
     blocks : int
         Residual blocks per level and direction.
     learning_rate, average : float
         Of Adam, after 100 steps of warm-up, falling to a tenth; decay of the weight average.
     flip : bool
-        Mirror training images left to right at random.
+        Mirror training images left to right at random, volumes along their last axis.
     sampling_steps : int
         Of DDIM.
     precision : "auto", "float32" or "bfloat16"
@@ -58,7 +58,7 @@ class Diffusion(DeepGenerator):
     precision: str = "auto"
     positive = ("steps", "batch", "width", "blocks", "learning_rate", "sampling_steps")
 
-    def networks(self, side: int) -> dict[str, nn.Module]:
+    def networks(self, form: Form) -> dict[str, nn.Module]:
         """The U-Net.
 
         Raises
@@ -66,13 +66,14 @@ class Diffusion(DeepGenerator):
         InputError
             A side, width and patch that do not fit together.
         """
+        side = form.side
         patch = self.patch or max(2, side // 32)
         if self.width % 8 or patch < 0 or side % (4 * patch):
             raise InputError(
                 "diffusion needs a width that is a multiple of 8 and a side that is a multiple of "
                 f"4 x patch, not {self.width} and {side} with patch {patch}."
             )
-        return {"net": UNet(patch, self.width, self.blocks)}
+        return {"net": UNet(form, patch, self.width, self.blocks)}
 
     def optimizers(self, nets: Mapping[str, nn.Module]) -> Optimizers:
         """Adam with a little weight decay."""
@@ -89,7 +90,7 @@ class Diffusion(DeepGenerator):
         # one time per stratum: the same mean loss with less noise
         time = (torch.arange(self.batch) + torch.rand(self.batch, generator=rng)) / self.batch
         time = time.to(x.device)
-        signal, spread = _schedule(time)
+        signal, spread = _schedule(time, x.ndim)
         with parts.autocast():
             guess = net(signal * x + spread * noise, time)
         loss = functional.mse_loss(guess.float(), signal * noise - spread * x)
@@ -100,25 +101,30 @@ class Diffusion(DeepGenerator):
 
     def draw(self, m: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
         """From noise to images by DDIM."""
-        precision = find_precision(device, self.precision)
+        precision, most = self.computes_in(device), self.sampling_batch // 2
         times = torch.linspace(1, 0, self.sampling_steps + 1, device=device)
-        for start in range(0, m, SAMPLING_BATCH):
-            count = min(SAMPLING_BATCH, m - start)
-            x = torch.randn((count, 1, self.side_, self.side_), generator=rng).to(device)
+        for start in range(0, m, most):
+            count = min(most, m - start)
+            x = torch.randn((count, *self.form_.shape), generator=rng).to(device)
             for now, then in itertools.pairwise(times):
-                signal, spread = _schedule(now.expand(count))
+                signal, spread = _schedule(now.expand(count), x.ndim)
                 with autocast(device, precision):
                     v = self.net_(x, now.expand(count)).float()
                 image, noise = (signal * x - spread * v).clamp(-1, 1), spread * x + signal * v
-                signal, spread = _schedule(then.expand(count))
+                signal, spread = _schedule(then.expand(count), x.ndim)
                 x = signal * image + spread * noise
             yield image
 
 
-def _schedule(time: Tensor) -> tuple[Tensor, Tensor]:
-    """Share of signal and of noise at time 0..1 (cosine), each [n, 1, 1, 1]."""
+def _schedule(time: Tensor, axes: int = 4) -> tuple[Tensor, Tensor]:
+    """Share of signal and of noise at time 0..1 (cosine), each [n, 1, ...] with so many axes."""
     angle = (0.008 + time.clamp(0, 1) * 0.99) / 1.008 * (math.pi / 2)
-    return angle.cos()[:, None, None, None], angle.sin()[:, None, None, None]
+    return _spread(angle.cos(), axes), _spread(angle.sin(), axes)
+
+
+def _spread(values: Tensor, axes: int) -> Tensor:
+    """[n, ...] with further axes of length 1 at its end."""
+    return values.reshape(*values.shape, *[1] * (axes - values.ndim))
 
 
 def _pace(step: int, steps: int) -> float:
@@ -127,44 +133,44 @@ def _pace(step: int, steps: int) -> float:
 
 
 class UNet(nn.Module):
-    """Three levels of residual blocks on pixel-unshuffled images, attention at the lowest."""
+    """Three levels of residual blocks on images in patches, attention at the lowest."""
 
-    def __init__(self, patch: int, width: int, blocks: int) -> None:
+    def __init__(self, form: Form, patch: int, width: int, blocks: int) -> None:
         super().__init__()
-        wide, features = 2 * width, 4 * width
+        wide, features, axes = 2 * width, 4 * width, form.axes
+        block = partial(Block, axes, features)
+        inner = form.channels * patch**axes
         self.time = nn.Sequential(
             nn.Linear(64, features), nn.SiLU(), nn.Linear(features, features), nn.SiLU()
         )
         self.patch = patch
-        self.stem = nn.Conv2d(patch * patch, width, 3, padding=1)
+        self.stem = convolution(axes, inner, width, 3)
         channels, before = (width, wide, wide), width
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         skips = []
         for level, c in enumerate(channels):
-            shrink: nn.Module = nn.AvgPool2d(2) if level else nn.Identity()
+            shrink: nn.Module = halving(axes) if level else nn.Identity()
             sizes = [before] + [c] * (blocks - 1)
-            self.down.append(nn.ModuleList([shrink, *(Block(n, c, features) for n in sizes)]))
+            self.down.append(nn.ModuleList([shrink, *(block(n, c) for n in sizes)]))
             skips += [c] * blocks
             before = c
-        self.middle = nn.ModuleList(
-            [Block(wide, wide, features), Attention(wide), Block(wide, wide, features)]
-        )
+        self.middle = nn.ModuleList([block(wide, wide), Attention(wide), block(wide, wide)])
         for level, c in reversed(list(enumerate(channels))):
             made = []
             for _ in range(blocks):
-                made.append(Block(before + skips.pop(), c, features))
+                made.append(block(before + skips.pop(), c))
                 before = c
             grow: nn.Module = nn.Upsample(scale_factor=2) if level else nn.Identity()
             self.up.append(nn.ModuleList([*made, grow]))
-        last = nn.Conv2d(width, patch * patch, 3, padding=1)
+        last = convolution(axes, width, inner, 3)
         nn.init.zeros_(last.weight)
         self.out = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), last)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """v, [n, 1, s, s], for noisy images [n, 1, s, s] at times [n] in 0..1."""
+        """v, [n, c, ...], for noisy images [n, c, ...] at times [n] in 0..1."""
         waves = time[:, None] * torch.logspace(0, 3, 32, device=x.device)
         t = self.time(torch.cat([waves.sin(), waves.cos()], dim=1))
-        x = self.stem(functional.pixel_unshuffle(x, self.patch))
+        x = self.stem(to_channels(x, self.patch))
         kept = []
         for shrink, *blocks in _lists(self.down):
             x = shrink(x)
@@ -177,7 +183,7 @@ class UNet(nn.Module):
             for block in blocks:
                 x = block(torch.cat([x, kept.pop()], dim=1), t)
             x = grow(x)
-        return functional.pixel_shuffle(self.out(x), self.patch)
+        return from_channels(self.out(x), self.patch)
 
 
 def _lists(levels: nn.ModuleList) -> list[list[Any]]:
@@ -187,22 +193,21 @@ def _lists(levels: nn.ModuleList) -> list[list[Any]]:
 class Block(nn.Module):
     """Residual block; the time scales and shifts its middle."""
 
-    def __init__(self, channels_in: int, channels: int, features: int) -> None:
+    def __init__(self, axes: int, features: int, channels_in: int, channels: int) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(8, channels_in)
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.conv1 = convolution(axes, channels_in, channels, 3)
         self.time = nn.Linear(features, 2 * channels)
         self.norm2 = nn.GroupNorm(8, channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.skip = (
-            nn.Identity() if channels_in == channels else nn.Conv2d(channels_in, channels, 1)
-        )
+        self.conv2 = convolution(axes, channels, channels, 3)
+        same = channels_in == channels
+        self.skip = nn.Identity() if same else convolution(axes, channels_in, channels, 1)
         nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """[n, c, h, w] -> [n, channels, h, w]."""
+        """[n, c, ...] -> [n, channels, ...]."""
         h = self.conv1(functional.silu(self.norm1(x)))
-        scale, shift = self.time(t)[:, :, None, None].chunk(2, dim=1)
+        scale, shift = _spread(self.time(t), h.ndim).chunk(2, dim=1)
         h = self.conv2(functional.silu(self.norm2(h) * (1 + scale) + shift))
         return torch.as_tensor(self.skip(x) + h)
 
@@ -216,7 +221,7 @@ class Attention(nn.Module):
         self.attend = nn.MultiheadAttention(channels, 4, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, c, h, w] -> the same shape."""
+        """[n, c, ...] -> the same shape."""
         places = self.norm(x).flatten(2).transpose(1, 2)
         out, _ = self.attend(places, places, places, need_weights=False)
         return torch.as_tensor(x + out.transpose(1, 2).reshape(x.shape))

@@ -8,13 +8,16 @@ arXiv:1806.04498).
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from vestige.worlds.deep import SAMPLING_BATCH, DeepGenerator, Optimizers, Parts
+from vestige.images.kinds import Takes
+from vestige.worlds.deep import DeepGenerator, Optimizers, Parts
+from vestige.worlds.tensors import Form
 
 BETAS = (0.0, 0.9)
 SLOPE = 0.2  # of leaky ReLU in the discriminator: plain ones lose half of the signal each
@@ -53,16 +56,18 @@ class Gan(DeepGenerator):
     precision: str = "auto"
     positive = ("steps", "batch", "critic_steps", "width", "latent", "learning_rate", "critic_rate")
 
+    takes: ClassVar[Takes] = "colour"
+
     @property
     def images_per_step(self) -> int:
         """Those that the discriminator sees."""
         return self.batch * self.critic_steps
 
-    def networks(self, side: int) -> dict[str, nn.Module]:
+    def networks(self, form: Form) -> dict[str, nn.Module]:
         """Generator and discriminator."""
         return {
-            "net": make_generator(side, self.width, self.latent),
-            "critic": make_discriminator(side, self.width),
+            "net": make_generator(form.side, self.width, self.latent, form.channels),
+            "critic": make_discriminator(form.side, self.width, form.channels),
         }
 
     def optimizers(self, nets: Mapping[str, nn.Module]) -> Optimizers:
@@ -108,40 +113,40 @@ class Gan(DeepGenerator):
     def draw(self, m: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
         """What the averaged generator makes of random latents."""
         latents = torch.randn((m, self.latent), generator=rng)
-        return (self.net_(part.to(device)) for part in latents.split(SAMPLING_BATCH))
+        return (self.net_(part.to(device)) for part in latents.split(self.sampling_batch))
 
 
-def make_generator(side: int, width: int, latent: int) -> nn.Sequential:
-    """Latent [n, latent] -> images [n, 1, side, side] in -1..1, by doublings from 4 x 4."""
-    channels = _channels(side, width)[::-1]
-    blocks = [GrowBlock(a, b) for a, b in itertools.pairwise(channels)]
+def make_generator(side: int, width: int, latent: int, channels: int = 1) -> nn.Sequential:
+    """Latent [n, latent] -> images [n, channels, side, side] in -1..1, by doublings from 4 x 4."""
+    widths = _widths(side, width)[::-1]
+    blocks = [GrowBlock(a, b) for a, b in itertools.pairwise(widths)]
     return nn.Sequential(
-        nn.Linear(latent, 16 * channels[0]),
-        nn.Unflatten(1, (channels[0], 4, 4)),
+        nn.Linear(latent, 16 * widths[0]),
+        nn.Unflatten(1, (widths[0], 4, 4)),
         *blocks,
-        nn.BatchNorm2d(channels[-1]),
+        nn.BatchNorm2d(widths[-1]),
         nn.ReLU(),
-        nn.Conv2d(channels[-1], 1, 3, padding=1),
+        nn.Conv2d(widths[-1], channels, 3, padding=1),
         nn.Tanh(),
     )
 
 
-def make_discriminator(side: int, width: int) -> nn.Sequential:
-    """Images [n, 1, side, side] -> scores [n, 1], by halvings to 4 x 4."""
-    channels = _channels(side, width)
-    blocks = [ShrinkBlock(a, b) for a, b in itertools.pairwise(channels)]
+def make_discriminator(side: int, width: int, channels: int = 1) -> nn.Sequential:
+    """Images [n, channels, side, side] -> scores [n, 1], by halvings to 4 x 4."""
+    widths = _widths(side, width)
+    blocks = [ShrinkBlock(a, b) for a, b in itertools.pairwise(widths)]
     return nn.Sequential(
-        spectral_norm(nn.Conv2d(1, channels[0], 3, padding=1)),
+        spectral_norm(nn.Conv2d(channels, widths[0], 3, padding=1)),
         *blocks,
         nn.LeakyReLU(SLOPE),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         Scale(16.0),  # the sum over 4 x 4 places: a mean would leave the margin out of reach
-        spectral_norm(nn.Linear(channels[-1], 1)),
+        spectral_norm(nn.Linear(widths[-1], 1)),
     )
 
 
-def _channels(side: int, width: int) -> list[int]:
+def _widths(side: int, width: int) -> list[int]:
     """Channels at side, side / 2, ... 4."""
     levels = (side // 4).bit_length()
     return [width * min(2**level, 8) for level in range(levels)]
@@ -195,7 +200,7 @@ class ShrinkBlock(nn.Module):
 
 def augment(x: Tensor, rng: torch.Generator) -> Tensor:
     """Random brightness, contrast, shift by up to 1/8 and a blank quarter, each image its own."""
-    n, _, side, _ = x.shape
+    n, channels, side, _ = x.shape
     bright, strength, down, right, top, left = torch.rand((6, n), generator=rng).to(x.device)
     x = x + (bright[:, None, None, None] - 0.5)
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
@@ -204,8 +209,9 @@ def augment(x: Tensor, rng: torch.Generator) -> Tensor:
     rows = _moved(side, down, reach)
     columns = _moved(side, right, reach)
     padded = functional.pad(x, (1, 1, 1, 1))
-    images = torch.arange(n, device=x.device)[:, None, None]
-    x = padded[images, 0, rows[:, :, None], columns[:, None, :]][:, None]
+    images = torch.arange(n, device=x.device)[:, None, None, None]
+    colours = torch.arange(channels, device=x.device)[None, :, None, None]
+    x = padded[images, colours, rows[:, None, :, None], columns[:, None, None, :]]
     hole = _inside(side, top)[:, :, None] & _inside(side, left)[:, None, :]
     return x * ~hole[:, None]
 

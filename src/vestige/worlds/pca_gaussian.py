@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from vestige.images.kinds import kind_of
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats, Images, Progress, quiet
 
@@ -41,14 +42,15 @@ class PcaGaussian:
         folder: Path | None = None,
         progress: Progress = quiet,
     ) -> Self:
-        """Learn mean and components of float32 [n, h, w], 0..1; nothing else is used.
+        """Learn mean and components of images of one kind, float32 in 0..1; nothing else is used.
 
         Raises
         ------
         InputError
-            Fewer than two images, or an option out of its range.
+            Fewer than two images, an array of no kind of images, or an option out of its range.
         """
         del seed, strangers, folder, progress
+        kind_of(images.shape)
         if len(images) < 2:
             raise InputError(f"pca_gaussian needs 2 or more training images, not {len(images)}.")
         if self.rank < 1 or not self.noise >= 0:
@@ -64,7 +66,7 @@ class PcaGaussian:
         return self
 
     def sample(self, m: int, seed: int = 0) -> Images:
-        """Draw `m` images, float32 [m, h, w], 0..1 in steps of 1/255."""
+        """Draw `m` images of the shape of the training images, float32, 0..1 in steps of 1/255."""
         if self.mean_ is None or self.axes_ is None:
             raise RuntimeError("call fit(images) before sample(m)")
         if m < 1:

@@ -1,6 +1,7 @@
 """A small convolutional variational auto-encoder (Kingma & Welling 2014, arXiv:1312.6114)."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vestige.nets.training import descend
-from vestige.worlds.deep import SAMPLING_BATCH, DeepGenerator, Optimizers, Parts
+from vestige.worlds.deep import DeepGenerator, Optimizers, Parts
+from vestige.worlds.tensors import Form, convolution
 
 
 @dataclass
@@ -42,9 +44,9 @@ class Vae(DeepGenerator):
     precision: str = "auto"
     positive = ("steps", "batch", "width", "latent", "learning_rate", "beta")
 
-    def networks(self, side: int) -> dict[str, nn.Module]:
+    def networks(self, form: Form) -> dict[str, nn.Module]:
         """Encoder and decoder in one."""
-        return {"net": Network(side, self.width, self.latent)}
+        return {"net": Network(form, self.width, self.latent)}
 
     def optimizers(self, nets: Mapping[str, nn.Module]) -> Optimizers:
         """Adam."""
@@ -58,41 +60,48 @@ class Vae(DeepGenerator):
         with parts.autocast():
             mean, log_variance = (part.float() for part in net.encode(x))
             back = net.decode(mean + (log_variance / 2).exp() * noise).float()
-        error = functional.mse_loss(back, x, reduction="none").sum(dim=(1, 2, 3)) / 0.02
+        inside = tuple(range(1, x.ndim))
+        error = functional.mse_loss(back, x, reduction="none").sum(dim=inside) / 0.02
         divergence = (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1) / 2
-        loss = (error + self.beta * divergence).mean() / self.side_**2
+        loss = (error + self.beta * divergence).mean() / self.form_.values
         descend(loss, optimizer, net.parameters())
         return {"error": error.mean(), "divergence": divergence.mean()}
 
     def draw(self, m: int, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
         """Decode draws of a Gaussian."""
         latents = torch.randn((m, self.latent), generator=rng)
-        return (self.net_.decode(part.to(device)) for part in latents.split(SAMPLING_BATCH))
+        return (self.net_.decode(part.to(device)) for part in latents.split(self.sampling_batch))
 
 
 class Network(nn.Module):
-    """Encoder and decoder of strided convolutions, down to 4 x 4."""
+    """Encoder and decoder of strided convolutions, down to 4 places a side (6 from 24)."""
 
-    def __init__(self, side: int, width: int, latent: int) -> None:
+    def __init__(self, form: Form, width: int, latent: int) -> None:
         super().__init__()
-        halvings = (side // 4).bit_length() - 1
-        channels = [1] + [width * min(2**level, 4) for level in range(halvings)]
+        axes = form.axes
+        halvings = (form.side // 4).bit_length() - 1
+        bottom = [form.side >> halvings] * axes
+        channels = [form.channels] + [width * min(2**level, 4) for level in range(halvings)]
         steps = list(itertools.pairwise(channels))
-        down = [nn.Sequential(nn.Conv2d(a, b, 4, 2, 1), _norm(b), nn.SiLU()) for a, b in steps]
-        up = [nn.Sequential(nn.Upsample(scale_factor=2), *_grow(b, a)) for a, b in steps[::-1]]
+        down = [nn.Sequential(convolution(axes, a, b, 4, 2), _norm(b), nn.SiLU()) for a, b in steps]
+        up = [
+            nn.Sequential(nn.Upsample(scale_factor=2), *_grow(axes, b, a, level == 0))
+            for level, (a, b) in reversed(list(enumerate(steps)))
+        ]
         top = channels[-1]
-        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(16 * top, 2 * latent))
+        places = top * math.prod(bottom)
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(places, 2 * latent))
         self.decoder = nn.Sequential(
-            nn.Linear(latent, 16 * top), nn.Unflatten(1, (top, 4, 4)), *up, nn.Tanh()
+            nn.Linear(latent, places), nn.Unflatten(1, (top, *bottom)), *up, nn.Tanh()
         )
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latent, each [n, latent], for images [n, 1, s, s]."""
+        """Mean and log variance of the latent, each [n, latent], for images [n, c, ...]."""
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 4)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images [n, 1, s, s] in -1..1."""
+        """Images [n, c, ...] in -1..1."""
         return torch.as_tensor(self.decoder(z))
 
 
@@ -100,8 +109,8 @@ def _norm(channels: int) -> nn.Module:
     return nn.GroupNorm(1, channels)
 
 
-def _grow(before: int, after: int) -> list[nn.Module]:
-    if after == 1:
-        return [nn.Conv2d(before, before // 2, 3, padding=1), nn.SiLU(),
-                nn.Conv2d(before // 2, 1, 3, padding=1)]  # fmt: skip
-    return [nn.Conv2d(before, after, 3, padding=1), _norm(after), nn.SiLU()]
+def _grow(axes: int, before: int, after: int, last: bool) -> list[nn.Module]:
+    if last:
+        return [convolution(axes, before, before // 2, 3), nn.SiLU(),
+                convolution(axes, before // 2, after, 3)]  # fmt: skip
+    return [convolution(axes, before, after, 3), _norm(after), nn.SiLU()]
