@@ -7,8 +7,18 @@ from hypothesis import strategies as st
 
 from reference_worlds import reference_world
 from vestige.features import EMBEDDERS
-from vestige.features.pixels import Pixels, as_images, local_contrast, shrink
+from vestige.features.pixels import (
+    CHROMA_WEIGHT,
+    Pixels,
+    as_images,
+    local_contrast,
+    shrink,
+    sides_of,
+    stacks_of,
+)
+from vestige.images.kinds import planes_of
 from vestige.registry.entries import InputError, create
+from vestige.testing.phantoms import colour_phantoms
 
 CHECK = settings(deadline=None, derandomize=True, max_examples=60)
 IMAGES = reference_world("null", 0).unused[:30]
@@ -79,3 +89,27 @@ def test_an_unknown_option_of_a_feature_space_is_refused() -> None:
 
 def test_pixels_are_the_grey_values() -> None:
     np.testing.assert_array_equal(Pixels(size=32).transform(IMAGES), IMAGES.reshape(30, -1))
+
+
+@pytest.mark.parametrize(("side", "size"), [(32, 32), (32, 16), (16, 32), (20, 8), (12, 3)])
+def test_colour_is_luma_and_small_chroma_planes_that_count_more(side: int, size: int) -> None:
+    images = np.random.default_rng(0).uniform(size=(3, side, side, 3)).astype(np.float32)
+    luma, chroma = stacks_of(images, size)
+    (long, one), (short, two) = sides_of(images.shape, size)
+    assert luma.shape == (3, one, long, long)
+    assert chroma.shape == (3, two, short, short)
+    assert (one, two, short) == (1, 2, max(1, long // 4))
+    np.testing.assert_array_equal(luma[:, 0], shrink(planes_of(images)[0], size))
+    means = planes_of(images)[1].mean(axis=(2, 3))
+    np.testing.assert_allclose(chroma.mean(axis=(2, 3)), CHROMA_WEIGHT * means, atol=0.05)
+    grey = np.repeat(images[..., :1], 3, axis=3)
+    np.testing.assert_allclose(stacks_of(grey, size)[1], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pixels", "contrast", "gradients", "band_pass"])
+@pytest.mark.parametrize("size", [2, 3, 5, 8])
+def test_every_flat_space_takes_colour_at_small_sizes(name: str, size: int) -> None:
+    images = colour_phantoms(4, np.random.default_rng(0), 16)
+    rows = create(EMBEDDERS, name, "feature space", size=size).fit(images).transform(images)
+    assert len(rows) == 4
+    assert np.isfinite(rows).all()

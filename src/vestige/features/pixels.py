@@ -1,7 +1,7 @@
 """Pixels as features, at a smaller size if asked: of grey images, colour images and volumes.
 
-A row is a list of square pictures: of a grey image one; of a colour image its luma and, at half the
-side, two chroma planes; of a volume its slices. `stacks_of` says which.
+A row is a list of square pictures: of a grey image one; of a colour image its luma and, at a
+quarter of the side, two chroma planes; of a volume its slices. `stacks_of` says which.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
 BLOCK = 256
+CHROMA_WEIGHT = 16
+"""Of a chroma pixel, which stands for 16 pixels of luma (docs/detectors.md says what it finds)."""
 
 
 def as_images(source: Any, required_resolution: int = 64) -> Images:
@@ -104,13 +106,16 @@ def as_pictures(source: Any, required_resolution: int = 64) -> Images:
     """
     images = as_images(source, required_resolution)
     return grey_only(images) if kind_of(images.shape) == "volume" else images
+def chroma_side(side: int) -> int:
+    """Side of the chroma planes beside luma of this side."""
+    return max(1, side // 4)
 
 
 def stacks_of(images: Images, size: int) -> list[Float32s]:
     """Images of any kind as stacks of square pictures, each float32 [n, pictures, side, side].
 
-    Of grey images one picture; of colour images luma, then two chroma planes of half the side
-    (times 2: a pixel stands for four); of volumes their slices.
+    Of grey images one picture; of colour images luma, then two chroma planes of a quarter of the
+    side, times `CHROMA_WEIGHT`; of volumes their slices.
     """
     kind = kind_of(images.shape)
     if kind == "volume":
@@ -119,9 +124,9 @@ def stacks_of(images: Images, size: int) -> list[Float32s]:
         return [shrink(images, size)[:, np.newaxis]]
     luma, chroma = planes_of(images)
     luma = shrink(luma, size)
-    n, half = len(images), max(1, luma.shape[1] // 2)
-    small = shrink(chroma.reshape(2 * n, *chroma.shape[2:]), half).reshape(n, 2, half, half)
-    return [luma[:, np.newaxis], small * np.float32(2)]
+    n, side = len(images), chroma_side(luma.shape[1])
+    small = shrink(chroma.reshape(2 * n, *chroma.shape[2:]), side).reshape(n, 2, side, side)
+    return [luma[:, np.newaxis], small * np.float32(CHROMA_WEIGHT)]
 
 
 def sides_of(shape: tuple[int, ...], size: int) -> list[tuple[int, int]]:
@@ -129,7 +134,7 @@ def sides_of(shape: tuple[int, ...], size: int) -> list[tuple[int, int]]:
     kind = kind_of(shape)
     side = shape[1] if shape[1] == shape[2] and shape[1] <= size else size
     if kind == "colour":
-        return [(side, 1), (max(1, side // 2), 2)]
+        return [(side, 1), (chroma_side(side), 2)]
     return [(side, side if kind == "volume" else 1)]
 
 
@@ -163,7 +168,7 @@ class Pixels:
         return self
 
     def transform(self, images: Images) -> Float32s:
-        """Images of any kind -> rows [n, d]: size^2 values, 1.5 x in colour, size^3 of volumes."""
+        """Images of any kind -> rows [n, d]: size^2 values, 9/8 x in colour, size^3 of volumes."""
         stacks = stacks_of(images, self.size)
         if self.contrast:
             stacks = [local_contrast(stack) for stack in stacks]
