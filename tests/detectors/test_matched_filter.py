@@ -9,6 +9,8 @@ import pytest
 from reference_worlds import reference_world
 from vestige import detectors
 from vestige.detectors import cosine_search
+from vestige.features import whitening as whitening_rows
+from vestige.features.whitening import whitening_of_both
 from vestige.types import Floats, Images
 
 WORLD = reference_world("copy", 6)
@@ -190,3 +192,19 @@ def test_evidence_of_equal_generated_images_names_the_first() -> None:
     similarity, rows, _ = MatchedFilterPool().fit(pool).nearest_pool(X, 2)
     assert similarity[0, 0] == pytest.approx(1, abs=1e-6)
     assert set(rows[0]) == {10, 11}
+
+
+def test_many_wide_rows_whiten_as_all_of_them_nearly_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the generated rows, chosen by content, stand for all and count twice."""
+    rng = np.random.default_rng(0)
+    scale = np.linspace(2, 0.1, 60)
+    reals, made = ((rng.normal(size=(n, 60)) * scale).astype(np.float32) for n in (30, 4000))
+    whole = whitening_of_both(reals, [made], 0.1)
+    monkeypatch.setattr(whitening_rows, "WIDE", 60)
+    monkeypatch.setattr(whitening_rows, "HELD_ROWS", 4 * 60 * 2030)
+    some = whitening_of_both(reals, [made], 0.1)
+    turned = whitening_of_both(reals, [made[::-1]], 0.1)
+    rows = (rng.normal(size=(40, 60)) * scale).astype(np.float32)
+    cosines = [(found.apply(rows) @ found.apply(rows).T).ravel() for found in (whole, some, turned)]
+    np.testing.assert_allclose(cosines[1], cosines[0], atol=0.05)
+    np.testing.assert_allclose(cosines[2], cosines[1], atol=1e-4)

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA as REFERENCE
 
 from reference_worlds import reference_world
-from vestige.features.pca import PCA, WhitenedPCA, leading_components
+from vestige.features import pca
+from vestige.features.pca import PCA, WhitenedPCA
 from vestige.registry.entries import InputError
-from vestige.stats.moments import moments
+from vestige.stats.moments import components_of_wide, leading_components, moments
+from vestige.testing.phantoms import phantom_volumes
 
 IMAGES = reference_world("null", 1).reference[:, ::2, ::2]  # 200 of 16 px
 FLAT = IMAGES.reshape(200, -1).astype(np.float64)
@@ -99,6 +101,62 @@ def test_whitening_does_not_blow_up_what_is_only_rounding() -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
         naive = (centred @ vectors / np.sqrt(values))[:, 1:]
     assert not np.abs(naive).max() < 1e3  # the trap
+
+
+VOLUMES = phantom_volumes(60, np.random.default_rng(0), 8)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_volumes_have_the_components_of_their_covariance(pair: bool) -> None:
+    """60 volumes of 512 voxels go through the Gram matrix."""
+    wide = PCA(dims=20, size=8)
+    if pair:
+        wide.fit_pair(VOLUMES[:20], VOLUMES[20:])
+        mean_a, mean_b = (part.reshape(len(part), -1).mean(0) for part in np.split(VOLUMES, [20]))
+        np.testing.assert_allclose(wide.mean_, (mean_a + mean_b) / 2, atol=1e-6)
+        rows = VOLUMES.reshape(60, -1).astype(float)
+        shares = np.repeat([1 / 40, 1 / 80], [20, 40])
+    else:
+        wide.fit(VOLUMES)
+        rows, shares = VOLUMES.reshape(60, -1).astype(float), np.full(60, 1 / 60)
+    centred = rows - shares @ rows
+    values, vectors = leading_components((centred.T * shares) @ centred, 20)
+    np.testing.assert_allclose(wide.values_, values, rtol=1e-4)
+    np.testing.assert_allclose(wide.components_, vectors, atol=2e-3)
+    np.testing.assert_allclose(wide.components_.T @ wide.components_, np.eye(20), atol=1e-4)
+    np.testing.assert_allclose(wide.transform(VOLUMES), centred @ vectors, atol=2e-3)
+
+
+def test_directions_of_volumes_that_are_only_rounding_are_zero() -> None:
+    twice = np.repeat(VOLUMES[:6], 2, axis=0)
+    space = PCA(dims=11, size=8).fit(twice)
+    assert (space.components_[:, 5:] == 0).all()
+    assert np.isfinite(WhitenedPCA(dims=11, size=8).fit(twice).transform(VOLUMES)).all()
+
+
+def test_wide_rows_whose_columns_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = VOLUMES.reshape(60, -1)
+    shares = np.full(60, 1 / 60)
+    whole = components_of_wide(rows.copy(), shares, 9)
+    monkeypatch.setattr("vestige.stats.moments.WIDE_COLUMNS", 100)
+    for found, wanted in zip(components_of_wide(rows.copy(), shares, 9), whole, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_many_volumes_are_represented_by_some_whatever_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More rows than may be held: as many of either set, chosen by what they show."""
+    monkeypatch.setattr(pca, "HELD_ROWS", 4 * 512 * 24)
+    first, second = VOLUMES[:20], VOLUMES[20:]
+    space = PCA(dims=8, size=8).fit_pair(first, second)
+    again = PCA(dims=8, size=8).fit_pair(
+        first[::-1], second[np.random.default_rng(1).permutation(40)]
+    )
+    np.testing.assert_allclose(again.values_, space.values_, rtol=1e-4)
+    held = PCA(dims=23, size=8).fit_pair(first, second)
+    assert held.components_.shape[1] == 23  # of 12 + 12 volumes
+    assert PCA(dims=30, size=8).fit_pair(first, second).components_.shape[1] == 23
 
 
 def test_misuse_is_refused() -> None:

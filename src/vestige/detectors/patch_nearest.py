@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, groups_of, reference_of
-from vestige.features.pca import leading_components
 from vestige.features.pixels import as_grey, shrink
 from vestige.registry.entries import InputError
+from vestige.stats.moments import leading_components
 from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
 from vestige.types import Bools, Floats, Images, Ints

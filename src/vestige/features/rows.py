@@ -1,16 +1,33 @@
 """Rows of all images of a set, without ever holding [images x pixels] of a large one."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from vestige.images.spool import BLOCK, blocks
-from vestige.types import Embedder, Float32s, Images, PairEmbedder
+from vestige.types import Embedder, Float32s, Images, Ints, PairEmbedder
 
 MANY_BYTES = 2**25
 """Of images whose rows are rather made twice than held: memory is slow when it is first touched."""
+HELD_ROWS = 2**29
+"""Bytes of rows of volumes that are held at a time where a space or a whitening is learned."""
+
+
+def chosen_by_content(parts: Iterable[Float32s], most: int) -> Ints:
+    """At most `most` rows or images of all parts, ascending; their order does not matter.
+
+    Those with the smallest digests are chosen: a fixed choice that looks like chance.
+    """
+    digests = [
+        hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=8).digest()
+        for part in parts
+        for row in part
+    ]
+    order = sorted(range(len(digests)), key=digests.__getitem__)
+    return np.sort(np.array(order[:most], np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.features.folding import bounds
-from vestige.features.rows import Rows
+from vestige.features.rows import HELD_ROWS, Rows, chosen_by_content
 from vestige.stats.moments import moments, moments_of_parts
 from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
 from vestige.types import Bools, Float32s, Floats
 
 MOMENT_ROWS = 1024
+WIDE = 2**14
+"""Columns of a part, as volumes of 32 voxels a side have, of which no covariance is held."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,20 @@ def whitening_of_both(
     count: int | None = None,
     masses: Floats | None = None,
 ) -> Whitening:
-    """`whitening` of reals [n, D] and generated rows [m, D] together, these block by block."""
+    """`whitening` of reals [n, D] and generated rows [m, D] together, these block by block.
+
+    Where a part has `WIDE` or more columns and all rows would take more than `HELD_ROWS` bytes, the
+    generated rows are represented by some that their content chooses, which count accordingly.
+    """
     d = reals.shape[1]
     for rows in generated:
         same_width(d, rows.shape[1])
     parts = bounds(tuple(widths) or (d,))
     total = len(reals) + sum(map(len, generated))
-    if total < max(part.stop - part.start for part in parts):
+    widest = max(part.stop - part.start for part in parts)
+    if widest >= WIDE and total * d * 4 > HELD_ROWS:
+        return _whitening_of_some(reals, generated, ridge, widths, cut, count or total, masses)
+    if total < widest:
         everyone = np.concatenate([reals, *(np.asarray(rows[:]) for rows in generated)])
         if masses is not None:
             masses = np.concatenate([masses, np.ones(len(everyone) - len(reals))])
@@ -140,6 +149,26 @@ def whitening_of_both(
         mean[part] = 0
     spectra = [_Spectrum(*_eigh(covariance)) for covariance in covariances]
     return _scaled(mean, spectra, ridge, cut, count or total)
+
+
+def _whitening_of_some(
+    reals: Float32s,
+    generated: Sequence[Rows],
+    ridge: float,
+    widths: Sequence[int],
+    cut: float,
+    count: int,
+    masses: Floats | None,
+) -> Whitening:
+    """`whitening` of the reals and of as many generated rows as may be held."""
+    views, m = len(generated), len(generated[0])
+    most = max(2, HELD_ROWS // (4 * reals.shape[1]) - len(reals)) // views
+    parts = (np.asarray(generated[0][k]) for k in slices(m, MOMENT_ROWS))
+    chosen = chosen_by_content(parts, max(1, most))
+    everyone = np.concatenate([reals, *(np.asarray(rows[chosen]) for rows in generated)])
+    own = np.ones(len(reals)) if masses is None else masses
+    counted = np.concatenate([own, np.full(views * len(chosen), m / len(chosen))])
+    return whitening(everyone, ridge, widths, cut, count, counted / counted.mean())
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,13 @@
-"""Mean and covariance of rows that come block by block."""
+"""Mean, covariance and principal components of rows, of many block by block."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from vestige.types import Float32s, Floats
+
+WIDE_COLUMNS = 4096
+"""Columns of wide rows whose products are added at a time."""
 
 
 def moments(
@@ -50,3 +53,51 @@ def moments_of_parts(
         for square, part in zip(products, parts, strict=True)
     ]
     return n, shift + gap, covariances
+
+
+def leading_components(covariance: Floats, dims: int) -> tuple[Floats, Floats]:
+    """The `dims` largest eigenvalues [k] and their vectors [d, k], signs fixed."""
+    from scipy.linalg import eigh
+
+    d = len(covariance)
+    dims = min(dims, d)
+    values, vectors = eigh(covariance, subset_by_index=(d - dims, d - 1))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    return np.maximum(values, 0.0), _signed(vectors)
+
+
+def components_of_wide(rows: Float32s, shares: Floats, dims: int) -> tuple[Floats, Floats, Floats]:
+    """Mean [d], `dims` largest eigenvalues [k] and vectors [d, k] of rows [n, d] with n < d.
+
+    They are those of the covariance, found from the Gram matrix [n, n] of the centred rows, which
+    is smaller. Its products are float32 within some columns and float64 between them, so components
+    below 1e-6 of the largest are rounding: their vectors are 0.
+
+    Parameters
+    ----------
+    rows : float32 [n, d]
+        They are centred in place.
+    shares : [n]
+        How much each row counts; they add to 1.
+    """
+    n, d = rows.shape
+    parts = [slice(start, start + WIDE_COLUMNS) for start in range(0, d, WIDE_COLUMNS)]
+    mean = np.concatenate([shares @ rows[:, part].astype(np.float64) for part in parts])
+    rows -= mean.astype(np.float32)
+    rows *= np.sqrt(shares)[:, np.newaxis].astype(np.float32)
+    gram = np.zeros((n, n))
+    for part in parts:
+        gram += rows[:, part] @ rows[:, part].T
+    values, sides = leading_components(gram, min(dims, n))
+    scale = np.zeros(len(values))
+    kept = values > 1e-6 * values[0]
+    scale[kept] = 1 / np.sqrt(values[kept])
+    vectors = np.concatenate([rows[:, part].T.astype(np.float64) @ sides for part in parts])
+    return mean, values, _signed(vectors * scale)
+
+
+def _signed(vectors: Floats) -> Floats:
+    """Vectors [d, k], each with its largest entry above 0."""
+    largest = np.abs(vectors).argmax(axis=0)
+    signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])
+    return np.asarray(vectors * np.where(signs == 0, 1, signs))
