@@ -106,6 +106,8 @@ def as_pictures(source: Any, required_resolution: int = 64) -> Images:
     """
     images = as_images(source, required_resolution)
     return grey_only(images) if kind_of(images.shape) == "volume" else images
+
+
 def chroma_side(side: int) -> int:
     """Side of the chroma planes beside luma of this side."""
     return max(1, side // 4)
