@@ -12,6 +12,7 @@ from scipy.stats import binom
 
 import vestige
 from vestige.checks import CHECKS, Comparison
+from vestige.checks.kind_statistics import AXES, COLOUR, VOLUME
 from vestige.checks.preparation import FEW_PATIENTS, mismatch_problems, without_patients
 from vestige.checks.preparation_comparison import (
     CAUSES,
@@ -46,9 +47,13 @@ def likeness(first: Any, second: Any, seed: int = 0) -> PreparationComparison:
 
 
 def test_the_26_statistics_and_three_facts_of_files_each_have_a_cause() -> None:
-    assert len(CAUSES) == 29
     of_files = {"mode", "bytes per pixel", "bit depth", "coding", "grey scale"}
-    assert set(STATISTICS) | of_files == set(CAUSES)
+    grey = set(STATISTICS) | of_files
+    assert len(grey) == 29
+    of_volumes = {
+        f"{what} {axis}" for what in ("voxels", "spacing", "field of view") for axis in AXES
+    }
+    assert grey | {*COLOUR, *VOLUME, *of_volumes, "orientation"} == set(CAUSES)
 
 
 def test_a_grey_scale_that_was_guessed_is_told(tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ ALPHA = 0.01
 """The p-value below which sets count as prepared differently (docs/methods.md 6.5)."""
 MAX_NAMED = 3
 """Statistics reported for two sets: the most different, and the `TRACES` that differ as well."""
-TRACES = ("blockiness", "checkerboard", "histogram comb", "spectral slope", "high-frequency share")
+TRACES = (
+    *("blockiness", "checkerboard", "histogram comb", "spectral slope", "high-frequency share"),
+    *("chroma detail", *STEPS),
+)
 """Statistics with a cause of their own, which may move others as well: JPEG and an overshooting
 resize kernel change the grey levels too."""
 AS_STORED: Final = "as stored"
@@ -80,8 +83,11 @@ CAUSES: dict[str, str] = {
 6.5, what only colour images and volumes have, then facts of the files."""
 _SIDES = ("height", "width", *_GRID)
 _FIELDS = ("mode", "bit depth", "coding", "orientation")
-_FLAT = ("height", "width", "vertical centre", "horizontal centre")
-"""Statistics of pictures that say nothing of a volume."""
+_FLAT = (
+    *("height", "width", "vertical centre", "horizontal centre"),
+    *("distinct levels", "histogram comb", "share of highest level"),
+)
+"""Statistics of pictures that say nothing of a volume on its working grid."""
 _GUESSED = "grey scale"
 """Only there where an image of one of the two sets has such a flag."""
 _AS_TOLD = "as told"
@@ -179,13 +185,13 @@ def facts_of_pixels(images: Images, sha256: Sequence[str] | None = None) -> Fact
 def _of_pixels(images: Images) -> dict[str, Floats]:
     """The statistics of luma and, of colour images, those of their kind.
 
-    Of volumes the mean statistics of the three middle planes, and what there is in space instead
-    of size and centre.
+    Of volumes the mean statistics of the three middle planes in 256 levels (the working grid keeps
+    none of those of the file), and what there is in space instead of size and centre.
     """
     own = kind_statistics(images)
     if kind_of(images.shape) != "volume":
         return dict(zip(STATISTICS, stored_statistics(in_grey(images)).T, strict=True)) | own
-    planes = pictures_of(images)
+    planes = np.rint(255 * np.clip(pictures_of(images), 0, 1)).astype(np.uint8)
     table = stored_statistics(planes.reshape(-1, *planes.shape[2:]))
     means = table.reshape(len(images), -1, len(STATISTICS)).mean(axis=1)
     flat = dict(zip(STATISTICS, means.T, strict=True))
