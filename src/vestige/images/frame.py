@@ -85,7 +85,7 @@ class Frame:
 
     Parameters
     ----------
-    stored : uint8, uint16 or float32 [h, w]
+    stored : uint8, uint16 or float32 [h, w], of a volume [d, h, w]
         Levels on the scale of their type, or float32 in 0..1; black is 0.
     bits : int
         Bits per level in the file.
@@ -118,6 +118,10 @@ class Frame:
     alpha : float32 [h, w] or None
         Share of each pixel that the image covers; None where it covers all. `stored` and `colours`
         lie over black.
+    spacing : (float, float, float) or None
+        Of a volume: millimetres between voxels along its axes, 1 where the file does not say it.
+    orientation : str
+        Of a volume: where its axes as stored lead to, such as "LPS"; "" where nothing says it.
     """
 
     stored: Levels | Float32s
@@ -136,6 +140,8 @@ class Frame:
     rule: GreyRule | None = None
     colours: Levels | Float32s | None = None
     alpha: Float32s | None = None
+    spacing: tuple[float, float, float] | None = None
+    orientation: str = ""
 
     @cached_property
     def pixels(self) -> Float32s:

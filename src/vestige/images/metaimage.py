@@ -50,6 +50,11 @@ class _Header:
 
 def read_metaimage(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every axial slice of one file as `vestige.images.volumes.frames_of` says."""
+    return frames_of(metaimage_volume(path), window)
+
+
+def metaimage_volume(path: str | os.PathLike[str]) -> Volume:
+    """What one MetaImage file holds, before any scale."""
     need_nibabel(path, "MetaImage")
     with open(path, "rb") as file:
         header = _header(file)
@@ -63,8 +68,7 @@ def read_metaimage(path: str | os.PathLike[str], window: Window | None = None) -
                 levels = _levels(voxels, header, dtype, sides, is_detached=True)
     flags = () if header.is_oriented else (NO_ORIENTATION,)
     mode = f"MetaImage {dtype.name}"
-    volume = Volume(levels.astype(np.float32), header.affine, dtype, mode, flags=flags)
-    return frames_of(volume, window)
+    return Volume(levels.astype(np.float32), header.affine, dtype, mode, flags=flags)
 
 
 def metaimage_shape(path: str | os.PathLike[str]) -> tuple[int, int]:

@@ -37,14 +37,18 @@ class _Header:
 
 def read_mgh(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every axial slice of one file as `vestige.images.volumes.frames_of` says."""
+    return frames_of(mgh_volume(path), window)
+
+
+def mgh_volume(path: str | os.PathLike[str]) -> Volume:
+    """What one MGH file holds, before any scale."""
     need_nibabel(path, "MGH")
     with open_unzipped(path) as file:
         header = _header(file.read(_BYTES))
         levels = read_levels(file, volume_shape(header.shape, header.dtype), header.dtype)
     flags = () if header.is_oriented else (NO_ORIENTATION,)
     mode = f"MGH {header.dtype.name}"
-    volume = Volume(levels.astype(np.float32), header.affine, header.dtype, mode, flags=flags)
-    return frames_of(volume, window)
+    return Volume(levels.astype(np.float32), header.affine, header.dtype, mode, flags=flags)
 
 
 def mgh_shape(path: str | os.PathLike[str]) -> tuple[int, int]:

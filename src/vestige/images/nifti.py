@@ -29,6 +29,11 @@ _PAIRED = (b"ni1", b"ni2")
 
 def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every axial slice of one NIfTI file as `vestige.images.volumes.frames_of` says."""
+    return frames_of(nifti_volume(path), window)
+
+
+def nifti_volume(path: str | os.PathLike[str]) -> Volume:
+    """What one NIfTI file holds, before any scale."""
     with open_unzipped(path) as file:
         header, kind = _header(file, path)
         shape, dtype = tuple(int(n) for n in header.get_data_shape()), header.get_data_dtype()
@@ -43,7 +48,7 @@ def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> li
             voxels = kind.ImageArrayProxy(holder, header, mmap=False)
             values = np.asarray(voxels, np.float32).reshape(sides)
     codes = int(header["sform_code"]), int(header["qform_code"])
-    volume = Volume(
+    return Volume(
         values,
         header.get_best_affine(),
         dtype,
@@ -53,7 +58,6 @@ def read_nifti(path: str | os.PathLike[str], window: Window | None = None) -> li
         (float(header["cal_min"]), float(header["cal_max"])),
         () if any(codes) else (NO_ORIENTATION,),
     )
-    return frames_of(volume, window)
 
 
 def nifti_shape(path: str | os.PathLike[str]) -> tuple[int, int]:

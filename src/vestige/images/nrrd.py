@@ -75,6 +75,11 @@ class _Header:
 
 def read_nrrd(path: str | os.PathLike[str], window: Window | None = None) -> list[Frame]:
     """Decode every axial slice of one file as `vestige.images.volumes.frames_of` says."""
+    return frames_of(nrrd_volume(path), window)
+
+
+def nrrd_volume(path: str | os.PathLike[str]) -> Volume:
+    """What one NRRD file holds, before any scale."""
     need_nibabel(path, "NRRD")
     with open(path, "rb") as file:
         header = _header(file)
@@ -92,9 +97,7 @@ def read_nrrd(path: str | os.PathLike[str], window: Window | None = None) -> lis
     if header.is_segmentation:
         flags = (*flags, SEGMENTATION)
     values = levels.reshape(sides).astype(np.float32)
-    return frames_of(
-        Volume(values, header.affine, dtype, f"NRRD {dtype.name}", flags=flags), window
-    )
+    return Volume(values, header.affine, dtype, f"NRRD {dtype.name}", flags=flags)
 
 
 def nrrd_shape(path: str | os.PathLike[str]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Volumes of any format: axial slices of the canonical volume on one scale, as DICOM shows them."""
+"""Volumes of any format, on one scale: whole, or as the axial slices that DICOM shows."""
 
 import gzip
 import os
@@ -9,12 +9,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.axes import canonical, orientation_of, spacing_of, upright
 from vestige.images.derived import LABELS, is_label_map
 from vestige.images.flags import DISPLAY_NOT_USED, NAN_BACKGROUND, NOT_SQUARE, PERCENTILES
 from vestige.images.frame import Frame, Unreadable, Window, check_size
 from vestige.images.grey_rule import GreyRule
 from vestige.images.grey_scale import between, is_hounsfield, keeps_body, percentile_ends
 from vestige.images.window import LUNG, apply_window, ends
+from vestige.images.working_grid import check_volume
 from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
@@ -75,12 +77,9 @@ def frames_of(volume: Volume, window: Window | None) -> list[Frame]:
     values look like HU, else the 1 % and 99 % levels of each volume, which is flagged. NaN is
     background; label maps are flagged so (`vestige.images.derived`).
     """
-    values, more = _finite(volume.values)
+    values, flags = _readable(volume)
     values = canonical(values, volume.affine)
-    flags = (*volume.flags, *more)
-    if is_label_map(values) and LABELS not in flags:
-        flags = (*flags, LABELS)
-    wide, high = _sides(volume.affine)
+    _, high, wide = spacing_of(volume.affine)
     if abs(wide - high) > _SQUARE * max(wide, high):
         flags = (*flags, NOT_SQUARE)
     shown, more, rules = _scaled(values, window, volume)
@@ -90,6 +89,43 @@ def frames_of(volume: Volume, window: Window | None) -> list[Frame]:
         for t, rule in enumerate(rules)
         for k in range(shown.shape[2])
     ]
+
+
+def whole_of(volume: Volume, window: Window | None) -> Frame:
+    """The whole volume as one image [d, h, w], in the order and on the scale of `frames_of`.
+
+    Raises
+    ------
+    Unreadable
+        For several volumes in one file, and for one that `check_volume` refuses.
+    """
+    if volume.values.shape[3] > 1:
+        raise Unreadable(
+            f"holds {volume.values.shape[3]} volumes, one after the other; save each in a file of "
+            "its own, or read all as pictures with --slices"
+        )
+    spacing = spacing_of(volume.affine)
+    check_volume(canonical(volume.values[..., 0], volume.affine).shape[::-1], spacing)
+    values, flags = _readable(volume)
+    shown, more, [rule] = _scaled(values, window, volume)
+    return Frame(
+        upright(shown[..., 0], volume.affine),
+        8 * volume.stored.itemsize,
+        volume.mode,
+        (*flags, *more),
+        rule=rule,
+        spacing=spacing,
+        orientation=orientation_of(volume.affine),
+    )
+
+
+def _readable(volume: Volume) -> tuple[Float32s, tuple[str, ...]]:
+    """Finite values, and the flags of a volume up to its scale."""
+    values, more = _finite(volume.values)
+    flags = (*volume.flags, *more)
+    if is_label_map(values) and LABELS not in flags:
+        flags = (*flags, LABELS)
+    return values, flags
 
 
 def slice_shape(shape: Sequence[int], affine: npt.NDArray[Any]) -> tuple[int, int]:
@@ -144,30 +180,6 @@ def need_nibabel(path: str | os.PathLike[str], what: str) -> Any:
             f"{os.fspath(path)} is {what}, which needs nibabel: pip install 'vestige[medical]'"
         ) from error
     return nib
-
-
-def canonical(values: npt.NDArray[Any], affine: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The axes in the order right, front, head, without any interpolation."""
-    from nibabel import orientations
-
-    untyped: Any = orientations
-    if not np.isfinite(affine).all():
-        raise Unreadable("has a header whose axes are degenerate; mend its orientation")
-    axes = untyped.io_orientation(affine)
-    if not np.isfinite(axes).all():
-        raise Unreadable("has a header whose axes are degenerate; mend its orientation")
-    turned: npt.NDArray[Any] = untyped.apply_orientation(values, axes)
-    return turned
-
-
-def _sides(affine: npt.NDArray[Any]) -> tuple[float, float]:
-    """Width and height in millimetres of a pixel of the axial slices."""
-    from nibabel import orientations
-
-    untyped: Any = orientations
-    axes = untyped.io_orientation(affine)[:, 0]
-    steps = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    return tuple(float(steps[np.flatnonzero(axes == k)[0]]) for k in (0, 1))  # type: ignore[return-value]  # two
 
 
 def _scaled(
