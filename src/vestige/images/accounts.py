@@ -1,8 +1,8 @@
 """The accounts of a source: each entry is an image, a row in `problems`, or ignored and named."""
 
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from vestige.images.formats import format_of_name
 from vestige.images.frame import Unreadable
@@ -113,7 +113,7 @@ def _read_in_part(source: Listing, empty: Collection[str]) -> dict[str, Problem]
     return rows
 
 
-def _is_unknown(identifier: str, path: str | Path) -> bool:
+def _is_unknown(identifier: str, path: str | os.PathLike[str]) -> bool:
     try:
         return may_hold_picture(identifier, path)
     except (OSError, Unreadable):  # nobody knows what is in it

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
@@ -150,7 +149,7 @@ def _fingerprint(size: int, how: Decoding) -> str:
     return repr(("images", FORMAT, source_sha256(), size, plain, installed(*DECODERS)))
 
 
-def _content(path: str | Path) -> _Content:
+def _content(path: str | os.PathLike[str]) -> _Content:
     """By the digest of a file's bytes, with those of its voxels, and the format of its name."""
     digest = hashlib.sha256()
     stamp: tuple[int, ...] = ()

@@ -27,7 +27,11 @@ def read_dicom(path: str | os.PathLike[str], window: Window | None = None) -> li
     MONOCHROME1 is inverted. What is no image of the patient is flagged so
     (`vestige.images.derived`).
     """
-    dataset = open_dicom(path)
+    return frames_of_dataset(open_dicom(path), window)
+
+
+def frames_of_dataset(dataset: Any, window: Window | None) -> list[Frame]:
+    """Every frame of an opened file, as `read_dicom`."""
     kind = kind_of_dicom(dataset)
     try:
         frames = _frames(dataset, window)

@@ -17,6 +17,7 @@ from vestige.images.cage import caged
 from vestige.images.flags import FLAG_WARNINGS
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
 from vestige.images.kinds import Kind, kind_of
+from vestige.images.one_scale import rescaled
 from vestige.images.readers import read_file
 from vestige.images.remote import is_address, local_copy
 from vestige.images.spool import take
@@ -209,15 +210,6 @@ def pixel_digest(levels: npt.NDArray[Any]) -> str:
     digest = hashlib.sha256(f"{sides}:{levels.itemsize}:".encode())
     digest.update(np.ascontiguousarray(levels, levels.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
-
-
-def rescaled(pixels: Float32s, scale: tuple[float, float] | None) -> Float32s:
-    """Pixels on the scale of their series (`vestige.images.series_scale`)."""
-    if scale is None:
-        return pixels
-    factor, offset = map(np.float32, scale)
-    shown: Float32s = np.clip(pixels * factor + offset, np.float32(0), np.float32(1))
-    return shown
 
 
 def in_series_order(records: Sequence[Record]) -> Ints:

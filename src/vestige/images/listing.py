@@ -22,8 +22,8 @@ from vestige.images.tables import LIST_COLUMNS, column, read_rows
 from vestige.images.walking import walk
 from vestige.registry.entries import InputError
 
-Files: TypeAlias = Sequence[tuple[str, str | Path]]
-"""(id, path or address)."""
+Files: TypeAlias = Sequence[tuple[str, str | os.PathLike[str]]]
+"""(id, path, address, or the files of one series)."""
 
 
 @dataclass(frozen=True)

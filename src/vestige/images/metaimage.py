@@ -18,11 +18,11 @@ from vestige.images.header_numbers import real_number, scale_of, whole_number
 from vestige.images.pairs import open_voxels
 from vestige.images.volumes import (
     AS_STORED,
+    Grid,
     Volume,
     frames_of,
     need_nibabel,
     read_levels,
-    slice_shape,
     volume_shape,
 )
 
@@ -71,11 +71,11 @@ def metaimage_volume(path: str | os.PathLike[str]) -> Volume:
     return Volume(levels.astype(np.float32), header.affine, dtype, mode, flags=flags)
 
 
-def metaimage_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width of an axial slice, from the header."""
+def metaimage_grid(path: str | os.PathLike[str]) -> Grid:
+    """Sides and affine, from the header."""
     with open(path, "rb") as file:
         header = _header(file)
-    return slice_shape(header.shape, header.affine)
+    return header.shape, header.affine
 
 
 class _Unpacked:

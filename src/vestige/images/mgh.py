@@ -12,12 +12,12 @@ from vestige.images.flags import NO_ORIENTATION
 from vestige.images.formats import format_of_bytes
 from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.volumes import (
+    Grid,
     Volume,
     frames_of,
     need_nibabel,
     open_unzipped,
     read_levels,
-    slice_shape,
     volume_shape,
 )
 
@@ -51,11 +51,11 @@ def mgh_volume(path: str | os.PathLike[str]) -> Volume:
     return Volume(levels.astype(np.float32), header.affine, header.dtype, mode, flags=flags)
 
 
-def mgh_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width of an axial slice, from the header."""
+def mgh_grid(path: str | os.PathLike[str]) -> Grid:
+    """Sides and affine, from the header."""
     with open_unzipped(path) as file:
         header = _header(file.read(_BYTES))
-    return slice_shape(header.shape, header.affine)
+    return header.shape, header.affine
 
 
 def _header(block: bytes) -> _Header:

@@ -14,11 +14,11 @@ from vestige.images.flags import NO_ORIENTATION
 from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.pairs import open_voxels
 from vestige.images.volumes import (
+    Grid,
     Volume,
     frames_of,
     need_nibabel,
     open_unzipped,
-    slice_shape,
     volume_shape,
 )
 
@@ -60,11 +60,11 @@ def nifti_volume(path: str | os.PathLike[str]) -> Volume:
     )
 
 
-def nifti_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width of an axial slice, from the header."""
+def nifti_grid(path: str | os.PathLike[str]) -> Grid:
+    """Sides and affine, from the header."""
     with open_unzipped(path) as file:
         header, _ = _header(file, path)
-    return slice_shape(tuple(int(n) for n in header.get_data_shape()), header.get_best_affine())
+    return tuple(int(n) for n in header.get_data_shape()), header.get_best_affine()
 
 
 def slices_of(data: bytes, kept: Sequence[int]) -> bytes | None:

@@ -20,11 +20,11 @@ from vestige.images.header_numbers import real_number, scale_of, whole_number
 from vestige.images.pairs import open_voxels
 from vestige.images.volumes import (
     AS_STORED,
+    Grid,
     Volume,
     frames_of,
     need_nibabel,
     read_levels,
-    slice_shape,
     volume_shape,
 )
 
@@ -100,11 +100,11 @@ def nrrd_volume(path: str | os.PathLike[str]) -> Volume:
     return Volume(values, header.affine, dtype, f"NRRD {dtype.name}", flags=flags)
 
 
-def nrrd_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width of an axial slice, from the header."""
+def nrrd_grid(path: str | os.PathLike[str]) -> Grid:
+    """Sides and affine, from the header."""
     with open(path, "rb") as file:
         header = _header(file)
-    return slice_shape(header.shape, header.affine)
+    return header.shape, header.affine
 
 
 def _levels(

@@ -140,11 +140,8 @@ READERS: dict[str, RegistryEntry[Reader]] = {
 
 _ARRAYS = ("npy", "npz", "hdf5")
 """Their readers also take a layout."""
-_VOLUMES = {
-    kind: (f"vestige.images.{kind}", f"{kind}_shape")
-    for kind in ("nifti", "nrrd", "metaimage", "mgh")
-}
-"""Modules and functions that know the shape of a slice from a header."""
+VOLUMES = ("nifti", "nrrd", "metaimage", "mgh")
+"""Formats of volumes; each has a module of this name."""
 _ZIPPED = ("nifti", "mgh")
 """May be gzipped as a whole."""
 _TALKATIVE = ("tiff", "dicom", "nifti")
@@ -206,10 +203,8 @@ def peek_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int
         from vestige.images.dicom import dicom_shape
 
         return dicom_shape(path)
-    if kind in _VOLUMES:
-        module, name = _VOLUMES[kind]
-        shape: tuple[int, int] = getattr(import_module(module), name)(path)
-        return shape
+    if kind in VOLUMES:
+        return volume_sides(path, kind)[1:]
     from PIL import Image
 
     from vestige.images.raster import FORMATS
@@ -218,10 +213,18 @@ def peek_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int
         return image.height, image.width
 
 
+def volume_sides(path: str | os.PathLike[str], kind: str) -> tuple[int, int, int]:
+    """Slices, height and width of the volumes of one file of `VOLUMES`, from its header."""
+    from vestige.images.volumes import shown_sides
+
+    module: Any = import_module(f"vestige.images.{kind}")
+    return shown_sides(getattr(module, f"{kind}_grid")(path))
+
+
 def may_be_colour(path: str | os.PathLike[str]) -> bool:
     """Whether the images of one file may be in colour, from its header alone."""
     kind = format_of_content(path) or format_of_name(path)
-    if kind in _VOLUMES:
+    if kind in VOLUMES:
         return False
     if kind == "dicom":
         from vestige.images.dicom import dicom_is_grey

@@ -4,7 +4,7 @@ import gzip
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,10 @@ _FILLED = 0.25
 """Share of the range of an unsigned type above 8 bits that the 99 % level reaches, if meant."""
 _SQUARE = 0.01
 """Sides of a pixel that differ by no more count as equal."""
+
+
+Grid: TypeAlias = tuple[tuple[int, ...], npt.NDArray[Any]]
+"""Sides of a volume as stored, and its affine [4, 4]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +132,13 @@ def _readable(volume: Volume) -> tuple[Float32s, tuple[str, ...]]:
     return values, flags
 
 
-def slice_shape(shape: Sequence[int], affine: npt.NDArray[Any]) -> tuple[int, int]:
-    """Height and width of an axial slice."""
+def shown_sides(grid: Grid) -> tuple[int, int, int]:
+    """Axial slices of one volume, and the height and width of each."""
+    shape, affine = grid
     sides = (*shape, 1, 1)[: max(3, len(shape))]
     turned = canonical(np.broadcast_to(np.float32(0), sides), affine)
-    return int(turned.shape[1]), int(turned.shape[0])
+    right, front, head = (int(side) for side in turned.shape[:3])
+    return head, front, right
 
 
 def open_unzipped(path: str | os.PathLike[str] | int) -> gzip.GzipFile | BinaryIO:
