@@ -3,6 +3,7 @@
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from typing import IO, Any
 
@@ -38,11 +39,8 @@ def read_npy(
 ) -> list[Frame]:
     """Every image of one .npy file; layout : what `parse_layout` gives."""
     del window
-    with open(path, "rb") as file:
-        reading = layout_of(_checked_header(file, os.fstat(file.fileno()).st_size), layout)
-        file.seek(0)
-        values: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return split(reading.apply(values), "NPY")
+    values = npy_values(path, lambda shape: layout_of(shape, layout))
+    return split(layout_of(values.shape, layout).apply(values), "NPY")
 
 
 def read_npz(
@@ -50,23 +48,39 @@ def read_npz(
 ) -> list[Frame]:
     """Every image of the one array of a .npz file, or of its array named "images"."""
     del window
-    values = from_archive(path, layout=layout)
+    values = npz_values(path, lambda shape: layout_of(shape, layout))
     return split(layout_of(values.shape, layout).apply(values), "NPZ")
 
 
-def from_archive(
-    path: str | os.PathLike[str], name: str | None = None, layout: str = ""
-) -> np.ndarray[Any, Any]:
-    """An array of an archive; without a name the only one, whose layout is checked before."""
+def npy_values(
+    path: str | os.PathLike[str], accept: Callable[[tuple[int, ...]], object]
+) -> npt.NDArray[Any]:
+    """The array of a .npy file, once `accept` has not refused its shape."""
+    with open(path, "rb") as file:
+        accept(_checked_header(file, os.fstat(file.fileno()).st_size))
+        file.seek(0)
+        values: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return values
+
+
+def npz_values(
+    path: str | os.PathLike[str],
+    accept: Callable[[tuple[int, ...]], object],
+    name: str | None = None,
+) -> npt.NDArray[Any]:
+    """An array of an archive, as `npy_values`; without a name the only one."""
     with zipfile.ZipFile(path) as archive:
         member = _member(archive, os.path.basename(path), name)
         with archive.open(member) as file:
-            shape = _checked_header(file, archive.getinfo(member).file_size)
-            if name is None:
-                layout_of(shape, layout)
+            accept(_checked_header(file, archive.getinfo(member).file_size))
         with archive.open(member) as file:
-            values: np.ndarray[Any, Any] = np.lib.format.read_array(file, allow_pickle=False)
+            values: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return values
+
+
+def from_archive(path: str | os.PathLike[str], name: str) -> npt.NDArray[Any]:
+    """The array of this name in an archive, of any shape."""
+    return npz_values(path, lambda shape: None, name)
 
 
 def array_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int]:

@@ -21,16 +21,17 @@ from vestige.images.held import held, stamp_of
 from vestige.images.imageset import Record
 from vestige.images.listing import Files
 from vestige.images.pairs import voxel_files
+from vestige.images.series import paths_of
 from vestige.images.shards import Decoding, Shard, is_measured, joined, read_shard
 from vestige.packages import DECODERS, installed, source_sha256
 
-FORMAT = 6
-"""Of what is kept; raised when a record gains a field (6: ends of its scale, alias, issuer)."""
+FORMAT = 7
+"""Of what is kept; raised when a record gains a field (7: spacing, orientation)."""
 STRETCH = 32
 """Shards that are looked up together."""
 AT_ONCE_BYTES = 2**20
 """Of a file, hashed at once."""
-_OF_PLACE = ("id", "path", "scale")
+_OF_PLACE = ("id", "path", "scale", "further")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
 _SEALED = ("patient", "alias", "issuer", "series", "study")
 
@@ -80,7 +81,10 @@ def read_shard_cached(
     for k, count, stamp in zip(missing, fresh.counts, stamps, strict=True):
         (identifier, path), known = paths[k], keys[k]
         mine = slice(start, start := start + count)
-        records = tuple(replace(record, path=str(path)) for record in fresh.records[mine])
+        further = paths_of(path)[1:]
+        records = tuple(
+            replace(record, path=str(path), further=further) for record in fresh.records[mine]
+        )
         problems = tuple(p for p in fresh.problems if p.path == identifier)
         unreached = (identifier,) if identifier in fresh.unreached else ()
         part = parts[k] = Shard(fresh.pixels[mine], records, problems, (count,), unreached)
@@ -132,7 +136,7 @@ def _look_up(paths: Files, share: float, shelf: Shelf) -> tuple[list[Shard | Non
     keys = [_content(path) for _, path in paths]
     kept = shelf.find([known.key for known in keys if known.key])
     parts = [
-        _restored(kept.get(known.key), identifier, str(path), share, known.seal)
+        _restored(kept.get(known.key), identifier, path, share, known.seal)
         for (identifier, path), known in zip(paths, keys, strict=True)
     ]
     return parts, keys
@@ -153,9 +157,9 @@ def _content(path: str | os.PathLike[str]) -> _Content:
     """By the digest of a file's bytes, with those of its voxels, and the format of its name."""
     digest = hashlib.sha256()
     stamp: tuple[int, ...] = ()
-    beside = voxel_files(path)
+    parts = (*paths_of(path), *voxel_files(path))
     try:
-        for part in (path, *beside):
+        for part in parts:
             with open(regular_descriptor(part, link=True), "rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
                 if status.st_size > MAX_BYTES:
@@ -163,7 +167,7 @@ def _content(path: str | os.PathLike[str]) -> _Content:
                 while block := file.read(min(status.st_size + 1, AT_ONCE_BYTES)):
                     digest.update(block)
                 stamp = (*stamp, *stamp_of(status))
-            if beside:  # where each ends, and what it is
+            if len(parts) > 1:  # where each ends, and what it is
                 digest.update(f"|{status.st_size}{os.path.splitext(part)[1]}|".encode())
     except OSError:
         return _Content()  # read_shard says what is wrong with it
@@ -181,7 +185,11 @@ def _sealed(name: str, value: Any, seal: bytes) -> Any:
 
 
 def _restored(
-    entry: Entry | None, identifier: str, path: str, share: float, seal: bytes
+    entry: Entry | None,
+    identifier: str,
+    path: str | os.PathLike[str],
+    share: float,
+    seal: bytes,
 ) -> Shard | None:
     """What is kept of a file, under the name it has now; None if something is missing."""
     if entry is None:
@@ -191,7 +199,8 @@ def _restored(
         records = tuple(
             Record(
                 id=identifier if count == 1 else f"{identifier}#{k}",
-                path=path,
+                path=str(path),
+                further=paths_of(path)[1:],
                 **{
                     name: _frozen(_sealed(name, value, seal))
                     for name, value in zip(_KEPT, row, strict=True)

@@ -16,6 +16,7 @@ NO_HOUNSFIELD = "CT without Hounsfield units"
 OWN_SCALE = "scale of its own"
 NO_NEGATIVE = "signed without negative levels"
 NOT_SQUARE = "pixels not square"
+NO_SPACING = "no spacing"
 MOSAIC = "mosaic"
 FEW_LEVELS = "few grey levels"
 ONE_SCALE = "one scale for its series"
@@ -38,6 +39,8 @@ FLAG_WARNINGS = {
     PERCENTILES: "images of files without a known grey scale, scaled from the 1 % to the 99 % "
     "level of their file. Give a window to put all sets on one scale",
     NO_ORIENTATION: "volumes whose header states no orientation, read as such files usually lie",
+    NO_SPACING: "volumes of arrays, which state no spacing and no orientation; their voxels count "
+    "as cubes, slices from feet to head, rows from front to back, columns from right to left",
     NOT_SQUARE: "images whose pixels are not square, shown as if they were",
     MOSAIC: "DICOM files that show many slices as the tiles of one picture; judged as one picture. "
     "Convert them to volumes, for example with dcm2niix",

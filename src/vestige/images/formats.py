@@ -45,6 +45,8 @@ SUFFIXES = {
     ".mgz": "mgh",
     **dict.fromkeys(HDF5_SUFFIXES, "hdf5"),
 }
+VOLUMES = ("nifti", "nrrd", "metaimage", "mgh")
+"""Formats of volumes."""
 _STARTS = {
     b"\x89PNG\r\n\x1a\n": "png",
     b"\xff\xd8\xff": "jpeg",

@@ -149,8 +149,11 @@ class Frame:
         return scaled(self.stored)
 
     def shown_as(self, kind: Kind, background: Colour = BLACK) -> npt.NDArray[Any]:
-        """Levels of the image: grey [h, w] over black, or colour [h, w, 3] over a background."""
-        if kind == "grey":
+        """Levels of the image: grey [h, w] over black, or colour [h, w, 3] over a background.
+
+        A volume [d, h, w] is shown as it is stored.
+        """
+        if kind != "colour":
             return self.stored
         colours: Any = self.colours
         if colours is None:

@@ -6,7 +6,7 @@ that would be loaded as a plug-in, are refused before anything is unpacked.
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,11 +32,18 @@ def read_hdf5(
 ) -> list[Frame]:
     """Every image of the one dataset of a file that looks like images."""
     del window
+    values = hdf5_values(path, lambda shape: layout_of(shape, layout))
+    return split(layout_of(values.shape, layout).apply(values), "HDF5")
+
+
+def hdf5_values(
+    path: str | os.PathLike[str], accept: Callable[[tuple[int, ...]], object]
+) -> npt.NDArray[Any]:
+    """The one dataset of a file that looks like images, once `accept` has not refused its shape."""
     with _opened(path) as file:
         dataset = _only_pictures(file, os.path.basename(os.fspath(path)))
-        layout_of(dataset.shape, layout)  # refuses before it is read
-        values = _values(dataset)
-    return split(layout_of(values.shape, layout).apply(values), "HDF5")
+        accept(dataset.shape)
+        return _values(dataset)
 
 
 def read_dataset(path: str | os.PathLike[str], name: str) -> npt.NDArray[Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vestige.files.regular import regular_descriptor
 from vestige.images.pairs import voxel_files
+from vestige.images.series import Series
 
 _DESCRIPTORS = Path("/proc/self/fd")
 
@@ -26,12 +27,21 @@ class Held:
         and the reader says why
     """
 
-    name: str
+    name: str | os.PathLike[str]
     descriptors: tuple[int, ...]
 
     def stamp(self) -> tuple[int, ...]:
-        """As `stamp_of`, of the files as they are now; () if they are not open."""
-        return tuple(part for one in self.descriptors for part in stamp_of(os.fstat(one)))
+        """As `stamp_of`, of the files as they are now; () if they are not open.
+
+        The files of a series are too many to be held: they are looked up by their names.
+        """
+        own: Sequence[int | str] = self.descriptors
+        if isinstance(self.name, Series):
+            own = self.name.paths
+        try:
+            return tuple(part for one in own for part in stamp_of(os.stat(one)))
+        except OSError:
+            return ()
 
 
 def stamp_of(status: os.stat_result) -> tuple[int, ...]:
@@ -46,14 +56,14 @@ def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
         parts = [_parts(path, stack) for path in paths]
         if not _DESCRIPTORS.is_dir():
             yield [
-                Held(os.fspath(path), tuple(some.values()))
+                Held(_name(path), tuple(some.values()))
                 for path, some in zip(paths, parts, strict=True)
             ]
             return
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vestige-")))
         files = []
         for k, (path, some) in enumerate(zip(paths, parts, strict=True)):
-            name = os.fspath(path)
+            name = _name(path)
             if some:
                 own = folder / str(k)
                 own.mkdir()
@@ -65,9 +75,15 @@ def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
         yield files
 
 
+def _name(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    return path if isinstance(path, Series) else os.fspath(path)
+
+
 def _parts(path: str | os.PathLike[str], stack: ExitStack) -> dict[str, int]:
     """Names and descriptors of a file and of those beside it that hold its voxels."""
     found: dict[str, int] = {}
+    if isinstance(path, Series):
+        return found
     for part in (path, *voxel_files(path)):
         # voxels are a link only where their header is one, too: `vestige.images.pairs`
         link = part is path or os.path.islink(path)

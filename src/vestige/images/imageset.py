@@ -37,7 +37,8 @@ class Record:
     path: str
     frame: int
     sha256: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
+    """Height and width; of a volume slices, height and width as it is shown."""
     bits: int
     mode: str
     flags: tuple[str, ...] = ()
@@ -56,6 +57,12 @@ class Record:
     """Factor and offset by which the image was put on the scale of its series."""
     alias: str = ""
     issuer: str = ""
+    spacing: tuple[float, float, float] | None = None
+    """Of a volume: millimetres between voxels along the axes of its shape."""
+    orientation: str = ""
+    """Of a volume: where its axes as stored lead to, such as "LPS"; "" where nothing says it."""
+    further: tuple[str, ...] = ()
+    """Of a DICOM series that is one volume: its files after the first, which is the path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +121,9 @@ class ImageSet:
 
     @cached_property
     def shapes(self) -> Ints:
-        """Height and width in the file, int [n, 2]."""
-        return np.array([r.shape for r in self.records], np.int64).reshape(-1, 2)
+        """Height and width in the file, int [n, 2]; of volumes slices, height, width [n, 3]."""
+        axes = len(self.records[0].shape) if self.records else 2
+        return np.array([r.shape for r in self.records], np.int64).reshape(-1, axes)
 
     @cached_property
     def bits(self) -> tuple[int, ...]:
@@ -158,11 +166,15 @@ class ImageSet:
     def original(self, i: int) -> Float32s:
         """Image i in full size, float32 [h, w] or [h, w, 3], read again from its file.
 
+        Of a volume the cube at the working grid, for which nothing is read.
+
         Raises
         ------
         InputError
             When the file has gone or shows something else since it was read.
         """
+        if self.kind == "volume":
+            return np.array(self.pixels[i])
         record = self.records[i]
         if self.arrays is not None:
             frame = _array_frame(self.arrays, record.frame)

@@ -1,14 +1,10 @@
 """READERS: one entry per file format, and the way from a file to its reader."""
 
-import logging
 import os
 import stat
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
+from functools import partial
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -16,9 +12,10 @@ import numpy.typing as npt
 from vestige.files.printable import printable
 from vestige.images.derived import KINDS, has_few_levels
 from vestige.images.flags import FEW_LEVELS
-from vestige.images.foreign_words import own_warning, own_words
+from vestige.images.foreign_words import own_words
 from vestige.images.formats import (
     GZIP,
+    VOLUMES,
     first_bytes,
     format_of_bytes,
     format_of_content,
@@ -38,6 +35,7 @@ from vestige.images.frame import (
 )
 from vestige.images.other_formats import archive, other_format
 from vestige.images.pairs import is_part_of_pair
+from vestige.images.talkative import heard
 from vestige.registry.entries import InputError, RegistryEntry
 
 
@@ -140,17 +138,15 @@ READERS: dict[str, RegistryEntry[Reader]] = {
 
 _ARRAYS = ("npy", "npz", "hdf5")
 """Their readers also take a layout."""
-VOLUMES = ("nifti", "nrrd", "metaimage", "mgh")
-"""Formats of volumes; each has a module of this name."""
 _ZIPPED = ("nifti", "mgh")
 """May be gzipped as a whole."""
-_TALKATIVE = ("tiff", "dicom", "nifti")
-"""Their decoders warn of what they repair; what they say becomes a flag."""
-_ONE_AT_A_TIME = threading.Lock()
 
 
 def read_file(
-    path: str | os.PathLike[str], window: Window | None = None, layout: str = ""
+    path: str | os.PathLike[str],
+    window: Window | None = None,
+    layout: str = "",
+    whole: bool = False,
 ) -> list[Frame]:
     """Decode every image of one file.
 
@@ -163,6 +159,8 @@ def read_file(
         In modality units; only DICOM and volumes are in such units.
     layout : str
         Of arrays, as `vestige.images.layouts.parse_layout` gives it; "" where it is plain.
+    whole : bool
+        Volumes are one image each, and the path may be a `Series`; else they are slices.
 
     Returns
     -------
@@ -177,7 +175,7 @@ def read_file(
         When the package that reads this format is not installed.
     """
     try:
-        return _decoded(path, window, layout)
+        return _decoded(path, partial(_read_whole if whole else _read_as, window, layout))
     except InputError:
         raise
     except Unreadable as error:  # some name what stands in the file, which may be anything
@@ -204,6 +202,8 @@ def peek_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int
 
         return dicom_shape(path)
     if kind in VOLUMES:
+        from vestige.images.whole_volumes import volume_sides
+
         return volume_sides(path, kind)[1:]
     from PIL import Image
 
@@ -211,14 +211,6 @@ def peek_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, int
 
     with Image.open(path, formats=(*FORMATS, "TIFF")) as image:
         return image.height, image.width
-
-
-def volume_sides(path: str | os.PathLike[str], kind: str) -> tuple[int, int, int]:
-    """Slices, height and width of the volumes of one file of `VOLUMES`, from its header."""
-    from vestige.images.volumes import shown_sides
-
-    module: Any = import_module(f"vestige.images.{kind}")
-    return shown_sides(getattr(module, f"{kind}_grid")(path))
 
 
 def may_be_colour(path: str | os.PathLike[str]) -> bool:
@@ -243,7 +235,10 @@ def may_be_colour(path: str | os.PathLike[str]) -> bool:
         return True
 
 
-def _decoded(path: str | os.PathLike[str], window: Window | None, layout: str) -> list[Frame]:
+def _decoded(
+    path: str | os.PathLike[str], read: Callable[[str, str | os.PathLike[str]], list[Frame]]
+) -> list[Frame]:
+    """What `read` makes of a file, given the name of its format."""
     info = os.stat(path)
     if not stat.S_ISREG(info.st_mode):
         raise NotAnImage("is not a regular file")
@@ -255,7 +250,7 @@ def _decoded(path: str | os.PathLike[str], window: Window | None, layout: str) -
     found, named = format_of_bytes(head), format_of_name(path)
     is_packed = raw.startswith(GZIP) and not {found, named} & {*_ZIPPED}
     if found and not is_packed:
-        return _read_as(found, path, window, layout)
+        return read(found, path)
     if is_part_of_pair(path):
         raise OfAnother("holds the voxels of a pair, which is read by its header")
     other = other_format(head)
@@ -267,7 +262,7 @@ def _decoded(path: str | os.PathLike[str], window: Window | None, layout: str) -
     if not named:
         raise NotAnImage("is not an image")
     try:
-        return _read_as(named, path, window, layout)
+        return read(named, path)
     except (InputError, NotAnImage, NotJudged):
         raise
     except Exception as error:
@@ -275,44 +270,31 @@ def _decoded(path: str | os.PathLike[str], window: Window | None, layout: str) -
 
 
 def _read_as(
-    name: str, path: str | os.PathLike[str], window: Window | None, layout: str
+    window: Window | None, layout: str, name: str, path: str | os.PathLike[str]
 ) -> list[Frame]:
     reader: Any = READERS[name].factory()
     if name in _ARRAYS:
         return _checked(reader(path, window, layout))
-    if name not in _TALKATIVE:
-        return _checked(reader(path, window))
-    # catch_warnings is not thread-safe, and a cluster may run shards in threads
-    with _ONE_AT_A_TIME, _silent_logs(), warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", UserWarning)
-        warnings.simplefilter("always", RuntimeWarning)
-        frames = _checked(reader(path, window))
-    told = tuple(dict.fromkeys(f"decoder: {own_warning(str(w.message))}" for w in said))
-    return [replace(f, flags=(*f.flags, *told)) for f in frames] if told else frames
+    return heard(name, lambda: _checked(reader(path, window)))
 
 
-@contextmanager
-def _silent_logs() -> Iterator[None]:
-    """Nothing on the terminal of what the same decoders say a second way, for every bad tag."""
-    logs = [logging.getLogger(name) for name in ("tifffile", "nibabel.global", "PIL")]
-    before = [log.disabled for log in logs]
-    for log in logs:
-        log.disabled = True
-    try:
-        yield
-    finally:
-        for log, was in zip(logs, before, strict=True):
-            log.disabled = was
+def _read_whole(
+    window: Window | None, layout: str, name: str, path: str | os.PathLike[str]
+) -> list[Frame]:
+    from vestige.images.whole_volumes import read_whole
+
+    return heard(name, lambda: _checked(read_whole(name, path, window, layout)))
 
 
 def _checked(frames: list[Frame]) -> list[Frame]:
     if not frames:
         raise Unreadable("holds no image")
     for frame in frames:
-        if frame.stored.ndim != 2:
+        axes = 2 if frame.spacing is None else 3
+        if frame.stored.ndim != axes:
             raise Unreadable(f"holds an image of shape {frame.stored.shape}; save [h, w]")
-        check_size(*frame.stored.shape)
+        *slices, height, width = frame.stored.shape
+        check_size(height, width, *slices)
         if frame.stored.dtype.kind == "f" and not _in_range(frame.stored):
             raise Unreadable("has values that cannot be put on a grey scale of 0 to 1")
     return [

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vestige.engine.shards import map_shards
 from vestige.engine.threads import one_core
 from vestige.images.accounts import account
+from vestige.images.array_volumes import split_volumes, volume_layout_of
 from vestige.images.arrays import split
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.derived import KINDS as DERIVED
@@ -24,8 +25,16 @@ from vestige.images.kinds import NAMES, Kind
 from vestige.images.layouts import layout_of, parse_layout
 from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
+from vestige.images.series_listing import in_series
 from vestige.images.series_scale import on_one_scale
-from vestige.images.shards import Decoding, Shard, read_shard, record_of, to_working_batch
+from vestige.images.shards import (
+    Decoding,
+    Shard,
+    at_working_size,
+    picture_of,
+    read_shard,
+    record_of,
+)
 from vestige.images.spool import spooled, take
 from vestige.images.stored_statistics import stored_statistics
 from vestige.images.unread import FileFault, fault_of
@@ -46,7 +55,8 @@ class Wanted:
     measured : take the statistics as stored of about so many images, which their pixels choose;
         None: of all
     layout : what the axes of arrays mean, such as "n,h,w"; "" where their lengths leave no doubt
-    kind : what the images become; grey images in colour have three equal channels
+    kind : what the images become; grey images in colour have three equal channels, volumes are one
+        image for each file or DICOM series
     background : what lies behind transparent colour images; behind grey ones lies black
     """
 
@@ -80,13 +90,14 @@ def read_images(
     Parameters
     ----------
     source : folder, file, CSV list, list of paths, address, array, or ImageSet
-        Arrays are [n, h, w] or [n, h, w, channels] (`vestige.images.layouts`), uint8, uint16 or
-        float in 0..1; "file.npz::name" is the array of that name; tensors and lists of Pillow
-        images become arrays. An ImageSet of this size is returned as it is.
+        Arrays are [n, h, w] or [n, h, w, channels] (`vestige.images.layouts`), of volumes
+        [n, d, h, w] (`vestige.images.array_volumes`), uint8, uint16 or float in 0..1;
+        "file.npz::name" is the array of that name; tensors and lists of Pillow images become
+        arrays. An ImageSet of this size is returned as it is.
     role : str
         Name of the set in messages and in the paths of problems ("used", "generated", ...).
     size : int
-        Working size in pixels.
+        Working size in pixels, of volumes the voxels along each axis of their grid, 4 to 64.
     window : (centre, width) or None
         For DICOM and NIfTI, in modality units.
     executor : Executor or None
@@ -126,6 +137,8 @@ def read_images(
     if isinstance(source, np.ndarray):
         return _from_array(source, role, size, wanted)
     assert isinstance(source, Listing)  # noqa: S101  # what is left is on disk
+    if wanted.kind == "volume":
+        source = in_series(source, executor)
     files = source.files
     if lives_here(files[0][1]):
         executor = None
@@ -139,7 +152,7 @@ def read_images(
     def pixels_of_shards() -> Iterator[Images]:
         for shard in _read_shards(files, size, how, executor, cache):
             start = len(counts)
-            sent = files[start : start + SHARD_FILES]
+            sent = files[start : start + how.together(SHARD_FILES)]
             _check_answer(shard, sent)
             if not wanted.include_derived:
                 shard = _judged(shard, sent)
@@ -256,7 +269,8 @@ def _read_shards(
         read, arguments = read_shard_cached, (*arguments, os.fspath(cache), uuid4().hex)
     if elsewhere := is_address(files[0][1]):
         read, arguments = read_fetched, (read, *arguments)
-    shards = [files[k : k + SHARD_FILES] for k in range(0, len(files), SHARD_FILES)]
+    step = how.together(SHARD_FILES)
+    shards = [files[k : k + step] for k in range(0, len(files), step)]
 
     def mapped(some: Sequence[Files]) -> Iterator[Shard]:
         return map_shards(executor, read, some, *arguments, name=lambda shard: shard[0][0])
@@ -268,19 +282,28 @@ def _read_shards(
 
 def _from_array(source: npt.NDArray[Any], role: str, size: int, wanted: Wanted) -> ImageSet:
     try:
-        stack = layout_of(source.shape, wanted.layout).apply(source, is_told=True)
-        frames = split(stack, "array")
+        if wanted.kind == "volume":
+            stack = volume_layout_of(source.shape, wanted.layout).apply(source)
+            frames = split_volumes(stack, "array")
+        else:
+            stack = layout_of(source.shape, wanted.layout).apply(source, is_told=True)
+            frames = split(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
     shown = [frame.shown_as(wanted.kind, wanted.background) for frame in frames]
-    if stack.ndim == 4 or any(frame.flags for frame in frames):
+    if wanted.kind != "volume" and (stack.ndim == 4 or any(frame.flags for frame in frames)):
         # what each became depends on more than its own levels
         stack = np.stack([scaled(one) for one in shown])
-    rows = stored_statistics(np.stack([frame.stored for frame in frames])).tolist()
+    rows = stored_statistics(np.stack([picture_of(frame) for frame in frames])).tolist()
     records = tuple(
         replace(record_of(frame, one, f"{k:06d}", "", (k, 1)), frame=k, statistics=tuple(row))
         for k, (frame, one, row) in enumerate(zip(frames, shown, rows, strict=True))
     )
-    pixels = to_working_batch(shown, size)
+    both = list(zip(frames, shown, strict=True))
+    if wanted.kind == "volume":
+        parts = (at_working_size([one], size) for one in both)
+        pixels = spooled(parts, (size, size, size), len(both))
+    else:
+        pixels = at_working_size(both, size)
     problems = tuple(flag_problems(records, role))
     return ImageSet(pixels, records, problems, arrays=stack)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,13 +15,17 @@ from vestige.images.imageset import Record, pixel_digest
 from vestige.images.kinds import Kind
 from vestige.images.preprocess import area_average, to_working
 from vestige.images.readers import read_file
+from vestige.images.series import Series, paths_of
 from vestige.images.stored_statistics import stored_statistics
 from vestige.images.unread import fault_of
+from vestige.images.working_grid import CUBES, on_grid
 from vestige.schema.records import Problem
 from vestige.types import Images
 
 Stored: TypeAlias = npt.NDArray[Any]
 """An image [h, w] or [h, w, 3] as its file stores it: uint8, uint16 or float32."""
+VOLUME_FILES = 8
+"""A file with a volume takes as long as so many with a picture."""
 BATCH = 8
 """Images shrunk at once: half a megabyte of 256 x 256 levels stays in the cache."""
 
@@ -46,7 +49,18 @@ class Decoding:
 
     def shape(self, size: int) -> tuple[int, ...]:
         """Of one image of this size."""
-        return (size, size, 3) if self.kind == "colour" else (size, size)
+        return {"grey": (size, size), "colour": (size, size, 3), "volume": (size,) * 3}[self.kind]
+
+    def together(self, files: int) -> int:
+        """How many files make a shard, where so many do of pictures."""
+        return max(1, files // VOLUME_FILES) if self.kind == "volume" else files
+
+    def read(self, path: str | os.PathLike[str]) -> list[Frame]:
+        """The images of one file, or the volume of one series, of which each file is caged."""
+        whole = self.kind == "volume"
+        if isinstance(path, Series):
+            return read_file(path, self.window, self.layout, whole)
+        return caged(read_file, path, self.window, self.layout, whole)
 
 
 PLAIN = Decoding()
@@ -88,7 +102,9 @@ class Shard:
         )
 
 
-def read_shard(paths: Sequence[tuple[str, str | Path]], size: int, how: Decoding = PLAIN) -> Shard:
+def read_shard(
+    paths: Sequence[tuple[str, str | os.PathLike[str]]], size: int, how: Decoding = PLAIN
+) -> Shard:
     """Read some files; pure, so that any worker process can do it.
 
     Parameters
@@ -121,15 +137,16 @@ def read_shard(paths: Sequence[tuple[str, str | Path]], size: int, how: Decoding
             k for k in range(len(waiting)) if is_measured(records[batch + k].sha256, how.share)
         ]
         if asked:
-            rows = stored_statistics(np.stack([waiting[k][0].stored for k in asked])).tolist()
+            pictures = [picture_of(waiting[k][0]) for k in asked]
+            rows = stored_statistics(np.stack(pictures)).tolist()
             for k, row in zip(asked, rows, strict=True):
                 records[batch + k] = replace(records[batch + k], statistics=tuple(row))
-        pixels.append(to_working_batch([shown for _, shown in waiting], size))
+        pixels.append(at_working_size(waiting, size))
         waiting.clear()
 
     for identifier, path in paths:
         try:
-            frames = caged(read_file, path, how.window, how.layout)
+            frames = how.read(path)
         except OSError as error:  # no such file, or the storage does not answer
             why = error.strerror or "does not open"
             problems.append(fault_of(identifier, f"cannot be decoded: {why}", "not reached"))
@@ -145,9 +162,10 @@ def read_shard(paths: Sequence[tuple[str, str | Path]], size: int, how: Decoding
         counts.append(len(frames))
         for k, frame in enumerate(frames):
             shown = frame.shown_as(how.kind, how.background)
-            if len(waiting) == BATCH or (waiting and not _alike(waiting[0], (frame, shown))):
+            full = len(waiting) == (1 if how.kind == "volume" else BATCH)
+            if full or (waiting and not _alike(waiting[0], (frame, shown))):
                 shrink()
-            records.append(record_of(frame, shown, identifier, str(path), (k, len(frames))))
+            records.append(record_of(frame, shown, identifier, path, (k, len(frames))))
             waiting.append((frame, shown))
     if waiting:
         shrink()
@@ -178,6 +196,18 @@ def joined(parts: Sequence[Shard]) -> Shard:
     )
 
 
+def picture_of(frame: Frame) -> Stored:
+    """The picture whose statistics are taken as stored: of a volume the middle axial slice."""
+    return frame.stored if frame.spacing is None else frame.stored[len(frame.stored) // 2]
+
+
+def at_working_size(images: Sequence[tuple[Frame, Stored]], size: int) -> Images:
+    """Images of one shape and type, each as it is shown, at the working size."""
+    if images[0][0].spacing is None:
+        return to_working_batch([shown for _, shown in images], size)
+    return np.stack([on_grid(frame.pixels, frame.spacing or CUBES, size) for frame, _ in images])
+
+
 def to_working_batch(images: Sequence[Stored], size: int) -> Images:
     """`to_working` of images of one shape and type, [h, w] or [h, w, 3] -> [n, size, size, ...].
 
@@ -205,17 +235,22 @@ def _told(frame: Frame, shown: Stored) -> tuple[str, ...]:
 
 
 def record_of(
-    frame: Frame, shown: Stored, identifier: str, path: str, place: tuple[int, int]
+    frame: Frame,
+    shown: Stored,
+    identifier: str,
+    path: str | os.PathLike[str],
+    place: tuple[int, int],
 ) -> Record:
     """The record of a frame that is shown so, at its place (number, of how many) in one file."""
-    (k, count), (height, width) = place, frame.stored.shape
-    size = os.path.getsize(path) if path and os.path.exists(path) else 0  # it may be gone by now
+    k, count = place
+    there = [part for part in paths_of(path) if part and os.path.exists(part)]  # as they are now
+    size = sum(map(os.path.getsize, there))
     return Record(
         id=identifier if count == 1 else f"{identifier}#{k}",
-        path=path,
+        path=str(path),
         frame=k,
         sha256=pixel_digest(shown),
-        shape=(height, width),
+        shape=frame.stored.shape,
         bits=frame.bits,
         mode=frame.mode,
         flags=_told(frame, shown),
@@ -228,5 +263,8 @@ def record_of(
         coding=frame.coding,
         ends=frame.ends,
         is_windowed=frame.is_windowed,
-        bytes_per_pixel=size / (count * height * width),
+        bytes_per_pixel=size / (count * frame.stored.size),
+        spacing=frame.spacing,
+        orientation=frame.orientation,
+        further=paths_of(path)[1:],
     )

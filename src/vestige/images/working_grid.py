@@ -16,6 +16,8 @@ from vestige.images.kinds import SMALLEST_CUBE
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Floats
 
+CUBES: Spacing = (1.0, 1.0, 1.0)
+"""Where nothing says the spacing, voxels are cubes."""
 LARGEST_GRID = 64
 """Voxels a side at most."""
 FEWEST_SLICES = SMALLEST_CUBE
