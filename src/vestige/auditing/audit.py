@@ -15,6 +15,7 @@ from vestige.cache.shelves import LIMIT_BYTES, trim
 from vestige.detectors import Effort
 from vestige.engine.threads import one_core
 from vestige.images.choosing import ColourChoice
+from vestige.images.dimensions import Dimensions
 from vestige.images.listing import Source
 from vestige.registry.old_names import accept_old_names
 from vestige.result import AuditResult
@@ -47,6 +48,7 @@ def audit(
     include_derived: bool = False,
     layout: str = "",
     colour: ColourChoice = "auto",
+    dimensions: Dimensions = "auto",
     engine: str = "local",
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = LIMIT_BYTES / 1e9,
@@ -108,6 +110,9 @@ def audit(
     colour : "auto", "grey" or "rgb"
         What is compared; by default colour where the generated and the real images are in colour
         (`vestige.images.choosing.choose_kind`).
+    dimensions : "auto", "2d" or "3d"
+        Whether volumes are compared whole or slice by slice; by default whole where all roles hold
+        volumes and no pictures (`vestige.images.dimensions.hold_volumes`).
     engine : "local", "local:N" or "dask:ADDRESS"
     cache : folder, optional
         Keeps decoded images and scores by their content; a killed audit goes on from there, a
@@ -149,6 +154,7 @@ def audit(
         include_derived=include_derived,
         layout=layout,
         colour=colour,
+        dimensions=dimensions,
         engine=engine,
         cache=cache,
         cache_limit=cache_limit,

@@ -73,7 +73,9 @@ def gather(request: Request, clock: Clock) -> Gathered:
     """
     options, mode = request.options, request.mode
     with clock.stage("read"), open_executor(options.engine) as executor:
-        chosen = choose_kind(request.sources, options.colour, options.window, options.layout)
+        chosen = choose_kind(
+            request.sources, options.colour, options.window, options.layout, options.dimensions
+        )
         planned = partial(request.plan, kind=chosen.kind)
         plan = planned("reference" in request.sources)
         required_resolution = max(column.required_resolution for column in plan)
@@ -140,7 +142,7 @@ def _read(
     request: Request, chosen: Chosen, required_resolution: int, executor: Executor | None
 ) -> dict[str, ImageSet]:
     layout = request.options.layout
-    size = peek_size(request.sources.values(), required_resolution, layout)
+    size = peek_size(request.sources.values(), required_resolution, layout, chosen.kind)
     return {
         role: read_role(role, source, size, request.options, chosen, executor, request.progress)
         for role, source in request.sources.items()

@@ -11,6 +11,7 @@ from vestige.cache.shelves import LIMIT_BYTES
 from vestige.detectors import DETECTORS, Effort
 from vestige.detectors.plugins import find_detector
 from vestige.images.choosing import COLOUR, ColourChoice
+from vestige.images.dimensions import DIMENSIONS, Dimensions
 from vestige.images.harmonize import Preparation
 from vestige.images.layouts import parse_layout
 from vestige.registry.entries import InputError
@@ -39,6 +40,7 @@ RULES: dict[str, Rule] = {
     "effort": EFFORT,
     "views": VIEW,
     "colour": COLOUR,
+    "dimensions": DIMENSIONS,
 }
 
 
@@ -72,6 +74,7 @@ class AuditOptions:
     include_derived: bool = False
     layout: str = ""
     colour: ColourChoice = "auto"
+    dimensions: Dimensions = "auto"
     engine: str = "local"
     cache: Place | None = None
     cache_limit: float = LIMIT_BYTES / 1e9
@@ -120,6 +123,7 @@ class MadeWith:
     include_derived: bool
     layout: str
     colour: ColourChoice
+    dimensions: Dimensions
     engine: str
 
     @property
@@ -157,6 +161,7 @@ class MadeWith:
             include_derived=self.include_derived,
             layout=self.layout,
             colour=self.colour,
+            dimensions=self.dimensions,
             engine=self.engine,
             checks=self.checks,
             seed=seed,
@@ -250,6 +255,7 @@ def told_options(
         include_derived=options.include_derived,
         layout=options.layout,
         colour=options.colour,
+        dimensions=options.dimensions,
         engine=options.engine,
     )
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(told).items()}

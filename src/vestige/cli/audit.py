@@ -27,6 +27,7 @@ from vestige.cli.options import (
     Seed,
     Unused,
     Used,
+    Volumes,
     Window,
 )
 from vestige.cli.terminal import given, output, progress_bars, tell
@@ -72,6 +73,7 @@ def audit_command(
     ] = False,
     layout: Layout = "",
     colour: Colour = "auto",
+    volumes: Volumes = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
     false_alarm_rate: Annotated[
@@ -214,6 +216,7 @@ def audit_command(
         harmonize=harmonize,
         include_derived=include_derived,
         layout=layout,
+        dimensions="auto" if volumes is None else "3d" if volumes else "2d",
         colour=colour,  # type: ignore[arg-type]  # checked by AuditOptions
         engine=engine,
         cache=cache,

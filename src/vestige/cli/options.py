@@ -120,6 +120,16 @@ Colour = Annotated[
         rich_help_panel=IMAGES,
     ),
 ]
+Volumes = Annotated[
+    bool | None,
+    typer.Option(
+        "--volumes/--slices",
+        help="Compare volumes whole or slice by slice; by default whole where all sides hold "
+        "volumes and no pictures.",
+        show_default=False,
+        rich_help_panel=IMAGES,
+    ),
+]
 Groups = Annotated[
     Path | None,
     typer.Option(

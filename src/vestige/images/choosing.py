@@ -1,4 +1,4 @@
-"""What an audit compares, grey or colour images, decided once for all roles from a few images."""
+"""What an audit compares, grey or colour images or volumes, decided once from a few images."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 
 from vestige.images.arrays import split
 from vestige.images.cage import caged
+from vestige.images.dimensions import Dimensions, hold_volumes
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import NAMES, Kind
@@ -64,8 +65,9 @@ def choose_kind(
     colour: ColourChoice = "auto",
     window: Window | None = None,
     layout: str = "",
+    dimensions: Dimensions = "auto",
 ) -> Chosen:
-    """Grey or colour, from up to `SAMPLED` images of each role.
+    """Volumes, grey or colour, from up to `SAMPLED` images of each role.
 
     "auto" compares in colour when at least half of the generated images and of the images of a
     real role are in colour: the channels of more than one pixel in a thousand differ by more than
@@ -76,21 +78,29 @@ def choose_kind(
     sources : role -> files, arrays, or images as read (which stay what they are)
     colour : "auto", "grey" or "rgb"
     window, layout : as given to the readers
+    dimensions : "auto", "2d" or "3d"
+        Whole volumes or pictures, of volumes their slices; "auto" as
+        `vestige.images.dimensions.hold_volumes` says.
 
     Raises
     ------
     InputError
-        Grey generated images beside real ones that are all in colour; images that were read as
-        different kinds.
+        Volumes in colour. Grey generated images beside real ones that are all in colour; images
+        that were read as different kinds.
     """
     fixed = {role: source.kind for role, source in sources.items() if isinstance(source, ImageSet)}
     if len(fixed) == len(sources) or "volume" in fixed.values():
         return Chosen(_agreed(fixed))
-    if colour == "grey":
-        return Chosen()
+    is_volume, told = dimensions == "3d", tuple[Problem, ...]()
+    if dimensions == "auto":
+        is_volume, told = hold_volumes(sources, layout)
+    if is_volume and colour == "rgb":
+        raise InputError("volumes are compared in grey: leave --colour out, or give --slices")
+    if is_volume or colour == "grey":
+        return Chosen("volume" if is_volume else "grey", problems=told)
     seen = {role: _look(source, window, layout) for role, source in sources.items()}
     reals = {role: one for role, one in seen.items() if role != "generated"}
-    chosen = Chosen("colour", _background([one.edges for one in reals.values()]))
+    chosen = Chosen("colour", _background([one.edges for one in reals.values()]), told)
     if colour == "rgb":
         return chosen
     made, real = seen["generated"].in_colour, [one.in_colour for one in reals.values()]
@@ -99,7 +109,7 @@ def choose_kind(
             "the generated images are grey and the real ones are in colour. Give the colour images "
             "that the generator made, or compare all as grey: --colour grey"
         )
-    rows = tuple(_mixed(seen))
+    rows = (*told, *_mixed(seen))
     return (
         Chosen(problems=rows)
         if not (made and any(real))

@@ -9,10 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.array_volumes import volume_layout_of
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.given_arrays import given_array
 from vestige.images.imageset import ImageSet
+from vestige.images.kinds import Kind
 from vestige.images.layouts import layout_of
 from vestige.images.names import may_be_image, natural_key
 from vestige.images.on_disk import files_on_disk, refuse_absent
@@ -20,6 +22,7 @@ from vestige.images.readers import peek_shape
 from vestige.images.remote import find, is_address, local_copy, without_scheme
 from vestige.images.tables import LIST_COLUMNS, column, read_rows
 from vestige.images.walking import walk
+from vestige.images.whole_volumes import longest_side
 from vestige.registry.entries import InputError
 
 Files: TypeAlias = Sequence[tuple[str, str | os.PathLike[str]]]
@@ -131,7 +134,10 @@ def source_root(source: Source) -> Path | None:
 
 
 def peek_size(
-    sources: Iterable[Source], required_resolution: int = USUAL_SIDE, layout: str = ""
+    sources: Iterable[Source],
+    required_resolution: int = USUAL_SIDE,
+    layout: str = "",
+    kind: Kind = "grey",
 ) -> int:
     """Working size that fits these sources, from the headers of up to 16 files of each.
 
@@ -141,18 +147,19 @@ def peek_size(
         Largest side in pixels at which anything looks at the images.
     layout : str
         Of arrays; "" where it is plain.
+    kind : what the images become
 
     Returns
     -------
     int
         64, or for larger `required_resolution` 128, 256, ..., so that smaller sizes
         stay area averages of it; or the smallest of the images' larger sides if that is less, but
-        at least 8.
+        at least 8. Of volumes at most 64.
     """
     high = USUAL_SIDE
-    while high < required_resolution:
+    while kind != "volume" and high < required_resolution:
         high *= 2
-    sides = [side for source in sources for side in _sides(source, layout)]
+    sides = [side for source in sources for side in _sides(source, layout, kind)]
     return max(SMALLEST_SIDE, min([high, *sides]))
 
 
@@ -226,11 +233,13 @@ def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, str | 
     return list(files)
 
 
-def _sides(source: Source, told: str) -> list[int]:
+def _sides(source: Source, told: str, kind: Kind) -> list[int]:
     if isinstance(source, ImageSet):
         return [int(source.pixels.shape[1])]
     if isinstance(source, np.ndarray):
         try:
+            if kind == "volume":
+                return [max(volume_layout_of(source.shape, told).sides)]
             layout = layout_of(source.shape, told)
             return [max(layout.height, layout.width)]
         except Unreadable as error:
@@ -241,7 +250,10 @@ def _sides(source: Source, told: str) -> list[int]:
     for k in picks:
         try:
             with local_copy(files[k][1]) as path:
-                sides.append(max(caged(peek_shape, path, told)))
+                if kind == "volume":
+                    sides.append(caged(longest_side, path, told))
+                else:
+                    sides.append(max(caged(peek_shape, path, told)))
         except InputError:
             raise
         except Exception:  # noqa: S112 - not silent: reading the file itself reports the fault

@@ -1,13 +1,15 @@
 """The way from a file, or the files of a DICOM series, to whole volumes."""
 
 import os
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from vestige.images.array_volumes import split_volumes, volume_layout_of
-from vestige.images.formats import VOLUMES
-from vestige.images.frame import Frame, OtherFormat, Window
+from vestige.images.formats import VOLUMES, format_of_content, format_of_name
+from vestige.images.frame import Frame, OtherFormat, Unreadable, Window
+from vestige.images.pairs import is_part_of_pair
 from vestige.images.volumes import shown_sides, whole_of
 
 ARRAYS = {"npy": "arrays", "npz": "arrays", "hdf5": "hdf5"}
@@ -42,6 +44,51 @@ def read_whole(
         "is a picture where volumes are compared; leave it out, or read all as pictures with "
         "--slices"
     )
+
+
+def peek_sides(path: str | os.PathLike[str]) -> tuple[str, tuple[int, ...]]:
+    """The format of a file and, from its header, the sides of what it holds.
+
+    Of volumes (slices, height, width), of arrays their shape, of DICOM (height, width), of other
+    pictures (); format "" where the file is of none that is read.
+    """
+    name = format_of_content(path) or format_of_name(path)
+    if not name or is_part_of_pair(path):
+        return "", ()
+    if name in ARRAYS:
+        return name, _array_shape(name, path)
+    if name in VOLUMES:
+        return name, volume_sides(path, name)
+    if name == "dicom":
+        from vestige.images.dicom import dicom_shape
+
+        return name, dicom_shape(path)
+    return name, ()
+
+
+def longest_side(path: str | os.PathLike[str], layout: str = "") -> int:
+    """Voxels along the longest side of the volumes of one file, from its header; 0 for pictures."""
+    name, sides = peek_sides(path)
+    if name in ARRAYS:
+        return max(volume_layout_of(sides, layout).sides)
+    return max(sides, default=0)
+
+
+def _array_shape(name: str, path: str | os.PathLike[str]) -> tuple[int, ...]:
+    shapes: list[tuple[int, ...]] = []
+
+    def note(shape: tuple[int, ...]) -> None:
+        shapes.append(shape)
+        raise _Enough
+
+    module: Any = import_module(f"vestige.images.{ARRAYS[name]}")
+    with suppress(_Enough):
+        getattr(module, f"{name}_values")(path, note)
+    return shapes[0]
+
+
+class _Enough(Unreadable):
+    """The shape is known; nothing more is read."""
 
 
 def volume_sides(path: str | os.PathLike[str], kind: str) -> tuple[int, int, int]:

@@ -122,7 +122,9 @@ def read_again(
             what = f"--{role} is missing" if role in asked else f"the result knows no --{role}"
             raise InputError(f"{what}: give the folders that were audited.")
     sources = {role: listed(source) for role, source in given.items() if source is not None}
-    chosen = choose_kind(sources, options.colour, options.window, options.layout)
+    chosen = choose_kind(
+        sources, options.colour, options.window, options.layout, options.dimensions
+    )
     sets, size = {}, made.working_size
     with open_executor(options.engine) as executor:
         for role, source in sources.items():

@@ -1,0 +1,130 @@
+"""Whether an audit compares whole volumes or pictures, from a few files of each role."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from vestige.images.array_volumes import volume_layout_of
+from vestige.images.cage import caged
+from vestige.images.frame import Unreadable
+from vestige.images.imageset import ImageSet
+from vestige.images.layouts import layout_of
+from vestige.images.listing import Files, Listing, Source
+from vestige.images.remote import is_address, local_copy
+from vestige.images.series_listing import Header, header_of
+from vestige.images.whole_volumes import peek_sides
+from vestige.schema.records import Problem
+
+Dimensions = Literal["auto", "2d", "3d"]
+DIMENSIONS = OneOf("choice of dimensions", get_args(Dimensions))
+SAMPLED = 16
+"""Files of each role that are looked at, evenly spread."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Of some files of a role: how many hold volumes, and how many pictures."""
+
+    volumes: int
+    pictures: int
+
+    @property
+    def only_volumes(self) -> bool:
+        return self.volumes > 0 and self.pictures == 0
+
+
+def hold_volumes(
+    sources: Mapping[str, Source], layout: str = ""
+) -> tuple[bool, tuple[Problem, ...]]:
+    """Whether all roles hold volumes and no pictures, from up to `SAMPLED` files of each.
+
+    Volumes are files of volume formats with several slices, DICOM files of a series whose slices
+    lie in one direction at several places, and arrays that can only be read as volumes. A row says
+    so where only some roles, or only some files, hold volumes: then all are compared as pictures.
+
+    Parameters
+    ----------
+    sources : role -> files, arrays, or images as read
+    layout : as given to the readers
+    """
+    held = {role: _held(source, layout) for role, source in sources.items()}
+    if all(one.only_volumes for one in held.values()):
+        return True, ()
+    with_volumes = [role for role, one in held.items() if one.volumes]
+    if not with_volumes:
+        return False, ()
+    with_pictures = [role for role, one in held.items() if one.pictures]
+    first = with_volumes[0]
+    what = (
+        f"volumes (of {' and '.join(with_volumes)}) lie beside pictures (of "
+        f"{' and '.join(with_pictures) or 'none'}): all are compared as pictures, volumes slice by "
+        "slice. Give volumes only, or --volumes to leave the pictures out"
+    )
+    return False, (Problem(first, what, "warning"),)
+
+
+def _held(source: Source, layout: str) -> _Held:
+    if isinstance(source, ImageSet):
+        is_volume = source.kind == "volume"
+        return _Held(int(is_volume), int(not is_volume))
+    if isinstance(source, np.ndarray):
+        found = Counter([_of_array(source.shape, layout)])
+    elif isinstance(source, Listing):
+        found = Counter(_of_file(source.files, k, layout) for k in _spread(len(source.files)))
+    else:
+        found = Counter()
+    return _Held(found["volume"], found["picture"])
+
+
+def _of_array(shape: tuple[int, ...], layout: str) -> str:
+    """What an array can be read as; pictures first, unless the layout names slices."""
+    for name, read in (("picture", layout_of), ("volume", volume_layout_of)):
+        if name == "picture" and "d" in layout:
+            continue
+        try:
+            read(shape, layout)
+        except Unreadable:
+            continue
+        return name
+    return ""
+
+
+def _of_file(files: Files, k: int, layout: str) -> str:
+    """What file k holds; "" for what is no image, or cannot be opened."""
+    path = files[k][1]
+    try:
+        with local_copy(path) as here:
+            kind, sides = caged(peek_sides, here)
+    except (OSError, Unreadable):
+        return ""
+    if not kind:
+        return ""
+    if kind == "dicom":
+        return "volume" if not is_address(path) and _is_slice(files, k) else "picture"
+    if kind in ("npy", "npz", "hdf5"):
+        return _of_array(sides, layout)
+    return "volume" if len(sides) == 3 and sides[0] > 1 else "picture"
+
+
+def _is_slice(files: Files, k: int) -> bool:
+    """Whether a DICOM file, and one beside it, are slices of one series; or whether it has many."""
+    own = header_of(files[k][1])
+    if not own.series or not own.is_placed:
+        return False
+    return own.frames > 1 or any(
+        near.is_placed and near.series == own.series for near in _beside(files, k)
+    )
+
+
+def _beside(files: Files, k: int) -> Iterator[Header]:
+    for at in (k - 1, k + 1):
+        if 0 <= at < len(files):
+            yield header_of(files[at][1])
+
+
+def _spread(count: int) -> list[int]:
+    places = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
+    return [int(k) for k in np.unique(places)]
