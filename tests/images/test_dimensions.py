@@ -36,9 +36,9 @@ def fill(root: Path, what: str) -> Any:
     elif what == "series":
         series(root / "one", RAS, "1.1")
         series(root / "two", RAS, "1.2")
-    elif what == "single slices":
+    elif what in ("single slices", "three slices"):
         for k in range(4):
-            series(root / str(k), RAS[:, :, :1], f"1.{k}")
+            series(root / str(k), RAS[:, :, : 1 if what[0] == "s" else 3], f"1.{k}")
     elif what == "radiographs":
         for k in range(4):
             path = dicom(root / f"{k}.dcm", grey(), SeriesInstanceUID="1.9", Modality="DX")
@@ -54,7 +54,14 @@ def fill(root: Path, what: str) -> Any:
 
 
 VOLUMES = ["volumes", "series", "array of volumes", "array file"]
-PICTURES = ["single slices", "radiographs", "flat volumes", "pictures", "array of pictures"]
+PICTURES = [
+    "single slices",
+    "three slices",
+    "radiographs",
+    "flat volumes",
+    "pictures",
+    "array of pictures",
+]
 
 
 @pytest.mark.parametrize("what", VOLUMES)

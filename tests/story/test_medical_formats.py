@@ -124,7 +124,7 @@ def test_dicom_and_nifti_say_what_png_says(as_png: Path, as_medical: Path) -> No
     results = []
     for root in (as_png, as_medical):
         roles = {role: root / role for role in ("generated", "used", "unused")}
-        results.append(vestige.audit(**roles, groups=root / "groups.csv"))
+        results.append(vestige.audit(**roles, groups=root / "groups.csv", dimensions="2d"))
     png, medical = results
     assert not png.problems
     assert not medical.problems
@@ -165,7 +165,7 @@ def test_dicom_and_nifti_say_what_png_says(as_png: Path, as_medical: Path) -> No
 
 def test_a_window_that_is_given_replaces_the_tags(as_medical: Path) -> None:
     roles = {role: as_medical / role for role in ("used", "unused", "generated")}
-    asked: dict[str, Any] = {**roles, "groups": as_medical / "groups.csv"}
+    asked: dict[str, Any] = {**roles, "groups": as_medical / "groups.csv", "dimensions": "2d"}
     narrow = vestige.audit(**asked, window=(15000.0, 40000.0), detectors=["nearest_distance"])
     plain = vestige.audit(**asked, detectors=["nearest_distance"])
     assert narrow.manifest.options["window"] == [15000.0, 40000.0]

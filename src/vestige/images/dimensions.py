@@ -1,7 +1,7 @@
 """Whether an audit compares whole volumes or pictures, from a few files of each role."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,8 +14,10 @@ from vestige.images.imageset import ImageSet
 from vestige.images.layouts import layout_of
 from vestige.images.listing import Files, Listing, Source
 from vestige.images.remote import is_address, local_copy
-from vestige.images.series_listing import Header, header_of
+from vestige.images.series_listing import header_of
 from vestige.images.whole_volumes import peek_sides
+from vestige.images.working_grid import FEWEST_SLICES
+from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 
 Dimensions = Literal["auto", "2d", "3d"]
@@ -41,9 +43,9 @@ def hold_volumes(
 ) -> tuple[bool, tuple[Problem, ...]]:
     """Whether all roles hold volumes and no pictures, from up to `SAMPLED` files of each.
 
-    Volumes are files of volume formats with several slices, DICOM files of a series whose slices
-    lie in one direction at several places, and arrays that can only be read as volumes. A row says
-    so where only some roles, or only some files, hold volumes: then all are compared as pictures.
+    Volumes are files of volume formats with 4 and more slices, DICOM files whose series has as many
+    that say where they lie, and arrays that can only be read as volumes. A row says so where only
+    some roles, or only some files, hold volumes: then all are compared as pictures.
 
     Parameters
     ----------
@@ -98,7 +100,9 @@ def _of_file(files: Files, k: int, layout: str) -> str:
     try:
         with local_copy(path) as here:
             kind, sides = caged(peek_sides, here)
-    except (OSError, Unreadable):
+    except InputError:
+        raise
+    except Exception:  # not silent: reading the file itself reports the fault
         return ""
     if not kind:
         return ""
@@ -106,23 +110,21 @@ def _of_file(files: Files, k: int, layout: str) -> str:
         return "volume" if not is_address(path) and _is_slice(files, k) else "picture"
     if kind in ("npy", "npz", "hdf5"):
         return _of_array(sides, layout)
-    return "volume" if len(sides) == 3 and sides[0] > 1 else "picture"
+    return "volume" if len(sides) == 3 and min(sides) >= FEWEST_SLICES else "picture"
 
 
 def _is_slice(files: Files, k: int) -> bool:
-    """Whether a DICOM file, and one beside it, are slices of one series; or whether it has many."""
+    """Whether a DICOM file has slices enough for a volume, with those of its series beside it."""
     own = header_of(files[k][1])
     if not own.series or not own.is_placed:
         return False
-    return own.frames > 1 or any(
-        near.is_placed and near.series == own.series for near in _beside(files, k)
-    )
-
-
-def _beside(files: Files, k: int) -> Iterator[Header]:
-    for at in (k - 1, k + 1):
-        if 0 <= at < len(files):
-            yield header_of(files[at][1])
+    count, step = own.frames, 1
+    while count < FEWEST_SLICES and step < FEWEST_SLICES:
+        near = [files[at][1] for at in (k - step, k + step) if 0 <= at < len(files)]
+        found = [one for path in near if (one := header_of(path)).series == own.series]
+        count += sum(one.frames for one in found if one.is_placed)
+        step += 1
+    return count >= FEWEST_SLICES
 
 
 def _spread(count: int) -> list[int]:
