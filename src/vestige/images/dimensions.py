@@ -18,6 +18,7 @@ from vestige.images.series_listing import header_of
 from vestige.images.whole_volumes import peek_sides
 from vestige.images.working_grid import FEWEST_SLICES
 from vestige.registry.entries import InputError
+from vestige.registry.rules import OneOf
 from vestige.schema.records import Problem
 
 Dimensions = Literal["auto", "2d", "3d"]
