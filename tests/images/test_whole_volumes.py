@@ -14,6 +14,7 @@ from vestige.images.imageset import ImageSet
 from vestige.images.reading import Wanted, read_images
 from vestige.images.working_grid import on_grid
 from vestige.registry.entries import InputError
+from vestige.release.folder import copy_kept
 
 from .picture import dicom, grey, save
 from .test_volumes import meta, mgh, nrrd
@@ -298,3 +299,15 @@ def test_a_window_holds_for_all_formats(tmp_path: Path) -> None:
     shown = np.clip((UPRIGHT - 69.5) / 100, 0, 1).astype(np.float32)
     expected = on_grid(shown, (2.0, 0.9, 0.8), SIZE)
     np.testing.assert_allclose(images.pixels[0], expected, atol=1e-5)
+
+
+def test_kept_volumes_are_copied_and_series_are_refused(tmp_path: Path) -> None:
+    for name, volume in (("a.nii", RAS), ("b.nii.gz", RAS[::-1])):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        nifti(tmp_path / "files" / name, volume, AFFINE)
+    images = read(tmp_path / "files")
+    assert copy_kept(images, ["b.nii.gz"], tmp_path / "out") == (1, ())
+    assert read(tmp_path / "out").sha256 == images.sha256[1:]
+    series(tmp_path / "series" / "one", RAS, "1.1")
+    with pytest.raises(InputError, match=r"one is a DICOM series of many"):
+        copy_kept(read(tmp_path / "series"), ["one"], tmp_path / "out2")

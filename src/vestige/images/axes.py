@@ -1,5 +1,6 @@
 """The axes of a volume: which of them lead to the head, the front and the right, and how far."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,12 +60,19 @@ def orientation_of(affine: npt.NDArray[Any]) -> str:
 
 def _orientation(affine: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """For each axis as stored: which of right, front, head it is nearest to, and its sign."""
+    return _of_numbers(np.asarray(affine, np.float64).tobytes())
+
+
+@lru_cache(maxsize=64)
+def _of_numbers(affine: bytes) -> npt.NDArray[Any]:
     from nibabel import orientations
 
     untyped: Any = orientations
-    if not np.isfinite(affine).all():
-        raise Unreadable("has a header whose axes are degenerate; mend its orientation")
-    axes: npt.NDArray[Any] = untyped.io_orientation(affine)
+    numbers = np.frombuffer(affine, np.float64).reshape(4, 4)
+    axes = np.full((3, 2), np.nan)
+    if np.isfinite(numbers).all():
+        axes = untyped.io_orientation(numbers)
     if not np.isfinite(axes).all():
         raise Unreadable("has a header whose axes are degenerate; mend its orientation")
+    axes.flags.writeable = False
     return axes

@@ -32,6 +32,12 @@ def check_folder(folder: str | os.PathLike[str], generated: ImageSet) -> None:
     target = Path(folder)
     if generated.arrays is not None or any(is_address(r.path) for r in generated.records):
         raise InputError("--copy-to copies files: give the generated images as a local folder.")
+    series = next((record.id for record in generated.records if record.further), "")
+    if series:
+        raise InputError(
+            f"--copy-to copies single files, and {series} is a DICOM series of many: copy the "
+            "series of the list by hand, or save the generated volumes as NIfTI."
+        )
     refuse_full(target)
     if generated.root is not None:
         root, place = generated.root.resolve(), target.resolve()
@@ -155,10 +161,11 @@ def refuse_full(target: Path) -> None:
 
 
 def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageSet) -> None:
+    whole = generated.kind == "volume"
     try:
         found = [
             pixel_digest(frame.shown_as(generated.kind, generated.background))
-            for frame in caged(read_file, copy, generated.window, generated.layout)
+            for frame in caged(read_file, copy, generated.window, generated.layout, whole)
         ]
     except Unreadable:
         found = []
