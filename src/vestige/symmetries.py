@@ -24,7 +24,10 @@ VIEWS: dict[Views, tuple[Symmetry, ...]] = {
     "all": SYMMETRIES,
 }
 """The symmetries of each choice. "mirrored" changes left and right, as the usual augmentation of a
-generator's training images does; turns are counter-clockwise."""
+generator's training images does; turns are counter-clockwise. A volume is seen slice by slice: its
+slices keep their order, and "mirrored" reverses its last axis, from the patient's right to the
+left. Near copies of volumes are looked for with "none" or "mirror" only; equal pixels are looked
+for in all eight, whatever the choice."""
 TRANSPOSING: frozenset[Symmetry] = frozenset(
     ("quarter turn", "three quarter turn", "transposed", "anti-transposed")
 )

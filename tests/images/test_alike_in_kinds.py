@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter, rotate
+from scipy.ndimage import gaussian_filter
 
 from image_sets import of_kind
-from vestige.images.anatomy import anatomy_clusters
+from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_order, near_duplicate_groups
 from vestige.images.groups import assign_groups
 from vestige.images.kinds import KINDS, Kind, in_view, inside
+from vestige.registry.entries import InputError
 from vestige.testing.phantoms import NOISE, PHANTOMS
 from vestige.types import Images
 
@@ -111,21 +112,24 @@ def test_originals_confirm_in_colour_and_in_volumes() -> None:
         assert len(set(near_duplicate_groups(images, lambda i, own=others: own[i]))) == 2
 
 
-@KIND
+@pytest.mark.parametrize("kind", ["grey", "colour"])
 def test_what_has_the_same_structure_stands_together(kind: Kind) -> None:
     images = textures(kind, 30)
     again = noisy(images[:5], NOISE / 4)
     everyone = np.concatenate([images, again, images[7:8]])
-    labels = anatomy_clusters(everyone)
+    labels = slice_clusters(everyone)
     assert same_partition(labels, np.array([*range(30), *range(5), 7]))
     order = np.random.default_rng(2).permutation(len(everyone))
-    assert same_partition(anatomy_clusters(everyone[order]), labels[order])
+    assert same_partition(slice_clusters(everyone[order]), labels[order])
 
 
-def test_a_volume_in_another_position_counts_as_another() -> None:
-    volumes = textures("volume", 10)
-    tilted = rotate(volumes[:1], 40, axes=(2, 3), reshape=False, order=1)
-    assert len(set(anatomy_clusters(np.concatenate([volumes, tilted])))) == 11
+def test_volumes_have_no_neighbouring_slices() -> None:
+    volumes = phantoms("volume", 10)
+    with pytest.raises(InputError, match="3-D volumes of shape"):
+        slice_clusters(volumes)
+    again = noisy(0.8 * volumes[:3])  # of the same persons, but no near copies
+    sets = {"used": of_kind(np.concatenate([volumes, again]), [f"{k}" for k in range(13)])}
+    assert len(set(assign_groups(sets).labels["used"])) == 13
 
 
 @KIND

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from vestige.images.anatomy import anatomy_clusters
+from vestige.images.anatomy import slice_clusters
 from vestige.images.preprocess import to_working
 
 from .test_duplicates import textures
@@ -37,28 +37,28 @@ def pairs(labels: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
 
 def test_slices_hang_together_through_their_neighbours() -> None:
     pixels, truth = volumes(20, 6)
-    joined, right, same = pairs(anatomy_clusters(pixels), truth)
+    joined, right, same = pairs(slice_clusters(pixels), truth)
     assert joined == right > 0.5 * same
 
 
 def test_the_order_changes_nothing() -> None:
     pixels, _ = volumes(12, 5, seed=1)
     pixels[7] = pixels[3]
-    first = anatomy_clusters(pixels)
+    first = slice_clusters(pixels)
     assert first[7] == first[3]
     for seed in range(4):
         order = np.random.default_rng(seed).permutation(len(pixels))
-        again = anatomy_clusters(pixels[order])
+        again = slice_clusters(pixels[order])
         assert len(set(zip(first[order], again, strict=True))) == len(set(first)) == len(set(again))
 
 
 @pytest.mark.parametrize("n", [1, 2, 60])
 def test_unrelated_images_stay_alone(n: int) -> None:
-    assert len(set(anatomy_clusters(textures(n)))) == n
+    assert len(set(slice_clusters(textures(n)))) == n
 
 
 def test_the_same_image_twice() -> None:
-    assert len(set(anatomy_clusters(np.repeat(textures(1), 3, axis=0)))) == 1
+    assert len(set(slice_clusters(np.repeat(textures(1), 3, axis=0)))) == 1
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the shared images are not at {DATA}")
@@ -70,7 +70,7 @@ def test_real_slices_are_joined_to_their_own(folder: str, column: str, share: fl
         rows = list(csv.DictReader(file))[::2]
     shown = [Image.open(DATA / folder / row["file"]).convert("L") for row in rows]
     pixels = np.stack([to_working(np.asarray(x, np.float32) / 255, 32) for x in shown])
-    labels = anatomy_clusters(pixels)
+    labels = slice_clusters(pixels)
     joined, right, same = pairs(labels, np.array([row[column] for row in rows]))
     assert joined == right >= share * same
     assert np.bincount(labels).max() < 0.1 * len(labels)

@@ -13,12 +13,12 @@ from functools import reduce
 import numpy as np
 
 from vestige.images import spool
-from vestige.images.anatomy import anatomy_clusters
+from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
 from vestige.images.group_sources import Told, group_index_of, ids_of, who_is_told
 from vestige.images.imageset import ImageSet
-from vestige.images.kinds import Kind
+from vestige.images.kinds import Kind, kind_of
 from vestige.images.names import natural_key
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
@@ -126,8 +126,7 @@ def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
 
     Mirrored copies count: a reference that was augmented knows the patients that it was made of.
 
-    Where no patients are known, neighbouring slices are alike as well, and so are volumes that lie
-    upon each other (`anatomy_clusters`).
+    Where no patients are known, neighbouring slices are alike as well; volumes have none.
     """
     sizes = {images.pixels.shape[1:] for images in real.values()}
     if len(sizes) > 1:
@@ -137,9 +136,9 @@ def _alike(real: Mapping[str, ImageSet], blank: Bools, patients: bool) -> Ints:
     joined = _joined(near_duplicate_groups(pixels, mirrored=True), same)
     apart = len(joined) + np.arange(len(joined))
     joined[blank] = apart[blank]
-    if not patients and not blank.all():
+    if not patients and not blank.all() and kind_of(pixels.shape) != "volume":
         slices = apart
-        slices[~blank] = anatomy_clusters(pixels if not blank.any() else pixels[~blank])
+        slices[~blank] = slice_clusters(pixels if not blank.any() else pixels[~blank])
         joined = _joined(joined, slices)
     return joined
 
