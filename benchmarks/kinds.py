@@ -9,7 +9,8 @@ members (where only some are copied, those) against unused images; primary is th
 evidence is told by; luma is the same audit of the same world in grey.
 
 chroma : generated images with the luma of strangers and the chroma of members (all, half of them)
-plain : colour copiers, of which luma shows enough; and copiers that were trained on others
+plain : colour copiers, of which luma shows enough, with copies that are 1, 5 and 8 times as far as
+    usual from their source; and without copies
 cost : seconds of all columns in colour and in luma
 copies : volumes of which a tenth are near copies of members: which ones the copy search names
 leak : a 3-D VAE (or --generator diffusion) of 60 members that was trained for long; the volume
@@ -203,11 +204,12 @@ def plain(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     images, groups = skin()
     for seed in range(asked.seeds):
         world = split(images, groups, (0.3, 0.3), seed)
-        for share in (0.1, 0.05, 0.0):
-            copier = Copier(share=share).fit(world.members, strangers=world.strangers)
+        for share, far in ((0.1, 1), (0.1, 5), (0.1, 8), (0.0, 1)):
+            copier = Copier(share, 2.0 * far, 0.01 * far, 0.5 * far, 0.01 * far)
+            copier.fit(world.members, strangers=world.strangers)
             made, sources = copier.sample_with_sources(MADE, seed)
             known = replace(world, copied=marked(world, sources) if share else None)
-            yield {"share": share, "seed": seed, **both(known, made)}
+            yield {"share": share, "far": far, "seed": seed, **both(known, made)}
 
 
 def cost(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
