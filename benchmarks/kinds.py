@@ -5,10 +5,12 @@
 Reads skin_pad_ufes (colour) and hippocampus_msd (volumes) below VESTIGE_DATA, splits both by
 patient, makes worlds of known truth in memory and prints one line per result; results/kinds.json
 holds all of them. AUC is that of the label-free combination of the detectors of effort normal,
-members against unused images; luma is the same audit of the same world in grey.
+members (where only some are copied, those) against unused images; primary is the column that
+evidence is told by; luma is the same audit of the same world in grey.
 
 chroma : generated images with the luma of strangers and the chroma of members (all, half of them)
-plain : colour copiers, of which luma shows enough; and copiers that were trained on others
+plain : colour copiers, of which luma shows enough, with copies that are 1, 5 and 8 times as far as
+    usual from their source; and without copies
 cost : seconds of all columns in colour and in luma
 copies : volumes of which a tenth are near copies of members: which ones the copy search names
 leak : a 3-D VAE (or --generator diffusion) of 60 members that was trained for long; the volume
@@ -20,10 +22,10 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,7 @@ from vestige.scoring.columns import Reals, score_columns
 from vestige.scoring.plan import plan_columns
 from vestige.stats.combine import pooled_rank_score
 from vestige.stats.intervals import auc
-from vestige.types import Bools, Float32s, Images
+from vestige.types import Bools, Float32s, Images, Ints
 from vestige.worlds import GENERATORS
 from vestige.worlds.copier import Copier
 
@@ -49,18 +51,23 @@ MADE = 600
 CROP = 48
 """Voxels of 1 mm a side that are kept around the middle of a hippocampus volume."""
 PLANES = ("axial", "coronal", "sagittal")
+PRIMARY = "matched_filter_pool_32"
 Labels = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Members, unused images and strangers: no patient is in two of them."""
+    """Members, unused images and strangers: no patient is in two of them.
+
+    `copied`, where it is known, are the members that some generated image copies.
+    """
 
     members: Images
     unused: Images
     strangers: Images
     groups: Labels
     """Of members, then unused images."""
+    copied: Bools | None = None
 
     @property
     def cohort(self) -> Images:
@@ -96,7 +103,7 @@ def hippocampi(side: int) -> tuple[Images, Labels]:
     cubes = []
     for row in rows:
         image = nibabel.as_closest_canonical(nibabel.load(DATA / "hippocampus_msd" / row["file"]))
-        volume = np.asarray(image.dataobj, np.float32).transpose(2, 1, 0)[::-1, ::-1, ::-1]
+        volume = np.asarray(image.dataobj, np.float32).transpose(2, 1, 0)[:, ::-1, ::-1]
         low, high = np.percentile(volume, (0.5, 99.5))
         cubes.append(_cropped(np.clip((volume - low) / (high - low), 0, 1)))
     return shrink_cubes(np.stack(cubes), side), np.array([row["group"] for row in rows])
@@ -125,28 +132,29 @@ def split(images: Images, groups: Labels, shares: tuple[float, float], seed: int
 
 
 def audited(world: Split, generated: Images) -> dict[str, Any]:
-    """AUC of every column and of their combination, and the seconds of all columns."""
+    """AUC of every column and of their combination, and processor seconds of all columns."""
     plan = plan_columns(None, has_reference=False, kind=kind_of(generated.shape))
-    seconds: list[float] = []
-    reals = Reals(world.cohort, world.groups)
-    columns, _ = score_columns(
-        plan, generated, None, reals, done=lambda name, taken: seconds.append(taken)
-    )
-    used = world.used
+    start = process_time()
+    columns, _ = score_columns(plan, generated, None, Reals(world.cohort, world.groups))
+    seconds = process_time() - start
+    used, unused = world.used, ~world.used
+    if world.copied is not None:  # the other members left no trace
+        used[: len(world.copied)] &= world.copied
     together = pooled_rank_score(columns, np.array([column.weight for column in plan]))
     return {
-        "auc": auc(together[used], together[~used]),
+        "auc": auc(together[used], together[unused]),
         "columns": {
-            column.name: auc(scores[used], scores[~used])
+            column.name: auc(scores[used], scores[unused])
             for column, scores in zip(plan, columns.T, strict=True)
         },
-        "seconds": sum(seconds),
+        "seconds": seconds,
     }
 
 
 def seen(world: Split, look: Callable[[Images], Images]) -> Split:
     """The same world with other eyes."""
-    return Split(look(world.members), look(world.unused), look(world.strangers), world.groups)
+    parts = (look(part) for part in (world.members, world.unused, world.strangers))
+    return Split(*parts, world.groups, world.copied)
 
 
 def both(world: Split, generated: Images) -> dict[str, Any]:
@@ -170,6 +178,11 @@ def recoloured(luma_from: Images, chroma_from: Images) -> Images:
     return np.rint(np.clip(luma + weaker * shift, 0, 1) * 255).astype(np.float32) / np.float32(255)
 
 
+def marked(world: Split, sources: Ints) -> Bools:
+    """Which members some generated image copies."""
+    return np.isin(np.arange(len(world.members)), sources)
+
+
 def chroma(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Copies that show in the chroma alone."""
     images, groups = skin()
@@ -177,11 +190,12 @@ def chroma(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         world = split(images, groups, (0.3, 0.3), seed)
         half = len(world.strangers) // 2
         shapes = Copier(share=1).fit(world.strangers[:half]).sample(MADE, seed)
-        copies = Copier(share=1).fit(world.members).sample(MADE, seed + 100)
+        copies, sources = Copier(share=1).fit(world.members).sample_with_sources(MADE, seed + 100)
         others = Copier(share=1).fit(world.strangers[half:]).sample(MADE, seed + 200)
         for copied in (1.0, 0.5, 0.0):
             colours = np.where(np.arange(MADE)[:, None, None, None] < copied * MADE, copies, others)
-            found = both(world, recoloured(shapes, colours))
+            shown_members = marked(world, sources[: int(copied * MADE)]) if copied else None
+            found = both(replace(world, copied=shown_members), recoloured(shapes, colours))
             yield {"copied": copied, "seed": seed, **found}
 
 
@@ -190,9 +204,12 @@ def plain(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     images, groups = skin()
     for seed in range(asked.seeds):
         world = split(images, groups, (0.3, 0.3), seed)
-        for share in (0.3, 0.1, 0.05, 0.0):
-            copier = Copier(share=share).fit(world.members, strangers=world.strangers)
-            yield {"share": share, "seed": seed, **both(world, copier.sample(MADE, seed))}
+        for share, far in ((0.1, 1), (0.1, 5), (0.1, 8), (0.0, 1)):
+            copier = Copier(share, 2.0 * far, 0.01 * far, 0.5 * far, 0.01 * far)
+            copier.fit(world.members, strangers=world.strangers)
+            made, sources = copier.sample_with_sources(MADE, seed)
+            known = replace(world, copied=marked(world, sources) if share else None)
+            yield {"share": share, "far": far, "seed": seed, **both(known, made)}
 
 
 def cost(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -226,7 +243,9 @@ def copies(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 "recall": len(set(pairs.generated[right])) / max(1, int((sources >= 0).sum())),
                 "false_names": int((~right).sum()) + len(found.calibration.real),
                 "seconds": perf_counter() - start,
-                "auc": audited(world, made)["auc"],
+                "auc": audited(
+                    replace(world, copied=marked(world, sources) if share else None), made
+                )["auc"],
             }
 
 
@@ -259,7 +278,7 @@ def told(row: dict[str, Any]) -> str:
     for key, value in row.items():
         if key == "columns":
             best = max(value, key=value.__getitem__)
-            words.append(f"best {best} {value[best]:.3f}")
+            words.append(f"primary {value[PRIMARY]:.3f}, best {best} {value[best]:.3f}")
         elif isinstance(value, dict):
             words.append(f"{key} ({told(value)})")
         else:

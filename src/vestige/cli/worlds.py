@@ -91,10 +91,18 @@ def build(
         int,
         typer.Option(
             metavar="PIXELS",
-            help="The side length of all images in pixels.",
+            help="The side length of all images in pixels, of volumes in voxels.",
             rich_help_panel=IMAGES,
         ),
     ] = 64,
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="What the images are read as: grey, colour or volume.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = "grey",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     per_group: Annotated[
@@ -125,7 +133,7 @@ def build(
     After an interruption the same command continues.
     """
     from vestige.worlds.build import build_world
-    from vestige.worlds.options import parse_options
+    from vestige.worlds.options import parse_kind, parse_options
     from vestige.worlds.record import RECORD, Recipe
 
     recipe = Recipe(
@@ -142,6 +150,7 @@ def build(
         per_group=per_group,
         size=size,
         seed=seed,
+        kind=parse_kind(kind),
     )
     finished = (out / RECORD).exists()
     with output(out, given(images=images, groups=groups)), progress_bars(quiet) as progress:

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,8 @@ from vestige.files.whole import write_together
 from vestige.images.duplicates import near_duplicate_groups
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
+from vestige.images.kinds import NAMES
+from vestige.images.reading import Wanted as WantedImages
 from vestige.images.reading import read_images
 from vestige.packages import installed
 from vestige.registry.contract import no_other_error
@@ -28,7 +30,7 @@ from vestige.registry.origin import options_of, thing
 from vestige.types import Images, Progress, quiet
 from vestige.version import __version__
 from vestige.worlds import GENERATORS, Generator, GeneratorEntry
-from vestige.worlds.folders import Bytes, abandon, claim, png_bytes, write_folder
+from vestige.worlds.folders import SUFFIXES, Bytes, abandon, claim, file_bytes, write_folder
 from vestige.worlds.options import check_recipe
 from vestige.worlds.plugins import (
     GENERATORS_AND_PLUGINS,
@@ -52,6 +54,7 @@ from vestige.worlds.record import (
     digest_part,
     read_json,
     verify_world,
+    written,
 )
 from vestige.worlds.roles import (
     LEFT_OUT,
@@ -102,6 +105,12 @@ def build_world(
     root = Path(out)
     recipe, choice = _choose(recipe, generator)
     check_recipe(recipe)
+    suffix = SUFFIXES[recipe.kind]
+    if not choice.learns(recipe.kind):
+        raise InputError(
+            f"{recipe.generator} does not make {NAMES[recipe.kind]}: `vestige list generators` "
+            "tells which do."
+        )
     if claim(root, recipe):
         return verify_world(root)
     made = create({recipe.generator: choice}, recipe.generator, "generator", **recipe.options)
@@ -123,14 +132,14 @@ def build_world(
         choice.strangers,
     )
     parts = deal_roles(images.ids, groups, wanted, recipe.seed)
-    truth = _name(images.ids, groups, parts, recipe.seed)
+    truth = _name(images.ids, groups, parts, recipe.seed, suffix)
 
     try:
         # 3. reals and truth on disk; recipe.json says that this is a world on its way
         _begin(root, recipe, images.inputs_sha256, [row for row, _ in truth])
         for role in REALS:
             files = {
-                row.id.partition("/")[2]: png_bytes(levels[k])
+                row.id.partition("/")[2]: file_bytes(levels[k])
                 for row, k in truth
                 if row.role == role
             }
@@ -153,11 +162,13 @@ def build_world(
                 abandon(root)
             raise
         with no_other_error(what, "G2") if choice.origin else nullcontext():
-            generated, figures = _sample(made, what if choice.origin else "", recipe, progress)
+            generated, figures = _sample(
+                made, what if choice.origin else "", recipe, pixels.shape[1:], progress
+            )
         digits = len(str(max(recipe.samples - 1, 10**4)))
         write_folder(
             root / GENERATED,
-            {f"g{k:0{digits}d}.png": png_bytes(image) for k, image in enumerate(generated)},
+            {f"g{k:0{digits}d}{suffix}": file_bytes(image) for k, image in enumerate(generated)},
         )
 
         # 5. the record is written last: its presence says that the world is complete
@@ -203,7 +214,13 @@ def _choose(recipe: Recipe, generator: Generator | None) -> tuple[Recipe, Genera
 
 def _read(recipe: Recipe, progress: Progress) -> ImageSet:
     told = partial(progress, "reading")
-    images = read_images(recipe.images, role="images", size=recipe.size, progress=told)
+    images = read_images(
+        recipe.images,
+        role="images",
+        size=recipe.size,
+        progress=told,
+        wanted=WantedImages(kind=recipe.kind),
+    )
     faults = [problem for problem in images.problems if problem.severity == "error"]
     if faults:
         raise InputError(
@@ -228,7 +245,7 @@ def _group(images: ImageSet, pixels: Images, recipe: Recipe) -> tuple[tuple[str,
 
 
 def _name(
-    ids: Sequence[str], groups: Sequence[str], parts: Sequence[str], seed: int
+    ids: Sequence[str], groups: Sequence[str], parts: Sequence[str], seed: int, suffix: str
 ) -> list[tuple[TruthRow, int]]:
     """Neutral names: per role numbers in random order, so that no name tells group or status."""
     chance = np.random.default_rng([seed, 1])
@@ -239,7 +256,7 @@ def _name(
         digits = len(str(max(len(own) - 1, 1000)))
         for number, place in enumerate(chance.permutation(len(own))):
             k = own[place]
-            name = f"{role}/{number:0{digits}d}.png"
+            name = f"{role}/{number:0{digits}d}{suffix}"
             truth.append((TruthRow(name, role, groups[k], parts[k] in MEMBERS), k))
     return sorted(truth, key=lambda pair: pair[0].id)
 
@@ -250,7 +267,7 @@ def _begin(root: Path, recipe: Recipe, source: str, truth: Sequence[TruthRow]) -
     writer = csv.writer(text)  # CRLF (RFC 4180), so that names with a CR are quoted too
     writer.writerow(TRUTH_COLUMNS)
     writer.writerows([row.id, row.role, cell(row.group), int(row.used)] for row in truth)
-    begun = {"schema": SCHEMA, "recipe": asdict(recipe), "source_sha256": source}
+    begun = {"schema": SCHEMA, "recipe": written(recipe), "source_sha256": source}
     told = json.dumps(begun, indent=1, ensure_ascii=False) + "\n"
     root.mkdir(parents=True, exist_ok=True)
     same = not (root / RECIPE).exists() or read_json(root / RECIPE) == json.loads(told)
@@ -267,14 +284,18 @@ def _begin(root: Path, recipe: Recipe, source: str, truth: Sequence[TruthRow]) -
 
 
 def _sample(
-    generator: Generator, foreign: str, recipe: Recipe, progress: Progress
+    generator: Generator,
+    foreign: str,
+    recipe: Recipe,
+    sides: tuple[int, ...],
+    progress: Progress,
 ) -> tuple[Bytes, dict[str, float]]:
     progress("sampling", 0, recipe.samples)
     start = perf_counter()
     images = generator.sample(recipe.samples, recipe.seed)
     seconds = perf_counter() - start
     progress("sampling", recipe.samples, recipe.samples)
-    shape = (recipe.samples, recipe.size, recipe.size)
+    shape = (recipe.samples, *sides)
     if foreign:
         check_samples(images, shape, foreign)
     if images.shape != shape or not (images.min() >= 0 and images.max() <= 1):  # false for NaN

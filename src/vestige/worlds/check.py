@@ -10,7 +10,8 @@ import numpy as np
 
 from vestige.images.duplicates import near_duplicate_groups
 from vestige.images.imageset import ImageSet
-from vestige.images.reading import read_images
+from vestige.images.kinds import Kind
+from vestige.images.reading import Wanted, read_images
 from vestige.types import Floats, Images
 from vestige.worlds import GENERATORS
 from vestige.worlds.record import (
@@ -26,6 +27,8 @@ ALPHA = 0.001
 """A sound world fails the comparison of grey levels this often, at most."""
 EXACT_GROUPS = 50
 SHOWN = 5
+MODES: dict[Kind, str] = {"grey": "L", "colour": "RGB", "volume": "NIfTI uint8"}
+"""Of the files of a world, as readers name them."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ def check_world(folder: str | os.PathLike[str]) -> tuple[Check, ...]:
 
 def _open(root: Path) -> Opened:
     record = verify_world(root)
+    wanted = Wanted(kind=record.recipe.kind)
     folders = {
-        role: read_images(root / role, role=role, size=record.recipe.size)
+        role: read_images(root / role, role=role, size=record.recipe.size, wanted=wanted)
         for role in (*REALS, GENERATED)
         if role in record.sha256
     }
@@ -141,15 +145,19 @@ def _one_side(name: str, world: Opened, labels: Sequence[object]) -> Check:
 
 
 def _format(world: Opened) -> Check:
-    """Every file is 8-bit grey and square, of the size asked for."""
-    size = world.record.recipe.size
+    """Every file has 8 bits, the kind of the world, and sides of the size asked for."""
+    recipe = world.record.recipe
+    sides = [recipe.size] * (3 if recipe.kind == "volume" else 2)
     kinds = Counter(
         (images.modes[k], images.bits[k], *images.records[k].shape)
         for images in world.folders.values()
         for k in range(len(images))
     )
-    found = ", ".join(f"{n} {m} {b} bit {h} x {w}" for (m, b, h, w), n in kinds.most_common(SHOWN))
-    return Check("format", set(kinds) == {("L", 8, size, size)}, found)
+    found = ", ".join(
+        f"{n} {mode} {bits} bit {' x '.join(map(str, shape))}"
+        for (mode, bits, *shape), n in kinds.most_common(SHOWN)
+    )
+    return Check("format", set(kinds) == {(MODES[recipe.kind], 8, *sides)}, found)
 
 
 def _levels(world: Opened) -> Check:

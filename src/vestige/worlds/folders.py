@@ -4,12 +4,14 @@ import io
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from vestige.files.whole import beside
+from vestige.images.kinds import Kind, kind_of
 from vestige.registry.entries import InputError
 from vestige.worlds.record import (
     FOLDERS,
@@ -24,6 +26,7 @@ from vestige.worlds.record import (
     digest_part,
     load_world,
     read_json,
+    with_kind,
 )
 
 Bytes = npt.NDArray[np.uint8]
@@ -57,7 +60,8 @@ def claim(root: Path, recipe: Recipe) -> bool:
     if finished:
         begun = load_world(root).recipe
     else:
-        begun = decode_file(Recipe, read_json(root / RECIPE).get("recipe"), root / RECIPE)
+        kept = with_kind(read_json(root / RECIPE).get("recipe"))
+        begun = decode_file(Recipe, kept, root / RECIPE)
     begun, recipe = begun.told(), recipe.told()  # that of an older world holds whole paths
     if begun != recipe:
         raise InputError(
@@ -105,8 +109,39 @@ def abandon(root: Path) -> None:
         (root / name).unlink(missing_ok=True)
 
 
+SUFFIXES: dict[Kind, str] = {"grey": ".png", "colour": ".png", "volume": ".nii"}
+"""Of the image files of a world."""
+
+
+def file_bytes(image: Bytes) -> bytes:
+    """An image of any kind as the bytes of a file, without metadata.
+
+    Of a volume a NIfTI file with voxels of 1 mm that says that its levels are 0..255.
+
+    Raises
+    ------
+    InputError
+        When nibabel is not installed, for volumes.
+    """
+    return nifti_bytes(image) if kind_of((1, *image.shape)) == "volume" else png_bytes(image)
+
+
+def nifti_bytes(volume: Bytes) -> bytes:
+    """A NIfTI file of uint8 [s, s, s]: feet to head, front to back, right to left."""
+    try:
+        import nibabel
+    except ImportError as error:
+        raise InputError(
+            "worlds of volumes need nibabel: pip install 'vestige[medical]'."
+        ) from error
+    untyped: Any = nibabel
+    image = untyped.Nifti1Image(np.ascontiguousarray(volume.T[::-1, ::-1]), np.eye(4))
+    image.header["cal_min"], image.header["cal_max"] = 0, 255
+    return bytes(image.to_bytes())
+
+
 def png_bytes(image: Bytes) -> bytes:
-    """An 8-bit grey PNG of uint8 [h, w], without metadata."""
+    """An 8-bit PNG of uint8 [h, w] or [h, w, 3], without metadata."""
     out = io.BytesIO()
     Image.fromarray(image).save(out, format="PNG", compress_level=1)
     return out.getvalue()

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from math import inf
-from typing import Any
+from typing import Any, cast
 
+from vestige.images.kinds import KINDS, Kind
 from vestige.registry.entries import InputError, create
 from vestige.registry.options import split_options, typed_options
+from vestige.registry.rules import OneOf
 from vestige.worlds.plugins import find_generator
 from vestige.worlds.record import Recipe
 
 RANGES = {"samples": (1, 10**6), "size": (8, 1024), "seed": (0, 2**31 - 1)}
+LARGEST_CUBE = 64
+KIND = OneOf("kind", KINDS)
 OPTION_TYPES = (bool, int, float, str)
 
 
@@ -25,6 +29,11 @@ def check_recipe(recipe: Recipe) -> None:
         value = getattr(recipe, name)
         if not low <= value <= high:
             raise InputError(f"--{name} must lie in {low}..{high}, not {value}.")
+    KIND.check(recipe.kind)
+    if recipe.kind == "volume" and recipe.size > LARGEST_CUBE:
+        raise InputError(
+            f"volumes have at most {LARGEST_CUBE} voxels a side, --size {recipe.size} was given."
+        )
     if recipe.groups is not None and recipe.group_regex is not None:
         raise InputError("groups were given twice, as CSV and as regular expression; give one.")
     for name, value in recipe.options.items():
@@ -32,6 +41,18 @@ def check_recipe(recipe: Recipe) -> None:
             raise InputError(
                 f"option {name} must be a finite number, a text or true/false, not {value!r:.60}."
             )
+
+
+def parse_kind(word: str) -> Kind:
+    """What the images of a world are read as.
+
+    Raises
+    ------
+    InputError
+        For another word than grey, colour or volume.
+    """
+    KIND.check(word)
+    return cast(Kind, word)
 
 
 def parse_options(generator: str, texts: Sequence[str]) -> dict[str, Any]:

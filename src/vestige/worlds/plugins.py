@@ -11,7 +11,8 @@ from vestige.worlds import GENERATORS, GeneratorEntry
 
 GENERATORS_AND_PLUGINS = Plugged(
     "generator", "vestige.generators", GENERATORS, GENERATORS, ("fit", "sample", "figures"), "G1",
-    lambda made, factory: GeneratorEntry(summary_of(made), factory),
+    # its fit says what it does not take
+    lambda made, factory: GeneratorEntry(summary_of(made), factory, takes="all"),
 )  # fmt: skip
 
 

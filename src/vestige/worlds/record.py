@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from vestige.files.places import told_place
 from vestige.files.regular import read_text
 from vestige.files.spreadsheet import no_table, plain
 from vestige.files.strict_json import parse_json
+from vestige.images.kinds import Kind
 from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 
@@ -54,7 +55,9 @@ class Recipe:
     per_group : int or None
         At most this many images of one group are used at all.
     size : int
-        Side of the square images, pixels.
+        Side of the square images, pixels; of volumes voxels.
+    kind : "grey", "colour" or "volume"
+        What the images are read as. In the files of grey worlds it does not stand.
     seed : int
         Determines everything.
     """
@@ -72,11 +75,23 @@ class Recipe:
     per_group: int | None = None
     size: int = 64
     seed: int = 0
+    kind: Kind = "grey"
 
     def told(self) -> "Recipe":
         """As it is written: places by their names, since a world may be passed on."""
         places = {name: told_place(getattr(self, name)) for name in ("images", "groups")}
         return replace(self, options={k: told_place(v) for k, v in self.options.items()}, **places)  # type: ignore[arg-type]
+
+
+def written(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as it stands in a file."""
+    fields = asdict(recipe)
+    return {name: value for name, value in fields.items() if (name, value) != ("kind", "grey")}
+
+
+def with_kind(recipe: Any) -> Any:
+    """What stands in a file, with the kind that is left out of grey worlds."""
+    return {"kind": "grey", **recipe} if isinstance(recipe, dict) else recipe
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,8 @@ class WorldRecord:
 
     def to_json(self) -> str:
         """The text of world.json."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        told = asdict(self) | {"recipe": written(self.recipe)}
+        return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -129,13 +145,17 @@ def load_world(folder: str | os.PathLike[str]) -> WorldRecord:
         if (root / RECIPE).exists():
             raise InputError(f"the world {root} is unfinished: run its command again.")
         raise InputError(f"{root} is not a world: it has no {RECORD}.")
-    record: WorldRecord = load_schema(WorldRecord, root / RECORD, SCHEMA)
+    record: WorldRecord = load_schema(WorldRecord, root / RECORD, SCHEMA, _completed)
     if not 0 < record.recipe.size <= LARGEST:
         raise InputError(
             f"{root / RECORD} tells of images of {record.recipe.size} pixels a side; a world has "
             f"1 to {LARGEST}: build it again."
         )
     return record
+
+
+def _completed(raw: dict[str, Any]) -> dict[str, Any]:
+    return raw | {"recipe": with_kind(raw["recipe"])} if "recipe" in raw else raw
 
 
 def verify_world(folder: str | os.PathLike[str]) -> WorldRecord:
@@ -225,8 +245,13 @@ def decode_file(kind: Any, raw: Any, path: Path) -> Any:
         raise InputError(f"{path} was not written by this vestige: {error}") from error
 
 
-def load_schema(kind: Any, path: Path, schema: int) -> Any:
-    """Read a JSON file strictly as a dataclass with a field `schema`.
+def load_schema(
+    kind: Any,
+    path: Path,
+    schema: int,
+    completed: Callable[[dict[str, Any]], dict[str, Any]] = lambda raw: raw,
+) -> Any:
+    """Read a JSON file, `completed`, strictly as a dataclass with a field `schema`.
 
     Raises
     ------
@@ -239,4 +264,4 @@ def load_schema(kind: Any, path: Path, schema: int) -> Any:
             f"{path} has schema {raw.get('schema')!r:.40}, this version reads {schema}: "
             "use the vestige version that wrote it."
         )
-    return decode_file(kind, raw, path)
+    return decode_file(kind, completed(raw), path)
