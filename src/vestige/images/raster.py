@@ -169,13 +169,18 @@ def _frame(image: Any) -> Frame:
 
 
 def _coding(image: Any) -> str:
-    """Format; for JPEG a digest of the quantisation tables, which encoder and quality choose."""
+    """Format; for JPEG a digest of the quantisation tables, and whether chroma has fewer pixels.
+
+    Encoder and quality choose both.
+    """
     tables = getattr(image, "quantization", None)
     if not tables:
         return str(image.format)
     text = repr(sorted((k, list(table)) for k, table in tables.items()))
     name = "JPEG" if image.format == "MPO" else image.format
-    return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    layers = getattr(image, "layer", [])
+    thinned = " with thinned chroma" if any(one[1:3] != layers[0][1:3] for one in layers) else ""
+    return f"{name} {hashlib.sha256(text.encode()).hexdigest()[:8]}{thinned}"
 
 
 def _grey(image: Any, stored: str) -> Frame:
