@@ -201,7 +201,14 @@ results = st.builds(
     ),
     unread=few(st.builds(Unread, text, count, count, names, st.none() | share), 1),
     unlike=st.none()
-    | st.builds(Unlike, st.sampled_from(["inverted", "other range"]), text, number, number, share),
+    | st.builds(
+        Unlike,
+        st.sampled_from(["inverted", "other range", "other colours"]),
+        text,
+        number,
+        number,
+        share,
+    ),
     chance=st.none() | st.builds(Chance, number, count),
     bounds=st.none()
     | st.builds(

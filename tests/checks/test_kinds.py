@@ -308,3 +308,25 @@ def test_inverted_and_windowed_sets_are_noticed(kind: Kind) -> None:
     assert found(in_view(generated, "mirrored")) is None
     assert found(1 - generated) == "inverted"
     assert found(generated / 2) == "other range"
+
+
+def test_exchanged_channels_and_another_white_balance_are_noticed() -> None:
+    skin = np.array([0.8, 0.6, 0.5], np.float32)
+    rng = np.random.default_rng(8)
+
+    def some(n: int) -> Images:
+        tones = skin + rng.normal(0, 0.03, (n, 1, 1, 3)).astype(np.float32)
+        texture = rng.normal(0, 0.1, (n, 16, 16, 1)).astype(np.float32)
+        return np.clip(tones + texture, 0, 1)
+
+    reals, generated = some(60), some(60)
+
+    def found(made: Images) -> str | None:
+        told = find_unlike({"generated": as_set(made), "used": as_set(reals)})
+        return told.code if told else None
+
+    assert found(generated) is None
+    assert found(np.ascontiguousarray(generated[..., ::-1])) == "other colours"
+    blue = np.array([0.85, 1, 1.15], np.float32)
+    assert found(np.minimum(generated * blue, 1)) == "other colours"
+    assert found(1 - generated) in ("inverted", "other range", "other colours")

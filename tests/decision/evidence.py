@@ -57,6 +57,7 @@ UNREAD = (Unread("generated", 240, 12, "generated/x.pgm"), Unread("used", 80, 0,
 UNEQUAL = (Unread("generated", 2000, 1, "generated/x.png", 0.5), Unread("used", 80, 9, "", 0.001))
 INVERTED = Unlike("inverted", "mean grey", 200.0, 55.0, 0.97)
 RANGE = replace(INVERTED, code="other range")
+COLOURS = replace(INVERTED, code="other colours", statistic="red less luma")
 LOW = Bounds(0.617, 0.2, (CopiedShare("verbatim", 0.034), CopiedShare("jpeg_75", 0.05)), None)
 HIGH = replace(LOW, auc_upper=0.703, patients_needed=212)
 LEVELS = (PlantedLevel("verbatim", 20, 20, 20), PlantedLevel("mirrored", 20, 9, 15),
@@ -100,6 +101,7 @@ CASES: dict[str, Evidence] = {
     "unread both": evidence(unread=(UNREAD[0], UNEQUAL[1])),
     "inverted": evidence(unlike=INVERTED),
     "other range": evidence(unlike=RANGE),
+    "other colours": evidence(unlike=COLOURS),
     "not prepared alike": evidence(checks=checks("no no ok ok ok")),
     "differ": evidence(checks=checks("ok no .. .. ok")),
     "halves differ": evidence(checks=checks("ok ok no ok ok"), test=set_test(0.001)),

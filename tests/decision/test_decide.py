@@ -61,6 +61,7 @@ TABLE: dict[str, tuple[str, str, list[Code], list[Remedy]]] = {
                     ["convert_unread"]),
     "inverted": ("undecided", "undecided", ["prepared_unlike"], ["prepare_alike"]),
     "other range": ("undecided", "undecided", ["prepared_unlike"], ["prepare_alike"]),
+    "other colours": ("undecided", "undecided", ["prepared_unlike"], ["prepare_alike"]),
     "not prepared alike": ("undecided", "undecided", ["check_failed"], ["harmonize"]),
     "differ": ("undecided", "undecided", ["check_failed"], ["mend_split"]),
     "halves differ": ("undecided", "undecided", ["check_failed"], ["mend_split"]),

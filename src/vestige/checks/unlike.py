@@ -1,4 +1,4 @@
-"""Have the generated images the polarity and the grey range of the reals?
+"""Have the generated images the polarity, the grey range and the colours of the reals?
 
 Where they are inverted, or shown in another window, nothing that compares pixels finds a copy. Of a
 generator it is expected that its images are smoother, noisier, or more alike than the reals; but
@@ -14,7 +14,7 @@ import numpy as np
 
 from vestige.decision.records import Unlike
 from vestige.images.imageset import ImageSet
-from vestige.images.kinds import in_grey
+from vestige.images.kinds import in_grey, planes_of
 from vestige.images.preprocess import area_average, coverage, shrink_cubes
 from vestige.images.spool import blocks
 from vestige.schema.records import Problem
@@ -35,6 +35,8 @@ above; and the Kolmogorov distance that it takes."""
 SHIFT, SHIFT_SPREADS, SHIFT_DISTANCE = 0.15, 2.5, 0.75
 """Grey levels (of 1), standard deviations of the reals, and Kolmogorov distance by which the mean
 grey must differ: all three."""
+CAST = 0.06
+"""The same for the mean of a chroma plane, of which saturated colours reach .5."""
 _MAD = 1.4826  # of a normal distribution, its standard deviation in medians of deviations
 _SIDE, _CUBE = 16, 8  # coarse pixels along a side, of pictures and of volumes
 _LEAST_PART = 0.1
@@ -48,7 +50,8 @@ def find_unlike(sets: Mapping[str, ImageSet]) -> Unlike | None:
     structure in common) show the inverse of the mean real image. Other range: single images and
     their mean image both have less than .65 or more than 1.25 of the contrast of the reals, at a
     Kolmogorov distance of .5; or the mean grey differs by .15, by 2.5 standard deviations of the
-    reals and by a Kolmogorov distance of .75.
+    reals and by a Kolmogorov distance of .75. Other colours: the mean of a chroma plane differs by
+    .06 and as much, as it does where red and blue are exchanged.
 
     Parameters
     ----------
@@ -66,6 +69,7 @@ def find_unlike(sets: Mapping[str, ImageSet]) -> Unlike | None:
     that makes images of too little contrast look ordinary; inverted images where the reals have
     nothing in common and are mid-grey.
     """
+    found = _other_colours(sets) if sets["generated"].kind == "colour" else None
     sets = {role: _coarse_cubes(images) for role, images in sets.items()}
     generated = sets["generated"]
     reals = [images for role, images in sets.items() if role != "generated"]
@@ -79,7 +83,7 @@ def find_unlike(sets: Mapping[str, ImageSet]) -> Unlike | None:
     pattern -= pattern.mean()
     ours = _greys(generated, inside, pattern)
     theirs = np.concatenate([_greys(images, inside, pattern) for images in reals])
-    return _inverted(ours, theirs) or _other_range(ours, theirs)
+    return _inverted(ours, theirs) or _other_range(ours, theirs) or found
 
 
 def unlike_problems(found: Unlike | None) -> list[Problem]:
@@ -91,6 +95,11 @@ def unlike_problems(found: Unlike | None) -> list[Problem]:
         what = (
             f"about {found.share or 0:.0%} of the generated images look inverted ({told}). Save "
             "all sets with the same polarity"
+        )
+    elif found.code == "other colours":
+        what = (
+            f"the generated images have other colours ({told}). Save all sets with red, green and "
+            "blue in this order and with one white balance"
         )
     else:
         what = (
@@ -130,14 +139,36 @@ def _other_range(ours: Floats, theirs: Floats) -> Unlike | None:
         if found.distance >= CONTRAST_DISTANCE:
             return found
     found = _unlike("other range", "mean grey", ours[:, _MEAN], theirs[:, _MEAN])
-    spread = _MAD * float(np.median(np.abs(theirs[:, _MEAN] - found.reals)))
+    return found if _is_far(found, theirs[:, _MEAN], SHIFT) else None
+
+
+def _other_colours(sets: Mapping[str, ImageSet]) -> Unlike | None:
+    """The chroma plane whose mean differs most, if it differs enough."""
+    ours = _casts(sets["generated"])
+    theirs = np.concatenate([_casts(one) for role, one in sets.items() if role != "generated"])
+    both = [
+        (_unlike("other colours", name, ours[:, k], theirs[:, k]), theirs[:, k])
+        for k, name in enumerate(("blue less luma", "red less luma"))
+    ]
+    far = [found for found, reals in both if _is_far(found, reals, CAST)]
+    return max(far, key=lambda one: abs(one.generated - one.reals), default=None)
+
+
+def _casts(images: ImageSet) -> Floats:
+    """Mean of both chroma planes of each image, [n, 2]."""
+    parts = [planes_of(part)[1].mean(axis=(2, 3)) for part in blocks(images.pixels, _BLOCK)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _is_far(found: Unlike, reals: Floats, least: float) -> bool:
+    """Whether the medians lie apart in units, in standard deviations of the reals and in ranks."""
+    spread = _MAD * float(np.median(np.abs(reals - found.reals)))
     shift = abs(found.generated - found.reals)
-    far = shift >= SHIFT and shift >= SHIFT_SPREADS * spread and found.distance >= SHIFT_DISTANCE
-    return found if far else None
+    return shift >= least and shift >= SHIFT_SPREADS * spread and found.distance >= SHIFT_DISTANCE
 
 
 def _unlike(
-    code: Literal["inverted", "other range"],
+    code: Literal["inverted", "other range", "other colours"],
     statistic: str,
     generated: Floats,
     reals: Floats,

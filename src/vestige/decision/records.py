@@ -164,15 +164,15 @@ class Unread:
 
 @dataclass(frozen=True)
 class Unlike:
-    """Generated images whose grey scale is not that of the real ones.
+    """Generated images whose grey scale or colours are not those of the real ones.
 
     statistic : what differs
     generated, reals : its medians
     distance : Kolmogorov distance of the two sets, 0..1
-    share : estimated share of inverted images, 0..1; None where the grey range differs
+    share : estimated share of inverted images, 0..1; None where the range or the colours differ
     """
 
-    code: Literal["inverted", "other range"]
+    code: Literal["inverted", "other range", "other colours"]
     statistic: str
     generated: float
     reals: float

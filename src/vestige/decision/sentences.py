@@ -25,6 +25,11 @@ LEVELS: dict[LevelCode, str] = {
     "blend_70": "blended with 30 % of another image",
 }
 """How a copy of each degradation level is called: "a copy that is ..."."""
+UNLIKE: dict[str, str] = {
+    "inverted": "the grey scale of the generated images is inverted",
+    "other range": "the generated images have another grey range than the real ones",
+    "other colours": "the generated images have other colours than the real ones",
+}
 CHECKS: dict[str, str] = {
     "blind": "the {whom} and the unused images can be told apart without the generated images",
     "preparation": "the {whom} and the unused images were not prepared alike",
@@ -168,9 +173,7 @@ def _cause(code: Code, decision: Decision) -> str:
         + ("" if "generated_unread" in codes else f" ({_unread(facts)})"),
         "unread_unequal": "the share of files that could not be read differs between the folders"
         + ("" if told else f" ({_unread(facts)})"),
-        "prepared_unlike": "the grey scale of the generated images is inverted"
-        if facts.unlike == "inverted"
-        else "the generated images have another grey range than the real ones",
+        "prepared_unlike": UNLIKE.get(facts.unlike, UNLIKE["other range"]),
         "check_failed": "; ".join(_failed(name, whom) for name in facts.checks),
         "finding_not_specific": _failed("swapped", whom),
         "patients_guessed": "many images look like slices of the same patients, whose other slices "

@@ -21,8 +21,8 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
         "again.",
         "reach_files": "Look in the problems for the reason, mend the storage, the permissions or "
         "the formats, and audit again.",
-        "prepare_alike": "Give generated and real images with the same polarity and grey range, "
-        "and audit again.",
+        "prepare_alike": "Give generated and real images with the same polarity, grey range and "
+        "colours, and audit again.",
         "harmonize": "Export all real images by the same steps, or let --harmonize prepare them "
         "alike, and audit again.",
         "mend_split": f"Draw {'used' if release else 'queried'} and unused images by patient from "
