@@ -12,7 +12,7 @@ from vestige.copies.search import search_copies
 from vestige.decision.records import Copy
 from vestige.images.blank import blank_images
 from vestige.images.imageset import ImageSet
-from vestige.images.kinds import KINDS, Kind, in_view, luma_of
+from vestige.images.kinds import KINDS, Kind, in_view
 from vestige.judging.cohort import check_roles, form_cohort
 from vestige.registry.entries import InputError
 from vestige.testing.phantoms import NOISE, PHANTOMS
