@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
-from vestige.images.imageset import ImageSet, pixel_digest
+from vestige.images.imageset import ImageSet, Record, pixel_digest
 from vestige.images.pairs import is_part_of_pair, voxel_files
-from vestige.images.readers import read_file
 from vestige.images.remote import is_address
+from vestige.images.series import Series
+from vestige.images.shards import Decoding
 from vestige.registry.entries import InputError
 from vestige.release.parts import can_be_parted, write_array, write_part
 from vestige.types import Bools, Progress, quiet
@@ -32,12 +32,6 @@ def check_folder(folder: str | os.PathLike[str], generated: ImageSet) -> None:
     target = Path(folder)
     if generated.arrays is not None or any(is_address(r.path) for r in generated.records):
         raise InputError("--copy-to copies files: give the generated images as a local folder.")
-    series = next((record.id for record in generated.records if record.further), "")
-    if series:
-        raise InputError(
-            f"--copy-to copies single files, and {series} is a DICOM series of many: copy the "
-            "series of the list by hand, or save the generated volumes as NIfTI."
-        )
     refuse_full(target)
     if generated.root is not None:
         root, place = generated.root.resolve(), target.resolve()
@@ -63,8 +57,9 @@ def copy_kept(
 ) -> tuple[int, tuple[str, ...]]:
     """Copy the files of which every image may stay; all or nothing.
 
-    Each copy is read again and must show what was audited. Arrays and volumes of which a part may
-    stay are written again without the rest (`vestige.release.parts`).
+    Each copy is read again and must show what was audited. Of a volume that is a DICOM series all
+    files are copied. Arrays and slices of volumes of which a part may stay are written again
+    without the rest (`vestige.release.parts`).
 
     Returns
     -------
@@ -82,10 +77,12 @@ def copy_kept(
     digests: dict[str, list[str]] = {}
     stays: dict[str, bool] = {}
     names: dict[str, str] = {}
+    series: dict[str, dict[str, str]] = {}
     for record in generated.records:
         digests.setdefault(record.path, []).append(record.sha256)
         stays[record.path] = stays.get(record.path, True) and record.id in kept
         names[record.path] = _file_id(record.id, record.path)
+        series[record.path] = _names_of_files(record, generated.root)
     partly: dict[str, list[int]] = {}
     for record in generated.records:
         if record.id in kept and not stays[record.path]:
@@ -98,11 +95,8 @@ def copy_kept(
             inner = Path(place) / "kept"
             inner.mkdir()
             for done, path in enumerate(chosen, 1):
-                copy = inner / names[path]
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
-                for part in filter(is_part_of_pair, voxel_files(path)):
-                    shutil.copyfile(part, copy.with_name(os.path.basename(part)))
+                copies = [_copy(one, inner / name) for one, name in series[path].items()]
+                copy = Series(tuple(map(str, copies))) if len(copies) > 1 else copies[0]
                 _check_copy(copy, digests[path], names[path], generated)
                 progress("copying", done, len(chosen))
             left_out = []
@@ -160,12 +154,23 @@ def refuse_full(target: Path) -> None:
         raise InputError(f"{target} is not an empty folder: name a new one for --copy-to.")
 
 
-def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageSet) -> None:
-    whole = generated.kind == "volume"
+def _copy(path: str, copy: Path) -> Path:
+    """Copy one file, with the file of its voxels where it has one."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, copy)
+    for part in filter(is_part_of_pair, voxel_files(path)):
+        shutil.copyfile(part, copy.with_name(os.path.basename(part)))
+    return copy
+
+
+def _check_copy(
+    copy: Path | Series, digests: Sequence[str], name: str, generated: ImageSet
+) -> None:
+    how = Decoding(generated.window, layout=generated.layout, kind=generated.kind)
     try:
         found = [
             pixel_digest(frame.shown_as(generated.kind, generated.background))
-            for frame in caged(read_file, copy, generated.window, generated.layout, whole)
+            for frame in how.read(copy)
         ]
     except Unreadable:
         found = []
@@ -173,6 +178,21 @@ def _check_copy(copy: Path, digests: Sequence[str], name: str, generated: ImageS
         raise InputError(
             f"{name} has changed since it was audited: leave the folder alone and start again."
         )
+
+
+def _names_of_files(record: Record, root: Path | None) -> dict[str, str]:
+    """Path -> name in the folder, of the file of an image or of all files of a DICOM series.
+
+    The files of a series lie as they do in the generated folder; of a list, in a folder that has
+    the name of the series.
+    """
+    paths = (record.path, *record.further)
+    if len(paths) == 1:
+        return {record.path: _file_id(record.id, record.path)}
+    if root is not None:
+        return {path: os.path.relpath(path, root) for path in paths}
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return {path: os.path.join(record.id, os.path.relpath(path, common)) for path in paths}
 
 
 def _file_id(identifier: str, path: str) -> str:
