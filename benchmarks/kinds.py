@@ -291,10 +291,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--side", type=int, default=24)
     parser.add_argument("--generator", default="vae")
-    parser.add_argument("--options", default='{"batch": 8, "width": 16}')
+    parser.add_argument("--options", default='{"batch": 8, "width": 16, "beta": 0.1}')
     parser.add_argument("--folder", help="for the checkpoint of the training")
     asked = parser.parse_args()
     place = HERE / "results" / "kinds.json"
