@@ -274,8 +274,8 @@ def test_the_same_sentence_everywhere(
     for page in (render_html(result), render_html(result, redact=True)):
         told = re.search(r'<p class="why">(.*?)</p>', page, re.DOTALL)
         assert told is not None
-        assert html.unescape(told[1]) == made.text
-        assert made.text in Page(page).text
+        assert html.unescape(re.sub("</?code>", "`", told[1])) == made.text
+        assert made.text.replace("`", "") in Page(page).text
         assert f"<h1>{HEADINGS[made.state]}</h1>" in page
         assert GATES[made.gate] in Page(page).text
     assert json.loads(result.to_json())["decision"]["text"] == made.text
