@@ -12,7 +12,7 @@ from vestige.copies.search import search_copies
 from vestige.decision.records import Copy
 from vestige.images.blank import blank_images
 from vestige.images.imageset import ImageSet
-from vestige.images.kinds import KINDS, Kind, in_view
+from vestige.images.kinds import KINDS, Kind, chroma_added, in_view, luma_of, planes_of
 from vestige.judging.cohort import check_roles, form_cohort
 from vestige.registry.entries import InputError
 from vestige.testing.phantoms import NOISE, PHANTOMS
@@ -141,3 +141,15 @@ def test_a_volume_is_mirrored_and_not_turned() -> None:
     made[0] = volumes[0, ::-1]  # feet and head exchanged: no view of a volume
     found = search_copies(volumes, np.arange(24), calibration, ~calibration, made)
     assert len(found.targets.real) == 0
+
+
+def test_a_copy_that_lost_or_changed_its_colours_is_named() -> None:
+    sets = sets_of("colour")
+    used, strangers = sets["used"].pixels, phantoms("colour", 6, 11)
+    made = phantoms("colour", 40, 2)
+    luma = luma_of(degraded(used[:6]))
+    made[:3] = luma[:3, :, :, None]
+    made[3:6] = np.clip(chroma_added(luma[3:6], planes_of(strangers[3:6])[1]), 0, 1)
+    found = copies_of(sets | {"generated": as_set(made)})
+    pairs = {(c.generated, c.real) for c in found.copies}
+    assert pairs == {(f"{k:03d}", f"u{k:03d}") for k in range(6)}

@@ -16,6 +16,9 @@ SHIFTS = 4
 STEP = 1 / 32
 CROPS = (0.9, 0.8, 0.7)
 """Sides of the windows of crops; each at nine places, from edge to edge."""
+CHROMA_WEIGHT = 1.0
+"""Of the search for copies. Detectors give chroma more, which finds members by their colours alone;
+here it would hide a copy that has lost or changed its colours (docs/decisions.md)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Window:
         if kind_of(images.shape) == "grey":
             return np.asarray(down @ images @ across, np.float32).reshape(len(images), -1)
         shown = np.asarray(down @ np.moveaxis(images, 3, 1) @ across, np.float32)
-        return as_rows(stacks_of(np.moveaxis(shown, 1, 3), self.size))
+        return as_rows(stacks_of(np.moveaxis(shown, 1, 3), self.size, CHROMA_WEIGHT))
 
 
 def windows(size: int) -> tuple[Window, ...]:

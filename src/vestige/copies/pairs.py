@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vestige.copies.filtering import copy_filter
-from vestige.copies.moved import Window, windows
+from vestige.copies.moved import CHROMA_WEIGHT, Window, windows
 from vestige.detectors.cosine_search import Search
 from vestige.features.folding import Folded, Folding, folding_of, turned
 from vestige.features.pixels import Pixels
@@ -222,7 +222,8 @@ def _rows(images: Images, space: Folded) -> Float32s:
 
 
 def _space(folding: Folding) -> Folded:
-    return Folded(Pixels(size=folding.stacks[0].side), folding)
+    pixels = Pixels(size=folding.stacks[0].side, chroma_weight=CHROMA_WEIGHT)
+    return Folded(pixels, folding)
 
 
 def too_plain(rows: Float32s, folding: Folding) -> Bools:

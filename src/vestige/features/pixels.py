@@ -113,11 +113,11 @@ def chroma_side(side: int) -> int:
     return max(1, side // 4)
 
 
-def stacks_of(images: Images, size: int) -> list[Float32s]:
+def stacks_of(images: Images, size: int, chroma_weight: float = CHROMA_WEIGHT) -> list[Float32s]:
     """Images of any kind as stacks of square pictures, each float32 [n, pictures, side, side].
 
     Of grey images one picture; of colour images luma, then two chroma planes of a quarter of the
-    side, times `CHROMA_WEIGHT`; of volumes their slices.
+    side, times their weight; of volumes their slices.
     """
     kind = kind_of(images.shape)
     if kind == "volume":
@@ -128,7 +128,7 @@ def stacks_of(images: Images, size: int) -> list[Float32s]:
     luma = shrink(luma, size)
     n, side = len(images), chroma_side(luma.shape[1])
     small = shrink(chroma.reshape(2 * n, *chroma.shape[2:]), side).reshape(n, 2, side, side)
-    return [luma[:, np.newaxis], small * np.float32(CHROMA_WEIGHT)]
+    return [luma[:, np.newaxis], small * np.float32(chroma_weight)]
 
 
 def sides_of(shape: tuple[int, ...], size: int) -> list[tuple[int, int]]:
@@ -159,11 +159,14 @@ def local_contrast(images: Images) -> Images:
 class Pixels:
     """Grey values at `size` px, optionally local-contrast-normalised. Nothing is learned.
 
+    `chroma_weight` is that of the chroma planes of colour images (`stacks_of`).
+
     Source: GAN-Leaks (arXiv:1909.03935) compares pixels; docs/methods.md 2.3.
     """
 
     size: int = 32
     contrast: bool = False
+    chroma_weight: float = CHROMA_WEIGHT
 
     def fit(self, images: Images) -> Self:
         """Nothing to learn."""
@@ -171,7 +174,7 @@ class Pixels:
 
     def transform(self, images: Images) -> Float32s:
         """Images of any kind -> rows [n, d]: size^2 values, 9/8 x in colour, size^3 of volumes."""
-        stacks = stacks_of(images, self.size)
+        stacks = stacks_of(images, self.size, self.chroma_weight)
         if self.contrast:
             stacks = [local_contrast(stack) for stack in stacks]
         return as_rows(stacks)
