@@ -12,10 +12,12 @@ import numpy as np
 
 from vestige.cache.owner import open_cache
 from vestige.files.places import Named, refuse_within
+from vestige.images.formats import format_of_name
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
 from vestige.images.matching import Place, match
 from vestige.images.patient_ids import folded
+from vestige.images.readers import ARRAYS
 from vestige.images.remote import is_address, without_scheme
 from vestige.images.told_groups import compile_groups, find_groups, read_group_table
 from vestige.judging.cohort import CONTRADICTING, TARGET_ROLE, Mode, no_calibration
@@ -48,7 +50,9 @@ def refuse_early(
         return
     groups = _groups(sources, csv, regex)
     if groups is None:
-        require_resolution(false_alarm_rate, _most_images(sources["unused"]))
+        most = _most_groups(sources["unused"])
+        if most is not None:
+            require_resolution(false_alarm_rate, most)
         return
     mine = groups["unused"] - groups.get(TARGET_ROLE[mode], frozenset())
     if not mine:
@@ -102,10 +106,14 @@ def _refuse_same_files(sources: Mapping[str, Source]) -> None:
             )
 
 
-def _most_images(source: Source) -> int:
-    """Images or, of files, groups at most: what one file holds is of one patient."""
+def _most_groups(source: Source) -> int | None:
+    """Images or, of files, groups at most: what one file holds is of one patient.
+
+    None where a file of arrays may hold volumes, which are of several.
+    """
     if isinstance(source, Listing):
-        return len(source.files)
+        arrays = any(format_of_name(path) in ARRAYS for _, path in source.files)
+        return None if arrays else len(source.files)
     return len(source) if isinstance(source, ImageSet | np.ndarray) else 0
 
 

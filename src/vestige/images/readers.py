@@ -136,7 +136,7 @@ READERS: dict[str, RegistryEntry[Reader]] = {
     ),
 }
 
-_ARRAYS = ("npy", "npz", "hdf5")
+ARRAYS = ("npy", "npz", "hdf5")
 """Their readers also take a layout."""
 _ZIPPED = ("nifti", "mgh")
 """May be gzipped as a whole."""
@@ -222,7 +222,7 @@ def may_be_colour(path: str | os.PathLike[str]) -> bool:
         from vestige.images.dicom import dicom_is_grey
 
         return not dicom_is_grey(path)
-    if not kind or kind in _ARRAYS:
+    if not kind or kind in ARRAYS:
         return True
     from PIL import Image
 
@@ -273,7 +273,7 @@ def _read_as(
     window: Window | None, layout: str, name: str, path: str | os.PathLike[str]
 ) -> list[Frame]:
     reader: Any = READERS[name].factory()
-    if name in _ARRAYS:
+    if name in ARRAYS:
         return _checked(reader(path, window, layout))
     return heard(name, lambda: _checked(reader(path, window)))
 
