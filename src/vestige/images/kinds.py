@@ -24,6 +24,9 @@ Takes = Literal["grey", "colour", "all"]
 """What something works on as it is: grey images only, colour images too, or volumes too."""
 SMALLEST_CUBE = 4
 """Voxels a side; fewer say nothing, and [n, 3, 3, 3] would be colour."""
+LARGEST_CUBE = 32
+"""Voxels a side up to which columns of several sizes look at volumes: 32,768 voxels, as many as
+181 x 181 pixels have."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Rec. 601, as grey comes about where colour files are read as grey."""
 

@@ -1,6 +1,7 @@
 """Which files a source names, and under which ids."""
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -14,7 +15,7 @@ from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.given_arrays import given_array
 from vestige.images.imageset import ImageSet
-from vestige.images.kinds import Kind
+from vestige.images.kinds import LARGEST_CUBE, Kind
 from vestige.images.layouts import layout_of
 from vestige.images.names import may_be_image, natural_key
 from vestige.images.on_disk import files_on_disk, refuse_absent
@@ -154,10 +155,12 @@ def peek_size(
     int
         64, or for larger `required_resolution` 128, 256, ..., so that smaller sizes
         stay area averages of it; or the smallest of the images' larger sides if that is less, but
-        at least 8. Of volumes at most 64.
+        at least 8. Of volumes 32, or 64 for a larger `required_resolution`.
     """
-    high = USUAL_SIDE
-    while kind != "volume" and high < required_resolution:
+    high, most = USUAL_SIDE, sys.maxsize
+    if kind == "volume":
+        high, most = LARGEST_CUBE, USUAL_SIDE
+    while high < min(required_resolution, most):
         high *= 2
     sides = [side for source in sources for side in _sides(source, layout, kind)]
     return max(SMALLEST_SIDE, min([high, *sides]))

@@ -7,7 +7,7 @@ from typing import Any
 from vestige.detectors import AUTO, DETECTORS, EFFORTS, TAKES, DetectorEntry, Effort
 from vestige.detectors.plugins import find_detector, object_entry
 from vestige.files.whole import file_sha256
-from vestige.images.kinds import NAMES, Kind
+from vestige.images.kinds import LARGEST_CUBE, NAMES, Kind
 from vestige.registry.entries import InputError, create
 from vestige.registry.lazy import Lazy
 from vestige.registry.options import split_options, typed_options
@@ -104,18 +104,24 @@ def plan_columns(
 
     A detector that compares with unused reals uses the reference if there is one, else the cohort.
     `views` is the option of all that take it (`DetectorEntry.views`), but for those to whom
-    `options` give another. Of `auto` those run that compare images of this `kind`.
+    `options` give another. Of `auto` those run that compare images of this `kind`; of detectors of
+    several sizes volumes have the columns of up to 32 voxels a side.
 
     Raises
     ------
     InputError
         Unknown detector or option, a detector named twice, one that needs a reference or weights
         that were not given, options of one that does not run, one that does not compare images of
-        this kind.
+        this kind; all views of volumes.
     """
     entries = _comparing(find_entries(detectors, effort), detectors, kind)
     options = options or {}
     VIEW.check(views)
+    if kind == "volume" and views == "all":
+        raise InputError(
+            "volumes are compared as they are and with left and right exchanged: give --views "
+            "mirror or none."
+        )
     for name in options:
         if name not in entries:
             find_detector(name)
@@ -123,6 +129,9 @@ def plan_columns(
     plan = []
     for name, choice in entries.items():
         for suffix, own in choice.columns.items():
+            told = "size" in options.get(name, {})
+            if kind == "volume" and own.get("size", 0) > LARGEST_CUBE and not told:
+                continue
             seen = {"views": views} if choice.views else {}
             own = {**own, **seen, **options.get(name, {})}
             if isinstance(choice.factory, Lazy):
