@@ -219,10 +219,10 @@ def report(
     if len(given) > 1:
         raise InputError(f"{given[0]} and {given[1]} exclude each other: give one of them.")
     if with_names and annex is None:
-        raise InputError("--with-names belongs to the document for a board: give --annex as well.")
+        raise InputError("--with-names belongs to --annex, the document for a board: give both.")
     if out.suffix.lower() == ".pdf" and annex is None:
         raise InputError(
-            "only the document for a board (--annex) can be a PDF: name an .html file."
+            "only --annex, the document for a board, can be a PDF: name an .html file."
         )
     read = [("the result", result), ("--annex", annex), ("--compare", compare)]
     refuse_inside([("--out", out)], [(name, path) for name, path in read if path is not None])

@@ -40,7 +40,7 @@ def whole(target: Path, mode: int = PRIVATE, partial: Path | None = None) -> Ite
 
 
 def write_together(texts: Mapping[Path, str | bytes], mode: int = PRIVATE) -> None:
-    """Write files of text or bytes; the last one appears last and says that the others are complete.
+    """Write files; the last one appears last and says that the others are complete.
 
     When renaming breaks off midway the last file is removed, so that an older one never stands
     beside newer others. Two that write to one folder take turns.

@@ -69,10 +69,11 @@ def _linkability(result: Audited) -> str:
     if not several:
         return said.ONE_IMAGE_EACH
     used = sum(p.word in ("copy", "named", "known used") for p in several)
+    of = f"{used:,} of {words.plural(len(several), 'patient')} with several images"
+    are = "is" if used == 1 else "are"
     return (
-        f"All images of a patient were judged together: {used:,} of "
-        f"{words.plural(len(several), 'patient')} with several images {'is' if used == 1 else 'are'} "
-        "copied, named or known to be used."
+        f"All images of a patient were judged together: {of} {are} copied, named or known to be "
+        "used."
     )
 
 
@@ -104,8 +105,13 @@ def _worst_table(result: Audited, patients: Sequence[TargetPatient], names: bool
     rows = []
     for rank, one in enumerate(patients[:MOST_WORST], start=1):
         p, q = (one.p_value, one.q_value) if hold else (None, None)
-        cells = (f"{rank} of {len(patients):,}", one.word, words.p_text(p), words.p_text(q))
-        cells += (f"{len(one.ids):,}",)
+        cells = (
+            f"{rank} of {len(patients):,}",
+            str(one.word),
+            words.p_text(p),
+            words.p_text(q),
+            f"{len(one.ids):,}",
+        )
         rows.append(Row((*cells, words.name(one.name, 60)) if names else cells))
     head = (*said.WORST_HEAD, "Patient") if names else said.WORST_HEAD
     return Table(head, tuple(rows), numeric=(2, 3, 4), short=(0, 1))

@@ -133,12 +133,11 @@ def _figures(result: Audited) -> dict[str, str]:
     stand = NONE
     if result.chance is not None and p_values_hold(facts):
         stand = f"{facts.stand_out:,} (chance explains {most_by_chance(facts)})"
-    real = ", ".join(
-        f"{counts[role]:,} {role}"
-        for role in words.ROLES
-        if counts.get(role) and role != "generated"
-    )
-    low = "" if test is None else f" ({words.interval(test.auc.low, test.auc.high)})"
+    given = [role for role in words.ROLES if role != "generated" and counts.get(role)]
+    real = ", ".join(f"{counts[role]:,} {role}" for role in given)
+    auc = NONE
+    if test is not None:
+        auc = f"{test.auc.value:.2f} ({words.interval(test.auc.low, test.auc.high)})"
     return {
         "Decision": HEADINGS[result.decision.state],
         "Gate": GATES[result.decision.gate],
@@ -150,9 +149,7 @@ def _figures(result: Audited) -> dict[str, str]:
         "Patients copied": f"{len({c.group for c in copies}):,}",
         "Patients named": f"{len(named_groups(result.findings, result.patients)):,}",
         "Patients that stand out": stand,
-        "AUC of the set test (95 % interval)": NONE
-        if test is None
-        else f"{test.auc.value:.2f}{low}",
+        "AUC of the set test (95 % interval)": auc,
         "p-value of the set test": words.p_text(None if test is None else test.p_value),
         "Upper bound of the AUC": NONE if bounds is None else rounded_up(bounds.auc_upper),
         "Smallest visible AUC": NONE if test is None else rounded_up(test.minimum_detectable_auc),
