@@ -19,6 +19,7 @@ from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.page import environment
 
 NONE = "–"
+VOID = ", which does not hold (see the decision)"
 FIGURES = (
     "The intervals and bounds are those of each audit by itself. Two intervals that overlap do not "
     "show that the two sets are equally safe, and this page makes no test between them."
@@ -135,14 +136,19 @@ def _figures(result: Audited) -> dict[str, str]:
         stand = f"{facts.stand_out:,} (chance explains {most_by_chance(facts)})"
     given = [role for role in words.ROLES if role != "generated" and counts.get(role)]
     real = ", ".join(f"{counts[role]:,} {role}" for role in given)
-    auc = NONE
+    hold = "" if p_values_hold(facts) else VOID
+    auc, p, least = NONE, NONE, NONE
     if test is not None:
-        auc = f"{test.auc.value:.2f} ({words.interval(test.auc.low, test.auc.high)})"
+        auc = f"{test.auc.value:.2f} ({words.interval(test.auc.low, test.auc.high)}){hold}"
+        p = f"{words.p_text(test.p_value)}{hold}"
+        least = f"{rounded_up(test.minimum_detectable_auc)}{hold}"
+    digest = result.manifest.inputs_sha256.get("generated", "")
+    made = f"{counts.get('generated', 0):,}"
     return {
         "Decision": HEADINGS[result.decision.state],
         "Gate": GATES[result.decision.gate],
         "Audit made on": f"{day_of(result.manifest.started)}, vestige {result.manifest.vestige}",
-        "Generated images": f"{counts.get('generated', 0):,}",
+        "Generated images": f"{made} (SHA-256 {digest[:12]} …)" if digest else made,
         "Real images": real or NONE,
         "Generated images that are copies": f"{len({c.generated for c in copies}):,}",
         "Patients at risk": f"{len(_exposed(result)):,} of {targets:,} copied or named",
@@ -150,9 +156,11 @@ def _figures(result: Audited) -> dict[str, str]:
         "Patients named": f"{len(named_groups(result.findings, result.patients)):,}",
         "Patients that stand out": stand,
         "AUC of the set test (95 % interval)": auc,
-        "p-value of the set test": words.p_text(None if test is None else test.p_value),
-        "Upper bound of the AUC": NONE if bounds is None else rounded_up(bounds.auc_upper),
-        "Smallest visible AUC": NONE if test is None else rounded_up(test.minimum_detectable_auc),
+        "p-value of the set test": p,
+        "Upper bound of the AUC": NONE
+        if bounds is None
+        else f"{rounded_up(bounds.auc_upper)}{hold}",
+        "Smallest visible AUC": least,
         "Planted copies that could be missed": _missed(result),
     }
 
