@@ -23,8 +23,17 @@ Number = float | None
 Flag = bool | None
 
 CONTEXT_BYTES = 2**20
-LONGEST = 2000
-"""Characters of one text."""
+MOST, LONGEST = 160, 2000
+"""Characters of one text, and of one of these statements."""
+STATEMENTS = frozenset(
+    {
+        *("document.purpose", "release.recipients", "release.other_releases"),
+        *("generator.augmentation", "generator.deduplication"),
+        *("split.dates", "split.scanners", "split.description"),
+        *("attacker.holds", "attacker.not_tried", "rule.fixed_where"),
+        *("measures.access_conditions", "measures.other"),
+    }
+)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -205,7 +214,14 @@ def read_context(path: str | os.PathLike[str]) -> Context:
 def _table(where: str, name: str, kind: type, own: dict[str, Any]) -> Any:
     hints = get_type_hints(kind)
     _refuse_unknown(f"{where}: [{name}]", own, hints, "key")
-    return kind(**{key: _value(f"{where}: {name}.{key}", v, hints[key]) for key, v in own.items()})
+    made = {key: _value(f"{where}: {name}.{key}", v, hints[key]) for key, v in own.items()}
+    for key, value in made.items():
+        most = LONGEST if f"{name}.{key}" in STATEMENTS else MOST
+        if isinstance(value, str) and len(value) > most:
+            raise InputError(
+                f"{where}: {name}.{key} has {len(value):,} characters; shorten it to {most:,}."
+            )
+    return kind(**made)
 
 
 def _refuse_unknown(where: str, own: dict[str, Any], known: dict[str, Any], what: str) -> None:
@@ -232,7 +248,7 @@ def _value(where: str, value: Any, hint: Any) -> Any:
     if get_origin(kind) is tuple:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise _wrong(where, 'a list of texts such as ["sex", "age_band"]', value)
-        return tuple(_text(where, one) for one in value)
+        return tuple(value)
     return _simple(where, value, kind)
 
 
@@ -257,14 +273,7 @@ def _simple(where: str, value: Any, kind: Any) -> Any:
         return float(value)
     if not isinstance(value, str):
         raise _wrong(where, "a text in quotes", value)
-    return _text(where, value) or None
-
-
-def _text(where: str, value: str) -> str:
-    text = " ".join(value.split())
-    if len(text) > LONGEST:
-        raise InputError(f"{where} has {len(text):,} characters; shorten it to {LONGEST:,}.")
-    return text
+    return " ".join(value.split()) or None
 
 
 def _optional(hint: Any) -> bool:

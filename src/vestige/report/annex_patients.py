@@ -85,7 +85,7 @@ def target_patients(result: Audited) -> tuple[TargetPatient, ...]:
                 p_value=row.p_value,
                 q_value=row.q_value,
                 ids=tuple(f.id for f in images),
-                copied=row.copied or name in copied,
+                copied=name in copied,
                 named=name in named,
                 stands_out=row.stands_out,
             )
