@@ -1,5 +1,6 @@
 """context.toml: every key is read, and everything else is one line that says what is allowed."""
 
+import re
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -68,6 +69,12 @@ def test_a_wrong_context_is_one_line(tmp_path: Path, text: str, said: str) -> No
     assert said in message
     assert message.startswith("context.toml")
     assert "\n" not in message and message.endswith(".")
+
+
+def test_the_example_of_the_docs_is_read(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "annex.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert context_of(tmp_path, example).subgroups.columns == ("sex", "age_band")
 
 
 def test_blank_texts_are_not_stated_and_lines_become_blanks(tmp_path: Path) -> None:
