@@ -56,9 +56,9 @@ def _singling_out(result: Audited) -> str:
     unit = unit_of(facts)
     can = words.plural(facts.named_patients, unit)
     stand = words.plural(facts.stand_out, unit)
+    stand += " stands" if facts.stand_out == 1 else " stand"
     told.append(
-        f"{can} can be named, and {stand} {'stands' if facts.stand_out == 1 else 'stand'} out "
-        f"where chance explains {most_by_chance(facts)}."
+        f"By statistics, {can} can be named, and {stand} out where chance explains {most_by_chance(facts)}."
     )
     return " ".join(told)
 
@@ -67,7 +67,7 @@ def _linkability(result: Audited) -> str:
     rows = result.patients
     several = [p for p in rows if p.images > 1]
     if not several:
-        return said.ONE_IMAGE_EACH
+        return said.ONE_IMAGE_EACH if result.question.patient_ids else said.NO_PATIENTS
     used = sum(p.word in ("copy", "named", "known used") for p in several)
     of = f"{used:,} of {words.plural(len(several), 'patient')} with several images"
     are = "is" if used == 1 else "are"

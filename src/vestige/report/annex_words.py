@@ -101,8 +101,10 @@ INFERENCE_LEFT = (
     "of a person."
 )
 ONE_IMAGE_EACH = (
-    "The audit made no table of patients, because every patient has one image or because no "
-    "patient identifiers were given. Links between images of one patient were not tested."
+    "Every target patient has one image, so there were no links between images to test."
+)
+NO_PATIENTS = (
+    "No patient identifiers were given, so links between the images of a patient were not tested."
 )
 
 ATTACKER_AUDIT = (
@@ -156,7 +158,8 @@ SEVERAL = "several values"
 UNLISTED = "not stated"
 
 RISK_CLOSED = (
-    "The audit found what the decision above says. The numbers below bound only what was not found."
+    "The audit found what the decision above says. The numbers below are about what was found and "
+    "what could have been missed, together."
 )
 RISK_VOID = (
     "No bound holds, because {why}. The audit says nothing about the residual risk beyond the "
