@@ -58,7 +58,8 @@ def _singling_out(result: Audited) -> str:
     stand = words.plural(facts.stand_out, unit)
     stand += " stands" if facts.stand_out == 1 else " stand"
     told.append(
-        f"By statistics, {can} can be named, and {stand} out where chance explains {most_by_chance(facts)}."
+        f"By statistics, {can} can be named, and {stand} out where chance explains "
+        f"{most_by_chance(facts)}."
     )
     return " ".join(told)
 
