@@ -20,7 +20,7 @@ from vestige.benchmark.run import Repeats, run_benchmark
 from vestige.benchmark.workers import failed
 from vestige.detectors import DETECTORS
 
-FILES = ["benchmark.json", "cells", "table.csv", "table.html", "table.md"]
+FILES = ["benchmark.json", "cells", "table.csv", "table.html", "table.md", "table.tex"]
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ OPTIONS = [
     f"--option=resnet50_retrieval.{name}={value}"
     for name, value in TINY["resnet50_retrieval"].items()
 ]
-FILES = [f"protocols.{kind}" for kind in ("csv", "html", "json", "md")]
+FILES = [f"protocols.{kind}" for kind in ("csv", "html", "json", "md", "tex")]
 HOSTILE = "=cmd <script>alert(1)</script> a|b *c* [d](//e)"
 
 

@@ -121,7 +121,7 @@ def test_the_page_of_a_scrub_shows_volumes(make_result: Any) -> None:
     result = with_slices(of_kind(make_result("not found", hostile=False), "volume"), 1)
     gone = [Withheld("g<b>.nii", "r.nii", "used", "p", "same pixels", 0)]
     pictures = make_result("copies found").thumbnails | result.thumbnails
-    page = Page(render_scrub(result, gone, 10, pictures))
+    page = Page(render_scrub(result, result, gone, 10, pictures))
     assert "has the voxels of the real image" in page.text
     assert "g<b>.nii" in page.text and PLANES in page.text
     assert len([a for tag, a in page.tags if tag == "input"]) == len(SLICES)

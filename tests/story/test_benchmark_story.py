@@ -12,7 +12,7 @@ from benchmark_worlds import write_worlds
 from story.world import call
 from vestige.benchmark.result import load_benchmark
 
-FILES = ["benchmark.json", "cells", "table.csv", "table.html", "table.md"]
+FILES = ["benchmark.json", "cells", "table.csv", "table.html", "table.md", "table.tex"]
 
 
 @pytest.fixture(scope="module")

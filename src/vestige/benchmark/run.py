@@ -23,7 +23,7 @@ from vestige.benchmark.result import (
     Row,
     null_rates,
 )
-from vestige.benchmark.table_files import to_csv, to_html, to_markdown
+from vestige.benchmark.table_files import to_csv, to_html, to_latex, to_markdown
 from vestige.benchmark.workers import check_engine, measured
 from vestige.detectors import DETECTORS
 from vestige.detectors.plugins import find_detector
@@ -189,6 +189,7 @@ def run_benchmark(
         {
             place / "table.md": to_markdown(benchmark),
             place / "table.csv": to_csv(benchmark),
+            place / "table.tex": to_latex(benchmark),
             place / "table.html": to_html(benchmark),
             place / "benchmark.json": benchmark.to_json(),
         }

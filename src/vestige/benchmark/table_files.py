@@ -1,4 +1,4 @@
-"""The tables of a benchmark as Markdown, CSV and one offline HTML page."""
+"""The tables of a benchmark as Markdown, CSV, LaTeX and one offline HTML page."""
 
 import csv
 import io
@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from vestige.benchmark.cells import Forensic, Release
+from vestige.benchmark.latex import latex
 from vestige.benchmark.result import Benchmark
-from vestige.benchmark.tables import SHADES, Table, tables
+from vestige.benchmark.tables import SHADES, Table, in_parts, tables
 from vestige.files.spreadsheet import cell as safe
 from vestige.files.spreadsheet import number
+from vestige.report.page import environment
 from vestige.report.words import visible
 from vestige.schema.records import Estimate
 
@@ -57,23 +59,26 @@ def to_html(benchmark: Benchmark) -> str:
     return page(title, made_with(benchmark), tables(benchmark))
 
 
+def to_latex(benchmark: Benchmark) -> str:
+    """The tables as LaTeX, for a paper."""
+    return latex("Benchmark", made_with(benchmark), tables(benchmark))
+
+
 def page(title: str, made: str, shown: Sequence[Table]) -> str:
     """Tables as one offline page; see `markdown`."""
     import jinja2
 
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("vestige.benchmark"), jinja2.PackageLoader("vestige.report")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: value if hasattr(value, "__html__") else visible(str(value)),
+    parts = [part for table in shown for part in in_parts(table)]
+    loader = jinja2.ChoiceLoader(
+        [jinja2.PackageLoader("vestige.benchmark"), jinja2.PackageLoader("vestige.report")]
     )
-    return environment.get_template("benchmark.html.j2").render(
-        title=title, tables=shown, made=made, shades=SHADES
+    made_page: str = (
+        environment()
+        .overlay(loader=loader)
+        .get_template("benchmark.html.j2")
+        .render(title=title, tables=parts, made=made, shades=SHADES)
     )
+    return made_page
 
 
 def made_with(benchmark: Benchmark) -> str:

@@ -1,10 +1,11 @@
 """The tables of a benchmark, made from what benchmark.json holds and from nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from vestige.benchmark.cells import DEFAULT, RATE, Release
 from vestige.benchmark.result import BLIND, Benchmark, BenchmarkWorld, NullRate
+from vestige.files.places import told_place
 from vestige.report.words import p_text
 from vestige.schema.records import Estimate
 
@@ -32,6 +33,30 @@ class Table:
     rows: tuple[tuple[Entry, ...], ...]
     upright: bool = False
     """Headings are names, set upright in HTML so that many columns fit."""
+
+
+MOST_COLUMNS = 12
+"""Columns of an upright table beside its first one."""
+
+
+def in_parts(table: Table) -> tuple[Table, ...]:
+    """An upright table with many columns as several, so that none is cut off."""
+    count = len(table.head) - 1
+    if not table.upright or count <= MOST_COLUMNS:
+        return (table,)
+    parts = -(-count // MOST_COLUMNS)
+    size = -(-count // parts)
+    starts = range(1, count + 1, size)
+    return tuple(
+        replace(
+            table,
+            title=f"{table.title} (part {number} of {parts})",
+            note=table.note if number == 1 else "",
+            head=(table.head[0], *table.head[start : start + size]),
+            rows=tuple((row[0], *row[start : start + size]) for row in table.rows),
+        )
+        for number, start in enumerate(starts, start=1)
+    )
 
 
 def tables(benchmark: Benchmark) -> tuple[Table, ...]:
@@ -175,7 +200,7 @@ def _settings(world: BenchmarkWorld) -> str:
     told = dict(world.recipe.options)
     if isinstance(steps := world.figures.get("steps"), int | float):
         told.setdefault("steps", f"{steps:g}")
-    return ", ".join(f"{name}={value}" for name, value in told.items()) or NONE
+    return ", ".join(f"{name}={told_place(value)}" for name, value in told.items()) or NONE
 
 
 def _figure(world: BenchmarkWorld, name: str) -> str:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from vestige.cli.terminal import say, warn
 from vestige.files.places import refuse_inside
 from vestige.files.whole import write_together
 from vestige.registry.entries import InputError
+
+if TYPE_CHECKING:
+    from vestige.result import AuditResult
 
 Result = Annotated[
     Path, typer.Argument(metavar="RESULT.json", help="The result.json that `vestige audit` wrote.")
@@ -158,7 +161,12 @@ def report(
     *,
     out: Annotated[
         Path,
-        typer.Option(metavar="REPORT.html", help="The HTML file to write.", rich_help_panel=OUTPUT),
+        typer.Option(
+            metavar="FILE",
+            help="The HTML file to write. With --annex it may end in .pdf, with --annex-template "
+            "it is a TOML file.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
     redact: Annotated[
         bool,
@@ -168,10 +176,77 @@ def report(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    annex: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONTEXT.toml",
+            help="Write the document for a board, with what this TOML file states about the "
+            "release. It names nobody unless --with-names is given.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    annex_template: Annotated[
+        bool,
+        typer.Option(
+            "--annex-template",
+            help="Write an empty TOML file for --annex, in which every key is explained.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    with_names: Annotated[
+        bool,
+        typer.Option(
+            "--with-names",
+            help="Show patients and small subgroups by name in the document for a board.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER.json",
+            help="Write a page that shows this result beside another one, such as that of another "
+            "release or another generator.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
 ) -> None:
-    """Make the report again from result.json."""
-    from vestige.report import render_html
+    """Make the report again from result.json, or another document of it."""
     from vestige.result import AuditResult
 
-    refuse_inside([("--out", out)], [("the result", result)])
-    write_together({out: render_html(AuditResult.load(result), redact=redact)})
+    asked = [("--redact", redact), ("--annex", annex), ("--annex-template", annex_template)]
+    given = [name for name, value in [*asked, ("--compare", compare)] if value]
+    if len(given) > 1:
+        raise InputError(f"{given[0]} and {given[1]} exclude each other: give one of them.")
+    if with_names and annex is None:
+        raise InputError("--with-names belongs to --annex, the document for a board: give both.")
+    if out.suffix.lower() == ".pdf" and annex is None:
+        raise InputError(
+            "only --annex, the document for a board, can be a PDF: name an .html file."
+        )
+    read = [("the result", result), ("--annex", annex), ("--compare", compare)]
+    refuse_inside([("--out", out)], [(name, path) for name, path in read if path is not None])
+    audited = AuditResult.load(result)
+    if annex_template:
+        from vestige.report.annex_context import template
+
+        write_together({out: template()})
+    elif annex is not None:
+        write_together({out: _annex(audited, annex, with_names, pdf=out.suffix.lower() == ".pdf")})
+    elif compare is not None:
+        from vestige.report.compared import render_comparison
+
+        write_together({out: render_comparison(audited, AuditResult.load(compare))})
+    else:
+        from vestige.report import render_html
+
+        write_together({out: render_html(audited, redact=redact)})
+
+
+def _annex(audited: "AuditResult", context: Path, names: bool, pdf: bool) -> str | bytes:
+    from vestige.report.annex import render_annex
+    from vestige.report.annex_context import read_context
+    from vestige.report.annex_pdf import to_pdf
+
+    page = render_annex(audited, read_context(context), names)
+    return to_pdf(page) if pdf else page

@@ -39,8 +39,8 @@ def whole(target: Path, mode: int = PRIVATE, partial: Path | None = None) -> Ite
             partial.unlink(missing_ok=True)
 
 
-def write_together(texts: Mapping[Path, str], mode: int = PRIVATE) -> None:
-    """Write text files; the last one appears last and says that the others are complete.
+def write_together(texts: Mapping[Path, str | bytes], mode: int = PRIVATE) -> None:
+    """Write files; the last one appears last and says that the others are complete.
 
     When renaming breaks off midway the last file is removed, so that an older one never stands
     beside newer others. Two that write to one folder take turns.
@@ -56,8 +56,10 @@ def write_together(texts: Mapping[Path, str], mode: int = PRIVATE) -> None:
         try:
             for target, text in texts.items():
                 partial[target] = created(target, mode)
-                # a file name that is not UTF-8 becomes \udcXX: in JSON its own escape
-                partial[target].write_bytes(text.encode("utf-8", errors="backslashreplace"))
+                if isinstance(text, str):
+                    # a file name that is not UTF-8 becomes \udcXX: in JSON its own escape
+                    text = text.encode("utf-8", errors="backslashreplace")
+                partial[target].write_bytes(text)
             with locked(next(iter(texts)).parent, wait=True):
                 for target in texts:
                     partial[target].replace(target)

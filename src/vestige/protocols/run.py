@@ -16,7 +16,7 @@ from vestige.protocols import PROTOCOLS
 from vestige.protocols.forms import check_form, default_form, networks, published_form
 from vestige.protocols.parts import PARTS, Asked, Job, measure_system, plain
 from vestige.protocols.result import SCHEMA, ProtocolCell, Protocols, System
-from vestige.protocols.tables import to_csv, to_html, to_markdown
+from vestige.protocols.tables import to_csv, to_html, to_latex, to_markdown
 from vestige.registry.entries import InputError, choose
 from vestige.registry.rules import SEED
 from vestige.scoring.plan import Options
@@ -96,6 +96,7 @@ def run_protocols(
         {
             place / "protocols.md": to_markdown(found),
             place / "protocols.csv": to_csv(found),
+            place / "protocols.tex": to_latex(found),
             place / "protocols.html": to_html(found),
             place / "protocols.json": found.to_json(),
         }

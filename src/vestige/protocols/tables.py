@@ -3,8 +3,10 @@
 import csv
 import io
 
+from vestige.benchmark.latex import latex
 from vestige.benchmark.table_files import made_line, markdown, page
 from vestige.benchmark.tables import NONE, Entry, Table
+from vestige.files.places import told_place
 from vestige.files.spreadsheet import cell as safe
 from vestige.files.spreadsheet import number
 from vestige.protocols.result import Figure, Ours, ProtocolCell, Protocols, Published, Rule, System
@@ -23,6 +25,11 @@ def to_markdown(found: Protocols) -> str:
 def to_html(found: Protocols) -> str:
     """The tables as one offline page; everything is escaped."""
     return page(TITLE, _made(found), tables(found))
+
+
+def to_latex(found: Protocols) -> str:
+    """The tables as LaTeX, for a paper."""
+    return latex("The papers' protocols", _made(found), tables(found))
 
 
 def tables(found: Protocols) -> tuple[Table, ...]:
@@ -210,7 +217,7 @@ def _ours_texts(ours: Ours) -> tuple[str, ...]:
         _interval(forensic.auc if forensic else None),
         _interval(forensic.kappa if forensic else None),
         _interval(forensic.false_alarms if forensic else None),
-        ", ".join(f"{name}={value}" for name, value in ours.options.items()) or NONE,
+        ", ".join(f"{name}={told_place(value)}" for name, value in ours.options.items()) or NONE,
     )
 
 

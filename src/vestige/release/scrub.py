@@ -74,7 +74,9 @@ class ScrubResult:
         keep = Path(out)
         withheld, report = beside(keep)
         gone = [image.generated for image in self.withheld]
-        page = render_scrub(self.remainder, self.withheld, len(self.keep), self.pictures)
+        page = render_scrub(
+            self.before, self.remainder, self.withheld, len(self.keep), self.pictures
+        )
         write_together({report: page, withheld: _lines(gone), keep: _lines(self.keep)})
         return withheld, report
 

@@ -11,7 +11,7 @@ from vestige.report.words import banner, visible
 
 
 @cache
-def _environment() -> Any:
+def environment() -> Any:
     """The templates, compiled once for all pages of a process."""
     import jinja2
     from markupsafe import Markup
@@ -33,7 +33,7 @@ def _environment() -> Any:
         code = Markup("<code>{}</code>")
         return Markup().join(code.format(p) if k % 2 else p for k, p in enumerate(parts))
 
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("vestige.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -41,16 +41,16 @@ def _environment() -> Any:
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else visible(str(value)),
     )
-    environment.filters["term"] = term
-    environment.filters["coded"] = coded
-    environment.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
-    return environment
+    made.filters["term"] = term
+    made.filters["coded"] = coded
+    made.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
+    return made
 
 
 def render_page(result: Audited, sections: Sequence[Section], of: str = "audit") -> str:
     """One offline HTML file: the decision, then the sections; everything is escaped."""
     page: str = (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             banner=banner(result),

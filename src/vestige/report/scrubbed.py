@@ -8,6 +8,7 @@ from vestige.decision.records import How, Withheld
 from vestige.images.kinds import Kind
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Text, long_table
+from vestige.report.compared import beside
 from vestige.report.copies import gallery, seen
 from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
 from vestige.report.page import render_page
@@ -19,15 +20,29 @@ REASONS: dict[How, str] = {
     "distance": "is nearer to it than generated images are to unused ones (distance)",
     "nearest": "is the nearest one to an image that stands out",
 }
+TWO_AUDITS = (
+    "The audit of the whole set beside that of the images that are left. The images that are left "
+    "were chosen by this audit and with these unused images, so the second column says less than "
+    "an audit with unused images that took no part in the choice."
+)
 
 
 def render_scrub(
+    before: Audited,
     remainder: Audited,
     withheld: Sequence[Withheld],
     kept: int,
     pictures: Mapping[str, bytes],
 ) -> str:
-    """One offline page: the decision on what is left, then every withheld image."""
+    """One offline page: the decision on what is left, both audits, and every withheld image.
+
+    Parameters
+    ----------
+    before, remainder : the audits of the whole set and of what is left
+    withheld : with the reason for each
+    kept : number of images that are left
+    pictures : PNG bytes, as `vestige.copies.pictures.draw_pairs` gives them
+    """
     many = len(withheld)
     total = words.plural(many + kept, "generated image")
     blocks: list[Block] = [
@@ -61,8 +76,11 @@ def render_scrub(
             head, rows, lambda rest: words.plural(len(rest), "more withheld image"),
             numeric=(5,), short=(2,), whole=(4,),
         )  # fmt: skip
-    section = Section("withheld", "Withheld images", tuple(blocks))
-    return render_page(remainder, [section], "after withholding")
+    sections = [Section("withheld", "Withheld images", tuple(blocks))]
+    if withheld:
+        both = (Text(TWO_AUDITS), *beside(before, remainder, ("Before", "After")))
+        sections.insert(0, Section("beside", "Before and after", both))
+    return render_page(remainder, sections, "after withholding")
 
 
 def _why(kind: Kind, image: Withheld) -> str:
