@@ -301,7 +301,7 @@ def test_a_window_holds_for_all_formats(tmp_path: Path) -> None:
     np.testing.assert_allclose(images.pixels[0], expected, atol=1e-5)
 
 
-def test_kept_volumes_are_copied_and_series_are_refused(tmp_path: Path) -> None:
+def test_kept_volumes_are_copied_with_all_their_files(tmp_path: Path) -> None:
     for name, volume in (("a.nii", RAS), ("b.nii.gz", RAS[::-1])):
         (tmp_path / "files").mkdir(exist_ok=True)
         nifti(tmp_path / "files" / name, volume, AFFINE)
@@ -309,5 +309,6 @@ def test_kept_volumes_are_copied_and_series_are_refused(tmp_path: Path) -> None:
     assert copy_kept(images, ["b.nii.gz"], tmp_path / "out") == (1, ())
     assert read(tmp_path / "out").sha256 == images.sha256[1:]
     series(tmp_path / "series" / "one", RAS, "1.1")
-    with pytest.raises(InputError, match=r"one is a DICOM series of many"):
-        copy_kept(read(tmp_path / "series"), ["one"], tmp_path / "out2")
+    stacked = read(tmp_path / "series")
+    assert copy_kept(stacked, ["one"], tmp_path / "out2") == (1, ())
+    assert read(tmp_path / "out2").sha256 == stacked.sha256
