@@ -175,6 +175,14 @@ def test_grey_generated_images_beside_colour_reals_are_refused_with_the_remedy()
     assert choose_kind(sources, "rgb").kind == "colour"
 
 
+def test_generated_files_that_cannot_be_read_are_not_called_grey(tmp_path: Path) -> None:
+    np.save(tmp_path / "two.npy", np.zeros((8, 32, 32, 2), np.uint8))
+    sources = {"generated": listed(tmp_path / "two.npy"), "used": COLOUR_SET}
+    assert choose_kind(sources).kind == "grey"
+    with pytest.raises(InputError, match="two.npy has shape|no readable image"):
+        read_images(tmp_path / "two.npy", role="generated", size=16)
+
+
 def test_a_set_of_mixed_channels_is_told(tmp_path: Path) -> None:
     mixed = _pngs(tmp_path / "used", [*COLOUR_SET[:6], *GREY_SET[6:]])
     chosen = choose_kind({"generated": COLOUR_SET, "used": listed(mixed)})
@@ -208,3 +216,19 @@ def test_jpeg_is_read_in_colour_as_pillow_shows_it(tmp_path: Path) -> None:
     images = read_images(tmp_path / "a.jpg", role="used", size=SIDE, wanted=IN_COLOUR)
     shown = np.asarray(Image.open(io.BytesIO(out.getvalue())))
     np.testing.assert_allclose(images.pixels[0], shown / 255, atol=1e-6)
+
+
+def test_colour_beside_grey_fails_the_check_of_preparation() -> None:
+    import vestige
+
+    rng = np.random.default_rng(6)
+    colour = np.stack([_picture(100 + k, 32) for k in range(80)])
+    noisy = np.clip(colour + rng.normal(0, 8, colour.shape), 0, 255).astype(np.uint8)
+    grey = np.repeat(noisy[20:50, :, :, 1:2], 3, axis=3)
+    result = vestige.audit(
+        noisy[50:], noisy[:20], grey, detectors=["nearest_distance"], checks=False
+    )
+    assert result.manifest.kind == "colour"
+    failed = {check.name for check in result.checks if check.state == "failed"}
+    assert "preparation" in failed
+    assert result.decision.state == "undecided"

@@ -103,6 +103,8 @@ def choose_kind(
     chosen = Chosen("colour", _background([one.edges for one in reals.values()]), told)
     if colour == "rgb":
         return chosen
+    if not seen["generated"].images:
+        return Chosen(problems=told)  # reading will say why none can be read
     made, real = seen["generated"].in_colour, [one.in_colour for one in reals.values()]
     if not made and real and all(real):
         raise InputError(
@@ -110,11 +112,9 @@ def choose_kind(
             "that the generator made, or compare all as grey: --colour grey"
         )
     rows = (*told, *_mixed(seen))
-    return (
-        Chosen(problems=rows)
-        if not (made and any(real))
-        else Chosen("colour", chosen.background, rows)
-    )
+    if made and any(real):
+        return Chosen("colour", chosen.background, rows)
+    return Chosen(problems=rows)
 
 
 def _agreed(kinds: Mapping[str, Kind]) -> Kind:
