@@ -51,6 +51,7 @@ def environment() -> Any:
     made.filters["term"] = term
     made.filters["coded"] = coded
     made.filters["css"] = css
+    made.globals["printed"] = PRINTED_ROWS
     made.filters["ours"] = Markup  # our own SVG and script, without a text of the user
     return made
 
@@ -79,7 +80,6 @@ def render_page(result: Audited, parts: Sequence[Section | Part], of: str = "aud
             redacted=result.manifest.options.get("redacted") is True,
             script=script,
             allowed=allowed,
-            printed=PRINTED_ROWS,
         )
     )
     return page
