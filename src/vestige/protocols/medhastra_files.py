@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
-from typing import Any
 
 from vestige.detectors.cosine_rules import AlphaRow, GeneratedMaxima
 from vestige.imageclef.challenge import natural_key
@@ -18,23 +17,16 @@ from vestige.types import Bools, Floats
 def similarities_svg(maxima: GeneratedMaxima) -> str:
     """Histogram of S_u (filled) over S_n (line): 40 bins on a shared axis."""
     edges, used, unused = maxima.histogram(40)
-
-    def draw(axes: Any) -> None:
-        axes.stairs(used, edges, fill=True, color=charts.SUSPECT, alpha=0.55, label="to used")
-        axes.stairs(unused, edges, color=charts.CONTROL, linewidth=2, label="to unused")
-        axes.set_xlabel("largest cosine of a generated image")
-        axes.set_ylabel("generated images")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderpad=0)
-
-    return _alone(charts.render("similarities", (4.6, 3.1), draw))
+    names = ("to used", "to unused")
+    axes = ("largest cosine of a generated image", "generated images")
+    return _alone(charts.bars(edges, used, unused, names, axes))
 
 
 def roc_svg(scores: Floats, queries: Reals, seed: int) -> str:
     """ROC of the largest cosine of the queries, with its band by group."""
     used = queries.used
-    return _alone(
-        charts.roc(scores[used], scores[~used], queries.groups[used], queries.groups[~used], seed)
-    )
+    sides = (scores[used], scores[~used], queries.groups[used], queries.groups[~used])
+    return _alone(charts.roc(charts.roc_of(*sides, seed)))
 
 
 def alphas_csv(tables: Mapping[str, Sequence[AlphaRow]]) -> str:
@@ -61,4 +53,5 @@ def run_csv(ids: Sequence[str], used: Bools) -> str:
 
 def _alone(svg: str) -> str:
     """A chart made for a page, as a file of its own."""
-    return svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1) + "\n"
+    head = '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"'
+    return svg.replace("<svg", head, 1) + "\n"

@@ -3,13 +3,13 @@
 from vestige.decision.audited import Audited
 from vestige.report.page import render_page
 from vestige.report.redact import redact
-from vestige.report.sections import SECTIONS
+from vestige.report.sections import SECTIONS, parts
 
 __all__ = ["SECTIONS", "redact", "render_html"]
 
 
 def render_html(result: Audited, redact: bool = False) -> str:
-    """Render the report: one file without scripts, links or anything loaded from elsewhere.
+    """Render the report: one file that loads nothing; its only script sorts tables.
 
     Parameters
     ----------
@@ -25,8 +25,7 @@ def render_html(result: Audited, redact: bool = False) -> str:
     """
     if redact:
         result = _redact(result)
-    made = (section(result) for section in SECTIONS)
-    return render_page(result, [section for section in made if section is not None])
+    return render_page(result, parts(result))
 
 
 _redact = redact  # `render_html` has a parameter of that name

@@ -4,7 +4,6 @@ Nothing here is escaped: the template does that, once, for everything. The two e
 `Chart.svg` and the data URIs of `Pair`, are made by vestige and never hold a user's text.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,8 +48,11 @@ class Table:
     """Rows under headings; headings that are all empty are left out.
 
     `numeric` lists the columns set flush right, `short` those kept on one line, `whole` those
-    that break between words only; names in the others break anywhere. A table with a `folded`
-    title opens on click.
+    that break between words only; names in the others break anywhere. A long table scrolls in a
+    box of its own, and can be searched and sorted where scripts run; `choices` lists the columns
+    with few values, by which its rows can then be filtered.
+
+    caption : what the rows are, read out before them
     """
 
     head: tuple[str, ...]
@@ -58,27 +60,25 @@ class Table:
     numeric: tuple[int, ...] = ()
     short: tuple[int, ...] = ()
     whole: tuple[int, ...] = ()
-    folded: str = ""
+    caption: str = ""
+    choices: tuple[int, ...] = ()
     kind: Literal["table"] = "table"
+
+    @property
+    def long(self) -> bool:
+        """Whether the table has more rows than are kept in sight at once."""
+        return len(self.rows) > OPEN_ROWS
+
+    @property
+    def sortable(self) -> bool:
+        """Whether its rows can stand in any order: no cell speaks for the rows below it."""
+        return len(self.rows) > 5 and any(self.head) and all(row.cells[0] for row in self.rows)
 
 
 OPEN_ROWS = 25
-"""Rows of a long table in sight; the others open on click."""
-
-
-def long_table(
-    head: tuple[str, ...],
-    rows: Sequence[Row],
-    folded: Callable[[Sequence[Row]], str],
-    numeric: tuple[int, ...] = (),
-    short: tuple[int, ...] = (),
-    whole: tuple[int, ...] = (),
-) -> list[Table]:
-    """The first rows in sight and the others, if any, under the title that `folded` gives them."""
-    tables = [Table(head, tuple(rows[:OPEN_ROWS]), numeric, short, whole)]
-    if rest := tuple(rows[OPEN_ROWS:]):
-        tables.append(Table(head, rest, numeric, short, whole, folded(rest)))
-    return tables
+"""Rows of the longest table that does not scroll in a box of its own."""
+PRINTED_ROWS = 40
+"""Rows of a long table that are printed, besides those that are marked (templates/style.css)."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,16 @@ class Points:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing with words for those who cannot see it."""
+    """A drawing with words for those who cannot see it.
+
+    table : the numbers that are drawn, opened on click; None where a table stands beside it
+    """
 
     svg: str
     label: str
     caption: str
     wide: bool = False
+    table: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,16 @@ class Section:
     title: str
     blocks: tuple[Block, ...]
     folded: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sections under one title that open on click; `text` says in a sentence what they hold."""
+
+    key: str
+    title: str
+    text: str
+    sections: tuple[Section, ...]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,10 @@ def checks(result: Audited) -> Section | None:
         "The right answer of these experiments is known in advance. A failed check can take an "
         "answer back; no check makes an answer stronger."
     )
-    blocks: list[Block] = [note, Table(head, rows, numeric=(2, 3), short=(0, 1))]
+    blocks: list[Block] = [
+        note,
+        Table(head, rows, numeric=(2, 3), short=(0, 1), caption="The checks."),
+    ]
     if figures := _check_figures(result):
         blocks += [Text(words.CHECK_FIGURES), figures]
     return Section("checks", "Validity checks", tuple(blocks))
@@ -51,4 +54,5 @@ def _check_figures(result: Audited) -> Table | None:
         for what, figure in check.details.items()
     )
     head = ("Check", "Of what", "Value", "95 % interval", "Images")
-    return Table(head, rows, numeric=(2, 3, 4), short=(0,)) if rows else None
+    caption = "What the checks measured."
+    return Table(head, rows, numeric=(2, 3, 4), short=(0,), caption=caption) if rows else None

@@ -19,6 +19,7 @@ from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.page import environment
 
 NONE = "–"
+BOTH = "What both audits say."
 VOID = ", which does not hold (see the decision)"
 FIGURES = (
     "The intervals and bounds are those of each audit by itself. Two intervals that overlap do not "
@@ -119,9 +120,14 @@ def beside(first: Audited, second: Audited, heads: Sequence[str]) -> tuple[Block
         )
     names = list(dict.fromkeys(c.name for one in (first, second) for c in one.checks))
     checks = tuple(Row((name, *(_state(one, name) for one in (first, second)))) for name in names)
-    blocks: list[Block] = [Table(("", *heads), tuple(rows), whole=(0, 1, 2)), Text(FIGURES)]
+    blocks: list[Block] = [
+        Table(("", *heads), tuple(rows), whole=(0, 1, 2), caption=BOTH),
+        Text(FIGURES),
+    ]
     if checks:
-        blocks.append(Table(("Check", *heads), checks, whole=(0, 1, 2)))
+        blocks.append(
+            Table(("Check", *heads), checks, whole=(0, 1, 2), caption="The checks of both.")
+        )
     return tuple(blocks)
 
 

@@ -16,8 +16,8 @@ from vestige.report.blocks import (
     Section,
     Slice,
     Slices,
+    Table,
     Text,
-    long_table,
 )
 from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
 from vestige.report.uris import data_uri
@@ -177,9 +177,9 @@ def _tables(found: tuple[Copy, ...], kind: Kind) -> list[Block]:
     )
     head = ("Generated", "Real", "Role", "Patient", "Similarity", "Beyond", "How")
     blocks: list[Block] = [
-        *long_table(
-            head, rows, lambda rest: words.plural(len(rest), "more copy", "more copies"),
-            numeric=(4, 5), short=(2,), whole=(6,),
+        Table(
+            head, rows, numeric=(4, 5), short=(2,), whole=(6,),
+            caption="Copies, the nearest first.", choices=(2,),
         )
     ]  # fmt: skip
     if len(found) > MOST_ROWS:

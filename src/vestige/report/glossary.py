@@ -89,6 +89,7 @@ LABELS: dict[str, str] = {
     "p": "p-value",
     "q": "q-value",
     "Check": "Validity check",
+    "Copies": "Copy",
     "Groups": "Group",
     "95 % interval": "Interval",
 }
@@ -105,4 +106,4 @@ def glossary(result: Audited) -> Section | None:
     """Every term of the page; the first heading that uses one links to it."""
     kind = kind_of_result(result)
     terms = tuple((anchor(term), term, told_of(kind, said)) for term, said in GLOSSARY.items())
-    return Section("words", "Words", (Terms(terms),))
+    return Section("words", "Words", (Terms(terms),), folded=True)

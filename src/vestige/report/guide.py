@@ -8,8 +8,7 @@ from vestige.schema.records import Q_LEVEL
 
 
 def reading(result: Audited) -> Section | None:
-    """How to read the page, and what it does not show."""
-    asked = result.question
+    """How to read the page."""
     points = [
         (
             "Rank",
@@ -55,7 +54,12 @@ def reading(result: Audited) -> Section | None:
     feasible = _naming_needs(result)
     if feasible:
         points.append(("Naming", feasible))
-    limits = [
+    return Section("reading", "How to read this page", (Points(tuple(points)),), folded=True)
+
+
+def limits(result: Audited) -> Points:
+    """What no audit of this kind shows."""
+    points = [
         (
             "“Not found” never means private.",
             (
@@ -79,17 +83,13 @@ def reading(result: Audited) -> Section | None:
             ),
         ),
     ]
-    if asked.mode == "forensic":
-        limits.append(("A score is no proof of use.", "It is evidence, beside other evidence."))
+    if result.question.mode == "forensic":
+        points.append(("A score is no proof of use.", "It is evidence, beside other evidence."))
     else:
-        limits.append(
+        points.append(
             ("Averages hide people.", "A low AUC can go with a few patients who are fully exposed.")
         )
-    return Section(
-        "reading",
-        "How to read this page",
-        (Points(tuple(points)), Points(tuple(limits), "What this page does not show")),
-    )
+    return Points(tuple(points), "What this page does not show")
 
 
 def _unit(result: Audited) -> str:
@@ -130,7 +130,7 @@ def _naming_needs(result: Audited) -> str:
 
 
 def manifest(result: Audited) -> Section | None:
-    """Everything needed to repeat the audit, folded away."""
+    """Everything needed to repeat the audit."""
     made = result.manifest
     rows = [
         ("vestige", made.vestige),
@@ -147,4 +147,8 @@ def manifest(result: Audited) -> Section | None:
     lead = "What is needed to repeat this audit, or to check that these are the same files."
     cells = tuple(Row((words.name(a), words.name(b, 400))) for a, b in rows)
     title = "Manifest"
-    return Section("manifest", title, (Text(lead), Table(("", ""), cells)), folded=True)
+    return Section(
+        "manifest",
+        title,
+        (Text(lead), Table(("", ""), cells, caption="What this audit was made with.")),
+    )

@@ -1,17 +1,16 @@
 """The parts of the page about single images: the table of findings and the nearest pairs."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Literal
 
 from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
-from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Text, long_table
+from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
 from vestige.report.kinds import PLANES, THROUGH_MIDDLE, kind_of_result
 from vestige.report.uris import data_uri
 from vestige.schema.records import Q_LEVEL, WORDS, Finding
 
-MOST_ROWS = 200
+MOST_ROWS = 5_000
 MOST_PAIRS = 12
 PICTURE_BUDGET = 1_000_000
 """Bytes of base64 that the pictures may add to the page."""
@@ -28,7 +27,7 @@ def findings(result: Audited) -> Section | None:
     rows = tuple(_finding_row(f, mixed) for f in shown)
     blocks: list[Block] = [Text(_introduction(result))]
     if len(order) > len(shown):
-        text = f"The {len(shown)} strongest of {len(order):,}; all are in findings.csv."
+        text = f"The {len(shown):,} strongest of {len(order):,}; all are in findings.csv."
         blocks.append(Text(text, "box"))
     head = (
         "Image",
@@ -44,11 +43,17 @@ def findings(result: Audited) -> Section | None:
     # short names (hashes above all) stay on one line
     short = tuple(k for k in (0, 1, 2, 7) if k in (1, 2) or _longest(rows, k) <= 24)
 
-    def folded(rest: Sequence[Row]) -> str:
-        found = sum(row.mark != "" for row in rest)
-        return f"{words.plural(len(rest), 'more image')}, {found:,} of them named or standing out"
-
-    blocks += long_table(head, rows, folded, (3, 4, 5, 6), short, (8,))
+    blocks.append(
+        Table(
+            head,
+            rows,
+            (3, 4, 5, 6),
+            short,
+            (8,),
+            "Real images, the strongest evidence first.",
+            (2,),
+        )
+    )
     return Section("findings", "Image by image", tuple(blocks))
 
 

@@ -2,13 +2,14 @@
 
 from vestige.decision.audited import Audited
 from vestige.decision.sentences import LEVELS, rounded_up
-from vestige.report import words
-from vestige.report.blocks import Block, Row, Section, Table, Text
+from vestige.report import charts, words
+from vestige.report.blocks import Block, Chart, Charts, Row, Section, Table, Text
+from vestige.report.guide import limits
 from vestige.report.kinds import kind_of_result, told_of
 
 
-def negative(result: Audited) -> Section | None:
-    """Bounds, degradation levels, and lower bounds of epsilon where they can be had."""
+def negative(result: Audited) -> Section:
+    """Bounds, degradation levels, lower bounds of epsilon, and what no audit shows."""
     blocks: list[Block] = []
     if (test := result.set_test) is not None:
         auc, share = test.minimum_detectable_auc, test.minimum_detectable_share
@@ -47,7 +48,12 @@ def negative(result: Audited) -> Section | None:
             )
         )
         head = ("A copy that is", "Named", "Stands out", "At most", "A single copy is")
-        blocks.append(Table(head, rows, numeric=(1, 2, 3), whole=(0,), short=(4,)))
+        caption = "Planted copies, level by level."
+        blocks.append(Table(head, rows, (1, 2, 3), (4,), (0,), caption))
+        told = "Bars: planted copies that are listed as copies. Rings: those whose real image "
+        told += "stands out. What lies at the left end would be missed."
+        label = "; ".join(f"{row.cells[0]}: named {row.cells[1]}" for row in rows)
+        blocks.append(Charts((Chart(charts.ladder(result.levels), label, told, wide=True),)))
     if (epsilon := result.epsilon) is not None:
         blocks.append(
             Text(
@@ -57,4 +63,5 @@ def negative(result: Audited) -> Section | None:
                 f"{epsilon.pairs} random pairs guessed right). No audit gives an upper bound."
             )
         )
-    return Section("negative", "What could have been missed", tuple(blocks)) if blocks else None
+    blocks.append(limits(result))
+    return Section("negative", "What could have been missed", tuple(blocks))

@@ -1,13 +1,16 @@
 """From sections to one HTML page."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Any
 
 from vestige.decision.audited import Audited
-from vestige.report.blocks import Section
+from vestige.report.blocks import PRINTED_ROWS, Part, Section
 from vestige.report.glossary import anchor
-from vestige.report.words import banner, visible
+from vestige.report.words import ROLES, banner, visible
 
 
 @cache
@@ -33,6 +36,10 @@ def environment() -> Any:
         code = Markup("<code>{}</code>")
         return Markup().join(code.format(p) if k % 2 else p for k, p in enumerate(parts))
 
+    def css(text: str) -> str:
+        """One of vestige's own headings as a string of CSS."""
+        return "'" + visible(text).replace("\\", r"\\").replace("'", r"\'") + "'"
+
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("vestige.report"),
         autoescape=True,
@@ -43,22 +50,36 @@ def environment() -> Any:
     )
     made.filters["term"] = term
     made.filters["coded"] = coded
-    made.filters["drawing"] = Markup  # our own SVG (report/charts.py), no user text in it
+    made.filters["css"] = css
+    made.globals["printed"] = PRINTED_ROWS
+    made.filters["ours"] = Markup  # our own SVG and script, without a text of the user
     return made
 
 
-def render_page(result: Audited, sections: Sequence[Section], of: str = "audit") -> str:
-    """One offline HTML file: the decision, then the sections; everything is escaped."""
+@cache
+def _script() -> tuple[str, str]:
+    """The only script of the page, and the word of the policy that allows this text alone."""
+    text = files("vestige.report").joinpath("templates/page.js").read_text(encoding="utf-8")
+    return text, f"sha256-{b64encode(sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def render_page(result: Audited, parts: Sequence[Section | Part], of: str = "audit") -> str:
+    """One offline HTML file: the decision, then its parts; everything is escaped."""
+    script, allowed = _script()
+    counts = result.question.counts
     page: str = (
         environment()
         .get_template("page.html.j2")
         .render(
             banner=banner(result),
-            sections=sections,
+            parts=parts,
             result=result,
             of=of,
+            counts=" · ".join(f"{counts[r]:,} {r}" for r in ROLES if counts.get(r)),
             linked=set(),
             redacted=result.manifest.options.get("redacted") is True,
+            script=script,
+            allowed=allowed,
         )
     )
     return page

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
-from vestige.report.blocks import Block, Row, Section, Text, long_table
+from vestige.report.blocks import Block, Row, Section, Table, Text
+from vestige.report.drawn import strips
 from vestige.report.kinds import kind_of_result, told_of
 from vestige.schema.records import Q_LEVEL, Finding, PatientFinding
 
-MOST_ROWS = 200
+MOST_ROWS = 2_000
 
 
 def patients(result: Audited) -> Section | None:
@@ -45,17 +46,18 @@ def patients(result: Audited) -> Section | None:
         )
         blocks.append(Text(text, "box"))
     if len(order) > MOST_ROWS:
-        text = f"The {MOST_ROWS} strongest of {len(order):,}; all are in result.json."
+        text = f"The {MOST_ROWS:,} strongest of {len(order):,}; all are in result.json."
         blocks.append(Text(text, "box"))
     related = any(p.relation for p in order)
     head: tuple[str, ...] = ("Patient", "Verdict", "p", "q", "Images", "of them stand out")
     head += ("Stronger test", "Strongest image")
     head += ("Known used images",) if related else ()
     rows = [_row(p, own, related) for p in order[:MOST_ROWS]]
-    blocks += long_table(
-        head, rows, lambda rest: words.plural(len(rest), "more patient"), (2, 3, 4, 5), (1, 6)
-    )
-    return Section("patients", "Patient by patient", tuple(blocks))
+    caption = "Patients, the one with the strongest image first."
+    short = (0, 1, 6) if max(len(row.cells[0]) for row in rows) <= 24 else (1, 6)
+    blocks.append(Table(head, tuple(rows), (2, 3, 4, 5), short, (), caption, (1, 6)))
+    blocks += strips(result)
+    return Section("patients", "Who is at risk, patient by patient", tuple(blocks))
 
 
 def _row(patient: PatientFinding, own: Mapping[str, list[Finding]], related: bool) -> Row:

@@ -7,7 +7,7 @@ from vestige.decision.audited import Audited
 from vestige.decision.records import How, Withheld
 from vestige.images.kinds import Kind
 from vestige.report import words
-from vestige.report.blocks import Block, Row, Section, Text, long_table
+from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.compared import beside
 from vestige.report.copies import gallery, seen
 from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
@@ -72,9 +72,11 @@ def render_scrub(
     )
     head = ("Withheld", "Real image", "Role", "Patient", "Why", "Round")
     if rows:
-        blocks += long_table(
-            head, rows, lambda rest: words.plural(len(rest), "more withheld image"),
-            numeric=(5,), short=(2,), whole=(4,),
+        blocks.append(
+            Table(
+                head, rows, numeric=(5,), short=(2,), whole=(4,),
+                caption="Generated images that are withheld.", choices=(2, 5),
+            )
         )  # fmt: skip
     sections = [Section("withheld", "Withheld images", tuple(blocks))]
     if withheld:

@@ -12,6 +12,7 @@ from vestige.report.blocks import (
     Block,
     Fact,
     Facts,
+    Part,
     Row,
     Section,
     Table,
@@ -32,41 +33,47 @@ MOST_PROBLEMS = 50
 
 
 def summary(result: Audited) -> Section | None:
-    """Four numbers that carry the verdict, each with its meaning."""
+    """The three numbers that carry the decision, each with its meaning."""
     test, facts = result.set_test, []
+    if result.copy_search is not None and (result.copies or _p_values_hold(result)):
+        facts.append(_copied(result))
+    if any(f.verdict != "uncalibrated" for f in result.findings):
+        facts.append(_stand_out(result))
     blocks: list[Block] = []
     if test is not None:
         interval = f"95 % interval {words.interval(test.auc.low, test.auc.high)}"
-        unseen, whole = test.minimum_detectable_auc, "whole set"
-        if result.run_history is not None and result.run_history.runs_before:
-            corrected = words.p_text(result.run_history.p_adjusted)
-            whole += f"; {corrected} corrected for {result.run_history.runs_before + 1} runs"
-        facts = [
-            Fact("AUC", f"{test.auc.value:.2f}", interval, words.auc_meaning(test)),
-            Fact("p-value", words.p_text(test.p_value), whole, words.p_meaning(test.p_value)),
-            Fact(
-                "Smallest visible AUC",
-                f"{unseen:.2f}",
-                "80 % power",
-                words.power_meaning(unseen, test.minimum_detectable_share),
-            ),
-        ]
-        blocks += [
+        facts.append(Fact("AUC", f"{test.auc.value:.2f}", interval, words.auc_meaning(test)))
+        blocks = [
             Text(told_of(kind_of_result(result), words.CAUTIONS[code]), "box")
             for code in result.decision.codes
             if code in words.CAUTIONS
         ]
-    if any(f.verdict != "uncalibrated" for f in result.findings):
-        facts.append(_stand_out(result))
     if not facts:
         return None
     return Section("summary", "In numbers", (*blocks, Facts(tuple(facts))))
 
 
+def _p_values_hold(result: Audited) -> bool:
+    return result.chance is not None and p_values_hold(result.decision.facts)
+
+
+def _copied(result: Audited) -> Fact:
+    """How many generated images are copies, and of whom."""
+    copies = {c.generated for c in result.copies}
+    of = result.question.counts.get("generated", 0)
+    patients = len({c.group for c in result.copies})
+    who = "patient" if result.question.patient_ids else "group"
+    meaning = "No generated image is a copy of a real image in the views that were searched."
+    if copies:
+        meaning = f"They show images of {words.plural(patients, who)}; see the pictures below."
+    detail = f"of {words.plural(of, 'generated image')}"
+    return Fact("Copies", f"{len(copies):,}", detail, meaning)
+
+
 def _stand_out(result: Audited) -> Fact:
     """How many patients stand out: the number of the decision, and how it is counted."""
     facts, images = result.decision.facts, result.findings
-    if result.chance is None or not p_values_hold(facts):
+    if not _p_values_hold(result):
         copies = sum(f.word == "copy" for f in images)
         meaning = "A generated image is a copy of each. No p-value holds here, so nothing is said "
         meaning += "of who else stands out."
@@ -107,7 +114,9 @@ def question(result: Audited) -> Section | None:
     rows.append(Row(("Groups", f"{asked.groups:,} (patients or clusters) – {asked.groups_from}")))
     rate = f"{words.percent(asked.false_alarm_rate)} of unused images may stand out"
     rows.append(Row(("False-alarm rate", rate)))
-    return Section("question", "What was asked", (Table(("", ""), tuple(rows)),))
+    return Section(
+        "question", "What was asked", (Table(("", ""), tuple(rows), caption="The question."),)
+    )
 
 
 def preparation(result: Audited) -> Section | None:
@@ -136,8 +145,11 @@ def preparation(result: Audited) -> Section | None:
                 alike = " Their pixels are alike, and detectors see nothing else."
                 text += told_of(kind_of_result(result), alike)
             blocks.append(Text(text, "box"))
+    caption = "Statistics of the images, set against set."
     head = ("Sets", "Stage", "Outcome", "Statistic", "First", "Second", "KS", "adjusted p", "Cause")
-    table = Table(head, tuple(rows), numeric=(4, 5, 6, 7), short=(2,), whole=(0, 1, 3, 8))
+    table = Table(
+        head, tuple(rows), numeric=(4, 5, 6, 7), short=(2,), whole=(0, 1, 3, 8), caption=caption
+    )
     return Section("preparation", "Were the sets prepared alike?", (*blocks, table))
 
 
@@ -159,14 +171,35 @@ def problems(result: Audited) -> Section | None:
         )
         for p in shown
     )
-    table = Table(("Severity", "File", "What"), rows, short=(0,))
+    table = Table(("Severity", "File", "What"), rows, short=(0,), caption="Problems on the way.")
     return Section("problems", "Problems", (Text(count), table))
 
 
-SECTIONS: tuple[Callable[[Audited], Section | None], ...] = (
-    copies,
+def errors(result: Audited) -> Section | None:
+    """The problems, if any of them is an error."""
+    return problems(result) if _is_wrong(result) else None
+
+
+def warnings(result: Audited) -> Section | None:
+    """The problems, if none of them is an error; said even when there is none."""
+    return None if _is_wrong(result) else problems(result)
+
+
+def _is_wrong(result: Audited) -> bool:
+    return any(p.severity == "error" for p in result.problems)
+
+
+IN_SIGHT: tuple[Callable[[Audited], Section | None], ...] = (
     summary,
+    copies,
+    pairs,
     negative,
+    patients,
+    findings,
+    errors,
+)
+"""The evidence, what could have been missed, and who is at risk: for everybody."""
+FOR_STATISTICIANS: tuple[Callable[[Audited], Section | None], ...] = (
     question,
     whole_set,
     release,
@@ -174,11 +207,25 @@ SECTIONS: tuple[Callable[[Audited], Section | None], ...] = (
     measures,
     checks,
     preparation,
-    problems,
-    pairs,
-    patients,
-    findings,
-    reading,
-    glossary,
+    warnings,
     manifest,
 )
+"""How the decision was reached: folded."""
+GUIDE: tuple[Callable[[Audited], Section | None], ...] = (reading, glossary)
+SECTIONS = (*IN_SIGHT, *FOR_STATISTICIANS, *GUIDE)
+
+
+def parts(result: Audited) -> list[Section | Part]:
+    """The whole page below the decision, in order."""
+    return [
+        *_made(IN_SIGHT, result),
+        Part("statistics", "For statisticians", words.STATISTICS, _made(FOR_STATISTICIANS, result)),
+        *_made(GUIDE, result),
+    ]
+
+
+def _made(
+    sections: tuple[Callable[[Audited], Section | None], ...], result: Audited
+) -> tuple[Section, ...]:
+    made = (section(result) for section in sections)
+    return tuple(section for section in made if section is not None)

@@ -3,23 +3,17 @@
 No section computes a statistic anew; charts only show the numbers of the result.
 """
 
-import numpy as np
-
 from vestige.decision.audited import Audited
 from vestige.report import charts, words
-from vestige.report.blocks import Block, Chart, Charts, Row, Section, Table, Text
-from vestige.schema.records import CurvePoint, Finding, ReleaseCurve, Role
+from vestige.report.blocks import Block, Chart, Charts, Fact, Facts, Row, Section, Table, Text
+from vestige.report.drawn import score_charts
+from vestige.schema.records import CurvePoint, ReleaseCurve, Role, SetTest
 
 
 def whole_set(result: Audited) -> Section | None:
-    """Set test, score histogram and ROC curve; without calibration images, why not."""
+    """Set test, score histogram and ROC curves; without calibration images, why not."""
     test = result.set_test
     role: Role = test.candidates if test else _default_candidates(result)
-    candidates = [f for f in result.findings if f.role == role]
-    if any(f.p_value is not None for f in candidates):
-        candidates = [
-            f for f in candidates if f.p_value is not None
-        ]  # copies of known images: no test
     blocks: list[Block] = []
     if test is not None:
         label = (
@@ -27,6 +21,7 @@ def whole_set(result: Audited) -> Section | None:
             f"{words.interval(test.auc.low, test.auc.high)}; guessing is 0.50."
         )
         caption = "Grey: effects that an audit with this many images would miss too often."
+        blocks.append(_test_facts(result, test))
         blocks.append(Charts((Chart(charts.auc_line(test), label, caption, wide=True),)))
         if result.run_history is not None:
             blocks.append(Text(words.run_history_meaning(result.run_history)))
@@ -47,53 +42,29 @@ def whole_set(result: Audited) -> Section | None:
         blocks.append(
             Text("No set test was made; the reason is given in the decision above.", "box")
         )
-    blocks += _score_charts(result, role, candidates)
+    blocks += score_charts(result, role)
     if test is not None and test.tpr_at:
         blocks.append(_rates(result))
     return Section("set", "The whole set", tuple(blocks)) if blocks else None
 
 
+def _test_facts(result: Audited, test: SetTest) -> Facts:
+    """The p-value of the set test and the smallest effect it would see."""
+    unseen, whole = test.minimum_detectable_auc, "whole set"
+    if result.run_history is not None and result.run_history.runs_before:
+        corrected = words.p_text(result.run_history.p_adjusted)
+        whole += f"; {corrected} corrected for {result.run_history.runs_before + 1} runs"
+    meaning = words.power_meaning(unseen, test.minimum_detectable_share)
+    return Facts(
+        (
+            Fact("p-value", words.p_text(test.p_value), whole, words.p_meaning(test.p_value)),
+            Fact("Smallest visible AUC", f"{unseen:.2f}", "80 % power", meaning),
+        )
+    )
+
+
 def _default_candidates(result: Audited) -> Role:
     return "used" if result.question.mode == "release" else "query"
-
-
-def _score_charts(result: Audited, role: Role, candidates: list[Finding]) -> list[Block]:
-    scores = np.array([f.score for f in candidates], dtype=np.float64)
-    calibration = np.array(result.calibration.scores, dtype=np.float64)
-    both = np.r_[scores, calibration]
-    if not scores.size:
-        return []
-    if not charts.drawable(both):
-        return [Text("The scores are too large to be drawn; see findings.csv.", "box")]
-    candidates_label = words.candidates_word(role)
-    caption = f"Filled: {candidates_label}. "
-    if calibration.size:
-        caption += (
-            "Line: calibration images. The further the filled part lies to the right of the "
-            "line, the stronger the evidence."
-        )
-    if charts.score_range(both)[2]:
-        caption += " The outermost bars also hold all scores further out."
-    histogram = charts.histogram(scores, calibration, candidates_label)
-    drawn = [
-        Chart(
-            histogram, f"Histogram of scores: {candidates_label} and calibration images.", caption
-        )
-    ]
-    shared = {f.group for f in candidates} & set(result.calibration.groups)
-    groups = np.array([f.group for f in candidates])
-    calibration_groups = np.array(result.calibration.groups)
-    mine, theirs = (~np.isin(g, list(shared)) for g in (groups, calibration_groups))
-    if mine.any() and theirs.any():
-        roc = charts.roc(
-            scores[mine], calibration[theirs], groups[mine], calibration_groups[theirs],
-            result.manifest.seed,
-        )  # fmt: skip
-        caption = "Every threshold at once. A curve along the dashed diagonal is guessing."
-        if shared:
-            caption += f" Without the {words.plural(len(shared), 'group')} that both sides share."
-        drawn.append(Chart(roc, "ROC step curve with its 95 % band.", caption))
-    return [Charts(tuple(drawn))]
 
 
 def _rates(result: Audited) -> Table:
@@ -109,7 +80,8 @@ def _rates(result: Audited) -> Table:
         for rate in (result.set_test.tpr_at if result.set_test else ())
     )
     head = ("Of the unused, at most", "Of the targets", "95 % interval", "In words")
-    return Table(head, rows, numeric=(0, 1, 2))
+    caption = "Targets above a threshold that few unused images pass."
+    return Table(head, rows, numeric=(0, 1, 2), caption=caption)
 
 
 def release(result: Audited) -> Section | None:
@@ -141,7 +113,9 @@ def release(result: Audited) -> Section | None:
         for p in curve.points
     )
     head = ("Released images", "AUC", "95 % interval", "p", f"Limit {curve.limit:.2f}")
-    blocks.append(Table(head, rows, numeric=(0, 1, 2, 3)))
+    blocks.append(
+        Table(head, rows, numeric=(0, 1, 2, 3), caption="Random parts of the generated set.")
+    )
     return Section("release", "If fewer images were released", tuple(blocks))
 
 
@@ -177,7 +151,8 @@ def detectors(result: Audited) -> Section | None:
         "decision comes."
     )
     head = ("Detector", "AUC", "p", "adjusted p", "Weight", "In words")
-    return Section("detectors", "The detectors", (note, Table(head, rows, numeric=(1, 2, 3, 4))))
+    table = Table(head, rows, numeric=(1, 2, 3, 4), caption="The set test of each detector.")
+    return Section("detectors", "The detectors", (note, table))
 
 
 def measures(result: Audited) -> Section | None:
@@ -208,5 +183,7 @@ def measures(result: Audited) -> Section | None:
             Text("A validity check failed: these p-values say nothing about training.", "box")
         )
     head = ("Measure", "Value", "Copying shows as", "p", "In words")
-    table = Table(head, rows, numeric=(1, 3), short=(0, 2), whole=(4,))
+    table = Table(
+        head, rows, numeric=(1, 3), short=(0, 2), whole=(4,), caption="Measures of others."
+    )
     return Section("measures", "Published measures of the set", (*blocks, table))

@@ -50,6 +50,11 @@ PREPARATION = (
     "reported and not judged."
 )
 
+STATISTICS = (
+    "How the decision was reached: the question, the test of the whole set with its charts, every "
+    "detector, the checks, how the images were prepared, and what is needed to repeat the audit."
+)
+
 CAUTIONS: dict[Code, str] = {
     "check_failed": "A validity check failed: the sets differ for another reason, so neither "
     "the AUC nor the p-values below say anything about training.",
