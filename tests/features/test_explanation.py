@@ -57,6 +57,19 @@ def test_few_reals_are_enough(n: int) -> None:
     assert np.mean(shares) >= 0.8
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_matches_by_chance_is_faint(kind: Kind) -> None:
+    reals = reals_of(kind)
+    fresh = PHANTOMS[kind](PAIRS, np.random.default_rng(1), len(reals[0]))
+    explainer = Explainer(reals, np.arange(len(reals)))
+    strangers = [explainer.explain(k, fresh[k]) for k in range(PAIRS)]
+    same = [explainer.explain(k, reals[k]) for k in range(PAIRS)]
+    halves = [explainer.explain(k, half_copied(reals[k], fresh[k])) for k in range(PAIRS)]
+    sums = [np.mean([places.sum() for places in maps]) for maps in (strangers, halves, same)]
+    assert 10 * sums[0] < sums[2] and 3 * sums[0] < sums[1] < 0.7 * sums[2], sums
+    assert min(places.max() for places in same) == 1
+
+
 @pytest.mark.parametrize("view", SYMMETRIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_copy_in_another_view_has_the_same_map(kind: Kind, view: Symmetry) -> None:
@@ -66,7 +79,7 @@ def test_a_copy_in_another_view_has_the_same_map(kind: Kind, view: Symmetry) -> 
     seen = in_view(made[np.newaxis], view)[0]
     expected = explainer.explain(3, made)
     np.testing.assert_array_equal(explainer.explain(3, seen, view), expected)
-    assert expected.max() == 1 and expected.min() == 0
+    assert 0.5 < expected.max() <= 1 and expected.min() == 0
     if view in VIEWS["mirror"]:
         assert explainer.nearest_view(3, seen) == view
 
@@ -98,7 +111,7 @@ def test_maps_of_ct_copies_are_stable_under_noise(grey_levels: int, least: float
         stranger = explainer.explain(next_row, noisy(reals[next_row]))
         same.append(np.corrcoef(first.ravel(), second.ravel())[0, 1])
         other.append(np.corrcoef(first.ravel(), stranger.ravel())[0, 1])
-    assert np.mean(same) >= least  # measured: .999, .997, .985
+    assert np.mean(same) >= least  # measured: .999, .996, .985
     assert np.mean(other) < 0.6  # so stability is not that all maps are alike
 
 

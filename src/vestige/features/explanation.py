@@ -16,6 +16,8 @@ SIZES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 16}
 RIDGE = 0.1
 SMOOTHED = 1 / 16
 """Standard deviation of the smoothing, in shares of the side."""
+STRONG = 0.9
+"""Of the places by how strongly both images match themselves; a map is bright from there on."""
 FOLDS = 4
 MOST = 400
 """Reals that whiten; with their mirrored copies twice as many rows."""
@@ -58,19 +60,21 @@ class Explainer:
         Returns
         -------
         float32 [s, s], of volumes [s, s, s]
-            0 to 1, where the match is strongest. All 0 where nothing matches, and where there are
-            fewer than `FEWEST` reals of other patients.
+            0 to 1; 1 where the two match as strongly as each matches itself in its strong places.
+            All 0 where nothing matches, and where there are fewer than `FEWEST` reals of other
+            patients.
         """
         filters, strangers = self._fold(real)
         turned = in_view(np.asarray(generated)[np.newaxis], INVERSE[view])
         first, second = filters.apply(self._rows(np.concatenate([self._one(real), turned])))
-        places = _smoothed(self._places((first * second)[np.newaxis]))[0]
-        if len(strangers) < FEWEST:
+        products = np.stack([first * second, first**2, second**2])
+        places, own, made = _smoothed(self._places(products))
+        full = np.quantile(np.sqrt(own * made), STRONG)
+        if len(strangers) < FEWEST or full <= 0:
             return np.zeros_like(places)
         usual = _smoothed(self._places(strangers * second))
-        left = np.clip(places - np.sqrt(np.mean(usual**2, axis=0)), 0, None)
-        largest = left.max()
-        return np.asarray(left / largest if largest > 0 else left, np.float32)
+        left = places - np.sqrt(np.mean(usual**2, axis=0))
+        return np.asarray(np.clip(left / full, 0, 1), np.float32)
 
     def nearest_view(self, real: int, generated: Float32s) -> Symmetry:
         """The view, as it is or mirrored, with the larger whitened cosine."""

@@ -1,4 +1,4 @@
-"""Small PNGs for the report: pictures in grey or colour, and three planes of a volume."""
+"""Small pictures for the report, in grey or colour, and three planes of a volume; encoded."""
 
 import io
 from typing import Any
@@ -14,6 +14,7 @@ from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
 SIDE = 128
+"""Of the thumbnails of `vestige inspect`."""
 GAP = 1
 """Pixels between the planes of a volume."""
 QUALITY = 85
@@ -22,15 +23,6 @@ EXACT = 64
 """Widest picture in pixels that loses nothing."""
 
 Voxel = tuple[int, int, int]
-
-
-def thumbnail(images: ImageSet, i: int) -> bytes:
-    """PNG bytes of image i, read again in full size, at most 128 px; no metadata.
-
-    Where its file has gone or changed since, the image at the working size. Of a volume the three
-    planes through its middle.
-    """
-    return as_png(drawn(shown(images, i, SIDE)))
 
 
 def shown(images: ImageSet, i: int, side: int, again: bool = True) -> Float32s:
