@@ -151,14 +151,17 @@ def test_lines_say_what_a_copy_is_beyond(make_result: Any) -> None:
     result = make_result("copies found", hostile=False)
     same, near, third = result.copies[:3]
     name = same.generated
-    assert copy_line(same, result, "grey") == f"Has the same pixels as {name} (mirrored)."
-    assert copy_line(same, result, "volume") == f"Has the same voxels as {name} (mirrored)."
-    told = f"Near-identical to {near.generated}, nearer than any of 100 unused patients."
+    told = f"{same.real} has the same pixels as {name} (mirrored)."
+    assert copy_line(same, result, "grey") == told
+    assert copy_line(same, result, "volume") == told.replace("pixels", "voxels")
+    start = f"{near.real} is near-identical to {near.generated}"
+    told = f"{start}, nearer than any of 100 unused patients."
     assert copy_line(near, result, "grey") == told
     assert "(inverted), nearer" in copy_line(replace(third, inverted=True), result, "grey")
     faint = replace(near, value=0.5, moved=True)
     assert copy_line(faint, result, "grey").startswith(
-        f"Much nearer than by chance to {near.generated} (shifted or cropped), nearer than any"
+        f"{near.real} is much nearer than by chance to {near.generated} (shifted or cropped), "
+        "nearer than any"
     )
     few = replace(result, copy_search=replace(result.copy_search, bystanders=0))
     assert "than real images of two patients" in copy_line(near, few, "grey")
@@ -167,7 +170,7 @@ def test_lines_say_what_a_copy_is_beyond(make_result: Any) -> None:
         replace(result, copy_search=replace(result.copy_search, line=None)),
         replace(result, copy_search=replace(result.copy_search, highest_bystander=0.8)),
     ):
-        assert copy_line(near, unknown, "grey") == f"Near-identical to {near.generated}."
+        assert copy_line(near, unknown, "grey") == f"{start}."
     assert "unused" not in copy_line(replace(near, role="unused"), result, "grey")
     guessed = replace(result, question=replace(result.question, patient_ids=False))
     assert "any of 100 unused groups" in copy_line(near, guessed, "grey")
@@ -177,10 +180,10 @@ def test_lines_say_where_a_named_image_stands(make_result: Any) -> None:
     result = make_result("leak found", hostile=False)
     finding = result.findings[0]
     scores = result.calibration.scores
-    start = f"Nearest to {finding.evidence[0].generated}"
+    start = f"{finding.id} is nearest to {finding.evidence[0].generated}"
     top = replace(finding, score=max(scores) + 1)
     assert finding_line(top, result) == (
-        f"{start}; by all detectors together, nearer to the generated images than any of 100 "
+        f"{start} and, by all detectors together, nearer to the generated set than any of 100 "
         "unused images."
     )
     middle = replace(finding, score=sorted(scores)[40])

@@ -16,11 +16,12 @@ DIMMED = 0.75
 
 def enlarged(places: Float32s, side: int) -> Float32s:
     """A map [s, s] or [s, s, s] at another side, by interpolation between the middles of places."""
-    from scipy.ndimage import map_coordinates
-
-    axis = (np.arange(side) + 0.5) * places.shape[0] / side - 0.5
-    at = np.meshgrid(*[axis] * places.ndim, indexing="ij")
-    return np.asarray(map_coordinates(places, at, order=1, mode="nearest"), np.float32)
+    at = (np.arange(side) + 0.5) * len(places) / side - 0.5
+    numbers = np.arange(len(places))
+    weights = np.array([np.interp(at, numbers, one) for one in np.eye(len(places))], np.float32)
+    for k in range(places.ndim):
+        places = np.moveaxis(np.moveaxis(places, k, -1) @ weights, -1, k)
+    return np.asarray(places)
 
 
 def laid_over(picture: Float32s, places: Float32s) -> Float32s:

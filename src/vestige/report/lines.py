@@ -10,6 +10,9 @@ from vestige.schema.records import Finding
 NEAR_IDENTICAL = 0.9
 """Similarity from which a near copy is called near-identical."""
 
+MOST_OF_NAME = 60
+"""Characters of a name in a sentence."""
+
 
 def copy_line(copy: Copy, result: Audited, kind: Kind) -> str:
     """What a copy is, and how far beyond the unused images it lies.
@@ -17,17 +20,18 @@ def copy_line(copy: Copy, result: Audited, kind: Kind) -> str:
     A near copy is one since its lead is above the line, which the leads of unused groups do not
     pass; where pairs of real images stand in for them, these are named instead.
     """
-    name = words.name(copy.generated, 80)
+    real, made = words.name(copy.real, MOST_OF_NAME), words.name(copy.generated, MOST_OF_NAME)
     if copy.by == "same pixels":
-        return f"Has {told_of(kind, 'the same pixels')} as {name}{_as_seen(copy)}."
-    near = "Near-identical to" if copy.value >= NEAR_IDENTICAL else "Much nearer than by chance to"
-    return f"{near} {name}{_as_seen(copy)}{_beyond(copy, result)}."
+        return f"{real} has {told_of(kind, 'the same pixels')} as {made}{_as_seen(copy)}."
+    near = "near-identical to" if copy.value >= NEAR_IDENTICAL else "much nearer than by chance to"
+    return f"{real} is {near} {made}{_as_seen(copy)}{_beyond(copy, result)}."
 
 
 def finding_line(finding: Finding, result: Audited) -> str:
     """The nearest generated image of an image that is no copy, and its place among unused ones."""
     near = finding.evidence[0]
-    told = f"Nearest to {words.name(near.generated, 80)}"
+    real, made = (words.name(one, MOST_OF_NAME) for one in (finding.id, near.generated))
+    told = f"{real} is nearest to {made}"
     others = [
         score
         for score, group in zip(result.calibration.scores, result.calibration.groups, strict=True)
@@ -38,7 +42,7 @@ def finding_line(finding: Finding, result: Audited) -> str:
     below = sum(score < finding.score for score in others)
     total = words.plural(len(others), "unused image")
     place = f"any of {total}" if below == len(others) else f"{below:,} of {total}"
-    return f"{told}; by all detectors together, nearer to the generated images than {place}."
+    return f"{told} and, by all detectors together, nearer to the generated set than {place}."
 
 
 def _as_seen(copy: Copy) -> str:
