@@ -151,17 +151,17 @@ def test_lines_say_what_a_copy_is_beyond(make_result: Any) -> None:
     result = make_result("copies found", hostile=False)
     same, near, third = result.copies[:3]
     name = same.generated
-    told = f"{same.real} has the same pixels as {name} (mirrored)."
+    told = f"Used image {same.real} has the same pixels as generated image {name} (mirrored)."
     assert copy_line(same, result, "grey") == told
     assert copy_line(same, result, "volume") == told.replace("pixels", "voxels")
-    start = f"{near.real} is near-identical to {near.generated}"
+    start = f"Used image {near.real} is near-identical to generated image {near.generated}"
     told = f"{start}, nearer than any of 100 unused patients."
     assert copy_line(near, result, "grey") == told
     assert "(inverted), nearer" in copy_line(replace(third, inverted=True), result, "grey")
     faint = replace(near, value=0.5, moved=True)
     assert copy_line(faint, result, "grey").startswith(
-        f"{near.real} is much nearer than by chance to {near.generated} (shifted or cropped), "
-        "nearer than any"
+        f"Used image {near.real} is much nearer than by chance to generated image "
+        f"{near.generated} (shifted or cropped), nearer than any"
     )
     few = replace(result, copy_search=replace(result.copy_search, bystanders=0))
     assert "than real images of two patients" in copy_line(near, few, "grey")
@@ -180,7 +180,8 @@ def test_lines_say_where_a_named_image_stands(make_result: Any) -> None:
     result = make_result("leak found", hostile=False)
     finding = result.findings[0]
     scores = result.calibration.scores
-    start = f"{finding.id} is nearest to {finding.evidence[0].generated}"
+    start = f"Used image {finding.id} is nearest to generated image "
+    start += finding.evidence[0].generated
     top = replace(finding, score=max(scores) + 1)
     assert finding_line(top, result) == (
         f"{start} and, by all detectors together, nearer to the generated set than any of 100 "

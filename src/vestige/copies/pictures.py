@@ -19,7 +19,7 @@ from vestige.types import Float32s
 SIDE = 256
 SMALL = 64
 """Side of the pictures of further pairs, and of those in rows."""
-LARGE = 40
+LARGE = 30
 """Pairs whose images are read again in full size; of each gallery the first."""
 DRAWN = 500
 """Copies of which the report has pictures."""

@@ -17,8 +17,8 @@ SIDE = 128
 """Of the thumbnails of `vestige inspect`."""
 GAP = 1
 """Pixels between the planes of a volume."""
-QUALITY = 85
-"""Of JPEG, of 100."""
+QUALITY, ROUGH = 85, 75
+"""Of JPEG, of 100; the latter for small pictures."""
 EXACT = 64
 """Widest picture in pixels that loses nothing."""
 
@@ -92,14 +92,14 @@ def as_png(pixels: Float32s) -> bytes:
     return _encoded(pixels, "PNG")
 
 
-def as_jpeg(pixels: Float32s) -> bytes:
+def as_jpeg(pixels: Float32s, quality: int = ROUGH) -> bytes:
     """JPEG bytes of pixels [h, w] or [h, w, 3] in 0..1: a fraction of a PNG; no metadata."""
-    return _encoded(pixels, "JPEG", quality=QUALITY, optimize=True)
+    return _encoded(pixels, "JPEG", quality=quality, optimize=True)
 
 
 def as_picture(pixels: Float32s) -> bytes:
     """Exact PNG bytes of pixels up to `EXACT` wide, else JPEG bytes."""
-    return as_png(pixels) if pixels.shape[1] <= EXACT else as_jpeg(pixels)
+    return as_png(pixels) if pixels.shape[1] <= EXACT else as_jpeg(pixels, QUALITY)
 
 
 def _encoded(pixels: Float32s, form: str, **options: Any) -> bytes:

@@ -11,7 +11,7 @@ from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, 
 from vestige.report.lines import copy_line
 
 MOST_ROWS = 500
-PICTURE_BUDGET = 5_500_000
+PICTURE_BUDGET = 5_200_000
 """Bytes of base64 that the pictures of copies may add to the page."""
 
 

@@ -121,7 +121,7 @@ def _strips(one: Told, found: Related, pictures: Pictures) -> tuple[Strip, ...]:
     if len(near) > 1:
         title = f"The {words.plural(len(near), 'generated image')} nearest to it"
         rows.append((title, [("generated", name) for name in near]))
-    if len(kin) > 1:
+    if len(kin) > 1 and not set(kin) <= set(near):
         title = f"All {words.plural(len(kin), 'generated image')} that this patient is found in"
         rows.append((title, [("generated", name) for name in kin]))
     if len(reals) > 1:

@@ -14,7 +14,7 @@ from vestige.report.lines import finding_line
 from vestige.schema.records import Q_LEVEL, WORDS, Finding
 
 MOST_ROWS = 200
-PICTURE_BUDGET = 1_500_000
+PICTURE_BUDGET = 1_200_000
 """Bytes of base64 that the pictures may add to the page."""
 MOST_CARRIED = 2
 

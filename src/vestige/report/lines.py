@@ -20,7 +20,7 @@ def copy_line(copy: Copy, result: Audited, kind: Kind) -> str:
     A near copy is one since its lead is above the line, which the leads of unused groups do not
     pass; where pairs of real images stand in for them, these are named instead.
     """
-    real, made = words.name(copy.real, MOST_OF_NAME), words.name(copy.generated, MOST_OF_NAME)
+    real, made = _names(copy.role, copy.real, copy.generated)
     if copy.by == "same pixels":
         return f"{real} has {told_of(kind, 'the same pixels')} as {made}{_as_seen(copy)}."
     near = "near-identical to" if copy.value >= NEAR_IDENTICAL else "much nearer than by chance to"
@@ -30,7 +30,7 @@ def copy_line(copy: Copy, result: Audited, kind: Kind) -> str:
 def finding_line(finding: Finding, result: Audited) -> str:
     """The nearest generated image of an image that is no copy, and its place among unused ones."""
     near = finding.evidence[0]
-    real, made = (words.name(one, MOST_OF_NAME) for one in (finding.id, near.generated))
+    real, made = _names(finding.role, finding.id, near.generated)
     told = f"{real} is nearest to {made}"
     others = [
         score
@@ -43,6 +43,14 @@ def finding_line(finding: Finding, result: Audited) -> str:
     total = words.plural(len(others), "unused image")
     place = f"any of {total}" if below == len(others) else f"{below:,} of {total}"
     return f"{told} and, by all detectors together, nearer to the generated set than {place}."
+
+
+def _names(role: str, real: str, generated: str) -> tuple[str, str]:
+    """The two images in words; they may have the same name."""
+    return (
+        f"{role.capitalize()} image {words.name(real, MOST_OF_NAME)}",
+        f"generated image {words.name(generated, MOST_OF_NAME)}",
+    )
 
 
 def _as_seen(copy: Copy) -> str:
