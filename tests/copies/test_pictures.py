@@ -9,11 +9,14 @@ import pytest
 from PIL import Image
 
 from image_sets import as_read
-from vestige.copies.pictures import DRAWN, LEAFED, SLICES, best_voxel, draw_pairs
+from vestige.copies.maps import Maps
+from vestige.copies.pictures import DRAWN, LARGE, LEAFED, SLICES, best_voxel, draw, draw_pairs
 from vestige.decision.records import Copy
+from vestige.features.explanation import Explainer
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import KINDS, Kind, in_view
-from vestige.symmetries import SYMMETRIES, Symmetry
+from vestige.schema.records import Evidence, Finding
+from vestige.symmetries import SYMMETRIES, VIEWS, Symmetry
 from vestige.testing.phantoms import PHANTOMS, phantom_volumes
 from vestige.types import Images
 
@@ -109,6 +112,8 @@ def test_pictures_have_no_slices_and_their_number_is_bounded(kind: Kind) -> None
     sets = {"used": images_of(real, "r"), "generated": images_of(real, "g")}
     drawn = draw_pairs([pair(k % 2) for k in range(DRAWN + 3)], sets)
     assert len(drawn) == 3 * DRAWN
+    forms = [drawn[f"copy:{k}:real"][:2] for k in (0, LARGE - 1, LARGE, DRAWN - 1)]
+    assert forms == [b"\x89P", b"\x89P", b"\xff\xd8", b"\xff\xd8"]
     assert not [key for key in drawn if "slice" in key]
 
 
@@ -123,3 +128,76 @@ def test_the_planes_go_where_both_volumes_show_the_same_structure(
     real[common] = generated[common] = rng.random(shape)
     found = best_voxel(real.astype(np.float32), generated.astype(np.float32))
     assert np.abs(np.subtract(found, place)).max() <= 2
+
+
+def with_maps(kind: Kind, n: int = 40) -> tuple[dict[str, ImageSet], Maps]:
+    """Image 0 copied, 1 copied and mirrored, 2 inverted; of image 3 only the left half."""
+    rng = np.random.default_rng(4)
+    real, made = (PHANTOMS[kind](n, rng, 16) for _ in range(2))
+    made[0], made[1], made[2] = real[0], in_view(real[1:2], "mirrored")[0], 1 - real[2]
+    left = np.s_[:, :8] if kind == "colour" else np.s_[..., :8]
+    made[3][left] = real[3][left]
+    sets = {"used": images_of(real, "r"), "generated": images_of(made, "g")}
+    rows = {("used", f"r{k}.png"): k for k in range(n)}
+    numbers = {f"g{k}.png": k for k in range(n)}
+    return sets, Maps(Explainer(real, np.arange(n)), rows, sets["generated"], numbers)
+
+
+def coloured(png: bytes) -> Any:
+    """How much each pixel of a map is covered by colour."""
+    picture = levels(png)
+    return picture.max(axis=2) - picture.min(axis=2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_pair_has_the_map_of_its_own_view(kind: Kind) -> None:
+    sets, maps = with_maps(kind)
+    pairs = [pair(0), pair(1, "mirrored"), pair(2, inverted=True), pair(3)]
+    drawn = draw_pairs([*pairs, replace(pair(4), moved=True)], sets, maps)
+    assert "copy:4:map" not in drawn
+    for k in range(4):
+        found = coloured(drawn[f"copy:{k}:map"])
+        assert found.shape == levels(drawn[f"copy:{k}:generated"]).shape[:2]
+        assert found.max() > 40
+    half = coloured(drawn["copy:3:map"])
+    if kind != "volume":
+        assert half[:, :8].sum() > 2 * half[:, 8:].sum()
+    right, wrong = (maps.places("used", "r1.png", "g1.png", view) for view in VIEWS["mirror"][::-1])
+    assert right is not None
+    assert wrong is None or wrong.sum() < 0.8 * right.sum()  # the outline matches
+    assert not [key for key in draw_pairs(pairs, sets) if key.endswith(":map")]
+
+
+def test_reference_images_have_no_map() -> None:
+    sets, maps = with_maps("grey")
+    copy = replace(pair(0), role="reference")
+    sets["reference"] = sets["used"]
+    assert set(draw_pairs([copy], sets, maps)) == {
+        f"copy:0:{name}" for name in ("real", "generated", "difference")
+    }
+    assert maps.view("reference", "r0.png", "g0.png") == "identity"
+
+
+def finding(k: int, evidence: tuple[int, ...], **told: Any) -> Finding:
+    near = tuple(Evidence(f"g{g}.png", 0.9) for g in evidence)
+    return Finding(f"r{k}.png", f"p{k}", "used", 1.0, 0.01, 0.05, "used", {}, near, **told)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_named_images_have_pictures_and_rows_of_relatives(kind: Kind) -> None:
+    sets, maps = with_maps(kind)
+    findings = (finding(0, (0, 5, 6), copied=True), finding(1, (1, 7)), finding(8, (1,)))
+    drawn = draw([replace(pair(0), group="p0")], findings, sets, maps)
+    starts = {key.rpartition(":")[0] for key in drawn} - {"copy:0:slice"}
+    assert starts == {"copy:0", "named:r1.png", "named:r8.png", "small:generated", "small:used"}
+    small = {key.removeprefix("small:") for key in drawn if key.startswith("small:")}
+    assert small == {
+        *(f"generated:g{k}.png" for k in (0, 1, 5, 6, 7)),
+        "used:r0.png",
+        "used:r1.png",
+        "used:r8.png",
+    }
+    # the mirrored copy is shown as the real image stands
+    shown = {name: levels(drawn[f"named:r1.png:{name}"]) for name in ("real", "generated")}
+    assert np.abs(shown["real"] - shown["generated"]).max() <= 1
+    assert coloured(drawn["named:r1.png:map"]).max() > 40

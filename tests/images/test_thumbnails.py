@@ -11,7 +11,16 @@ from PIL import Image
 from image_sets import as_read
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import KINDS, Kind
-from vestige.images.thumbnails import SIDE, shown, three_planes, thumbnail
+from vestige.images.thumbnails import (
+    EXACT,
+    SIDE,
+    as_jpeg,
+    as_picture,
+    as_png,
+    drawn,
+    shown,
+    three_planes,
+)
 from vestige.registry.entries import InputError
 from vestige.testing.phantoms import PHANTOMS
 
@@ -31,7 +40,7 @@ def opened(png: bytes) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_thumbnail_shows_the_image_in_its_kind(kind: Kind, side: int) -> None:
     images = of_kind(kind, side)
-    picture = opened(thumbnail(images, 1))
+    picture = opened(as_png(drawn(shown(images, 1, SIDE))))
     wide = 2 * side + 1 if kind == "volume" else side
     assert picture.mode == ("RGB" if kind == "colour" else "L")
     assert picture.size == (wide, wide)
@@ -43,7 +52,7 @@ def test_a_thumbnail_shows_the_image_in_its_kind(kind: Kind, side: int) -> None:
 
 @pytest.mark.parametrize(("kind", "side"), [("grey", 200), ("colour", 200), ("volume", 80)])
 def test_a_large_image_becomes_small(kind: Kind, side: int) -> None:
-    width, height = opened(thumbnail(of_kind(kind, side, n=1), 0)).size
+    width, height = opened(as_png(drawn(shown(of_kind(kind, side, n=1), 0, SIDE)))).size
     assert width == height == SIDE + (kind == "volume")
 
 
@@ -83,3 +92,25 @@ def test_planes_stand_as_a_reader_expects_them() -> None:
     assert np.argwhere(axial).tolist() == [[1, 2]]  # front up, right on the left
     assert picture.sum() == 3
     assert not three_planes(volume).any()  # the middle shows nothing of it
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_file_is_read_for_a_small_picture(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(self: ImageSet, i: int) -> Any:
+        raise AssertionError(i)
+
+    monkeypatch.setattr(ImageSet, "original", never)
+    images = of_kind(kind, 16)
+    np.testing.assert_array_equal(shown(images, 1, 64, again=False), images.pixels[1])
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_large_pictures_are_jpeg_and_small_ones_exact(kind: Kind) -> None:
+    rng = np.random.default_rng(0)
+    small, large = (PHANTOMS[kind](1, rng, side)[0] for side in (EXACT, 2 * EXACT))
+    for picture, form in ((as_picture(small), "PNG"), (as_picture(large), "JPEG")):
+        assert opened(picture).format == form
+        assert not opened(picture).getexif()
+    found = np.asarray(opened(as_jpeg(large))) / 255
+    assert found.shape == large.shape and np.abs(found - large).mean() < 0.02
+    assert len(as_jpeg(large)) < len(as_png(large)) / 2

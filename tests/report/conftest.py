@@ -239,8 +239,11 @@ def _preparation(role: str, state: State) -> tuple[PreparationComparison, ...]:
 
 
 def _thumbnails(findings: tuple[Finding, ...], state: State) -> dict[str, bytes]:
-    drawn = {f"real:{f.id}": png(i) for i, f in enumerate(findings[:60])} | {
-        f"generated:{f.evidence[0].generated}": png(1000 + i) for i, f in enumerate(findings[:60])
+    parts = ("real", "generated", "difference", "map")
+    drawn = {
+        f"named:{f.id}:{part}": png(1000 * k + i)
+        for i, f in enumerate(findings)
+        for k, part in enumerate(parts)
     }
     kinds = ("real", "generated", "difference") if state == "copies found" else ()
     return drawn | {

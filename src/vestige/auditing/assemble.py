@@ -11,11 +11,12 @@ from vestige.auditing.manifest import Clock, write_manifest
 from vestige.auditing.options import told_options
 from vestige.auditing.request import ROLES, Request
 from vestige.auditing.scoring import Judged
-from vestige.copies.pictures import draw_pairs
+from vestige.copies.maps import Maps
+from vestige.copies.pictures import draw
 from vestige.decision.decide import is_found, vetoing
 from vestige.decision.records import Bounds, Epsilon
 from vestige.judging.combination import combine
-from vestige.judging.findings import draw_gallery, make_findings, name_evidence
+from vestige.judging.findings import make_findings, name_evidence
 from vestige.judging.negative import bound_epsilon, bound_negative, by_chance
 from vestige.judging.patients import judge_patients, relate
 from vestige.judging.release_curve import release_curve
@@ -57,8 +58,8 @@ def assemble(seen: Evidence, clock: Clock) -> AuditResult:
     options, cohort, judgement = request.options, gathered.cohort, judged.judgement
     with clock.stage("findings"):
         findings = _findings(seen)
-        thumbnails = draw_gallery(findings, gathered.sets, request.mode)
-        thumbnails |= draw_pairs(judged.copies.copies, gathered.as_read)
+        maps = Maps.of(cohort, gathered.sets["generated"])
+        thumbnails = draw(judged.copies.copies, findings, gathered.as_read, maps)
     patients: tuple[PatientFinding, ...] = ()
     if gathered.grouping.patients:
         findings = relate(findings, cohort, request.mode)

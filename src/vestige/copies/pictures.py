@@ -1,19 +1,27 @@
-"""Pictures of copies for the report: the real image, the generated one, and their difference."""
+"""Pictures for the report: real images beside generated ones, their difference and their map."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from vestige.copies.maps import Maps
+from vestige.copies.related import Related, beside_nearest, related
 from vestige.decision.records import Copy, Withheld
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import in_view
+from vestige.images.overlay import enlarged, laid_over
 from vestige.images.preprocess import shrink_cubes
-from vestige.images.thumbnails import Voxel, as_png, drawn, kind_of_one, shown
-from vestige.symmetries import INVERSE
+from vestige.images.thumbnails import Voxel, as_jpeg, as_picture, drawn, kind_of_one, shown
+from vestige.schema.records import Finding
+from vestige.symmetries import INVERSE, Symmetry
 from vestige.types import Float32s
 
-SIDE = 160
-DRAWN = 48
+SIDE = 256
+SMALL = 64
+"""Side of the pictures of further pairs, and of those in rows."""
+LARGE = 30
+"""Pairs whose images are read again in full size; of each gallery the first."""
+DRAWN = 500
 """Copies of which the report has pictures."""
 LEAFED = 5
 """Copies of volumes of which it has slices as well."""
@@ -21,35 +29,132 @@ SLICES = 16
 NEIGHBOURHOOD = 4
 """The part of the side of a volume that counts as the neighbourhood of a voxel."""
 
+_Numbers = Mapping[str, Mapping[str, int]]
 
-def draw_pairs(pairs: Sequence[Copy | Withheld], sets: Mapping[str, ImageSet]) -> dict[str, bytes]:
-    """PNG bytes by "copy:<number>:real", ":generated" and ":difference", of the first pairs.
+
+def draw(
+    copies: Sequence[Copy],
+    findings: Sequence[Finding],
+    as_read: Mapping[str, ImageSet],
+    maps: Maps,
+) -> dict[str, bytes]:
+    """All pictures of an audit: of its copies, of named images, and small ones for rows."""
+    named = beside_nearest(findings)
+    pictures = draw_pairs(copies, as_read, maps) | _draw_named(named, as_read, maps)
+    return pictures | _draw_rows(copies, named, related(copies, findings), as_read)
+
+
+def draw_pairs(
+    pairs: Sequence[Copy | Withheld], sets: Mapping[str, ImageSet], maps: Maps | None = None
+) -> dict[str, bytes]:
+    """Pictures by "copy:<number>:real", ":generated", ":difference" and ":map", of the first pairs.
 
     The generated image is turned back into the view of the real one. The difference is black where
     the two agree, white where they differ by half the grey scale or more; in colour, channel by
-    channel.
+    channel. The map (`vestige.features.explanation`) lies over the generated image; there is none
+    of pairs that are shifted or cropped, and none without `maps`.
 
     Of volumes the planes through `best_voxel`; of the first pairs also "copy:<number>:slice:<z>",
     the axial slices z with real, generated and difference side by side. The first of them lies in
     the planes.
     """
-    places = {role: {id_: k for k, id_ in enumerate(images.ids)} for role, images in sets.items()}
     pictures: dict[str, bytes] = {}
+    places = _numbers(sets)
     for number, copy in enumerate(pairs[:DRAWN]):
-        real = shown(sets[copy.role], places[copy.role][copy.real], SIDE)
-        generated = shown(sets["generated"], places["generated"][copy.generated], SIDE)
-        real, generated = _alike(real, _turned_back(generated, copy))
-        trio = {"real": real, "generated": generated}
-        trio["difference"] = np.clip(2 * np.abs(real - generated), 0, 1)
-        is_volume = kind_of_one(real) == "volume"
-        voxel = best_voxel(real, generated) if is_volume else None
-        for name, image in trio.items():
-            pictures[f"copy:{number}:{name}"] = as_png(drawn(image, voxel))
+        large = number < LARGE
+        real = _shown(sets, places, copy.role, copy.real, large)
+        generated = _shown(sets, places, "generated", copy.generated, large)
+        turned = _turned_back(generated, copy.view, copy.inverted)
+        strength = None
+        if maps is not None and not copy.moved:
+            pair = copy.role, copy.real, copy.generated
+            strength = maps.places(*pair, copy.view, copy.inverted)
+        start = f"copy:{number}"
+        trio, voxel = _trio(real, turned)
+        pictures |= _pictures(start, trio, voxel, strength, large)
         if voxel is not None and number < LEAFED:
-            for z in _slices(len(real), voxel[0]):
+            for z in _slices(len(trio["real"]), voxel[0]):
                 side_by_side = np.concatenate([image[z] for image in trio.values()], axis=1)
-                pictures[f"copy:{number}:slice:{z}"] = as_png(side_by_side)
+                pictures[f"{start}:slice:{z}"] = as_picture(side_by_side)
     return pictures
+
+
+def _draw_named(
+    named: Sequence[Finding], sets: Mapping[str, ImageSet], maps: Maps
+) -> dict[str, bytes]:
+    """Pictures by "named:<id>:real", ":generated", ":difference" and ":map".
+
+    The nearest generated image is shown as it is or mirrored, as it is nearer. Of volumes the
+    planes through `best_voxel`.
+    """
+    pictures: dict[str, bytes] = {}
+    places = _numbers(sets)
+    for number, one in enumerate(named):
+        nearest, large = one.evidence[0].generated, number < LARGE
+        view = maps.view(one.role, one.id, nearest)
+        real = _shown(sets, places, one.role, one.id, large)
+        generated = _shown(sets, places, "generated", nearest, large)
+        trio, voxel = _trio(real, _turned_back(generated, view, False))
+        strength = maps.places(one.role, one.id, nearest, view)
+        pictures |= _pictures(f"named:{one.id}", trio, voxel, strength, large)
+    return pictures
+
+
+def _draw_rows(
+    copies: Sequence[Copy],
+    named: Sequence[Finding],
+    found: Related,
+    sets: Mapping[str, ImageSet],
+) -> dict[str, bytes]:
+    """Small pictures by "small:<role>:<id>", for the rows below the first pairs of each gallery."""
+    wanted: dict[tuple[str, str], None] = {}
+    pairs = [(c.role, c.real, c.group, c.generated) for c in copies[:LARGE]]
+    pairs += [(f.role, f.id, f.group, f.evidence[0].generated) for f in named[:LARGE]]
+    for role, real, group, generated in pairs:
+        made = (*found.nearest.get((role, real), ()), *found.of_patient.get(group, ()))
+        wanted |= dict.fromkeys(("generated", id_) for id_ in made)
+        wanted |= dict.fromkeys(found.of_generated.get(generated, ()))
+    places = _numbers(sets)
+    return {
+        f"small:{role}:{id_}": as_jpeg(drawn(_shown(sets, places, role, id_, large=False)))
+        for role, id_ in wanted
+    }
+
+
+def _numbers(sets: Mapping[str, ImageSet]) -> _Numbers:
+    return {role: {id_: k for k, id_ in enumerate(images.ids)} for role, images in sets.items()}
+
+
+def _shown(
+    sets: Mapping[str, ImageSet], places: _Numbers, role: str, id_: str, large: bool
+) -> Float32s:
+    """In full size, or small as it was compared, for which no file is read."""
+    return shown(sets[role], places[role][id_], SIDE if large else SMALL, again=large)
+
+
+def _trio(real: Float32s, generated: Float32s) -> tuple[dict[str, Float32s], Voxel | None]:
+    """Real and generated image in one size and their difference; of volumes the best voxel."""
+    real, generated = _alike(real, generated)
+    trio = {"real": real, "generated": generated}
+    trio["difference"] = np.clip(2 * np.abs(real - generated), 0, 1)
+    return trio, best_voxel(real, generated) if kind_of_one(real) == "volume" else None
+
+
+def _pictures(
+    start: str,
+    trio: Mapping[str, Float32s],
+    voxel: Voxel | None,
+    strength: Float32s | None,
+    large: bool,
+) -> dict[str, bytes]:
+    """The pictures of one pair, encoded; a small one may lose some of its detail."""
+    pictures = {name: drawn(image, voxel) for name, image in trio.items()}
+    if strength is not None:
+        side = trio["generated"].shape[0]
+        places = drawn(enlarged(strength, side), voxel)
+        pictures["map"] = laid_over(pictures["generated"], places)
+    encode = as_picture if large else as_jpeg
+    return {f"{start}:{name}": encode(picture) for name, picture in pictures.items()}
 
 
 def best_voxel(real: Float32s, generated: Float32s) -> Voxel:
@@ -65,6 +170,7 @@ def best_voxel(real: Float32s, generated: Float32s) -> Voxel:
         one - uniform_filter(one, width) for one in (np.float64(real), np.float64(generated))
     )
     shared = first * second
+    shared[(real <= 0) | (generated <= 0)] = 0  # padding beside a body looks like structure
     sums = shared.sum(axis=(1, 2)), shared.sum(axis=(0, 2)), shared.sum(axis=(0, 1))
     up, back, left = (int(np.argmax(one)) for one in sums)
     return up, back, left
@@ -77,10 +183,10 @@ def _slices(side: int, through: int) -> Iterator[int]:
     yield from (z for z in range(through % step, side, step) if z != through)
 
 
-def _turned_back(generated: Float32s, copy: Copy | Withheld) -> Float32s:
+def _turned_back(generated: Float32s, view: Symmetry, inverted: bool) -> Float32s:
     """A generated image as it is seen where its copy is the real one."""
-    view = in_view(generated[np.newaxis], INVERSE[copy.view])[0]
-    return np.asarray(1 - view if copy.inverted else view, np.float32)
+    seen = in_view(generated[np.newaxis], INVERSE[view])[0]
+    return np.asarray(1 - seen if inverted else seen, np.float32)
 
 
 def _alike(real: Float32s, generated: Float32s) -> tuple[Float32s, Float32s]:

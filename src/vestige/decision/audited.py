@@ -70,7 +70,7 @@ class Audited:
     decision: Decision = field(init=False)
     """Made of the evidence above by `vestige.decision.decide`; it cannot be anything else."""
     thumbnails: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """PNG bytes by "real:<id>" or "generated:<id>", for the report only; never in JSON."""
+    """PNG or JPEG bytes, for the report only; never in JSON (`vestige.copies.pictures`)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "decision", decide(self.evidence))

@@ -1,4 +1,4 @@
-"""Small PNGs for the report: pictures in grey or colour, and three planes of a volume."""
+"""Small pictures for the report, in grey or colour, and three planes of a volume; encoded."""
 
 import io
 from typing import Any
@@ -14,23 +14,19 @@ from vestige.registry.entries import InputError
 from vestige.types import Float32s
 
 SIDE = 128
+"""Of the thumbnails of `vestige inspect`."""
 GAP = 1
 """Pixels between the planes of a volume."""
+QUALITY, ROUGH = 85, 75
+"""Of JPEG, of 100; the latter for small pictures."""
+EXACT = 64
+"""Widest picture in pixels that loses nothing."""
 
 Voxel = tuple[int, int, int]
 
 
-def thumbnail(images: ImageSet, i: int) -> bytes:
-    """PNG bytes of image i, read again in full size, at most 128 px; no metadata.
-
-    Where its file has gone or changed since, the image at the working size. Of a volume the three
-    planes through its middle.
-    """
-    return as_png(drawn(shown(images, i, SIDE)))
-
-
-def shown(images: ImageSet, i: int, side: int) -> Float32s:
-    """Image i read again in full size, in 0..1 and of the kind of its set.
+def shown(images: ImageSet, i: int, side: int, again: bool = True) -> Float32s:
+    """Image i in 0..1 and of the kind of its set, read again in full size, or as it was compared.
 
     Returns
     -------
@@ -39,7 +35,7 @@ def shown(images: ImageSet, i: int, side: int) -> Float32s:
         many voxels a side, since two planes stand side by side.
     """
     try:
-        pixels = images.original(i)
+        pixels = images.original(i) if again else images.pixels[i]
     except InputError:  # gone or changed by now: what was judged is shown
         pixels = images.pixels[i]
     if pixels.ndim != images.pixels.ndim - 1:  # a grey file in a set that is compared in colour
@@ -93,9 +89,23 @@ def three_planes(volume: Float32s, voxel: Voxel | None = None) -> Float32s:
 
 def as_png(pixels: Float32s) -> bytes:
     """PNG bytes of pixels [h, w] or [h, w, 3] in 0..1; no metadata."""
+    return _encoded(pixels, "PNG")
+
+
+def as_jpeg(pixels: Float32s, quality: int = ROUGH) -> bytes:
+    """JPEG bytes of pixels [h, w] or [h, w, 3] in 0..1: a fraction of a PNG; no metadata."""
+    return _encoded(pixels, "JPEG", quality=quality, optimize=True)
+
+
+def as_picture(pixels: Float32s) -> bytes:
+    """Exact PNG bytes of pixels up to `EXACT` wide, else JPEG bytes."""
+    return as_png(pixels) if pixels.shape[1] <= EXACT else as_jpeg(pixels, QUALITY)
+
+
+def _encoded(pixels: Float32s, form: str, **options: Any) -> bytes:
     from PIL import Image
 
     levels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     out = io.BytesIO()
-    Image.fromarray(levels, mode="L" if levels.ndim == 2 else "RGB").save(out, format="PNG")
+    Image.fromarray(levels, mode="L" if levels.ndim == 2 else "RGB").save(out, form, **options)
     return out.getvalue()

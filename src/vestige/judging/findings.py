@@ -1,23 +1,20 @@
-"""What is said of each target image, and the pictures behind it."""
+"""What is said of each target image."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vestige.decision.audited import strongest_first
 from vestige.decision.records import Copy
 from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.images.imageset import ImageSet
 from vestige.images.names import natural_key
-from vestige.images.thumbnails import thumbnail
-from vestige.judging.cohort import TARGET_ROLE, Cohort, Mode
+from vestige.judging.cohort import Cohort
 from vestige.judging.judge import Judgement
 from vestige.schema.records import Q_LEVEL, Evidence, Finding, FindingVerdict, Share
 from vestige.scoring.plan import Column
 from vestige.types import Detector, Floats
 
 EVIDENCE = 3
-GALLERY = 12
 CARRIED = 3
 
 
@@ -113,16 +110,3 @@ def _carried(parts: Floats, plan: Sequence[Column]) -> tuple[Share, ...]:
     raising = raising / raising.sum()
     strongest = np.argsort(-raising, kind="stable")[:CARRIED]
     return tuple(Share(plan[d].name, float(raising[d])) for d in strongest if raising[d] > 0)
-
-
-def draw_gallery(
-    findings: Sequence[Finding], sets: Mapping[str, ImageSet], mode: Mode
-) -> dict[str, bytes]:
-    """Thumbnails of the strongest findings beside their nearest generated image."""
-    targets, generated = sets[TARGET_ROLE[mode]], sets["generated"]
-    pictures = {}
-    for finding in strongest_first(findings)[:GALLERY]:
-        nearest = finding.evidence[0].generated
-        pictures[f"real:{finding.id}"] = thumbnail(targets, targets.ids.index(finding.id))
-        pictures[f"generated:{nearest}"] = thumbnail(generated, generated.ids.index(nearest))
-    return pictures

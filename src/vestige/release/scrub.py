@@ -15,6 +15,7 @@ import numpy as np
 from vestige.auditing.audit import run_audit
 from vestige.auditing.before_reading import check_cache
 from vestige.auditing.request import ROLES
+from vestige.copies.maps import Maps
 from vestige.copies.pictures import draw_pairs
 from vestige.decision import Decision
 from vestige.decision.audited import named_groups
@@ -203,7 +204,7 @@ def scrub(
         outcome=remainder.decision,
         copied=copied,
         left_out=left_out,
-        pictures=draw_pairs(gone, sets),
+        pictures=draw_pairs(gone, sets, Maps.of(cohort, made)),
     )
 
 

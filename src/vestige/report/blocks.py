@@ -130,11 +130,20 @@ class Slices:
 
 
 @dataclass(frozen=True)
+class Strip:
+    """A row of small pictures, each a name and a data URI, that opens on click."""
+
+    title: str
+    pictures: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Pair:
     """A real image beside the nearest generated one; pictures as data URIs, "" for none.
 
-    difference_uri : of their difference; None where none is drawn
+    difference_uri, map_uri : of their difference and of where they match; None where none is drawn
     slices : of a pair of volumes; None where none are drawn
+    line : one sentence that says what the pair is; "" for none
     """
 
     real: str
@@ -145,13 +154,17 @@ class Pair:
     mark: Literal["alarm", "caution", "calm", ""] = ""
     difference_uri: str | None = None
     slices: Slices | None = None
+    map_uri: str | None = None
+    line: str = ""
+    strips: tuple[Strip, ...] = ()
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pairs of pictures."""
+    """Pairs of pictures; small ones with a `folded` title open on click."""
 
     pairs: tuple[Pair, ...]
+    folded: str = ""
     kind: Literal["gallery"] = "gallery"
 
 

@@ -1,30 +1,17 @@
 """The first part of the page: generated images that are copies, beside the real ones."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
-
+from vestige.copies.related import related
 from vestige.decision.audited import Audited
 from vestige.decision.records import Copy, CopySearch, Withheld
 from vestige.images.kinds import Kind
 from vestige.report import words
-from vestige.report.blocks import (
-    Block,
-    Gallery,
-    Pair,
-    Row,
-    Section,
-    Slice,
-    Slices,
-    Table,
-    Text,
-)
+from vestige.report.blocks import Block, Row, Section, Table, Text
+from vestige.report.gallery import Pictures, Told, gallery, introduction
 from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
-from vestige.report.uris import data_uri
+from vestige.report.lines import copy_line
 
 MOST_ROWS = 500
-MOST_PAIRS = 24
-PICTURE_BUDGET = 2_000_000
+PICTURE_BUDGET = 5_200_000
 """Bytes of base64 that the pictures of copies may add to the page."""
 
 
@@ -36,11 +23,12 @@ def copies(result: Audited) -> Section | None:
     blocks: list[Block] = [Text(_found(result))]
     if result.copies:
         # in a redacted page hashes beside hashes would show nothing
-        pictures = {} if result.manifest.options.get("redacted") is True else result.thumbnails
-        if drawn := gallery(result.copies, pictures, partial(_how, kind)):
+        redacted = result.manifest.options.get("redacted") is True
+        if not redacted and (drawn := _drawn(result, kind)):
+            blocks.append(Text(introduction(result.thumbnails, "copy:")))
             if kind == "volume":
                 blocks.append(Text(f"{PLANES} {THROUGH_BEST} {LEAFING}"))
-            blocks.append(drawn)
+            blocks += drawn
         blocks += _tables(result.copies, kind)
     blocks.append(Text(_searched(search, kind)))
     return Section("copies", "Copies", tuple(blocks))
@@ -100,50 +88,27 @@ def _searched(search: CopySearch, kind: Kind) -> str:
     return told_of(kind, told.strip())
 
 
-def gallery(
-    found: Sequence[Copy | Withheld], pictures: Mapping[str, bytes], say: Callable[[Any], str]
-) -> Gallery | None:
-    """Pairs with their difference, as far as there are pictures; `say` makes a caption."""
-    pairs, left = [], PICTURE_BUDGET
-    for number, copy in enumerate(found[:MOST_PAIRS]):
-        uris = [
-            data_uri(pictures.get(f"copy:{number}:{name}", b""))
-            for name in ("real", "generated", "difference")
-        ]
-        left -= sum(map(len, uris))
-        if left < 0 or not all(uris):
-            break
-        slices = _slices(number, pictures)
-        needed = sum(len(one.uri) for one in slices.slices) if slices else 0
-        slices = slices if needed <= left else None
-        left -= needed if slices else 0
-        pairs.append(
-            Pair(
-                real=f"{copy.role}: {words.name(copy.real, 80)}",
-                generated=words.name(copy.generated, 80),
-                real_uri=uris[0],
-                generated_uri=uris[1],
-                caption=f"{say(copy)} · patient {words.name(copy.group, 40)}",
-                mark="alarm",
-                difference_uri=uris[2],
-                slices=slices,
-            )
-        )
-    return Gallery(tuple(pairs)) if pairs else None
+def told_of_pair(number: int, copy: Copy | Withheld, caption: str, line: str) -> Told:
+    """What is said of the copy of this number, whose pictures `vestige.copies.pictures` drew."""
+    return Told(
+        key=f"copy:{number}",
+        role=copy.role,
+        real=copy.real,
+        group=copy.group,
+        generated=copy.generated,
+        line=line,
+        caption=f"{caption} · patient {words.name(copy.group, 40)}",
+    )
 
 
-def _slices(number: int, pictures: Mapping[str, bytes]) -> Slices | None:
-    """The slices that `vestige.copies.pictures` drew of a pair, None where it drew none."""
-    start = f"copy:{number}:slice:"
-    drawn = {
-        int(key.removeprefix(start)): data_uri(png)
-        for key, png in pictures.items()
-        if key.startswith(start)
-    }
-    if not drawn or not all(drawn.values()):
-        return None
-    slices = tuple(Slice(z, uri) for z, uri in sorted(drawn.items()))
-    return Slices(f"slices-{number}", next(iter(drawn)), slices)
+def _drawn(result: Audited, kind: Kind) -> list[Block]:
+    """The gallery of all copies."""
+    told = [
+        told_of_pair(number, copy, _how(kind, copy), copy_line(copy, result, kind))
+        for number, copy in enumerate(result.copies)
+    ]
+    pictures = Pictures(result.thumbnails, PICTURE_BUDGET)
+    return gallery(told, pictures, related(result.copies, result.findings))
 
 
 def _how(kind: Kind, copy: Copy) -> str:

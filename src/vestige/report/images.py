@@ -3,16 +3,17 @@
 from collections import Counter
 from typing import Literal
 
+from vestige.copies.related import beside_nearest, related
 from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
-from vestige.report.kinds import PLANES, THROUGH_MIDDLE, kind_of_result
-from vestige.report.uris import data_uri
+from vestige.report.gallery import Pictures, Told, gallery, introduction
+from vestige.report.kinds import PLANES, THROUGH_BEST, kind_of_result
+from vestige.report.lines import finding_line
 from vestige.schema.records import Q_LEVEL, WORDS, Finding
 
 MOST_ROWS = 5_000
-MOST_PAIRS = 12
-PICTURE_BUDGET = 1_000_000
+PICTURE_BUDGET = 1_200_000
 """Bytes of base64 that the pictures may add to the page."""
 MOST_CARRIED = 2
 
@@ -58,33 +59,39 @@ def findings(result: Audited) -> Section | None:
 
 
 def pairs(result: Audited) -> Section | None:
-    """The strongest findings beside their nearest generated images."""
+    """Named images, or at least the strongest findings, beside their nearest generated images."""
     if result.manifest.options.get("redacted") is True:
         return None  # hashes beside hashes show nothing
-    chosen = [f for f in strongest_first(result.findings) if f.evidence][:MOST_PAIRS]
+    chosen = beside_nearest(result.findings)
     if not chosen:
         return None
-    pictures = _Pictures(result.thumbnails)
-    drawn = tuple(_pair(f, pictures) for f in chosen)
-    text = "Left the real image, right the generated image nearest to it. Look at them yourself: "
-    text += "near copies are evident, and similarity alone proves nothing."
-    if not any(f.verdict == "used" or f.stands_out for f in chosen):
+    text = "Left the real image, right the generated image nearest to it, mirrored where it is "
+    text += "nearer so. Look at them yourself: near copies are evident, and similarity alone "
+    text += "proves nothing."
+    called = sum(f.verdict == "used" or f.stands_out for f in result.findings if not f.copied)
+    if not called:
         text += " None of these images is named or stands out."
+    elif called > len(chosen):
+        text += f" The {len(chosen)} strongest of {called:,} that are named or stand out are shown."
+    if any(f.copied for f in result.findings):
+        text += " Images that are copied are shown with their copies."
     blocks: list[Block] = [Text(text)]
-    if result.thumbnails and kind_of_result(result) == "volume":
-        blocks.append(Text(f"{PLANES} {THROUGH_MIDDLE}"))
-    if not result.thumbnails:
-        blocks.append(
-            Text(
-                "Pictures are not stored in result.json, so this page, made from it, shows names "
-                "only. The report that the audit itself wrote has the pictures.",
-                "box",
-            )
-        )
-    elif pictures.left_out:
-        count = words.plural(pictures.left_out, "picture")
-        blocks.append(Text(f"{count} could not be shown (missing, not PNG, or too large).", "box"))
-    return Section("pairs", "Nearest pairs", (*blocks, Gallery(drawn)))
+    told = [_told(f, result) for f in chosen]
+    pictures = Pictures(result.thumbnails, PICTURE_BUDGET)
+    drawn = gallery(told, pictures, related(result.copies, result.findings))
+    if drawn:
+        blocks.append(Text(introduction(result.thumbnails, "named:")))
+        if kind_of_result(result) == "volume":
+            blocks.append(Text(f"{PLANES} {THROUGH_BEST}"))
+        return Section("pairs", "Nearest pairs", (*blocks, *drawn))
+    if result.thumbnails:
+        text = "Their pictures could not be shown (missing, neither PNG nor JPEG, or too large)."
+    else:
+        text = "Pictures are not stored in result.json, so this page, made from it, shows names "
+        text += "only. The report that the audit itself wrote has the pictures."
+    blocks.append(Text(text, "box"))
+    blocks.append(Gallery(tuple(Pair(*one.names, "", "", one.caption, one.mark) for one in told)))
+    return Section("pairs", "Nearest pairs", tuple(blocks))
 
 
 def _carried(finding: Finding) -> str:
@@ -149,31 +156,16 @@ def _longest(rows: tuple[Row, ...], column: int) -> int:
     return max(len(row.cells[column]) for row in rows)
 
 
-class _Pictures:
-    """Hands out thumbnails as data URIs until the page would become too large."""
-
-    def __init__(self, thumbnails: dict[str, bytes]) -> None:
-        self.thumbnails = thumbnails
-        self.left = PICTURE_BUDGET
-        self.left_out = 0
-
-    def uri(self, key: str) -> str:
-        uri = data_uri(self.thumbnails.get(key, b""))
-        if not uri or len(uri) > self.left:
-            self.left_out += 1
-            return ""
-        self.left -= len(uri)
-        return uri
-
-
-def _pair(finding: Finding, pictures: _Pictures) -> Pair:
+def _told(finding: Finding, result: Audited) -> Told:
     near = finding.evidence[0]
     numbers = f"{finding.word} · p {words.p_text(finding.p_value)}"
-    return Pair(
-        real=words.name(finding.id, 80),
-        generated=words.name(near.generated, 80),
-        real_uri=pictures.uri(f"real:{finding.id}"),
-        generated_uri=pictures.uri(f"generated:{near.generated}"),
+    return Told(
+        key=f"named:{finding.id}",
+        role=finding.role,
+        real=finding.id,
+        group=finding.group,
+        generated=near.generated,
+        line=finding_line(finding, result),
         caption=f"{numbers} · q {words.p_text(finding.q_value)} · similarity {near.similarity:.2f}",
         mark=_mark(finding),
     )

@@ -9,7 +9,6 @@ PLANES = (
     "the coronal and the axial plane, the front on the left of the sagittal plane."
 )
 THROUGH_BEST = "They are the planes that hold most of the structure that the two volumes share."
-THROUGH_MIDDLE = "They go through the middle of the volume."
 LEAFING = (
     "Below the first pairs, the axial slices of both volumes and of their difference can be leafed "
     "through from the feet to the head: choose a mark, or use the arrow keys."

@@ -9,7 +9,8 @@ from vestige.images.kinds import Kind
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.compared import beside
-from vestige.report.copies import gallery, seen
+from vestige.report.copies import PICTURE_BUDGET, seen, told_of_pair
+from vestige.report.gallery import Pictures, gallery, introduction
 from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
 from vestige.report.page import render_page
 
@@ -53,10 +54,12 @@ def render_scrub(
     ]
     kind = kind_of_result(remainder)
     why = partial(_why, kind)
-    if drawn := gallery(withheld, pictures, why):
+    told = [told_of_pair(number, one, why(one), "") for number, one in enumerate(withheld)]
+    if drawn := gallery(told, Pictures(pictures, PICTURE_BUDGET)):
+        blocks.append(Text(introduction(pictures, "copy:")))
         if kind == "volume":
             blocks.append(Text(f"{PLANES} {THROUGH_BEST} {LEAFING}"))
-        blocks.append(drawn)
+        blocks += drawn
     rows = tuple(
         Row(
             (

@@ -2,11 +2,12 @@
 
 from base64 import b64encode
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+_FORMS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"}
 
 
-def data_uri(png: bytes) -> str:
-    """PNG bytes as a data URI; "" for anything else."""
-    if not png.startswith(_PNG):
-        return ""
-    return f"data:image/png;base64,{b64encode(png).decode('ascii')}"
+def data_uri(picture: bytes) -> str:
+    """PNG or JPEG bytes as a data URI; "" for anything else."""
+    for start, form in _FORMS.items():
+        if picture.startswith(start):
+            return f"data:image/{form};base64,{b64encode(picture).decode('ascii')}"
+    return ""
