@@ -14,7 +14,7 @@ from story.world import call
 from vestige.registry.entries import InputError
 from vestige.report import annex_words as said
 from vestige.report.annex import render_annex
-from vestige.report.annex_pdf import _font, to_pdf
+from vestige.report.annex_pdf import _font, _font_folder, to_pdf
 from vestige.report.annex_words import FAILURES, SECTIONS
 from vestige.schema.records import Check
 
@@ -71,10 +71,10 @@ def test_the_command_writes_a_pdf(make_result: Any, tmp_path: Path, capsys: Any)
 
 
 def test_nothing_but_the_fonts_is_loaded() -> None:
-    assert _font("font:DejaVuSans.ttf")[:4] == b"\x00\x01\x00\x00"
+    assert _font(_font_folder(), "font:DejaVuSans.ttf")[:4] == b"\x00\x01\x00\x00"
     for url in ("file:///etc/passwd", "https://example.org/x", "font:../../../x", "data:,x"):
         with pytest.raises(ValueError, match="loads nothing"):
-            _font(url)
+            _font(_font_folder(), url)
 
 
 def test_without_weasyprint_or_pango_one_line_says_what_to_install(

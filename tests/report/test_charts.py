@@ -1,5 +1,7 @@
 """Charts: small, deterministic SVG without anything that loads, for any finite scores."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import vestige
 from vestige.report import charts, svg
 from vestige.schema.records import PlantedLevel
 
@@ -71,6 +74,13 @@ def test_a_path_keeps_its_corners_only() -> None:
     plot = svg.Plot(svg.linear(0, 4), svg.linear(0, 4), (40, 40), (0, 0), 0)
     plot.line(np.array([0.0, 1, 2, 2, 2, 4]), np.array([0.0, 0, 0, 1, 3, 3]), "red")
     assert 'd="M0 50L20 50L20 20L40 20"' in plot.svg("")
+
+
+def test_no_part_of_vestige_imports_a_plotting_library() -> None:
+    source = Path(vestige.__file__).parent
+    texts = [path.read_text(encoding="utf-8") for path in source.rglob("*.py")]
+    imported = set(re.findall(r"^\s*(?:import|from) (\w+)", "\n".join(texts), re.MULTILINE))
+    assert "numpy" in imported and "matplotlib" not in imported
 
 
 finite = st.floats(-1e99, 1e99)

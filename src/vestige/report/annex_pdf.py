@@ -1,5 +1,6 @@
 """From the HTML of the annex to a PDF, by WeasyPrint (the extra ``pdf``)."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ def to_pdf(html: str) -> bytes:
     Raises
     ------
     InputError
-        Without WeasyPrint, or without the library Pango that it needs.
+        Without WeasyPrint, the library Pango that it needs, or the fonts.
     """
-    weasyprint = _weasyprint()
+    weasyprint, folder = _weasyprint(), _font_folder()
     from weasyprint.text.fonts import FontConfiguration
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 
@@ -31,7 +32,7 @@ def to_pdf(html: str) -> bytes:
         """Answers for the two fonts and for nothing else, so that no page can load anything."""
 
         def fetch(self, url: str, headers: Any = None) -> Any:
-            return URLFetcherResponse(url, _font(url), {"Content-Type": "font/ttf"})
+            return URLFetcherResponse(url, _font(folder, url), {"Content-Type": "font/ttf"})
 
     fonts, fetcher = FontConfiguration(), OnlyFonts()
     faces = weasyprint.CSS(string=FONT_FACES, font_config=fonts, url_fetcher=fetcher)
@@ -57,10 +58,16 @@ def _weasyprint() -> Any:
     return weasyprint
 
 
-def _font(url: str) -> bytes:
-    import matplotlib
+def _font_folder() -> Path:
+    """Where Matplotlib keeps its fonts; it is not imported, so no settings of it are read."""
+    found = find_spec("matplotlib")
+    if found is None or found.origin is None:
+        raise InputError("a PDF needs the fonts of Matplotlib: pip install 'vestige[pdf]'.")
+    return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
 
+
+def _font(folder: Path, url: str) -> bytes:
     name = url.removeprefix("font:")
     if name not in FONTS:
         raise ValueError("a page of vestige loads nothing")
-    return (Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name).read_bytes()
+    return (folder / name).read_bytes()
