@@ -14,6 +14,7 @@ from vestige.images.flags import MOSAIC, NOT_SQUARE, PADDED
 from vestige.images.frame import NOBODY, Frame, NotJudged, Unreadable, Window, from_colour, scaled
 from vestige.images.lookup import check_segments, palette_levels, read_table
 from vestige.images.patient_ids import digest, folded, is_placeholder
+from vestige.images.talkative import unheard
 from vestige.types import Float32s
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
@@ -129,7 +130,8 @@ def dicom_values(path: str | os.PathLike[str]) -> Float32s:
 
 def dicom_is_grey(path: str | os.PathLike[str]) -> bool:
     """Whether a file has one grey sample a pixel, from the header."""
-    return _is_grey(read_header(path, stop_before_pixels=True))
+    with unheard():
+        return _is_grey(read_header(path, stop_before_pixels=True))
 
 
 def dicom_shape(path: str | os.PathLike[str]) -> tuple[int, int]:

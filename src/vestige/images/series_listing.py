@@ -15,6 +15,7 @@ from vestige.images.frame import Unreadable
 from vestige.images.listing import Files, Listing
 from vestige.images.remote import is_address
 from vestige.images.series import Series
+from vestige.images.talkative import unheard
 from vestige.registry.entries import InputError
 
 AT_ROOT = "series"
@@ -123,15 +124,16 @@ def _headers(paths: Sequence[str]) -> list[Header]:
 def _header(path: str | os.PathLike[str]) -> Header:
     from vestige.images.dicom_file import read_header
 
-    dataset = read_header(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-    if kind_of_dicom(dataset):
-        return Header()
-    if "Rows" not in dataset:
-        raise Unreadable("holds no image")
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    alone = bool(dataset.get("ImagePositionPatient") and dataset.get("ImageOrientationPatient"))
-    is_placed = alone or (frames > 1 and "SharedFunctionalGroupsSequence" in dataset)
-    return Header(str(dataset.get("SeriesInstanceUID") or ""), is_placed, frames)
+    with unheard():
+        dataset = read_header(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+        if kind_of_dicom(dataset):
+            return Header()
+        if "Rows" not in dataset:
+            raise Unreadable("holds no image")
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        alone = bool(dataset.get("ImagePositionPatient") and dataset.get("ImageOrientationPatient"))
+        is_placed = alone or (frames > 1 and "SharedFunctionalGroupsSequence" in dataset)
+        return Header(str(dataset.get("SeriesInstanceUID") or ""), is_placed, frames)
 
 
 def _folder(files: Files, rows: Sequence[int]) -> str:

@@ -29,6 +29,14 @@ def heard(name: str, read: Callable[[], list[Frame]]) -> list[Frame]:
 
 
 @contextmanager
+def unheard() -> Iterator[None]:
+    """Nothing is said while a header is only looked at: it may hold names, and reading tells all."""
+    with _ONE_AT_A_TIME, _silent_logs(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def _silent_logs() -> Iterator[None]:
     """Nothing on the terminal of what the same decoders say a second way, for every bad tag."""
     logs = [logging.getLogger(name) for name in ("tifffile", "nibabel.global", "PIL")]
