@@ -218,21 +218,27 @@ def may_be_colour(path: str | os.PathLike[str]) -> bool:
     kind = format_of_content(path) or format_of_name(path)
     if kind in VOLUMES:
         return False
-    if kind == "dicom":
-        from vestige.images.dicom import dicom_is_grey
-
-        return not dicom_is_grey(path)
     if not kind or kind in ARRAYS:
         return True
+    try:
+        return not (_dicom_is_grey(path) if kind == "dicom" else _raster_is_grey(path))
+    except Exception:  # what cannot be opened so may be read in another way, or is told then
+        return True
+
+
+def _dicom_is_grey(path: str | os.PathLike[str]) -> bool:
+    from vestige.images.dicom import dicom_is_grey
+
+    return dicom_is_grey(path)
+
+
+def _raster_is_grey(path: str | os.PathLike[str]) -> bool:
     from PIL import Image
 
     from vestige.images.raster import FORMATS
 
-    try:
-        with Image.open(path, formats=(*FORMATS, "TIFF")) as image:
-            return image.mode not in ("1", "L", "LA", "La", "I", "F") and image.mode[:2] != "I;"
-    except Exception:  # what Pillow does not open may be read in another way, or is told then
-        return True
+    with Image.open(path, formats=(*FORMATS, "TIFF")) as image:
+        return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode[:2] == "I;"
 
 
 def _decoded(

@@ -30,7 +30,7 @@ def heard(name: str, read: Callable[[], list[Frame]]) -> list[Frame]:
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """Nothing is said while a header is only looked at: it may hold names, and reading tells all."""
+    """Nothing is said while a header is only looked at: it may hold names. Reading tells all."""
     with _ONE_AT_A_TIME, _silent_logs(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
