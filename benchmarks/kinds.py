@@ -1,6 +1,6 @@
 """Colour images and volumes of real patients: what is found beyond grey pictures, at which cost.
 
-    python benchmarks/kinds.py [chroma] [plain] [cost] [copies] [leak] [--seeds N] [--steps N]
+    python benchmarks/kinds.py [PART...] [--seeds N] [--steps N]
 
 Reads skin_pad_ufes (colour) and hippocampus_msd (volumes) below VESTIGE_DATA, splits both by
 patient, makes worlds of known truth in memory and prints one line per result; results/kinds.json
@@ -13,6 +13,8 @@ plain : colour copiers, of which luma shows enough, with copies that are 1, 5 an
     usual from their source; and without copies
 cost : seconds of all columns in colour and in luma
 copies : volumes of which a tenth are near copies of members: which ones the copy search names
+grid : each generator of colour (skin, 32 pixels) and of volumes (hippocampus), of 60 members; a
+    generator that trains takes --steps, and --only NAME,NAME runs some of them
 leak : a 3-D VAE (or --generator diffusion) of 60 members that was trained for long; the volume
     audit against the audits of its middle axial, coronal and sagittal planes
 """
@@ -269,7 +271,41 @@ def leak(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield {"view": plane, **audited(seen(world, look), look(generated))}
 
 
-PARTS = {"chroma": chroma, "plain": plain, "cost": cost, "copies": copies, "leak": leak}
+GRID = {
+    "skin": ("copier", "vae", "gan", "diffusion"),
+    "hippocampus": ("copier", "pca_gaussian", "vae", "diffusion"),
+}
+"""Generators of each kind of images."""
+
+
+def grid(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Generators of 60 members of each kind, audited as that kind; colour also as luma."""
+    for name, generators in GRID.items():
+        images, groups = skin(32) if name == "skin" else hippocampi(asked.side)
+        patients = np.random.default_rng(0).permutation(np.unique(groups))
+        first = np.array([np.flatnonzero(groups == patient)[0] for patient in patients])
+        members, unused = images[first[:60]], images[first[60:120]]
+        world = Split(members, unused, members[:0], groups[first[:120]])
+        for generator in generators:
+            if asked.only and generator not in asked.only.split(","):
+                continue
+            entry = GENERATORS[generator]
+            own = {"steps": asked.steps} if entry.trains else {}
+            made = create(GENERATORS, generator, "generator", **own)
+            strangers = images[first[120:]] if entry.strangers else None
+            generated = made.fit(members, 0, strangers=strangers).sample(MADE, 1)
+            found = both(world, generated) if name == "skin" else audited(world, generated)
+            yield {"data": name, "generator": generator, **own, **found}
+
+
+PARTS = {
+    "grid": grid,
+    "chroma": chroma,
+    "plain": plain,
+    "cost": cost,
+    "copies": copies,
+    "leak": leak,
+}
 
 
 def told(row: dict[str, Any]) -> str:
@@ -295,6 +331,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=24)
     parser.add_argument("--generator", default="vae")
     parser.add_argument("--options", default='{"batch": 8, "width": 16, "beta": 0.1}')
+    parser.add_argument("--only", default="", help="names of generators, of the part grid")
     parser.add_argument("--folder", help="for the checkpoint of the training")
     asked = parser.parse_args()
     place = HERE / "results" / "kinds.json"
