@@ -90,7 +90,7 @@ def test_queries_of_used_patients_are_told_apart(tmp_path: Path) -> None:
     assert not any(by_name[n].copied for n in set(fresh[1]))
     assert "same patient used" in result.to_csv() and "unrelated" in result.to_csv()
     page = render_html(result)
-    assert "Patient by patient" in page and "(same patient used)" in page
+    assert "patient by patient</h2>" in page and "(same patient used)" in page
     hidden = redact(result)
     assert not {p.patient for p in hidden.patients} & set(told)
     told_p = [sorted(p.p_value or 2 for p in each.patients) for each in (hidden, result)]
@@ -104,7 +104,7 @@ def test_without_patients_nothing_is_said_of_them(tmp_path: Path) -> None:
                            detectors=DETECTORS)  # fmt: skip
     assert result.patients == ()
     assert {f.relation for f in result.findings} == {""}
-    assert "Patient by patient" not in render_html(result)
+    assert "patient by patient</h2>" not in render_html(result)
 
 
 def test_one_image_per_patient_needs_no_table(tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ SAID = {
     ],
     "effort": [("hard", "unknown effort 'hard'. Known: low, normal, high.")],
     "views": [("both", "unknown views 'both'. Known: none, mirror, all.")],
+    "colour": [("red", "unknown choice of colour 'red'. Known: auto, grey, rgb.")],
+    "dimensions": [("4d", "unknown choice of dimensions '4d'. Known: auto, 2d, 3d.")],
 }
 
 

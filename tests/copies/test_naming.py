@@ -137,7 +137,7 @@ def test_pictures_show_the_pair_in_one_view(levels: Any, tmp_path: Path) -> None
     assert np.abs(picture("real") - picture("generated")).max() <= 1
     assert picture("difference").max() <= 2
     page = found.save(tmp_path).read_text(encoding="utf-8")
-    assert page.index('id="copies"') < page.index('id="summary"')
+    assert page.index('id="summary"') < page.index('id="copies"') < page.index('id="negative"')
     assert "same pixels, mirrored" in page
     assert "vestige scrub result.json --generated GENERATED --used USED --unused UNUSED" in page
 

@@ -52,7 +52,9 @@ def test_a_jpeg_past_is_vetoed_named_and_washed_out(
     result = load(tmp_path / "conformed")
     rule = result.manifest.options["harmonize"]
     assert rule["sigma"] == 0.7
-    assert set(rule) == {"low", "high", "levels", "sigma", "top", "bottom", "left", "right"}
+    ends = {"top", "bottom", "left", "right", "first", "last"}
+    assert set(rule) == {"low", "high", "levels", "sigma"} | ends
+    assert rule["first"] == rule["last"] == 0
     stages = [(one.first, one.second, one.stage) for one in result.preparation]
     assert stages[0] == ("used", "unused", "prepared")
     assert ("used", "unused", "as stored") in stages

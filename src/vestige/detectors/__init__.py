@@ -177,7 +177,6 @@ DETECTORS: dict[str, DetectorEntry] = {
         "logistic regression of generated against unused, 64 components (LOGAN)",
         _of("two_sample_classifier:TwoSampleClassifier"),
         needs_reference=True,
-        takes="all",
     ),
     "reconstruction_ratio": DetectorEntry(
         "residual under the PCA of the reference over that of the generated set",

@@ -115,9 +115,11 @@ class Frame:
         Which rule made the grey values; None where the reader does not say it.
     colours : uint8, uint16 or float32 [h, w, 3], or None
         Of a coloured image, red, green and blue on the scale of their type; `stored` is its luma.
-    alpha : float32 [h, w] or None
-        Share of each pixel that the image covers; None where it covers all. `stored` and `colours`
-        lie over black.
+    alpha : bool, uint8 or uint16 [h, w], or None
+        Share of each pixel that the image covers, on the scale of its type; None where it covers
+        all. `stored` lies over black.
+    is_multiplied : bool
+        Whether `colours` lie over black already.
     spacing : (float, float, float) or None
         Of a volume: millimetres between voxels along its axes, 1 where the file does not say it.
     orientation : str
@@ -139,7 +141,8 @@ class Frame:
     is_windowed: bool = False
     rule: GreyRule | None = None
     colours: Levels | Float32s | None = None
-    alpha: Float32s | None = None
+    alpha: npt.NDArray[Any] | None = None
+    is_multiplied: bool = True
     spacing: tuple[float, float, float] | None = None
     orientation: str = ""
 
@@ -158,10 +161,14 @@ class Frame:
         colours: Any = self.colours
         if colours is None:
             colours = np.stack([self.stored] * 3, axis=2)
-        if self.alpha is None or background == BLACK:
+        if self.alpha is None:
             return np.asarray(colours)
-        beside = (1 - self.alpha)[:, :, np.newaxis] * np.array(background, np.float32)
-        over: Float32s = np.minimum(scaled(colours) + beside, np.float32(1))
+        share = _share(self.alpha)[:, :, np.newaxis]
+        over: Float32s = scaled(colours)
+        if self.colours is not None and not self.is_multiplied:
+            over = over * share
+        beside = (1 - share) * np.array(background, np.float32)
+        over = np.minimum(over + beside, np.float32(1))
         return over
 
 
@@ -256,15 +263,19 @@ def over_black(frame: Frame, alpha: npt.NDArray[Any], is_multiplied: bool = Fals
 
     is_multiplied : the levels are multiplied by alpha already
     """
-    full = 1 if alpha.dtype == np.bool_ else np.iinfo(alpha.dtype).max
-    if (alpha == full).all():
+    if (alpha == _full(alpha)).all():
         return frame
-    share = alpha.astype(np.float32) / np.float32(full)
-    frame = replace(frame, alpha=share, flags=(*frame.flags, TRANSPARENT))
-    if is_multiplied:
-        return frame
-    colours = None if frame.colours is None else scaled(frame.colours) * share[:, :, np.newaxis]
-    return replace(frame, stored=frame.pixels * share, colours=colours)
+    flags = (*frame.flags, TRANSPARENT)
+    frame = replace(frame, alpha=alpha, is_multiplied=is_multiplied, flags=flags)
+    return frame if is_multiplied else replace(frame, stored=frame.pixels * _share(alpha))
+
+
+def _full(alpha: npt.NDArray[Any]) -> int:
+    return 1 if alpha.dtype == np.bool_ else int(np.iinfo(alpha.dtype).max)
+
+
+def _share(alpha: npt.NDArray[Any]) -> Float32s:
+    return alpha.astype(np.float32) / np.float32(_full(alpha))
 
 
 def oriented(frame: Frame, tag: int) -> Frame:

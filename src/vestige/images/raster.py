@@ -11,6 +11,7 @@ from PIL import (  # the plug-ins are registered here, before the memory of a fi
     BmpImagePlugin,  # noqa: F401
     GifImagePlugin,  # noqa: F401
     Image,
+    ImageFile,
     Jpeg2KImagePlugin,  # noqa: F401
     JpegImagePlugin,  # noqa: F401
     PngImagePlugin,  # noqa: F401
@@ -77,6 +78,7 @@ def read_pillow(file: IO[bytes], formats: tuple[str, ...]) -> list[Frame]:
     Unreadable, OSError, SyntaxError, ...
         Whatever a broken file makes Pillow say; the caller turns it into one row.
     """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # some libraries switch it on for the whole process
     with _identified(file, formats) as image:
         # behind the first picture of a JPEG stand previews and gain maps, or nothing any more
         has_more = image.format == "MPO"
