@@ -14,6 +14,7 @@ import pytest
 
 import hostile
 from vestige.images import frame, packed
+from vestige.images.cage import CPU_SECONDS
 from vestige.images.flags import CMYK, TEXT_LEFT_OUT
 from vestige.images.frame import Unreadable
 from vestige.images.readers import read_file
@@ -110,8 +111,8 @@ def test_cut_or_with_turned_bits_it_is_read_or_refused(tmp_path: Path, name: str
 
 
 # --- bombs are refused before they unfold
-MEMORY, SECONDS = 512, 10
-"""MiB above what the imports take, and of the processor, because the machine may be busy."""
+MEMORY, SECONDS = 512, CPU_SECONDS
+"""MiB above what the imports take, and of the processor what the cage allows (a slow one needs 11)."""
 READER = """
 import json, resource, sys, time
 import PIL.Image, tifffile, nibabel, pydicom, pydicom.pixels, zipfile, lzma
