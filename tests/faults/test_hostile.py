@@ -112,7 +112,7 @@ def test_cut_or_with_turned_bits_it_is_read_or_refused(tmp_path: Path, name: str
 
 # --- bombs are refused before they unfold
 MEMORY, SECONDS = 512, CPU_SECONDS
-"""MiB above what the imports take, and of the processor what the cage allows (a slow one needs 11)."""
+"""MiB above what the imports take, and seconds of the processor as the cage allows them."""
 READER = """
 import json, resource, sys, time
 import PIL.Image, tifffile, nibabel, pydicom, pydicom.pixels, zipfile, lzma
