@@ -19,9 +19,16 @@ from vestige.report.annex_words import FAILURES, SECTIONS
 from vestige.schema.records import Check
 
 
+def need_weasyprint() -> None:
+    try:
+        import weasyprint  # noqa: F401
+    except (ImportError, OSError) as error:  # OSError: it finds no Pango
+        pytest.skip(f"needs vestige[pdf] and Pango: {type(error).__name__}")
+
+
 def pages_of(pdf: bytes) -> list[str]:
     pypdf = pytest.importorskip("pypdf", reason="needs vestige[test]")
-    pytest.importorskip("weasyprint", reason="needs vestige[pdf]")
+    need_weasyprint()
     reader = pypdf.PdfReader(io.BytesIO(pdf))
     for page in reader.pages:
         for font in page["/Resources"]["/Font"].values():
@@ -45,7 +52,7 @@ def crowded(make_result: Any, folder: Path, state: Any) -> str:
 
 @pytest.mark.parametrize("state", STATES)
 def test_at_most_four_pages_and_an_appendix(make_result: Any, tmp_path: Path, state: Any) -> None:
-    pytest.importorskip("weasyprint", reason="needs vestige[pdf]")
+    need_weasyprint()
     pages = pages_of(to_pdf(crowded(make_result, tmp_path, state)))
     (appendix,) = [k for k, text in enumerate(pages) if text.startswith("Appendix")]
     assert appendix <= 4
@@ -60,7 +67,7 @@ def test_at_most_four_pages_and_an_appendix(make_result: Any, tmp_path: Path, st
 
 
 def test_the_command_writes_a_pdf(make_result: Any, tmp_path: Path, capsys: Any) -> None:
-    pytest.importorskip("weasyprint", reason="needs vestige[pdf]")
+    need_weasyprint()
     result, context = tmp_path / "result.json", tmp_path / "context.toml"
     result.write_text(make_result("copies found").to_json(), encoding="utf-8")
     context.write_text(without_files('[document]\ncontroller = "Hospital Łódź"'), encoding="utf-8")
