@@ -13,7 +13,7 @@ from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scale
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import NAMES, Kind
 from vestige.images.layouts import layout_of
-from vestige.images.listing import Listing, Source
+from vestige.images.listing import Listing, Source, spread
 from vestige.images.readers import may_be_colour, read_file
 from vestige.images.remote import local_copy
 from vestige.registry.entries import InputError
@@ -154,16 +154,16 @@ def _look(source: Source, window: Window | None, layout: str) -> _Seen:
 def _frames(source: Source, window: Window | None, layout: str) -> Iterator[Frame]:
     """Some images of a source; what cannot be read is told when all are read."""
     if isinstance(source, ImageSet):
-        some = source.pixels[_spread(len(source))]
+        some = source.pixels[spread(len(source), SAMPLED)]
         yield from split(some, "array")
     elif isinstance(source, np.ndarray):
         try:
             stack = layout_of(source.shape, layout).apply(source, is_told=True)
-            yield from split(stack[_spread(len(stack))], "array")
+            yield from split(stack[spread(len(stack), SAMPLED)], "array")
         except Unreadable as error:
             raise InputError(f"the array of images {error}") from error
     elif isinstance(source, Listing):
-        for k in _spread(len(source.files)):
+        for k in spread(len(source.files), SAMPLED):
             try:
                 with local_copy(source.files[k][1]) as path:
                     yield caged(_first, path, window, layout)
@@ -176,11 +176,6 @@ def _first(path: str, window: Window | None, layout: str) -> Frame:
     if not may_be_colour(path):
         return Frame(np.zeros((1, 1), np.uint8), 8, "L")
     return read_file(path, window, layout)[0]
-
-
-def _spread(count: int) -> list[int]:
-    places = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
-    return [int(k) for k in np.unique(places)]
 
 
 def _is_coloured(frame: Frame) -> bool:

@@ -12,7 +12,8 @@ from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
 from vestige.images.imageset import ImageSet
 from vestige.images.layouts import layout_of
-from vestige.images.listing import Files, Listing, Source
+from vestige.images.listing import Files, Listing, Source, spread
+from vestige.images.readers import ARRAYS
 from vestige.images.remote import is_address, local_copy
 from vestige.images.series_listing import header_of
 from vestige.images.whole_volumes import peek_sides
@@ -76,7 +77,9 @@ def _held(source: Source, layout: str) -> _Held:
     if isinstance(source, np.ndarray):
         found = Counter([_of_array(source.shape, layout)])
     elif isinstance(source, Listing):
-        found = Counter(_of_file(source.files, k, layout) for k in _spread(len(source.files)))
+        found = Counter(
+            _of_file(source.files, k, layout) for k in spread(len(source.files), SAMPLED)
+        )
     else:
         found = Counter()
     return _Held(found["volume"], found["picture"])
@@ -109,7 +112,7 @@ def _of_file(files: Files, k: int, layout: str) -> str:
         return ""
     if kind == "dicom":
         return "volume" if not is_address(path) and _is_slice(files, k) else "picture"
-    if kind in ("npy", "npz", "hdf5"):
+    if kind in ARRAYS:
         return _of_array(sides, layout)
     return "volume" if len(sides) == 3 and min(sides) >= FEWEST_SLICES else "picture"
 
@@ -126,8 +129,3 @@ def _is_slice(files: Files, k: int) -> bool:
         count += sum(one.frames for one in found if one.is_placed)
         step += 1
     return count >= FEWEST_SLICES
-
-
-def _spread(count: int) -> list[int]:
-    places = np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)
-    return [int(k) for k in np.unique(places)]

@@ -236,6 +236,11 @@ def _unique(files: list[tuple[str, Path]], where: str) -> list[tuple[str, str | 
     return list(files)
 
 
+def spread(count: int, most: int) -> list[int]:
+    """Places of at most so many of `count` things, evenly spread from the first to the last."""
+    return [int(k) for k in np.unique(np.linspace(0, count - 1, most).round().astype(int))]
+
+
 def _sides(source: Source, told: str, kind: Kind) -> list[int]:
     if isinstance(source, ImageSet):
         return [int(source.pixels.shape[1])]
@@ -248,9 +253,8 @@ def _sides(source: Source, told: str, kind: Kind) -> list[int]:
         except Unreadable as error:
             raise InputError(f"the array of images {error}") from error
     files = list_files(source)
-    picks = np.unique(np.linspace(0, len(files) - 1, _PEEKED_FILES).round().astype(int))
     sides = []
-    for k in picks:
+    for k in spread(len(files), _PEEKED_FILES):
         try:
             with local_copy(files[k][1]) as path:
                 if kind == "volume":

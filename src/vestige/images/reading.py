@@ -296,7 +296,7 @@ def _from_array(source: npt.NDArray[Any], role: str, size: int, wanted: Wanted) 
         stack = np.stack([scaled(one) for one in shown])
     rows = stored_statistics(np.stack([picture_of(frame) for frame in frames])).tolist()
     records = tuple(
-        replace(record_of(frame, one, f"{k:06d}", "", (k, 1)), frame=k, statistics=tuple(row))
+        replace(record_of(frame, one, f"{k:06d}", "", (k, 1)), statistics=tuple(row))
         for k, (frame, one, row) in enumerate(zip(frames, shown, rows, strict=True))
     )
     both = list(zip(frames, shown, strict=True))
