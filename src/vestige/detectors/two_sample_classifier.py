@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
-from vestige.features.pixels import as_images
+from vestige.features.pixels import as_grey
 from vestige.registry.rules import above_zero, at_least
 from vestige.stats.logistic import fit_logistic, logits
 from vestige.types import Floats, Images
@@ -53,19 +53,19 @@ class TwoSampleClassifier:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
-        self.generated_ = as_images(generated)
-        self.reference_ = None if unused is None else as_images(unused)
+        self.generated_ = as_grey(generated)
+        self.reference_ = None if unused is None else as_grey(unused)
         return self
 
     def score_samples(self, images: Any) -> Floats:
         """Logits of the classifier of generated set and reference, float64 [n]."""
         generated = fitted(self.generated_, "two_sample_classifier")
         reference = reference_of(self.reference_, "two_sample_classifier")
-        return self._logits(generated, reference, as_images(images))
+        return self._logits(generated, reference, as_grey(images))
 
     def score_pool(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Floats:
         """Logits of one classifier of the generated set and the cohort (groups not needed)."""
-        cohort = as_images(pool)
+        cohort = as_grey(pool)
         return self._logits(fitted(self.generated_, "two_sample_classifier"), cohort, cohort)
 
     def _logits(self, generated: Images, reference: Images, images: Images) -> Floats:
