@@ -16,26 +16,33 @@ copies : volumes of which a tenth are near copies of members: which ones the cop
 grid : each generator of colour (skin) and of volumes (hippocampus), of 60 members; colour also as
     luma, volumes also by their middle planes alone; --only skin-vae,... runs some and keeps the
     results of the others
-null : whole audits of worlds in which nothing was used; see benchmarks/kinds_null.py
+null : --worlds whole audits of each kind in which nothing was used: random splits by patient,
+    beside draws of a Gaussian fitted on others; how often the set test rejects, names and copies
 """
 
 import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
+import vestige
 from kinds_data import HERE, Split, audited, hippocampi, seen, skin, split
 from vestige.copies.search import search_copies
 from vestige.images.kinds import luma_of, pictures_of, planes_of
 from vestige.registry.entries import create
+from vestige.schema.records import Q_LEVEL
 from vestige.types import Bools, Images, Ints
 from vestige.worlds import GENERATORS
 from vestige.worlds.copier import Copier
+from vestige.worlds.pca_gaussian import PcaGaussian
 
 MADE = 600
 PLANES = ("axial", "coronal", "sagittal")
@@ -137,9 +144,9 @@ def copies(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 GRID: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {
     "skin": {
         "copier": (32, {}),
-        "vae": (32, {"steps": 600}),
-        "gan": (32, {"steps": 600}),
-        "diffusion": (32, {"steps": 700}),
+        "vae": (32, {"steps": 400}),
+        "gan": (32, {"steps": 400}),
+        "diffusion": (32, {"steps": 500}),
     },
     "hippocampus": {
         "copier": (24, {}),
@@ -193,12 +200,66 @@ def by_plane(world: Split, generated: Images) -> dict[str, Any]:
     return found
 
 
+NULL: dict[str, tuple[int, tuple[float, float]]] = {
+    "hippocampus": (12, (0.2, 0.2)),
+    "skin": (32, (0.06, 0.06)),
+}
+"""Side, and shares of the patients that are called used and unused."""
+NULL_MADE, NULL_FITTED = 40, 100
+RATES = (0.01, 0.05, 0.1)
+
+
+def null(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Audits of random splits by patient beside images that know neither side."""
+    for data, (side, shares) in NULL.items():
+        images, groups = skin(side) if data == "skin" else hippocampi(side)
+        start, told = process_time(), []
+        for seed in range(asked.worlds):
+            world = split(images, groups, shares, seed)
+            made = PcaGaussian().fit(world.strangers[:NULL_FITTED], seed).sample(NULL_MADE, seed)
+            told.append(_said(world, made, seed))
+        p = np.array([one["p"] for one in told])
+        counts = {f"set {rate:g}": int((p <= rate + 1e-12).sum()) for rate in RATES}
+        for name in ("named", "copies", "found"):
+            counts[name] = sum(one[name] for one in told)
+        bands = {f"band {rate:g}": binom.interval(0.99, len(p), rate) for rate in RATES}
+        minutes = (process_time() - start) / 60
+        row: dict[str, Any] = {"data": data, "side": side, "worlds": len(p), **counts}
+        yield (
+            row
+            | {"minutes": minutes, "p": p.tolist()}
+            | {name: [int(end) for end in ends] for name, ends in bands.items()}
+        )
+
+
+def _said(world: Split, made: Images, seed: int) -> dict[str, Any]:
+    """P of the set, images named, generated images called copies, whether something is found."""
+    patients = [*(f"used/{k:06d}" for k in range(len(world.members)))]
+    patients += [f"unused/{k:06d}" for k in range(len(world.unused))]
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "groups.csv"
+        rows = [f"{name},{group}" for name, group in zip(patients, world.groups, strict=True)]
+        table.write_text("\n".join(["id,group", *rows]), encoding="utf-8")
+        result = vestige.audit(
+            made, world.members, world.unused, groups=table, seed=seed, checks=False,
+            detectors=["matched_filter_pool", "nearest_distance"], engine="local:1",
+            release_curve=False,
+        )  # fmt: skip
+    return {
+        "p": 1.0 if result.set_test is None else result.set_test.p_value,
+        "named": sum(f.q_value is not None and f.q_value <= Q_LEVEL for f in result.findings),
+        "copies": len(result.copies),
+        "found": result.decision.gate == "closed",
+    }
+
+
 PARTS = {
     "grid": grid,
     "chroma": chroma,
     "plain": plain,
     "cost": cost,
     "copies": copies,
+    "null": null,
 }
 
 
@@ -206,6 +267,8 @@ def told(row: dict[str, Any]) -> str:
     """One line: columns of evidence are told by the best one."""
     words = []
     for key, value in row.items():
+        if key == "p":
+            continue
         if key == "columns":
             best = max(value, key=value.__getitem__)
             words.append(f"primary {value[PRIMARY]:.3f}, best {best} {value[best]:.3f}")
@@ -221,6 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--worlds", type=int, default=200, help="of the part null")
     parser.add_argument("--only", default="", help="names of generators, of the part grid")
     asked = parser.parse_args()
     place = HERE / "results" / "kinds.json"
