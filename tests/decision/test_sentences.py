@@ -184,6 +184,17 @@ def test_words_for_every_code_that_can_be_named() -> None:
         assert re.fullmatch(r"A single copy could be missed if it was [a-z0-9 .%()A-Z]+\.", text)
 
 
+def test_of_volumes_the_sentence_says_voxels_and_no_slices() -> None:
+    copied = evidence(copies=(copy(0, same=True),), kind="volume")
+    assert "exactly the same voxels" in decide(copied).text
+    shifted = evidence(levels=(PlantedLevel("shift_2_px", 20, 0, 0),), kind="volume")
+    assert "shifted by 2 voxels" in decide(shifted).text
+    for one in cases().values():
+        flat, whole = (decide(replace(one, kind=kind)).text for kind in ("colour", "volume"))
+        assert flat == decide(one).text
+        assert not re.search("pixel|slice", whole), whole
+
+
 def test_guessed_patients_are_called_so() -> None:
     told = evidence(patient_ids=False, joined=0.4, named_patients=0, chance=FEW, mode="forensic")
     assert "guessed query patients can be named" in decide(replace(told, copies=(copy(0),))).text

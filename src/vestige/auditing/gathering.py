@@ -84,7 +84,7 @@ def gather(request: Request, clock: Clock) -> Gathered:
     problems += [problem for images in as_read.values() for problem in images.problems]
     problems += check_roles(as_read, mode)
     made = as_read["generated"]
-    problems += repeats(made.ids, made.sha256, "generated")
+    problems += repeats(made.ids, made.sha256, "generated", made.kind)
     check_models(request.trained, as_read)
     unread, unlike = unread_by_role(as_read, mode), find_unlike(as_read)
     problems += unlike_problems(unlike)

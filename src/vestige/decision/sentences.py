@@ -9,6 +9,7 @@ import math
 
 from vestige.decision.records import Code, Decision, Facts
 from vestige.decision.sentences_next import remedy_text
+from vestige.images.kinds import told_of
 from vestige.schema.records import LevelCode
 
 LEVELS: dict[LevelCode, str] = {
@@ -84,7 +85,7 @@ def decision_text(decision: Decision) -> str:
     if decision.gate == "open":
         parts += _limits(decision)
     parts += [remedy_text(remedy, facts) for remedy in decision.remedy]
-    return " ".join(parts)
+    return told_of(facts.kind, " ".join(parts))
 
 
 def gate_line(decision: Decision) -> str:
@@ -96,7 +97,8 @@ def missed_text(decision: Decision) -> str:
     """The degradations of which a single copy would be missed; "" if none would."""
     if not decision.missed:
         return ""
-    return f"A single copy could be missed if it was {_either(decision.missed)}."
+    told = f"A single copy could be missed if it was {_either(decision.missed)}."
+    return told_of(decision.facts.kind, told)
 
 
 def _limits(decision: Decision) -> list[str]:

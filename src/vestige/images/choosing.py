@@ -1,6 +1,6 @@
 """What an audit compares, grey or colour images or volumes, decided once from a few images."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from vestige.images.arrays import split
 from vestige.images.cage import caged
-from vestige.images.dimensions import Dimensions, hold_volumes
+from vestige.images.dimensions import Dimensions, Volumes, hold_volumes
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import NAMES, Kind
@@ -85,19 +85,20 @@ def choose_kind(
     Raises
     ------
     InputError
-        Volumes in colour. Grey generated images beside real ones that are all in colour; images
-        that were read as different kinds.
+        Volumes in colour, or beside colour pictures. Grey generated images beside real ones that
+        are all in colour; images that were read as different kinds.
     """
     fixed = {role: source.kind for role, source in sources.items() if isinstance(source, ImageSet)}
     if len(fixed) == len(sources) or "volume" in fixed.values():
         return Chosen(_agreed(fixed))
-    is_volume, told = dimensions == "3d", tuple[Problem, ...]()
+    volumes = Volumes(dimensions == "3d")
     if dimensions == "auto":
-        is_volume, told = hold_volumes(sources, layout)
-    if is_volume and colour == "rgb":
+        volumes = hold_volumes(sources, layout)
+    told = volumes.problems
+    if volumes.whole and colour == "rgb":
         raise InputError("volumes are compared in grey: leave --colour out, or give --slices")
-    if is_volume or colour == "grey":
-        return Chosen("volume" if is_volume else "grey", problems=told)
+    if volumes.whole or colour == "grey":
+        return Chosen("volume" if volumes.whole else "grey", problems=told)
     seen = {role: _look(source, window, layout) for role, source in sources.items()}
     reals = {role: one for role, one in seen.items() if role != "generated"}
     chosen = Chosen("colour", _background([one.edges for one in reals.values()]), told)
@@ -105,16 +106,26 @@ def choose_kind(
         return chosen
     if not seen["generated"].images:
         return Chosen(problems=told)  # reading will say why none can be read
+    _check_volumes(volumes.roles, [role for role, one in seen.items() if one.in_colour])
     made, real = seen["generated"].in_colour, [one.in_colour for one in reals.values()]
     if not made and real and all(real):
         raise InputError(
             "the generated images are grey and the real ones are in colour. Give the colour images "
             "that the generator made, or compare all as grey: --colour grey"
         )
-    rows = (*told, *_mixed(seen))
+    rows = told or tuple(_mixed(seen))  # slices are grey because of the volumes they are of
     if made and any(real):
         return Chosen("colour", chosen.background, rows)
     return Chosen(problems=rows)
+
+
+def _check_volumes(of_volumes: Sequence[str], coloured: Sequence[str]) -> None:
+    """Refuse volumes beside colour pictures: neither is what the other was made from."""
+    if of_volumes and coloured:
+        raise InputError(
+            f"volumes ({', '.join(of_volumes)}) cannot be compared with colour pictures "
+            f"({', '.join(coloured)}): give volumes in all roles, or pictures in all."
+        )
 
 
 def _agreed(kinds: Mapping[str, Kind]) -> Kind:

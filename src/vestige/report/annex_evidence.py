@@ -11,12 +11,13 @@ from vestige.decision.sentences import (
     rounded_up,
     unit_of,
 )
+from vestige.images.kinds import told_of
 from vestige.report import annex_words as said
 from vestige.report import words
 from vestige.report.annex_fields import audited, field_table
 from vestige.report.annex_patients import Subgroup, TargetPatient
 from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 from vestige.schema.records import Check
 
 MOST_WORST = 8

@@ -1,9 +1,10 @@
 """The parts of the page that explain it: how to read it, its limits, how to repeat the audit."""
 
 from vestige.decision.audited import Audited
+from vestige.images.kinds import told_of
 from vestige.report import words
 from vestige.report.blocks import Points, Row, Section, Table, Text
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 from vestige.schema.records import Q_LEVEL
 
 

@@ -2,10 +2,11 @@
 
 from vestige.decision.audited import Audited
 from vestige.decision.sentences import LEVELS, rounded_up
+from vestige.images.kinds import told_of
 from vestige.report import charts, words
 from vestige.report.blocks import Block, Chart, Charts, Row, Section, Table, Text
 from vestige.report.guide import limits
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 
 
 def negative(result: Audited) -> Section:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from vestige.decision.audited import Audited, strongest_first
+from vestige.images.kinds import told_of
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.drawn import strips
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 from vestige.schema.records import Q_LEVEL, Finding, PatientFinding
 
 MOST_ROWS = 2_000
