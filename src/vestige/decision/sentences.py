@@ -80,12 +80,17 @@ QUERIES_STAND: tuple[Code, ...] = (
 
 def decision_text(decision: Decision) -> str:
     """The sentences of a decision: causes, missed levels, remedies."""
+    return " ".join(decision_parts(decision))
+
+
+def decision_parts(decision: Decision) -> tuple[str, ...]:
+    """The same sentence by sentence: first what was found, then all others."""
     facts = decision.facts
     parts = [f"{HEADINGS[decision.state]}: {'; '.join(_causes(decision))}."]
     if decision.gate == "open":
         parts += _limits(decision)
     parts += [remedy_text(remedy, facts) for remedy in decision.remedy]
-    return told_of(facts.kind, " ".join(parts))
+    return tuple(told_of(facts.kind, part) for part in parts)
 
 
 def gate_line(decision: Decision) -> str:
@@ -308,7 +313,16 @@ def _area(facts: Facts) -> str:
 
 
 def _upper(facts: Facts) -> str:
-    return rounded_up(facts.auc_upper or 0)
+    return upper_text(facts.auc_upper or 0, facts.max_auc)
+
+
+def upper_text(bound: float, limit: float) -> str:
+    """An upper bound of the AUC, with the digits that it takes to tell it from the limit."""
+    for digits in (2, 3, 4):
+        told = f"{math.ceil(10**digits * bound - 1e-9) / 10**digits:.{digits}f}"
+        if (float(told) < limit) == (bound < limit):
+            break
+    return told
 
 
 def rounded_up(bound: float) -> str:

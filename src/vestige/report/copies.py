@@ -134,7 +134,7 @@ def _tables(found: tuple[Copy, ...], kind: Kind) -> list[Block]:
                 words.name(copy.group, 40),
                 f"{copy.value:.2f}",
                 "–" if copy.by == "same pixels" else f"{copy.beyond:.1f}",
-                _how(kind, copy),
+                f"{told_of(kind, copy.by)}{seen(copy)}",
             ),
             "alarm",
         )

@@ -130,6 +130,17 @@ def _naming_needs(result: Audited) -> str:
     )
 
 
+def _option(value: object) -> str:
+    """A value as a person writes it: a list with commas, "yes", "none"."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_option(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_option, value)) or "none"
+    return "none" if value is None else str(value)
+
+
 def manifest(result: Audited) -> Section | None:
     """Everything needed to repeat the audit."""
     made = result.manifest
@@ -140,7 +151,7 @@ def manifest(result: Audited) -> Section | None:
         ("Started", made.started),
         ("Seconds", ", ".join(f"{stage} {s:.1f}" for stage, s in made.seconds.items())),
         ("Peak memory", f"{made.peak_rss_bytes / 2**20:,.0f} MiB"),
-        *((f"Option: {name}", str(value)) for name, value in made.options.items()),
+        *((f"Option: {name}", _option(value)) for name, value in made.options.items()),
         *((f"SHA-256 of {name}", digest) for name, digest in made.inputs_sha256.items()),
         *((f"Weights: {name}", digest) for name, digest in made.weights_sha256.items()),
         *((f"Package: {name}", version) for name, version in made.dependencies.items()),
