@@ -9,6 +9,7 @@ from vestige.images.dimensions import hold_volumes
 from vestige.images.frame import Unreadable, scaled
 from vestige.images.given_arrays import Given
 from vestige.images.kinds import Kind
+from vestige.images.layouts import layout_of
 from vestige.images.listing import listed, peek_size
 from vestige.images.reading import Wanted, read_images
 from vestige.registry.entries import InputError
@@ -36,6 +37,14 @@ def read_as_given(source: Any, required_resolution: int) -> Images:
             raise InputError(f"the array of images {error}") from error
     size = peek_size([given], required_resolution, kind=kind)
     return read_images(given, role="images", size=size, wanted=Wanted(kind=kind)).pixels
+
+
+def have_channels(shape: tuple[int, ...]) -> bool:
+    """Whether an array holds pictures with channels, such as [n, 3, h, w]."""
+    try:
+        return len(shape) == 4 and layout_of(shape).channels > 0
+    except Unreadable:
+        return False
 
 
 def _kind_of(given: Given) -> Kind:

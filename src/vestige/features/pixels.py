@@ -38,12 +38,20 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
     """
     if hasattr(source, "pixels"):
         source = source.pixels
-    if not isinstance(source, np.ndarray) or _is_laid_out_otherwise(source.shape):
+    if not isinstance(source, np.ndarray):
         from vestige.features.as_given import read_as_given
 
         return read_as_given(source, required_resolution)
     if 0 in source.shape:
         raise InputError(f"images have no empty side, found shape {source.shape}.")
+    try:
+        kind_of(source.shape)
+    except InputError:
+        from vestige.features.as_given import have_channels, read_as_given
+
+        if not have_channels(source.shape):
+            raise
+        return read_as_given(source, required_resolution)
     if source.dtype in (np.uint8, np.uint16):
         return np.asarray(source, dtype=np.float32) / np.float32(np.iinfo(source.dtype).max)
     if source.dtype.kind != "f":
@@ -56,15 +64,6 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
 
         source = put_on_range(source)
     return np.ascontiguousarray(source, dtype=np.float32)
-
-
-def _is_laid_out_otherwise(shape: tuple[int, ...]) -> bool:
-    """Whether an array is in none of the shapes of prepared images, as [n, channels, h, w]."""
-    try:
-        kind_of(shape)
-    except InputError:
-        return 0 not in shape
-    return False
 
 
 def shrink(images: Images, size: int) -> Images:

@@ -66,6 +66,10 @@ class ScrubResult:
     pictures: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes of withheld images and their partners, for the report only."""
 
+    def __repr__(self) -> str:
+        told = f"{len(self.keep):,} may stay, {len(self.withheld):,} are withheld"
+        return f"<ScrubResult: {told}; gate {self.outcome.gate}>"
+
     def save(self, out: str | os.PathLike[str]) -> tuple[Path, Path]:
         """Write the ids that may stay to `out`; those that must not, and a report, beside it.
 
