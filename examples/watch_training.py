@@ -45,16 +45,17 @@ def main() -> None:
     generator = create(GENERATORS, asked.generator, "generator", **options)
     rows = []
 
-    def look(stage: str, step: int, total: int) -> None:
-        if step % max(1, total // LOOKS):
+    def look(stage: str, done: int, total: int) -> None:
+        if done % max(1, total // LOOKS):
             return
         samples = generator.sample(SAMPLES)
         result = vestige.audit(generated=samples, used=members, unused=others)
+        assert result.set_test is not None  # noqa: S101  # used and unused images were given
         auc, p = result.set_test.auc, result.set_test.p_value
-        rows.append([step, auc.value, auc.low, auc.high, p])
-        print(f"step {step}: AUC {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}], p = {p:.3g}")
+        rows.append([done, auc.value, auc.low, auc.high, p])
+        print(f"step {done}: AUC {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}], p = {p:.3g}")
 
-    generator.fit(members.astype(np.float32) / 255, progress=look)
+    generator.fit(members.astype(np.float32) / np.float32(255), progress=look)
     with asked.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["step", "auc", "low", "high", "p_value"])

@@ -94,7 +94,7 @@ def gather(request: Request, clock: Clock) -> Gathered:
 
     with clock.stage("group"):
         reals = {role: images for role, images in sets.items() if role != "generated"}
-        grouping = assign_groups(reals, csv=options.groups, regex=options.group_regex)
+        grouping = assign_groups(reals, csv=request.groups, regex=options.group_regex)
         problems += [*grouping.problems, *check_patients(request.trained, grouping)]
         labels, own, notes = own_reference(grouping.labels)
         problems += notes

@@ -6,13 +6,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from vestige.images.arrays import split
+from vestige.images.arrays import on_one_range, split
 from vestige.images.cage import caged
 from vestige.images.dimensions import Dimensions, Volumes, hold_volumes
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
+from vestige.images.given_arrays import Given, held
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import NAMES, Kind
-from vestige.images.layouts import layout_of
 from vestige.images.listing import Listing, Source, spread
 from vestige.images.readers import may_be_colour, read_file
 from vestige.images.remote import local_copy
@@ -99,7 +99,7 @@ def choose_kind(
         raise InputError("volumes are compared in grey: leave --colour out, or give --slices")
     if volumes.whole or colour == "grey":
         return Chosen("volume" if volumes.whole else "grey", problems=told)
-    seen = {role: _look(source, window, layout) for role, source in sources.items()}
+    seen = {role: _look(role, source, window, layout) for role, source in sources.items()}
     reals = {role: one for role, one in seen.items() if role != "generated"}
     chosen = Chosen("colour", _background([one.edges for one in reals.values()]), told)
     if colour == "rgb":
@@ -152,8 +152,11 @@ def _mixed(seen: Mapping[str, _Seen]) -> Iterator[Problem]:
             yield Problem(role, what, "warning")
 
 
-def _look(source: Source, window: Window | None, layout: str) -> _Seen:
-    frames = list(_frames(source, window, layout))
+def _look(role: str, source: Source, window: Window | None, layout: str) -> _Seen:
+    try:
+        frames = list(_frames(source, window, layout))
+    except Unreadable as error:
+        raise InputError(f"the array of {role} images {error}") from error
     edges = [_edge(frame) for frame in frames if frame.alpha is None]
     return _Seen(
         len(frames),
@@ -164,15 +167,12 @@ def _look(source: Source, window: Window | None, layout: str) -> _Seen:
 
 def _frames(source: Source, window: Window | None, layout: str) -> Iterator[Frame]:
     """Some images of a source; what cannot be read is told when all are read."""
+    source = held(source)
     if isinstance(source, ImageSet):
-        some = source.pixels[spread(len(source), SAMPLED)]
-        yield from split(some, "array")
-    elif isinstance(source, np.ndarray):
-        try:
-            stack = layout_of(source.shape, layout).apply(source, is_told=True)
-            yield from split(stack[spread(len(stack), SAMPLED)], "array")
-        except Unreadable as error:
-            raise InputError(f"the array of images {error}") from error
+        yield from split(source.pixels[spread(len(source), SAMPLED)], "array")
+    elif isinstance(source, Given):
+        stack, _ = on_one_range(source.pictures(layout))
+        yield from split(tuple(stack[k] for k in spread(len(stack), SAMPLED)), "array")
     elif isinstance(source, Listing):
         for k in spread(len(source.files), SAMPLED):
             try:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
-
 from vestige.images.array_volumes import volume_layout_of
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
+from vestige.images.given_arrays import Given, held
 from vestige.images.imageset import ImageSet
 from vestige.images.layouts import layout_of
 from vestige.images.listing import Files, Listing, Source, spread
@@ -86,8 +85,9 @@ def _held(source: Source, layout: str) -> _Held:
     if isinstance(source, ImageSet):
         is_volume = source.kind == "volume"
         return _Held(int(is_volume), int(not is_volume))
-    if isinstance(source, np.ndarray):
-        found = Counter([_of_array(source.shape, layout)])
+    source = held(source)
+    if isinstance(source, Given):
+        found = Counter(_of_array(shape, layout) for shape in set(source.shapes))
     elif isinstance(source, Listing):
         found = Counter(
             _of_file(source.files, k, layout) for k in spread(len(source.files), SAMPLED)

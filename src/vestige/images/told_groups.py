@@ -25,20 +25,23 @@ json.dump([m and m[1 if pattern.groups else 0] or "" for m in found], sys.stdout
 """
 
 
-def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, ...]]:
+def from_table(
+    real: Mapping[str, ImageSet], table: Path | Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
     """Group of each image, from a table of ids and groups; see `vestige.images.assign_groups`."""
-    groups = read_group_table(table)
+    groups = read_group_table(table) if isinstance(table, Path) else table
+    name = table.name if isinstance(table, Path) else "the dict of groups"
     places = [
         Place(role, images.root, images.ids, [record.path for record in images.records])
         for role, images in real.items()
     ]
     matched = match(groups, places)
     if matched.clash:
-        raise InputError(f"{table.name} {matched.clash}")
+        raise InputError(f"{name} {matched.clash}")
     if missing := matched.missing:
         ids = [real[role].ids[k] for role, k in missing]
         raise InputError(
-            f"{table.name} has no group for {len(missing)} of {sum(map(len, real.values()))} "
+            f"{name} has no group for {len(missing)} of {sum(map(len, real.values()))} "
             f"images, the first is {missing[0][0]}/{ids[0]} ({why_missing(groups, ids)}). "
             "Add a row for each"
         )
