@@ -89,9 +89,10 @@ class Watch:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vestige import Watch
-    >>> from vestige.worlds.phantom import chest_phantoms
-    >>> images = chest_phantoms(90, 16)[0]
+    >>> from vestige.testing.phantoms import phantoms
+    >>> images = phantoms(90, np.random.default_rng(0))
     >>> watch = Watch(used=images[:30], unused=images[30:60], size=16)
     >>> watch(images[60:], step=100)["vestige/alarm"]
     0.0
@@ -145,7 +146,7 @@ class Watch:
             For too few images, images that cannot be read or are of another kind than the reals.
         """
         STEP.check(step)
-        made = self._pictures(images)
+        made = self.pictures(images)
         if len(made) < FEWEST:
             raise InputError(f"a look needs {FEWEST} generated images or more, found {len(made)}.")
         digest = hashlib.sha256(made.tobytes()).hexdigest()
@@ -173,7 +174,21 @@ class Watch:
         any. It counts as no look.
         """
         with one_core():
-            return copied_rows(self.reals, self._pictures(images), self.views)
+            return copied_rows(self.reals, self.pictures(images), self.views)
+
+    def pictures(self, images: Any) -> Images:
+        """Generated images as they are looked at: float32 [m, s, s] or [m, s, s, 3], 0..1.
+
+        To collect batches in little memory; what comes back may be given to a look.
+        """
+        made = pictures_of(images, "generated images")
+        if made.ndim != self.reals.images.ndim:
+            kinds = {3: "grey", 4: "in colour"}
+            raise InputError(
+                f"the generated images are {kinds[made.ndim]}, the real ones "
+                f"{kinds[self.reals.images.ndim]}: give all in one kind."
+            )
+        return at_side(made, self.reals.side)
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -254,16 +269,6 @@ class Watch:
             self.views,
         )
         return hashlib.sha256(repr(asked).encode()).hexdigest()
-
-    def _pictures(self, images: Any) -> Images:
-        made = pictures_of(images, "generated images")
-        if made.ndim != self.reals.images.ndim:
-            kinds = {3: "grey", 4: "in colour"}
-            raise InputError(
-                f"the generated images are {kinds[made.ndim]}, the real ones "
-                f"{kinds[self.reals.images.ndim]}: give all in one kind."
-            )
-        return at_side(made, self.reals.side)
 
 
 def _full_names() -> list[str]:
