@@ -43,7 +43,7 @@ def near_copy(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     turned = rotate(pixels, rng.choice([-2, 2]), reshape=False, order=1, mode="nearest")
     scale = pixels.shape[0] / 128
     noisy = gaussian_filter(turned, 0.7 * scale) + rng.normal(0, 0.02, pixels.shape)
-    return np.clip(noisy, 0, 1)
+    return np.asarray(np.clip(noisy, 0, 1))
 
 
 def smooth_mix(strangers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -51,10 +51,12 @@ def smooth_mix(strangers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     chosen = rng.choice(len(strangers), 4, replace=False)
     mixed = np.tensordot(rng.dirichlet(np.full(4, 2.0)), strangers[chosen], axes=1)
     blurred = gaussian_filter(mixed, strangers.shape[1] / 128)
-    return np.clip(blurred + rng.normal(0, 0.02, mixed.shape), 0, 1)
+    return np.asarray(np.clip(blurred + rng.normal(0, 0.02, mixed.shape), 0, 1))
 
 
-def split(reals: list[Real], shares: dict[str, int], rng: np.random.Generator, one_each: bool):
+def split(
+    reals: list[Real], shares: dict[str, int], rng: np.random.Generator, one_each: bool
+) -> dict[str, list[Real]]:
     """Persons -> roles: `shares` persons each; one image per person, or all of them."""
     groups = rng.permutation(sorted({real.group for real in reals}))
     roles: dict[str, list[Real]] = {}
