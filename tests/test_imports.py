@@ -52,7 +52,7 @@ def test_a_list_loads_no_library(kind: str) -> None:
 
 
 def test_an_audit_imports_no_slow_library_until_it_needs_it() -> None:
-    loaded = modules("from vestige import audit, scrub, train, AuditResult")
+    loaded = modules("from vestige import audit, scrub, train, AuditResult, Watch")
     assert "vestige.auditing.audit" in loaded
     assert "scipy.stats" not in loaded
     assert not packages(loaded) & (HEAVY - {"scipy", "PIL"})

@@ -292,6 +292,10 @@ class MatchedFilterPool(MatchedFilter):
         assert found is not None  # noqa: S101  # as asked for
         return found[0].astype(np.float64), found[1], found[2]
 
+    def search_of(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Search:
+        """A cohort, whitened, to be compared with generated sets."""
+        return self._search(self._rows(as_images(pool)), _of_several(groups))
+
     def _nearest(self, pool: Any, k: int) -> Nearest:
         generated = fitted(self.generated_, "matched_filter_pool")
         cohort = self._rows(as_images(pool))

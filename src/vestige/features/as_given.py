@@ -48,7 +48,7 @@ def have_channels(shape: tuple[int, ...]) -> bool:
 
 
 def _kind_of(given: Given) -> Kind:
-    if hold_volumes({"images": given})[0]:
+    if hold_volumes({"images": given}).whole:
         return "volume"
     return "colour" if any(picture.ndim == 3 for picture in given.pictures()) else "grey"
 
