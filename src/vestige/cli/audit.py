@@ -29,6 +29,7 @@ from vestige.cli.options import (
     Used,
     Volumes,
     Window,
+    told_dimensions,
 )
 from vestige.cli.terminal import given, output, progress_bars, tell
 from vestige.files.places import refuse_within
@@ -216,7 +217,7 @@ def audit_command(
         harmonize=harmonize,
         include_derived=include_derived,
         layout=layout,
-        dimensions="auto" if volumes is None else "3d" if volumes else "2d",
+        dimensions=told_dimensions(volumes),
         colour=colour,  # type: ignore[arg-type]  # checked by AuditOptions
         engine=engine,
         cache=cache,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from vestige.cli.audit import audit_command
+from vestige.cli.benchmark import benchmark
 from vestige.cli.ending import Ended, ended_as_by_ctrl_c
 from vestige.cli.inspect import inspect
 from vestige.cli.listing import list_choices
@@ -20,7 +21,6 @@ from vestige.cli.scrub import scrub
 from vestige.cli.terminal import output, progress_bars, say, tell, warn
 from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
-from vestige.cli.worlds import benchmark
 from vestige.engine.machine import collect_rarely, keep_freed_memory
 from vestige.registry.entries import InputError
 from vestige.version import __version__

@@ -6,7 +6,7 @@ Every help text is a full sentence with its unit; the panels group the options o
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -199,3 +199,8 @@ Cache = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+
+
+def told_dimensions(volumes: bool | None) -> Literal["auto", "2d", "3d"]:
+    """What --volumes and --slices ask for."""
+    return "auto" if volumes is None else "3d" if volumes else "2d"
