@@ -9,6 +9,7 @@ from vestige.auditing.gathering import Gathered
 from vestige.auditing.history import Noted
 from vestige.auditing.manifest import Clock, write_manifest
 from vestige.auditing.options import told_options
+from vestige.auditing.question import question_digest
 from vestige.auditing.request import ROLES, Request
 from vestige.auditing.scoring import Judged
 from vestige.copies.maps import Maps
@@ -163,5 +164,6 @@ def _manifest(seen: Evidence, clock: Clock) -> Manifest:
     )  # fmt: skip
     hashes = {role: images.inputs_sha256 for role, images in gathered.as_read.items()}
     return write_manifest(
-        clock, options.seed, told, hashes, seen.scored.weights, gathered.sets["generated"].kind
-    )
+        clock, options.seed, told, hashes, seen.scored.weights, gathered.sets["generated"].kind,
+        question_digest(seen.request),
+    )  # fmt: skip

@@ -48,7 +48,7 @@ def refuse_early(
     _refuse_same_files(sources)
     if "unused" not in sources:
         return
-    groups = _groups(sources, csv, regex)
+    groups = told_groups(sources, csv, regex)
     if groups is None:
         most = _most_groups(sources["unused"])
         if most is not None:
@@ -117,7 +117,7 @@ def _most_groups(source: Source) -> int | None:
     return len(source) if isinstance(source, ImageSet | np.ndarray) else 0
 
 
-def _groups(
+def told_groups(
     sources: Mapping[str, Source], csv: str | os.PathLike[str] | None, regex: str | None
 ) -> dict[str, frozenset[str]] | None:
     """Groups of each role, where a table or an expression names those of all files."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from vestige.cli.completing import detector_names, names_of
 from vestige.cli.terminal import warn
 from vestige.registry.entries import InputError
 
@@ -151,6 +152,7 @@ DetectorNames = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=detector_names,
         help="The name of a detector to run; repeat the option for several. See `vestige list "
         "detectors`. The default of an audit is auto, that of a benchmark is all.",
         rich_help_panel=DETECTORS,
@@ -185,6 +187,7 @@ Engine = Annotated[
     str,
     typer.Option(
         metavar="ENGINE",
+        autocompletion=names_of("engines"),
         help="Where images are read and scored: local uses all cores, local:N uses N processes, "
         "and dask:ADDRESS uses a Dask cluster.",
         rich_help_panel=RUNNING,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vestige.cli.completing import names_of
 from vestige.cli.options import (
     IMAGES,
     OUTPUT,
@@ -38,6 +39,7 @@ def build(
         str,
         typer.Argument(
             metavar="GENERATOR",
+            autocompletion=names_of("generators"),
             help="The name of the generator to train; see `vestige list generators`.",
         ),
     ],

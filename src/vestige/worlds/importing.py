@@ -33,7 +33,8 @@ Shared = Literal["refuse", "drop"]
 By = Literal["same pixels", "near copies", "same patient", "look alike"]
 SHARED = OneOf("choice of shared images", get_args(Shared))
 SHARE = Within("--query-share must lie in 0..1, not {:g}.", least=0, most=1)
-SIZE = Within("--size must lie in 8..1024, not {}.", least=RANGES["size"][0], most=RANGES["size"][1])
+SMALLEST, LARGEST = RANGES["size"]
+SIZE = Within("--size must lie in 8..1024, not {}.", least=SMALLEST, most=LARGEST)
 MEMBER, NON_MEMBER = "members", "non_members"
 
 
@@ -188,7 +189,7 @@ def _read(origin: Origin, progress: Progress) -> _Read:
     given = {MEMBER: origin.members, NON_MEMBER: origin.non_members, "generated": origin.generated}
     sources = {role: listed(source) for role, source in given.items()}
     chosen = choose_kind(sources, origin.colour, dimensions=origin.dimensions)
-    most = LARGEST_CUBE if chosen.kind == "volume" else RANGES["size"][1]
+    most = LARGEST_CUBE if chosen.kind == "volume" else LARGEST
     size = origin.size or peek_size(sources.values(), most, kind=chosen.kind)
     wanted = Wanted(kind=chosen.kind, background=chosen.background)
     sets = {
