@@ -1,29 +1,53 @@
 """`vestige benchmark`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestige.cli.options import (
+    IMAGES,
     OUTPUT,
     QUESTION,
     RUNNING,
     DetectorNames,
     DetectorOptions,
     Engine,
+    GroupRegex,
+    Groups,
     Quiet,
+    Shared,
 )
-from vestige.cli.terminal import output, progress_bars, say
+from vestige.cli.terminal import given, output, progress_bars, say
+from vestige.cli.worlds import pairs_listed
+from vestige.files.places import Named
+from vestige.files.whole import write_together
 from vestige.registry.entries import InputError
+
+if TYPE_CHECKING:
+    from vestige.types import Progress
 
 
 def benchmark(
     worlds: Annotated[
-        list[Path],
-        typer.Argument(metavar="WORLD...", help="Folders that `vestige world build` wrote."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="WORLD...", help="Folders that `vestige world build` or `import` wrote."
+        ),
+    ] = None,
     *,
+    imageclef: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="In the place of worlds: a folder in the layout of the ImageCLEF tasks of 2023 or "
+            "2025. Its used, not used and generated images become a world below --out.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
+    shared: Shared = "refuse",
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -68,6 +92,14 @@ def benchmark(
             rich_help_panel=OUTPUT,
         ),
     ],
+    figures: Annotated[
+        bool,
+        typer.Option(
+            "--figures",
+            help="Also draw intervals.pdf, ranks.pdf and roc.pdf (needs vestige[pdf]).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     quiet: Quiet = False,
     workers: Annotated[
         int | None,
@@ -80,17 +112,31 @@ def benchmark(
     engine: Engine = "local",
 ) -> None:
     """Measure every detector on worlds whose truth is known: one table, with null rows."""
+    places = _inputs(worlds, imageclef, (groups, group_regex, shared))
     if protocol is not None:
-        others = (seeds, null_seeds, null_all, workers, engine) != (1, 10, False, None, "local")
-        _paper_protocols(worlds, out, protocol, detector, option, others, quiet)
-        return
+        others = (seeds, null_seeds, null_all, workers, engine, figures)
+        if protocol != "paper":
+            raise InputError(f"unknown --protocol {protocol!r}. Known: paper.")
+        if others != (1, 10, False, None, "local", False):
+            raise InputError(
+                "--protocol paper takes --imageclef and its patients, --detector, --option and "
+                "--out; leave out others."
+            )
+    from vestige.benchmark.figures import check_figures, draw_figures
     from vestige.benchmark.run import Repeats, run_benchmark
     from vestige.scoring.plan import parse_options
 
-    inputs = [("a world", world) for world in worlds]
-    with output(out, inputs), progress_bars(quiet) as progress:
+    if figures:
+        check_figures()
+    with output(out, places), progress_bars(quiet) as progress:
+        known = worlds or []
+        if imageclef is not None:
+            known = [_imported(imageclef, out, (groups, group_regex, shared), progress)]
+        if protocol is not None:
+            _paper_protocols(known, out, detector, option, progress, quiet)
+            return
         found = run_benchmark(
-            worlds,
+            known,
             out,
             detectors=detector,
             options=parse_options(option or []),
@@ -99,6 +145,9 @@ def benchmark(
             engine=engine,
             progress=progress,
         )
+        if figures:
+            drawn = draw_figures(found)
+            write_together({out / name: pdf for name, pdf in drawn.items()})
     if not quiet:
         say(f"{len(found.cells)} cells over {len(found.worlds)} worlds: {out / 'table.html'}")
     if found.errors:
@@ -110,27 +159,63 @@ def benchmark(
         )
 
 
+Patients = tuple[Path | None, str | None, str]
+"""--groups, --group-regex and --shared."""
+
+
+def _inputs(worlds: list[Path] | None, imageclef: Path | None, patients: Patients) -> list[Named]:
+    """What is read; worlds or a folder of a challenge, and not both."""
+    if (not worlds) == (imageclef is None):
+        raise InputError("which worlds? Name folders of worlds, or --imageclef DIR, not both.")
+    if imageclef is None and patients != (None, None, "refuse"):
+        raise InputError(
+            "--groups, --group-regex and --shared are for --imageclef: worlds know their patients."
+        )
+    named = [("a world", world) for world in worlds or []]
+    return named + given(imageclef=imageclef, groups=patients[0])
+
+
+def _imported(folder: Path, out: Path, patients: Patients, progress: "Progress") -> Path:
+    """The world of a challenge folder, below --out; half of the patients are queries."""
+    from vestige.images.imageclef import open_imageclef
+    from vestige.worlds.importing import Origin, open_or_import
+
+    roles = open_imageclef(folder)
+    for role in ("used", "unused"):
+        if role not in roles:
+            raise InputError(
+                f"{folder} has no folder of {role} images: a world needs used, not used and "
+                "generated ones."
+            )
+    groups, regex, shared = patients
+    origin = Origin(
+        members=str(roles["used"]),
+        non_members=str(roles["unused"]),
+        generated=str(roles["generated"]),
+        groups=None if groups is None else str(groups),
+        group_regex=regex,
+        shared=shared,  # type: ignore[arg-type]  # checked by Origin
+        query_share=0.5,
+    )
+    with pairs_listed():
+        open_or_import(origin, out / "imageclef", progress=progress)
+    return out / "imageclef"
+
+
 def _paper_protocols(
     worlds: list[Path],
     out: Path,
-    protocol: str,
     names: list[str] | None,
     option: list[str] | None,
-    others: bool,
+    progress: "Progress",
     quiet: bool,
 ) -> None:
     """`vestige benchmark --protocol paper`."""
+    from vestige.protocols.addressed import parse_protocol_options
     from vestige.protocols.run import run_protocols
-    from vestige.scoring.plan import parse_options
 
-    if protocol != "paper":
-        raise InputError(f"unknown --protocol {protocol!r}. Known: paper.")
-    if others:
-        raise InputError("--protocol paper takes --detector, --option and --out; leave out others.")
-    options = parse_options(option or [])
-    inputs = [("a world", world) for world in worlds]
-    with output(out, inputs), progress_bars(quiet) as progress:
-        found = run_protocols(worlds, out, protocols=names, options=options, progress=progress)
+    options = parse_protocol_options(option or [])
+    found = run_protocols(worlds, out, protocols=names, options=options, progress=progress)
     if not quiet:
         for name, why in found.left_out.items():
             say(f"{name} left out: {why}")

@@ -33,6 +33,20 @@ def _tables(*places: str) -> Any:
     return load
 
 
+def _named(place: str) -> Any:
+    """A function that makes a table of choices that are no registry entries: name -> what it is."""
+
+    def load() -> Table:
+        module, _, name = place.partition(":")
+        choices = getattr(import_module(f"vestige.{module}"), name)
+        return {
+            one: RegistryEntry(told if isinstance(told, str) else ", ".join(told), dict)
+            for one, told in choices.items()
+        }
+
+    return load
+
+
 KINDS: dict[str, RegistryEntry[Table]] = {
     "detectors": RegistryEntry(
         "Methods that score real images (--detector).",
@@ -55,6 +69,12 @@ KINDS: dict[str, RegistryEntry[Table]] = {
     "formats": RegistryEntry(
         "Formats of images that are read or refused, and of run files that are written.",
         _tables("images.readers:READERS", "imageclef.runfile:FORMATS"),
+    ),
+    "efforts": RegistryEntry(
+        "What the detectors of `auto` may cost (--effort).", _named("detectors.entry:EFFORTS")
+    ),
+    "views": RegistryEntry(
+        "Symmetries in which copies are looked for (--views).", _named("symmetries:VIEWS")
     ),
     "engines": RegistryEntry(
         "Where the work is done (--engine).", _tables("engine.engines:ENGINES")

@@ -202,6 +202,15 @@ Cache = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+Shared = Annotated[
+    str,
+    typer.Option(
+        metavar="refuse|drop",
+        help="What happens when non-members share images or patients with members: refuse the "
+        "world and list all pairs, or leave these non-members out.",
+        rich_help_panel=IMAGES,
+    ),
+]
 
 
 def told_dimensions(volumes: bool | None) -> Literal["auto", "2d", "3d"]:

@@ -1,6 +1,8 @@
 """`vestige world build`, `vestige world check` and `vestige world import`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +22,7 @@ from vestige.cli.options import (
     Json,
     Quiet,
     Seed,
+    Shared,
     Volumes,
     told_dimensions,
 )
@@ -239,15 +242,7 @@ def import_(
             rich_help_panel=IMAGES,
         ),
     ] = 0.0,
-    shared: Annotated[
-        str,
-        typer.Option(
-            metavar="refuse|drop",
-            help="What happens when non-members share images or patients with members: refuse the "
-            "world and list all pairs, or leave these non-members out.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = "refuse",
+    shared: Shared = "refuse",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     out: Annotated[
@@ -262,7 +257,7 @@ def import_(
     Pairs of images that two roles share go to stdout, one in a line.
     """
     from vestige.worlds.check import check_world
-    from vestige.worlds.importing import Origin, RolesOverlap, import_world
+    from vestige.worlds.importing import Origin, import_world
 
     origin = Origin(
         members=members,
@@ -279,13 +274,8 @@ def import_(
     )
     inputs = given(members=members, non_members=non_members, generated=generated, groups=groups)
     refuse_inside([("--out", out)], inputs)
-    try:
-        with progress_bars(quiet) as progress:
-            record = import_world(origin, out, progress=progress)
-    except RolesOverlap as error:
-        for pair in error.pairs:
-            say(f"{pair.member} = {pair.non_member} ({pair.by})")
-        raise
+    with pairs_listed(), progress_bars(quiet) as progress:
+        record = import_world(origin, out, progress=progress)
     if quiet:
         return
     count = record.counts
@@ -300,3 +290,16 @@ def import_(
         if not check.passed:
             say(f"Not as in a world built here: {check.name}. {check.detail}.")
     say(f"World: {out}")
+
+
+@contextmanager
+def pairs_listed() -> Iterator[None]:
+    """Print every pair of images that two roles share, before the line that refuses them."""
+    from vestige.worlds.importing import RolesOverlap
+
+    try:
+        yield
+    except RolesOverlap as error:
+        for pair in error.pairs:
+            say(f"{pair.member} = {pair.non_member} ({pair.by})")
+        raise

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from vestige.files.places import told_place
 from vestige.files.whole import beside
 from vestige.images.choosing import ColourChoice, choose_kind
 from vestige.images.dimensions import Dimensions
@@ -24,7 +25,14 @@ from vestige.registry.rules import OneOf, Within
 from vestige.types import Progress, quiet
 from vestige.worlds.folders import SUFFIXES, Bytes
 from vestige.worlds.options import RANGES, check_recipe
-from vestige.worlds.record import IMPORTED, Recipe, WorldRecord, digest_lines
+from vestige.worlds.record import (
+    IMPORTED,
+    RECORD,
+    Recipe,
+    WorldRecord,
+    digest_lines,
+    verify_world,
+)
 from vestige.worlds.roles import LEFT_OUT, QUERY_UNUSED, QUERY_USED, UNUSED, USED, join_groups
 from vestige.worlds.sound import read_sound
 from vestige.worlds.writing import Dealt, begin, deal, finish, write_generated, write_reals
@@ -183,6 +191,41 @@ def import_world(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return record
+
+
+def open_or_import(
+    origin: Origin, out: str | os.PathLike[str], *, progress: Progress = quiet
+) -> WorldRecord:
+    """The world that an earlier call made of the same folders, or a new one (`import_world`).
+
+    Raises
+    ------
+    InputError
+        As `import_world`; when `out` holds another world, or files of it have changed.
+    """
+    if not (Path(out) / RECORD).exists():
+        return import_world(origin, out, progress=progress)
+    record = verify_world(out)
+    known, asked = record.recipe, _told(origin)
+    if any(getattr(known, name) != value for name, value in asked.items()):
+        raise InputError(f"{os.fspath(out)} holds a world of other folders: name a new --out.")
+    return record
+
+
+def _told(origin: Origin) -> dict[str, object]:
+    """What the record of a world says of its origin."""
+    options = {
+        NON_MEMBER: origin.non_members, "generated": origin.generated, "shared": origin.shared
+    }  # fmt: skip
+    return {
+        "generator": IMPORTED,
+        "images": told_place(origin.members),
+        "options": {name: told_place(value) for name, value in options.items()},
+        "groups": told_place(origin.groups),
+        "group_regex": origin.group_regex,
+        "query_share": origin.query_share,
+        "seed": origin.seed,
+    }
 
 
 def _read(origin: Origin, progress: Progress) -> _Read:
