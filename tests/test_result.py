@@ -269,7 +269,7 @@ EXAMPLE = AuditResult(
         question_sha256="q",
         config_sha256="c",
         overruled=("--seed",),
-    ),  # fmt: skip
+    ),
     calibration=Calibration(("c",), ("h",), (0.1,)),
     set_measures=(SetMeasure("closest_share", 0.6, 0.2, "so"),),
     run_history=RunHistory(1, 2, 3, 0.02, 0.3),

@@ -9,7 +9,6 @@ from vestige.auditing.gathering import Gathered
 from vestige.auditing.history import Noted
 from vestige.auditing.manifest import Clock, write_manifest
 from vestige.auditing.options import told_options
-from vestige.auditing.question import question_digest
 from vestige.auditing.request import ROLES, Request
 from vestige.auditing.scoring import Judged
 from vestige.copies.maps import Maps
@@ -36,7 +35,7 @@ from vestige.scoring.columns import Scored
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an audit was asked, and all that it saw."""
+    """What an audit was asked, and all that it saw; question: the digest of what was asked."""
 
     request: Request
     gathered: Gathered
@@ -44,6 +43,7 @@ class Evidence:
     judged: Judged
     checked: Checked
     noted: Noted
+    question: str
 
     @property
     def vetoed(self) -> bool:
@@ -165,5 +165,5 @@ def _manifest(seen: Evidence, clock: Clock) -> Manifest:
     hashes = {role: images.inputs_sha256 for role, images in gathered.as_read.items()}
     return write_manifest(
         clock, options.seed, told, hashes, seen.scored.weights, gathered.sets["generated"].kind,
-        question_digest(seen.request),
+        seen.question,
     )  # fmt: skip

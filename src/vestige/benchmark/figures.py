@@ -110,6 +110,7 @@ def _ranks(benchmark: Benchmark) -> Any:
     for place, one in zip(_rows(axes, [one.row for one in found]), found, strict=True):
         axes.plot([min(one.ranks), max(one.ranks)], [place, place], color="0.7", linewidth=1.2)
         axes.plot(one.mean, place, "o", color="black", markersize=3)
+    axes.set_xlim(0.5, len(found) + 0.5)
     axes.set_xlabel(f"Rank by AUC over {len(benchmark.worlds)} worlds (1 is the best): mean, range")
     return figure
 
@@ -127,6 +128,8 @@ def _curves(benchmark: Benchmark, world: str) -> Any:
                   drawstyle="steps-post")  # fmt: skip
     axes.plot([lowest, 1], [lowest, 1], color="0.7", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(min(lowest, 0.5), 1))
+    for axis in (axes.xaxis, axes.yaxis):  # powers of ten would be a formula
+        axis.set_major_formatter("{x:g}")
     axes.set_xlabel("False positive rate")
     axes.set_ylabel("True positive rate")
     axes.set_title(visible(world))

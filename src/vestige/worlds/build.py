@@ -27,6 +27,7 @@ from vestige.worlds.plugins import (
     versions_of,
 )
 from vestige.worlds.record import (
+    IMPORTED,
     TRAINING,
     Recipe,
     WorldRecord,
@@ -153,7 +154,7 @@ def _choose(recipe: Recipe, generator: Generator | None) -> tuple[Recipe, Genera
     """The entry of the generator, and the recipe with the options of an object."""
     if generator is None:
         return recipe, find_generator(recipe.generator)
-    if recipe.generator in GENERATORS or recipe.options:
+    if recipe.generator in (*GENERATORS, IMPORTED) or recipe.options:
         raise InputError(
             f"an object was given as generator {recipe.generator!r}: give it a name that no "
             "built-in generator has, and its options when it is made."
