@@ -205,6 +205,29 @@ def test_list_without_a_kind_lists_the_kinds(capsys: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("vestige audit --detector nearest_distance_", "nearest_distance_pca"),
+        ("vestige audit --detector au", "auto"),
+        ("vestige benchmark w --detector mc_", "mc_ball"),
+        ("vestige world build diff", "diffusion"),
+        ("vestige list back", "backbones"),
+        ("vestige export r.json --format image", "imageclef2025"),
+        ("vestige audit --eng", "--engine"),
+        ("vestige wor", "world"),
+    ],
+)
+def test_the_shell_completes_names(
+    typed: str, completed: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["vestige"])
+    monkeypatch.setenv("_VESTIGE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    assert completed in call(capsys).out.split()
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["audit", "--generated", "", "--used", "u", "--unused", "n", "--out", "o"],

@@ -301,7 +301,7 @@ def test_the_command_line_prints_it_too(
     monkeypatch.setattr(cli, "run_audit", lambda *given, **options: result)
     for more, code in (([], 0), (["--gate"], result.decision.exit_code), (["--json"], 0)):
         with pytest.raises(SystemExit) as end:
-            main(["audit", "--generated", "g", "--out", str(tmp_path / "o"), *more])
+            main(["audit", "--generated", "g", "--out", str(tmp_path / "o"), "--force", *more])
         assert int(end.value.code or 0) == code
         said = capsys.readouterr().out
         if "--json" in more:

@@ -55,7 +55,7 @@ def test_ctrl_c_while_saving_keeps_the_earlier_result(
     assert call(capsys, "audit", *release(leaking), *QUICK, "--quiet", "--out", out).code == 0
     before = [(out / name).read_bytes() for name in FILES]
     monkeypatch.setattr(Path, "replace", press_ctrl_c)
-    said = call(capsys, "audit", *release(leaking), *QUICK, "--seed", 9, "--out", out)
+    said = call(capsys, "audit", *release(leaking), *QUICK, "--seed", 9, "--force", "--out", out)
     assert said.code == 130
     assert [(out / name).read_bytes() for name in FILES] == before
     assert names(out) == FILES

@@ -253,7 +253,7 @@ def test_exports_that_are_refused(leaking: Path, tmp_path: Path, capsys: Any) ->
     refused(call(capsys, *export, "imageclef2024"), "unknown format", "Did you mean")
     refused(call(capsys, *export, "imageclef2025"), "40 of 40", "--top-half")
     refused(call(capsys, *export, "imageclef2023", "--top-half", "--header"), "takes no header")
-    assert call(capsys, "audit", *release(leaking), "--quiet", "--out", out).code == 0
+    assert call(capsys, "audit", *release(leaking), "--quiet", "--force", "--out", out).code == 0
     refused(call(capsys, *export, "imageclef2025"), "holds no query images", "--query")
     assert not run.exists()
 

@@ -138,7 +138,7 @@ def test_the_earlier_name_of_the_limit_still_works_and_says_so(
     assert said.err == "vestige: --limit-auc is now --max-auc and will go in 0.3.\n"
     assert load(tmp_path / "o").question.max_auc == 0.72
     assert "--limit-auc" not in call(capsys, "audit", "--help").out
-    said = call(capsys, "audit", *asked, "--max-auc", 0.8, "--assigned-by-lot")
+    said = call(capsys, "audit", *asked, "--max-auc", 0.8, "--assigned-by-lot", "--force")
     assert (said.code, said.err) == (0, "")
     assert load(tmp_path / "o").decision.facts.max_auc == 0.8
     said = call(capsys, "audit", *asked, "--max-auc", 0.5)

@@ -32,7 +32,7 @@ def test_a_call_that_was_interrupted_goes_on(
         if stage == "reading":
             broken.setattr("vestige.worlds.build.assign_groups", stop)
         elif stage == "recipe":
-            broken.setattr("vestige.worlds.build.write_folder", stop)
+            broken.setattr("vestige.worlds.writing.write_folder", stop)
         elif stage in REALS:
             write = Path.replace
             broken.setattr(

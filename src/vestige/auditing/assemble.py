@@ -35,7 +35,7 @@ from vestige.scoring.columns import Scored
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an audit was asked, and all that it saw."""
+    """What an audit was asked, and all that it saw; question: the digest of what was asked."""
 
     request: Request
     gathered: Gathered
@@ -43,6 +43,7 @@ class Evidence:
     judged: Judged
     checked: Checked
     noted: Noted
+    question: str
 
     @property
     def vetoed(self) -> bool:
@@ -163,5 +164,6 @@ def _manifest(seen: Evidence, clock: Clock) -> Manifest:
     )  # fmt: skip
     hashes = {role: images.inputs_sha256 for role, images in gathered.as_read.items()}
     return write_manifest(
-        clock, options.seed, told, hashes, seen.scored.weights, gathered.sets["generated"].kind
-    )
+        clock, options.seed, told, hashes, seen.scored.weights, gathered.sets["generated"].kind,
+        seen.question,
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from vestige.auditing.history import note_run
 from vestige.auditing.keywords import Keywords, check_names
 from vestige.auditing.manifest import Clock
 from vestige.auditing.options import AuditOptions
+from vestige.auditing.question import question_digest
 from vestige.auditing.request import open_request
 from vestige.auditing.scoring import judge_scores, score
 from vestige.cache.shelves import trim
@@ -146,6 +147,7 @@ def run_audit(
     request = open_request(sources, options, progress)
     # folders -> images -> patients, the unit of everything that follows
     gathered = gather(request, clock)
+    question = question_digest(request)
     # images -> columns of evidence, one score per image and detector
     scored = score(request, gathered, clock)
     # copies; one score and p-value per image; the test of the whole set
@@ -156,4 +158,5 @@ def run_audit(
     noted = note_run(request, gathered, scored, judged, checked)
     if options.cache is not None:
         trim(options.cache, int(options.cache_limit * 1e9), clock.since)
-    return assemble(Evidence(request, gathered, scored, judged, checked, noted), clock)
+    seen = Evidence(request, gathered, scored, judged, checked, noted, question)
+    return assemble(seen, clock)

@@ -49,7 +49,7 @@ def refuse_early(
     _refuse_same_files(sources)
     if "unused" not in sources:
         return
-    groups = _groups(sources, csv, regex)
+    groups = told_groups(sources, csv, regex)
     if groups is None:
         most = _most_groups(sources["unused"])
         if most is not None:
@@ -118,7 +118,7 @@ def _most_groups(source: Source) -> int | None:
     return len(source) if isinstance(source, ImageSet | Given) else 0
 
 
-def _groups(
+def told_groups(
     sources: Mapping[str, Source], csv: Place | Names | None, regex: str | None
 ) -> dict[str, frozenset[str]] | None:
     """Groups of each role, where a table or an expression names those of all files."""

@@ -58,6 +58,7 @@ def write_manifest(
     inputs: Mapping[str, str],
     weights: Mapping[str, str],
     kind: Kind,
+    question: str,
 ) -> Manifest:
     """Collect the manifest at the end of an audit."""
     return Manifest(
@@ -72,6 +73,7 @@ def write_manifest(
         seconds=dict(clock.seconds),
         peak_rss_bytes=_peak_memory(),
         kind=kind,
+        question_sha256=question,
     )
 
 

@@ -75,6 +75,8 @@ def open_request(
         Nothing to judge, options that do not fit the roles, unknown detectors, contradictions
         that lists of files show (`refuse_early`).
     """
+    if options.groups is not None and options.group_regex is not None:
+        raise InputError("groups were given twice, as CSV and as regular expression; give one.")
     unknown = [role for role in given if role not in ROLES]
     if unknown or given.get("generated") is None:
         what = f"unknown role {unknown[0]!r}" if unknown else "there are no generated images"

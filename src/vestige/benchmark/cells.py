@@ -33,12 +33,14 @@ from vestige.scoring.plan import Column
 from vestige.stats.agreement import agreement
 from vestige.stats.calibration import smallest_p_value
 from vestige.stats.intervals import auc_interval
-from vestige.types import Bools, Floats
+from vestige.stats.roc import roc_on
+from vestige.types import Bools, Detector, Floats
 
 RATE = 0.05
 LARGEST_UNSEEN = 0.9
 DEFAULT, UNLABELLED, RANDOM = AUTO, "auto_unlabelled", "random"
 TPR_AT = (0.05, 0.01)
+ROC_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Release:
 
     tpr_5, tpr_1 : at false positive rates .05 and .01, None with fewer than 20 or 100 non-members
     false_alarm_rate : .05, or the smallest that so few groups of non-members allow
+    roc : (false, true) positive rate at rates that rise evenly on a log scale, from 1 / non-members
+        to 1; of the scores of all folds together
     """
 
     auc: Estimate
@@ -60,6 +64,7 @@ class Release:
     leak: Literal["found", "not found", "undecided"]
     reason: str
     false_alarm_rate: float
+    roc: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class Task:
     """A cell to be measured, from the world kept in the file `arrays`.
 
     options : detector -> its options
+    detector : of a row that is an object; None: the row is a name
     """
 
     arrays: str
@@ -122,17 +128,22 @@ class Task:
     null: bool
     seed: int
     options: dict[str, dict[str, Any]] = field(default_factory=dict, hash=False)
+    detector: Detector | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the cell needs of one audit; scores and called in the order of the target rows."""
+    """What the cell needs of one audit; scores and called in the order of the target rows.
+
+    calibration : scores of the calibration images
+    """
 
     test: SetTest
     leak: Literal["found", "not found", "undecided"]
     reason: str
     rate: float
     scores: Floats
+    calibration: Floats
     called: Bools | None
     blind: Check | None
     peak_rss_bytes: int
@@ -180,7 +191,7 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
         return _random_answer(world, rows, rate, task)
     if task.row == UNLABELLED:
         rows = _without_labels(rows)
-    detectors = None if task.row in (DEFAULT, UNLABELLED) else [task.row]
+    alone = [] if task.row in (DEFAULT, UNLABELLED) else [task.row]
     with TemporaryDirectory() as folder:
         table = Path(folder) / "groups.csv"
         with table.open("w", encoding="utf-8", newline="") as file:
@@ -192,8 +203,8 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
         sources = {role: world.reals[index] for role, index in rows.items()}
         options = AuditOptions(
             groups=table,
-            detectors=detectors,
-            options={name: task.options[name] for name in detectors or () if name in task.options},
+            detectors=(alone or None) if task.detector is None else [task.detector],
+            options={name: task.options[name] for name in alone if name in task.options},
             false_alarm_rate=rate,
             engine="local:1",
             checks=False,  # the truth is known: half the cost
@@ -208,6 +219,7 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
         *_of_the_set(result.set_test, result.checks, rate),
         rate,
         np.array([finding.score for finding in result.findings]),
+        np.array(result.calibration.scores),
         np.array([finding.called for finding in result.findings]) if calibrated else None,
         next((check for check in result.checks if check.name == "blind"), None),
         result.manifest.peak_rss_bytes,
@@ -246,7 +258,8 @@ def _random_answer(world: WorldArrays, rows: Rows, rate: float, task: Task) -> A
     if test is None or judgement.p_values is None:
         raise AssertionError("unused images calibrate")
     said = _of_the_set(test, (), rate)
-    return Answer(test, *said, rate, judgement.scores, judgement.p_values <= rate, None, 0)
+    mine, others = judgement.scores, judgement.calibration_scores
+    return Answer(test, *said, rate, mine, others, judgement.p_values <= rate, None, 0)
 
 
 def _of_the_set(
@@ -276,7 +289,14 @@ def _release(answer: Answer) -> Release:
         answer.leak,
         answer.reason,
         answer.rate,
+        _roc(answer),
     )
+
+
+def _roc(answer: Answer) -> tuple[tuple[float, float], ...]:
+    fpr = np.geomspace(1 / len(answer.calibration), 1, ROC_POINTS)
+    tpr = roc_on(answer.scores, answer.calibration, fpr)
+    return tuple((round(float(x), 6), round(float(y), 6)) for x, y in zip(fpr, tpr, strict=True))
 
 
 def _forensic(world: WorldArrays, rows: Rows, answer: Answer) -> Forensic:

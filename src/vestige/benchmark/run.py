@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from vestige.benchmark.arrays import WorldArrays
-from vestige.benchmark.cells import DEFAULT, RATE, UNLABELLED, Cell, Task
+from vestige.benchmark.asked import ask_detectors
+from vestige.benchmark.cells import RATE, Cell, Task
 from vestige.benchmark.ground import arrays_file, clear_cache, environment, open_worlds
 from vestige.benchmark.result import (
     BLIND,
-    CONTROL_ROWS,
     SCHEMA,
     Benchmark,
     Row,
@@ -25,19 +25,19 @@ from vestige.benchmark.result import (
 )
 from vestige.benchmark.table_files import to_csv, to_html, to_latex, to_markdown
 from vestige.benchmark.workers import check_engine, measured
-from vestige.detectors import DETECTORS
-from vestige.detectors.plugins import find_detector
 from vestige.engine.machine import cores
 from vestige.files.places import told_place
 from vestige.files.whole import write_together
-from vestige.registry.entries import InputError, create
+from vestige.registry.entries import InputError
 from vestige.registry.rules import Rule, Within, check_fields
 from vestige.schema.decode import decode
-from vestige.scoring.plan import Options, plan_columns, weights_digests, weights_missing
-from vestige.types import Progress, quiet
+from vestige.scoring.plan import (
+    Options,
+)
+from vestige.types import Detector, Progress, quiet
 from vestige.version import __version__
 
-CELL_SCHEMA = 1
+CELL_SCHEMA = 2
 
 
 REPEATS: dict[str, Rule] = {
@@ -67,7 +67,7 @@ def run_benchmark(
     worlds: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
-    detectors: Sequence[str] | None = None,
+    detectors: Sequence[str | Detector] | None = None,
     options: Options | None = None,
     repeats: Repeats = Repeats(),  # frozen
     workers: int | None = None,
@@ -85,9 +85,12 @@ def run_benchmark(
     worlds : folders
         As `vestige.worlds.build.build_world` leaves them; the order is kept.
     out : folder
-    detectors : names, optional
-        Rows besides `auto`, the random scores and the blind check; default: all but those with
-        a network that were given no option.
+    detectors : names or objects, optional
+        Rows besides `auto`, the random scores and the blind check, which are always there ("auto"
+        alone: no others): names of `vestige.detectors.DETECTORS` or of plug-ins, and objects of a
+        class of yours (docs/adding-a-detector.md). The cells of an object are measured again by
+        each call, since its code may have changed, in this process. Default: all built-in ones but
+        those with a network that were given no option.
     options : detector -> its options, optional
     repeats : Repeats
         How many audits there are of each world.
@@ -113,8 +116,8 @@ def run_benchmark(
         raise InputError(f"--workers must be 1 or more, not {workers}.")
     check_engine(engine)
     asked_options = {name: dict(own) for name, own in (options or {}).items()}
-    rows = _rows(detectors, asked_options)
-    weights = _weights(rows, asked_options)
+    asked = ask_detectors(detectors, asked_options)
+    rows, weights = asked.rows(), asked.weights(asked_options)
     known = open_worlds(worlds)
     place = Path(out).absolute()  # workers of a cluster stand elsewhere
     try:
@@ -136,11 +139,12 @@ def run_benchmark(
             null,
             seed,
             _own(row, asked_options),
+            asked.objects.get(row.name),
         )
         for world in known.values()
-        for null, asked, count in ((False, rows, repeats.seeds), (True, nulled, repeats.null_seeds))
+        for null, own, count in ((False, rows, repeats.seeds), (True, nulled, repeats.null_seeds))
         for seed in range(count)
-        for row in asked
+        for row in own
         if row.name != BLIND  # every audit holds its blind check
     ]
     found = {task: cell for task in tasks if (cell := _kept(place, task, weights)) is not None}
@@ -158,7 +162,7 @@ def run_benchmark(
     progress("cells", len(found), len(tasks))
     for task, cell in measured(missing, workers, engine):
         found[task] = cell
-        if not cell.error:
+        if not cell.error and task.detector is None:
             write_together(
                 {_cell_file(place, task, weights): json.dumps(asdict(cell), indent=1) + "\n"}
             )
@@ -198,31 +202,6 @@ def run_benchmark(
     return benchmark
 
 
-def _rows(detectors: Sequence[str] | None, options: Options) -> tuple[Row, ...]:
-    runnable = [
-        name
-        for name, choice in DETECTORS.items()
-        if not weights_missing(choice, create(DETECTORS, name, "detector", **options.get(name, {})))
-        and (choice.extra != "deep" or name in options)  # minutes per cell: when asked for
-    ]
-    names = list(dict.fromkeys(detectors)) if detectors else runnable
-    alone = [Row(name, "detector", not find_detector(name).needs_labels) for name in names]
-    controls = [Row(name, "control", True) for name in CONTROL_ROWS]
-    automatic = Row(DEFAULT, "default", False), Row(UNLABELLED, "default", True)
-    return (*automatic, *alone, *controls)
-
-
-def _weights(rows: Sequence[Row], options: Options) -> dict[str, str]:
-    """Digests of the weights that the rows use, and the plug-ins with their versions.
-
-    Refuses options that do not fit before any work.
-    """
-    names = [row.name for row in rows if row.kind == "detector"]
-    plan = plan_columns(names, True, options) if names else ()
-    plugins = {c.detector: str(c.choice.origin) for c in plan if c.choice.origin}
-    return weights_digests(plan) | plugins
-
-
 def _own(row: Row, options: Options) -> dict[str, dict[str, Any]]:
     return {row.name: dict(options[row.name])} if row.name in options else {}
 
@@ -240,7 +219,7 @@ def _cell_file(place: Path, task: Task, weights: Mapping[str, str]) -> Path:
 
 def _kept(place: Path, task: Task, weights: Mapping[str, str]) -> Cell | None:
     path = _cell_file(place, task, weights)
-    if not path.exists():
+    if task.detector is not None or not path.exists():
         return None
     try:
         cell: Cell = decode(Cell, json.loads(path.read_text(encoding="utf-8")), "cell")

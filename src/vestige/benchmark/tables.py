@@ -64,6 +64,8 @@ def tables(benchmark: Benchmark) -> tuple[Table, ...]:
     made = (
         worlds_table(benchmark),
         auc_table(benchmark),
+        ranks_table(benchmark),
+        *(intervals_table(benchmark, world.name) for world in benchmark.worlds),
         null_table(benchmark),
         error_table(benchmark),
     )
@@ -120,6 +122,99 @@ def auc_table(benchmark: Benchmark) -> Table:
             for name, values in shown.items()
         ),
         upright=True,
+    )
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The ranks of one row by its AUC on each world, 1 is the best; equal ones share their mean."""
+
+    row: str
+    label_free: bool
+    ranks: tuple[float, ...]
+    auc: float
+
+    @property
+    def mean(self) -> float:
+        """Over worlds."""
+        return fmean(self.ranks)
+
+
+def ranks_of(benchmark: Benchmark) -> list[Ranks]:
+    """All rows that were measured on every world, the best first; none of the controls."""
+    rows = [row for row in benchmark.rows if row.kind != "control"]
+    found = {
+        row.name: [_auc(benchmark, world.name, row.name) for world in benchmark.worlds]
+        for row in rows
+    }
+    whole = {
+        name: [value for value in values if value is not None]
+        for name, values in found.items()
+        if None not in values
+    }
+    ranks: dict[str, list[float]] = {name: [] for name in whole}
+    for k in range(len(benchmark.worlds)):
+        column = {name: values[k] for name, values in whole.items()}
+        for name, value in column.items():
+            better = sum(other > value for other in column.values())
+            equal = sum(other == value for other in column.values())
+            ranks[name].append(better + (equal + 1) / 2)
+    free = {row.name: row.label_free for row in rows}
+    made = [Ranks(n, free[n], tuple(ranks[n]), fmean(whole[n])) for n in whole if ranks[n]]
+    return sorted(made, key=lambda one: one.mean)
+
+
+def ranks_table(benchmark: Benchmark) -> Table:
+    """Mean rank of each row over worlds, where there are several of both."""
+    found = ranks_of(benchmark)
+    several = len(found) > 1 and len(benchmark.worlds) > 1
+    return Table(
+        "Ranks",
+        f"Rank by AUC among the {len(found)} rows that were measured on all "
+        f"{len(benchmark.worlds)} worlds; 1 is the best, equal ones share their mean rank.",
+        ("row", "labels", "mean rank", "best", "worst", "mean AUC"),
+        tuple(
+            (
+                Entry(one.row),
+                Entry("no" if one.label_free else "yes"),
+                Entry(f"{one.mean:.1f}", best=k == 0),
+                *(Entry(f"{rank:g}") for rank in (min(one.ranks), max(one.ranks))),
+                Entry(_three(one.auc), shade=_shade(one.auc)),
+            )
+            for k, one in enumerate(found if several else ())
+        ),
+    )
+
+
+def releases(benchmark: Benchmark, world: str) -> dict[str, Release]:
+    """Row -> what its first seed found on a world, the highest AUC first."""
+    found = {
+        row.name: cell.release
+        for row in benchmark.rows
+        for cell in benchmark.measured(world, row.name)[:1]
+        if cell.release is not None
+    }
+    return dict(sorted(found.items(), key=lambda pair: -pair[1].auc.value))
+
+
+def intervals_table(benchmark: Benchmark, world: str) -> Table:
+    """The interval of each row on one world, where several were measured."""
+    found = releases(benchmark, world)
+    several = len(found.keys() - {row.name for row in benchmark.rows if row.kind == "control"}) > 1
+    return Table(
+        f"Intervals on {world}",
+        "First seed; members against non-members. Smallest AUC: what the set test would have seen "
+        "in four of five such audits.",
+        ("row", "AUC [95 %]", "TPR at 5 %", "TPR at 1 %", "p", "smallest AUC"),
+        tuple(
+            (
+                Entry(name),
+                Entry(_interval(one.auc), shade=_shade(one.auc.value)),
+                *map(Entry, (_percent(one.tpr_5), _percent(one.tpr_1), p_text(one.p_value))),
+                Entry(_three(one.minimum_detectable_auc)),
+            )
+            for name, one in (found if several else {}).items()
+        ),
     )
 
 

@@ -20,7 +20,8 @@ def measured(
 ) -> Iterator[tuple[Task, Cell]]:
     """Measure all cells, `workers` at a time; each comes when it is ready.
 
-    A cell that fails, or whose process dies, comes with its `error`.
+    A cell that fails, or whose process dies, comes with its `error`. Those of detectors that are
+    objects come first, from this process, one by one.
 
     Parameters
     ----------
@@ -32,8 +33,12 @@ def measured(
     cell : callable
         Module-level function that measures.
     """
+    for task in tasks:
+        if task.detector is not None:  # its class may be known to this process alone
+            yield task, _guarded(cell, task)
     with _open(engine, workers) as executor:
-        running = {executor.submit(_guarded, cell, task): task for task in tasks}
+        named = [task for task in tasks if task.detector is None]
+        running = {executor.submit(_guarded, cell, task): task for task in named}
         for future in as_completed(running):
             task = running[future]
             try:

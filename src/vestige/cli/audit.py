@@ -1,155 +1,26 @@
 """`vestige audit`."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from vestige.cli.options import (
-    DETECTORS,
-    IMAGES,
-    OUTPUT,
-    QUESTION,
-    RUNNING,
-    Cache,
-    Colour,
-    DetectorNames,
-    DetectorOptions,
-    Engine,
-    Generated,
-    GroupRegex,
-    Groups,
-    Json,
-    Layout,
-    Query,
-    Quiet,
-    Reference,
-    Seed,
-    Unused,
-    Used,
-    Volumes,
-    Window,
-)
-from vestige.cli.terminal import given, output, progress_bars, tell
-from vestige.files.places import refuse_within
+from vestige.cli.asking import Asked, asks
+from vestige.cli.config import Config, ConfigFile
+from vestige.cli.options import OUTPUT, Json, Quiet
+from vestige.cli.terminal import output, probe, progress_bars, say, tell
+from vestige.files.places import refuse_inside, refuse_within
+from vestige.files.whole import write_together
 from vestige.registry.entries import InputError
-from vestige.registry.options import parse_window
 
 
+@asks
 def audit_command(
+    asked: Asked,
+    context: typer.Context,
     *,
-    generated: Generated = None,
-    used: Used = None,
-    unused: Unused = None,
-    query: Query = None,
-    reference: Reference = None,
-    imageclef: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A folder in the layout of the ImageCLEF tasks of 2023 or 2025, which replaces "
-            "the folders above.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = None,
-    window: Window = None,
-    harmonize: Annotated[
-        bool,
-        typer.Option(
-            "--harmonize",
-            help="Prepare all images alike before they are scored: one grey value window, the "
-            "coarsest number of grey levels and the same blur.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = False,
-    include_derived: Annotated[
-        bool,
-        typer.Option(
-            "--include-derived",
-            help="Also judge segmentations, dose grids, localisers, screen captures and label "
-            "maps, which are otherwise named as problems and left out.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = False,
-    layout: Layout = "",
-    colour: Colour = "auto",
-    volumes: Volumes = None,
-    groups: Groups = None,
-    group_regex: GroupRegex = None,
-    false_alarm_rate: Annotated[
-        float,
-        typer.Option(
-            metavar="RATE",
-            help="The largest accepted probability, between 0 and 1, that an unused image stands "
-            "out.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = 0.05,
-    max_auc: Annotated[
-        float,
-        typer.Option(
-            metavar="AUC",
-            help="The gate opens only if the 95 % upper bound of the AUC is below this limit; 0.5 "
-            "is guessing. --release-curve uses the same limit.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = 0.65,
-    release_curve: Annotated[
-        bool,
-        typer.Option(
-            "--release-curve",
-            help="Also audit random parts of the generated set, to show how the AUC depends on "
-            "the number of released images.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = False,
-    assigned_by_lot: Annotated[
-        bool,
-        typer.Option(
-            "--assigned-by-lot",
-            help="State that used and unused patients were drawn by lot from one pool. The report "
-            "then also gives lower bounds of epsilon (differential privacy).",
-            rich_help_panel=QUESTION,
-        ),
-    ] = False,
-    checks: Annotated[
-        bool,
-        typer.Option(
-            "--checks/--no-checks",
-            help="Run the validity checks, which repeat the audit on manipulated data (default). "
-            "Without them the gate never opens.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = True,
-    detector: DetectorNames = None,
-    effort: Annotated[
-        str | None,
-        typer.Option(
-            metavar="low|normal|high",
-            help="Which detectors auto runs, by running time: low takes seconds, high trains "
-            "networks and takes minutes (default: normal).",
-            rich_help_panel=DETECTORS,
-        ),
-    ] = None,
-    views: Annotated[
-        str,
-        typer.Option(
-            metavar="none|mirror|all",
-            help="The symmetries in which detectors look for copies: none, mirrored images, or "
-            "all eight symmetries of a square.",
-            rich_help_panel=DETECTORS,
-        ),
-    ] = "mirror",
-    option: DetectorOptions = None,
-    model: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="MODEL.safetensors",
-            help="A detector that `vestige train` has trained and saved; repeat the option for "
-            "several.",
-            rich_help_panel=DETECTORS,
-        ),
-    ] = None,
+    config: ConfigFile = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -158,6 +29,14 @@ def audit_command(
             rich_help_panel=OUTPUT,
         ),
     ],
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace the result of another audit in the folder of --out.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     gate: Annotated[
         bool,
         typer.Option(
@@ -166,70 +45,56 @@ def audit_command(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    junit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --gate, also write the decision, the criteria of the gate and the validity "
+            "checks as JUnit XML. A closed or undecided gate is a failure.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
-    engine: Engine = "local",
-    cache: Cache = None,
-    cache_limit: Annotated[
-        float,
-        typer.Option(
-            metavar="GB",
-            help="The largest size of the cache in gigabytes; what was not used for longest is "
-            "deleted first.",
-            rich_help_panel=RUNNING,
-        ),
-    ] = 50.0,
-    seed: Seed = 0,
 ) -> int:
     """Judge real images against a generated set, with error rates."""
     from vestige.auditing.audit import run_audit
-    from vestige.auditing.options import AuditOptions
-    from vestige.scoring.plan import parse_options
+    from vestige.auditing.question import refuse_other_question
+    from vestige.auditing.request import open_request
+    from vestige.report.junit import to_junit
+    from vestige.types import quiet as silent
 
-    folders: dict[str, Any] = {
-        "generated": generated,
-        "used": used,
-        "unused": unused,
-        "query": query,
-        "reference": reference,
-    }
-    folders = {role: folder for role, folder in folders.items() if folder is not None}
-    if imageclef is not None:
-        from vestige.images.imageclef import open_imageclef
-
-        folders = open_imageclef(imageclef) | folders
-    if "generated" not in folders:
-        raise InputError("which synthetic images? Give --generated DIR (or --imageclef DIR).")
-    options = AuditOptions(
-        groups=groups,
-        group_regex=group_regex,
-        detectors=detector,
-        options=parse_options(option or []),
-        effort=effort,  # type: ignore[arg-type]  # checked by AuditOptions
-        views=views,  # type: ignore[arg-type]  # checked by AuditOptions
-        models=model or [],
-        false_alarm_rate=false_alarm_rate,
-        release_curve=release_curve,
-        max_auc=max_auc,
-        assigned_by_lot=assigned_by_lot,
-        window=None if window is None else parse_window(window),
-        harmonize=harmonize,
-        include_derived=include_derived,
-        layout=layout,
-        dimensions="auto" if volumes is None else "3d" if volumes else "2d",
-        colour=colour,  # type: ignore[arg-type]  # checked by AuditOptions
-        engine=engine,
-        cache=cache,
-        cache_limit=cache_limit,
-        checks=checks,
-        seed=seed,
-    )
-    inputs = given(**folders, groups=groups, imageclef=imageclef)
-    inputs += [("--model", path) for path in model or []]
-    if cache is not None:
-        refuse_within(("--cache", cache), [("--out", out)])
-    with output(out, inputs), progress_bars(quiet) as progress:
+    plan: Config | None = context.obj
+    folders, options = asked.folders, asked.options
+    refuse_without_gate(junit, gate)
+    if options.cache is not None:
+        refuse_within(("--cache", options.cache), [("--out", out)])
+    if junit is not None:
+        refuse_inside([("--junit", junit)], asked.inputs)
+    if not force and (out / "result.json").exists():
+        refuse_other_question(open_request(folders, options, silent), out)
+    if plan is not None and plan.overruled and not (quiet or as_json):
+        say(f"Instead of {plan.path.name}: {', '.join(plan.overruled)} of the command line.")
+    with output(out, asked.inputs), progress_bars(quiet) as progress:
+        if junit is not None:
+            probe(junit)
         result = run_audit(folders, options, progress)
+        if plan is not None:
+            made = replace(result.manifest, config_sha256=plan.sha256, overruled=plan.overruled)
+            result = replace(result, manifest=made)
         report = result.save(out)
+        if junit is not None:
+            write_together({junit: to_junit(result)})
     tell(result, report, quiet, as_json, gate)
     return result.decision.exit_code if gate else 0
+
+
+def refuse_without_gate(junit: Path | None, gate: bool) -> None:
+    """Refuse --junit alone.
+
+    Raises
+    ------
+    InputError
+    """
+    if junit is not None and not gate:
+        raise InputError("--junit writes what the gate decides: give --gate as well.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vestige.cli.completing import names_of
 from vestige.cli.options import Json
 from vestige.cli.terminal import say
 from vestige.registry.entries import InputError, RegistryEntry, choose
@@ -28,6 +29,20 @@ def _tables(*places: str) -> Any:
             table = getattr(import_module(f"vestige.{module}"), name)
             found |= table if isinstance(table, Mapping) else table.rows()
         return found
+
+    return load
+
+
+def _named(place: str) -> Any:
+    """A function that makes a table of choices that are no registry entries: name -> what it is."""
+
+    def load() -> Table:
+        module, _, name = place.partition(":")
+        choices = getattr(import_module(f"vestige.{module}"), name)
+        return {
+            one: RegistryEntry(told if isinstance(told, str) else ", ".join(told), dict)
+            for one, told in choices.items()
+        }
 
     return load
 
@@ -53,7 +68,13 @@ KINDS: dict[str, RegistryEntry[Table]] = {
     ),
     "formats": RegistryEntry(
         "Formats of images that are read or refused, and of run files that are written.",
-        _tables("images.readers:READERS", "imageclef.challenge:FORMATS"),
+        _tables("images.readers:READERS", "imageclef.runfile:FORMATS"),
+    ),
+    "efforts": RegistryEntry(
+        "What the detectors of `auto` may cost (--effort).", _named("detectors.entry:EFFORTS")
+    ),
+    "views": RegistryEntry(
+        "Symmetries in which copies are looked for (--views).", _named("symmetries:VIEWS")
     ),
     "engines": RegistryEntry(
         "Where the work is done (--engine).", _tables("engine.engines:ENGINES")
@@ -66,7 +87,11 @@ _TAKES = {"colour": "  [colour]", "all": "  [colour, volumes]"}
 
 def list_choices(
     kind: Annotated[
-        str, typer.Argument(help="The kind of thing to list; without it, the kinds are listed.")
+        str,
+        typer.Argument(
+            autocompletion=names_of(""),
+            help="The kind of thing to list; without it, the kinds are listed.",
+        ),
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -96,7 +121,7 @@ def list_choices(
 
 def _list_formats(as_json: bool) -> None:
     """Up to three lines each: what is read or why it is not, suffixes, how grey comes about."""
-    from vestige.imageclef.challenge import FORMATS
+    from vestige.imageclef.runfile import FORMATS
     from vestige.images.format_table import Format, described, formats
 
     written = (Format(name, run.summary, state="written") for name, run in FORMATS.items())

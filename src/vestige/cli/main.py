@@ -11,6 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from vestige.cli.audit import audit_command
+from vestige.cli.benchmark import benchmark
+from vestige.cli.check import check_command
+from vestige.cli.config import Configured
 from vestige.cli.ending import Ended, ended_as_by_ctrl_c
 from vestige.cli.inspect import inspect
 from vestige.cli.listing import list_choices
@@ -20,7 +23,6 @@ from vestige.cli.scrub import scrub
 from vestige.cli.terminal import output, progress_bars, say, tell, warn
 from vestige.cli.train import train
 from vestige.cli.worlds import app as world_commands
-from vestige.cli.worlds import benchmark
 from vestige.engine.machine import collect_rarely, keep_freed_memory
 from vestige.registry.entries import InputError
 from vestige.version import __version__
@@ -28,7 +30,6 @@ from vestige.version import __version__
 app = typer.Typer(
     help="Was this real medical image used to train the generator behind those synthetic images?",
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -37,7 +38,8 @@ ENDED = (129, INTERRUPTED, 143)
 """Exit codes after SIGHUP, Ctrl-C and SIGTERM."""
 
 
-app.command("audit", cls=Command)(audit_command)
+app.command("audit", cls=Configured)(audit_command)
+app.command("check", cls=Configured)(check_command)
 
 
 @app.command(cls=Command)
@@ -112,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     usage_error: Any = sys.modules[typer.BadParameter.__module__].ClickException
     try:
         with ended_as_by_ctrl_c():
-            code = app(args=arguments, standalone_mode=False)
+            code = app(args=arguments, prog_name="vestige", standalone_mode=False)
     except InputError as error:
         code = _fail(str(error))
     except usage_error as error:

@@ -6,11 +6,12 @@ Every help text is a full sentence with its unit; the panels group the options o
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
+from vestige.cli.completing import detector_names, names_of
 from vestige.cli.terminal import warn
 from vestige.registry.entries import InputError
 
@@ -151,6 +152,7 @@ DetectorNames = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=detector_names,
         help="The name of a detector to run; repeat the option for several. See `vestige list "
         "detectors`. The default of an audit is auto, that of a benchmark is all.",
         rich_help_panel=DETECTORS,
@@ -185,6 +187,7 @@ Engine = Annotated[
     str,
     typer.Option(
         metavar="ENGINE",
+        autocompletion=names_of("engines"),
         help="Where images are read and scored: local uses all cores, local:N uses N processes, "
         "and dask:ADDRESS uses a Dask cluster.",
         rich_help_panel=RUNNING,
@@ -199,3 +202,17 @@ Cache = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+Shared = Annotated[
+    str,
+    typer.Option(
+        metavar="refuse|drop",
+        help="What happens when non-members share images or patients with members: refuse the "
+        "world and list all pairs, or leave these non-members out.",
+        rich_help_panel=IMAGES,
+    ),
+]
+
+
+def told_dimensions(volumes: bool | None) -> Literal["auto", "2d", "3d"]:
+    """What --volumes and --slices ask for."""
+    return "auto" if volumes is None else "3d" if volumes else "2d"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vestige.cli.completing import run_formats
 from vestige.cli.options import OUTPUT, PATIENTS, QUESTION, Json
 from vestige.cli.terminal import say, warn
 from vestige.files.places import refuse_inside
@@ -46,6 +47,7 @@ def export(
         typer.Option(
             "--format",
             metavar="FORMAT",
+            autocompletion=run_formats,
             help="The name of the format to write; see `vestige list formats`.",
             rich_help_panel=OUTPUT,
         ),

@@ -18,11 +18,10 @@ from vestige.files.printable import printable
 from vestige.files.temporary import check_temporary
 from vestige.files.whole import created
 from vestige.registry.entries import InputError
-from vestige.types import Progress
-from vestige.types import quiet as silent
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # heavy, and needed by commands that work only
     from vestige.result import AuditResult
+    from vestige.types import Progress
 
 
 def tell(
@@ -97,7 +96,7 @@ def output(
     check_temporary()
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        _probe(folder)
+        _probe_folder(folder)
         with nullcontext() if files else locked(folder):
             yield
     except BaseException:
@@ -118,7 +117,22 @@ def given(**options: object) -> list[Named]:
     ]
 
 
-def _probe(folder: Path) -> None:
+def probe(file: Path) -> None:
+    """Refuse a file that cannot be written, before hours of work; its folder must be there.
+
+    Raises
+    ------
+    InputError
+    """
+    if file.is_dir():
+        raise InputError(f"cannot write {file}: it is a folder; name a file.")
+    try:
+        created(file).unlink()
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def _probe_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         created(folder / "probe").unlink()
@@ -127,8 +141,10 @@ def _probe(folder: Path) -> None:
 
 
 @contextmanager
-def progress_bars(quiet: bool) -> Iterator[Progress]:
+def progress_bars(quiet: bool) -> "Iterator[Progress]":
     """Progress bars on stderr when a person is watching."""
+    from vestige.types import quiet as silent
+
     if quiet or sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
         yield silent
         return

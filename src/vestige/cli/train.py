@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vestige.cli.completing import names_of
 from vestige.cli.ending import Ended
 from vestige.cli.options import (
     DETECTORS,
@@ -34,6 +35,7 @@ def train(
         str,
         typer.Argument(
             metavar="DETECTOR",
+            autocompletion=names_of("detectors"),
             help="The name of a detector that learns; see `vestige list detectors`.",
         ),
     ],

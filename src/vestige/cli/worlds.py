@@ -1,29 +1,33 @@
-"""`vestige world build`, `vestige world check` and `vestige benchmark`."""
+"""`vestige world build`, `vestige world check` and `vestige world import`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vestige.cli.completing import names_of
 from vestige.cli.options import (
     IMAGES,
     OUTPUT,
     PATIENTS,
-    QUESTION,
     RUNNING,
+    Colour,
     Command,
-    DetectorNames,
-    DetectorOptions,
-    Engine,
     GroupRegex,
     Groups,
     Json,
     Quiet,
     Seed,
+    Shared,
+    Volumes,
+    told_dimensions,
 )
 from vestige.cli.terminal import given, output, progress_bars, say
+from vestige.files.places import refuse_inside
 from vestige.registry.entries import InputError
 
 app = typer.Typer(
@@ -38,6 +42,7 @@ def build(
         str,
         typer.Argument(
             metavar="GENERATOR",
+            autocompletion=names_of("generators"),
             help="The name of the generator to train; see `vestige list generators`.",
         ),
     ],
@@ -191,127 +196,110 @@ def check(
         )
 
 
-def benchmark(
-    worlds: Annotated[
-        list[Path],
-        typer.Argument(metavar="WORLD...", help="Folders that `vestige world build` wrote."),
-    ],
+@app.command("import", cls=Command)
+def import_(
     *,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            metavar="paper",
-            help="With the value paper: evaluate as the published papers did and beside it as "
-            "vestige does; --detector then names the papers.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = None,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="The number of audits for each world and each detector.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = 1,
-    null_seeds: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="The number of audits for each world in which there is nothing to find, which "
-            "measure false alarms.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = 10,
-    null_all: Annotated[
-        bool,
-        typer.Option(
-            "--null-all",
-            help="Measure the false alarms of every detector, and not of the default audit only.",
-            rich_help_panel=QUESTION,
-        ),
-    ] = False,
-    detector: DetectorNames = None,
-    option: DetectorOptions = None,
-    out: Annotated[
-        Path,
+    members: Annotated[
+        str,
         typer.Option(
             metavar="DIR",
-            help="The folder for benchmark.json and the tables.",
-            rich_help_panel=OUTPUT,
+            help="The folder of real images that the generator was trained on.",
+            rich_help_panel=IMAGES,
         ),
     ],
-    quiet: Quiet = False,
-    workers: Annotated[
+    non_members: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="The folder of real images of the same source that it was not trained on.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    generated: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="The folder of images that the generator made.",
+            rich_help_panel=IMAGES,
+        ),
+    ],
+    size: Annotated[
         int | None,
         typer.Option(
-            metavar="N",
-            help="The number of audits that run at the same time (default: one for each core).",
-            rich_help_panel=RUNNING,
+            metavar="PIXELS",
+            help="The side length of all images of the world in pixels, of volumes in voxels "
+            "(default: that of the smallest images, at most 1,024).",
+            rich_help_panel=IMAGES,
         ),
     ] = None,
-    engine: Engine = "local",
+    colour: Colour = "auto",
+    volumes: Volumes = None,
+    query_share: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="The share of the patients of either side, between 0 and 1, that become queries.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = 0.0,
+    shared: Shared = "refuse",
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="WORLD", help="The folder of the new world.", rich_help_panel=OUTPUT),
+    ],
+    quiet: Quiet = False,
+    seed: Seed = 0,
 ) -> None:
-    """Measure every detector on worlds whose truth is known: one table, with null rows."""
-    if protocol is not None:
-        others = (seeds, null_seeds, null_all, workers, engine) != (1, 10, False, None, "local")
-        _paper_protocols(worlds, out, protocol, detector, option, others, quiet)
+    """Keep real images and samples that were made elsewhere as a world with its truth.
+
+    Pairs of images that two roles share go to stdout, one in a line.
+    """
+    from vestige.worlds.check import check_world
+    from vestige.worlds.importing import Origin, import_world
+
+    origin = Origin(
+        members=members,
+        non_members=non_members,
+        generated=generated,
+        groups=None if groups is None else str(groups),
+        group_regex=group_regex,
+        shared=shared,  # type: ignore[arg-type]  # checked by Origin
+        query_share=query_share,
+        size=size,
+        colour=colour,  # type: ignore[arg-type]  # checked by import_world
+        dimensions=told_dimensions(volumes),
+        seed=seed,
+    )
+    inputs = given(members=members, non_members=non_members, generated=generated, groups=groups)
+    refuse_inside([("--out", out)], inputs)
+    with pairs_listed(), progress_bars(quiet) as progress:
+        record = import_world(origin, out, progress=progress)
+    if quiet:
         return
-    from vestige.benchmark.run import Repeats, run_benchmark
-    from vestige.scoring.plan import parse_options
-
-    inputs = [("a world", world) for world in worlds]
-    with output(out, inputs), progress_bars(quiet) as progress:
-        found = run_benchmark(
-            worlds,
-            out,
-            detectors=detector,
-            options=parse_options(option or []),
-            repeats=Repeats(seeds, null_seeds, null_all),
-            workers=workers,
-            engine=engine,
-            progress=progress,
-        )
-    if not quiet:
-        say(f"{len(found.cells)} cells over {len(found.worlds)} worlds: {out / 'table.html'}")
-    if found.errors:
-        first = found.errors[0]
-        raise InputError(
-            f"{len(found.errors)} of {len(found.cells)} cells were not measured, the first: world "
-            f"{first.world}, row {first.row}: {first.error} The rest is in {out}; the same command "
-            "tries them again."
-        )
+    count = record.counts
+    say(
+        f"{count['members']} members, {count['non_members']} non-members "
+        f"({count['query']} of both are queries), {count['generated']} generated. "
+        f"Groups from {record.groups_from}."
+    )
+    if count["left_out"]:
+        say(f"{count['left_out']} non-members share images or patients with members: left out.")
+    for check in check_world(out):
+        if not check.passed:
+            say(f"Not as in a world built here: {check.name}. {check.detail}.")
+    say(f"World: {out}")
 
 
-def _paper_protocols(
-    worlds: list[Path],
-    out: Path,
-    protocol: str,
-    names: list[str] | None,
-    option: list[str] | None,
-    others: bool,
-    quiet: bool,
-) -> None:
-    """`vestige benchmark --protocol paper`."""
-    from vestige.protocols.run import run_protocols
-    from vestige.scoring.plan import parse_options
+@contextmanager
+def pairs_listed() -> Iterator[None]:
+    """Print every pair of images that two roles share, before the line that refuses them."""
+    from vestige.worlds.importing import RolesOverlap
 
-    if protocol != "paper":
-        raise InputError(f"unknown --protocol {protocol!r}. Known: paper.")
-    if others:
-        raise InputError("--protocol paper takes --detector, --option and --out; leave out others.")
-    options = parse_options(option or [])
-    inputs = [("a world", world) for world in worlds]
-    with output(out, inputs), progress_bars(quiet) as progress:
-        found = run_protocols(worlds, out, protocols=names, options=options, progress=progress)
-    if not quiet:
-        for name, why in found.left_out.items():
-            say(f"{name} left out: {why}")
-        say(f"{len(found.cells)} rows over {len(found.worlds)} worlds: {out / 'protocols.html'}")
-    if found.errors:
-        world, system, part, why = found.errors[0]
-        raise InputError(
-            f"{len(found.errors)} of {3 * len(found.cells)} parts were not measured, the first: "
-            f"world {world}, {system}, {part}: {why} The rest is in {out}; the same command tries "
-            "them again."
-        )
+    try:
+        yield
+    except RolesOverlap as error:
+        for pair in error.pairs:
+            say(f"{pair.member} = {pair.non_member} ({pair.by})")
+        raise

@@ -19,7 +19,7 @@ none of these                                          not found             ope
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from vestige.decision.records import (
@@ -63,11 +63,8 @@ def decide(evidence: Evidence) -> Decision:
         The first row of the table above that applies. Every "undecided" has a remedy; missing
         patient ids come first in it.
     """
-    rows = (
-        _copies, _contradicted, _selected, _failed, _guessed, _set_found, _individuals, _repeated,
-        _insensitive,
-    )  # fmt: skip
-    row = next((found for rule in rows if (found := rule(evidence)) is not None), None)
+    rows = (rule(evidence) for rule in RULES.values())
+    row = next((found for found in rows if found is not None), None)
     if row is None:
         row = _Row("not found", "open", ("nothing_found",), ("board_decides",))
         if _state(evidence, "clean_calibration") == "not possible":
@@ -86,6 +83,27 @@ def decide(evidence: Evidence) -> Decision:
         tuple(dict.fromkeys(remedy)),
     )
     return replace(decision, text=decision_text(decision))
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One row of the table above, asked by itself: what closes the gate, or leaves it undecided.
+
+    gate, codes : None and () where the evidence holds nothing against an open gate
+    """
+
+    name: str
+    gate: Gate | None
+    codes: tuple[Code, ...]
+
+
+def criteria(evidence: Evidence) -> tuple[Criterion, ...]:
+    """Every row of the table by itself, in its order; the first that has a gate decides."""
+    found = ((name, rule(evidence)) for name, rule in RULES.items())
+    return tuple(
+        Criterion(name, row.gate, row.codes) if row else Criterion(name, None, ())
+        for name, row in found
+    )
 
 
 def is_found(test: SetTest | None, run_history: RunHistory | None, rate: float) -> bool:
@@ -246,6 +264,20 @@ def _insensitive(evidence: Evidence) -> _Row | None:
         codes.append("planted_not_possible")
         remedy.append("more_unused")
     return _Row("undecided", "undecided", tuple(codes), tuple(remedy)) if codes else None
+
+
+RULES: dict[str, Callable[[Evidence], _Row | None]] = {
+    "no copies of judged images": _copies,
+    "images agree with their roles, files were read, grey values are alike": _contradicted,
+    "no part of the images of an earlier run": _selected,
+    "no validity check takes back the answer": _failed,
+    "patients are known": _guessed,
+    "the test of the set finds nothing": _set_found,
+    "no patient is named, no more images stand out than chance explains": _individuals,
+    "earlier runs agree": _repeated,
+    "the audit would have seen a leak, and the AUC is below the limit": _insensitive,
+}
+"""What must hold for an open gate -> the row of the table that says when it does not."""
 
 
 def _state(evidence: Evidence, name: str) -> CheckState | None:

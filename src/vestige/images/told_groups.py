@@ -29,19 +29,35 @@ def from_table(
     real: Mapping[str, ImageSet], table: Path | Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
     """Group of each image, from a table of ids and groups; see `vestige.images.assign_groups`."""
+    return groups_at(
+        table,
+        [
+            Place(role, images.root, images.ids, [record.path for record in images.records])
+            for role, images in real.items()
+        ],
+    )
+
+
+def groups_at(
+    table: Path | Mapping[str, str], places: Sequence[Place]
+) -> dict[str, tuple[str, ...]]:
+    """Group of each image of some places, from a table that has a row for all of them.
+
+    Raises
+    ------
+    InputError
+        Images without a row, or with several that contradict each other.
+    """
     groups = read_group_table(table) if isinstance(table, Path) else table
     name = table.name if isinstance(table, Path) else "the dict of groups"
-    places = [
-        Place(role, images.root, images.ids, [record.path for record in images.records])
-        for role, images in real.items()
-    ]
     matched = match(groups, places)
     if matched.clash:
         raise InputError(f"{name} {matched.clash}")
     if missing := matched.missing:
-        ids = [real[role].ids[k] for role, k in missing]
+        own = {place.role: place.ids for place in places}
+        ids = [own[role][k] for role, k in missing]
         raise InputError(
-            f"{name} has no group for {len(missing)} of {sum(map(len, real.values()))} "
+            f"{name} has no group for {len(missing)} of {sum(map(len, own.values()))} "
             f"images, the first is {missing[0][0]}/{ids[0]} ({why_missing(groups, ids)}). "
             "Add a row for each"
         )

@@ -3,57 +3,66 @@
 A new one is one file and one line in `PROTOCOLS`; `vestige.protocols.run.run_protocols` runs them.
 """
 
-from vestige.protocols import (
-    gan_isi,
-    kalinathan2026,
-    medhastra,
-    scope,
-    zhou_ding,
-    zhou_ding_cosine,
-)
-from vestige.protocols.trial import Protocol
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from vestige.registry.entries import RegistryEntry
 
-PROTOCOLS: dict[str, RegistryEntry[Protocol]] = {
+if TYPE_CHECKING:
+    from vestige.protocols.trial import Protocol
+
+
+def _of(file: str, name: str = "PROTOCOL") -> "Callable[[], Protocol]":
+    """What a file of this package holds by this name; it is imported when it is asked for."""
+
+    def load() -> "Protocol":
+        found: Protocol = getattr(import_module(f"vestige.protocols.{file}"), name)
+        return found
+
+    return load
+
+
+PROTOCOLS: "dict[str, RegistryEntry[Protocol]]" = {
     "scope": RegistryEntry(
         "Siamese network with cross-attention, accuracy over pairs (SCOPE, 2025)",
-        lambda: scope.PROTOCOL,
+        _of("scope"),
         needs_labels=True,
         extra="deep",
     ),
     "kalinathan2026": RegistryEntry(
         "hybrid Siamese network, accuracy over pairs (2026; partly unknown)",
-        lambda: kalinathan2026.PROTOCOL,
+        _of("kalinathan2026"),
         needs_labels=True,
         extra="deep",
     ),
     "medhastra": RegistryEntry(
         "cosine threshold and a circular regression (Medhastra, 2025)",
-        lambda: medhastra.PROTOCOL,
+        _of("medhastra"),
         needs_labels=True,
         extra="deep",
     ),
     "zhou_ding": RegistryEntry(
         "ViT fingerprints and CANet, kappa on validation images (zhouyijiang1, 2025)",
-        lambda: zhou_ding.PROTOCOL,
+        _of("zhou_ding"),
         needs_labels=True,
         extra="deep",
     ),
     "zhou_ding_resnet50": RegistryEntry(
         "largest ResNet-50 cosine, threshold unpublished (zhouyijiang1, 2025)",
-        lambda: zhou_ding_cosine.RESNET50,
+        _of("zhou_ding_cosine", "RESNET50"),
         needs_labels=True,
         extra="deep",
     ),
     "zhou_ding_dual": RegistryEntry(
         "largest cosines of two networks, threshold unpublished (zhouyijiang1, 2025)",
-        lambda: zhou_ding_cosine.DUAL,
+        _of("zhou_ding_cosine", "DUAL"),
         needs_labels=True,
         extra="deep",
     ),
     "gan_isi": RegistryEntry(
         "classifier of pairs on texture distances (GAN-ISI, 2023)",
-        lambda: gan_isi.PROTOCOL,
+        _of("gan_isi"),
         needs_labels=True,
     ),
 }

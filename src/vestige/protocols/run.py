@@ -46,8 +46,9 @@ def run_protocols(
     protocols : names, optional
         See PROTOCOLS; default: all that can run here with these options. The others are listed as
         left out.
-    options : detector -> its options, optional
-        For both forms of the detector; what a paper prescribes stays unless named.
+    options : protocol or detector -> its options, optional
+        For both forms of the detector, of one protocol or of all that run it; what a paper
+        prescribes stays unless named.
     seed : int
         Of splits, audits and, unless an option says otherwise, detectors.
     progress : callable
@@ -112,23 +113,25 @@ def _choose(
     asked, left_out = [], {}
     for name in dict.fromkeys(names or PROTOCOLS):
         protocol = choose(PROTOCOLS, name, "protocol").factory()
-        given = {"seed": seed} | dict(options.get(protocol.detector, {}))
+        both = {**options.get(protocol.detector, {}), **options.get(name, {})}
+        given = {"seed": seed} | both
         forms = [form(protocol.detector, given) for form in (published_form, default_form)]
         try:
             for made in forms:
                 check_form(name, protocol.detector, made)
         except InputError as error:
-            if names or protocol.detector in options:
+            if names or both:
                 raise
             left_out[name] = str(error)
             continue
         asked.append(Asked(name, protocol, *forms))
-    runs = sorted({system.protocol.detector for system in asked})
-    for detector in options:
-        if detector not in runs:
+    runs = {system.name: system.protocol.detector for system in asked}
+    for owner in options:
+        if owner not in runs and owner not in runs.values():
+            told = ", ".join(f"{name} ({detector})" for name, detector in runs.items())
             raise InputError(
-                f"options were given for {detector}, which is the detector of no protocol that "
-                f"runs here. Those that run: {', '.join(runs)}."
+                f"options were given for {owner}, which is no protocol that runs here and the "
+                f"detector of none. Those that run: {told}."
             )
     return tuple(asked), left_out
 

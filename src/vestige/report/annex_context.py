@@ -3,17 +3,14 @@
 import math
 import os
 import re
-import tomllib
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from vestige.files.printable import printable
-from vestige.files.regular import read_text
+from vestige.files.toml_file import one_line, read_toml, refuse_unknown, tables_of
 from vestige.registry.entries import InputError
 
 Text = str | None
@@ -22,7 +19,6 @@ Count = int | None
 Number = float | None
 Flag = bool | None
 
-CONTEXT_BYTES = 2**20
 MOST, LONGEST = 160, 2000
 """Characters of one text, and of one of these statements."""
 STATEMENTS = frozenset(
@@ -193,19 +189,9 @@ def read_context(path: str | os.PathLike[str]) -> Context:
         or outside its range; the message names the key and what is allowed.
     """
     where = Path(path).name
-    try:
-        raw = tomllib.loads(read_text(path, CONTEXT_BYTES))
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{where} is not valid TOML: {_one_line(str(error))}.") from error
-    _refuse_unknown(where, raw, TABLES, "table")
-    made: dict[str, Any] = {}
-    for name, kind in TABLES.items():
-        own = raw.get(name, {})
-        if not isinstance(own, dict):
-            raise InputError(f"{where}: {name} is a table: write [{name}] and its keys below it.")
-        made[name] = _table(where, name, kind, own)
+    raw, _ = read_toml(path)
+    own = tables_of(where, raw, TABLES)
+    made = {name: _table(where, name, kind, own.get(name, {})) for name, kind in TABLES.items()}
     context = Context(**made, folder=Path(path).parent)
     _check(where, context)
     return context
@@ -213,7 +199,7 @@ def read_context(path: str | os.PathLike[str]) -> Context:
 
 def _table(where: str, name: str, kind: type, own: dict[str, Any]) -> Any:
     hints = get_type_hints(kind)
-    _refuse_unknown(f"{where}: [{name}]", own, hints, "key")
+    refuse_unknown(f"{where}: [{name}]", own, hints, "key")
     made = {key: _value(f"{where}: {name}.{key}", v, hints[key]) for key, v in own.items()}
     for key, value in made.items():
         most = LONGEST if f"{name}.{key}" in STATEMENTS else MOST
@@ -222,17 +208,6 @@ def _table(where: str, name: str, kind: type, own: dict[str, Any]) -> Any:
                 f"{where}: {name}.{key} has {len(value):,} characters; shorten it to {most:,}."
             )
     return kind(**made)
-
-
-def _refuse_unknown(where: str, own: dict[str, Any], known: dict[str, Any], what: str) -> None:
-    for key in own:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            meant = f" (did you mean {near[0]}?)" if near else ""
-            raise InputError(
-                f"{where} has the unknown {what} {_one_line(key)}{meant}. "
-                f"Allowed: {', '.join(known)}."
-            )
 
 
 def _value(where: str, value: Any, hint: Any) -> Any:
@@ -281,7 +256,7 @@ def _optional(hint: Any) -> bool:
 
 
 def _wrong(where: str, wanted: str, value: Any) -> InputError:
-    return InputError(f"{where} must be {wanted}, not {_one_line(f'{value!r:.60}')}.")
+    return InputError(f"{where} must be {wanted}, not {one_line(f'{value!r:.60}')}.")
 
 
 def _check(where: str, context: Context) -> None:
@@ -301,7 +276,3 @@ def _check(where: str, context: Context) -> None:
         raise InputError(f"{where}: generator.delta must be below 1, not {made.delta:g}.")
     if context.subgroups.columns is not None and context.subgroups.table is None:
         raise InputError(f"{where}: subgroups.columns needs subgroups.table, the CSV file.")
-
-
-def _one_line(text: str) -> str:
-    return printable(" ".join(text.split())).rstrip(".")

@@ -153,6 +153,8 @@ def manifest(result: Audited) -> Section | None:
         ("Peak memory", f"{made.peak_rss_bytes / 2**20:,.0f} MiB"),
         *((f"Option: {name}", _option(value)) for name, value in made.options.items()),
         *((f"SHA-256 of {name}", digest) for name, digest in made.inputs_sha256.items()),
+        *((("SHA-256 of the question's file", made.config_sha256),) if made.config_sha256 else ()),
+        *(("Overruled by the command line", name) for name in made.overruled),
         *((f"Weights: {name}", digest) for name, digest in made.weights_sha256.items()),
         *((f"Package: {name}", version) for name, version in made.dependencies.items()),
     ]

@@ -118,6 +118,7 @@ def redact(result: Audited, key: bytes | None = None) -> Audited:
                 for k, v in made.inputs_sha256.items()
             },
             weights_sha256={hide.name(k): v for k, v in made.weights_sha256.items()},
+            question_sha256="",  # it is made of names
         ),
         calibration=_calibration(result.calibration, hide),
         thumbnails={},

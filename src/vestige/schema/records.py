@@ -280,6 +280,9 @@ class Manifest:
     """Everything needed to repeat the audit.
 
     kind : what the images were compared as; files of earlier versions know grey images only
+    question_sha256 : of what was asked (`vestige.auditing.question`); "" in a redacted result
+    config_sha256 : of the file that held the question, "" without one (`--config`)
+    overruled : options of that file for which the command line gave another value
     """
 
     vestige: str
@@ -293,6 +296,9 @@ class Manifest:
     seconds: dict[str, float]
     peak_rss_bytes: int
     kind: Literal["grey", "colour", "volume"] = "grey"
+    question_sha256: str = ""
+    config_sha256: str = ""
+    overruled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

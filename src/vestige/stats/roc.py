@@ -38,6 +38,20 @@ def roc_points(used: Floats, unused: Floats) -> tuple[Floats, Floats]:
     return np.concatenate([[0.0], fpr]), np.concatenate([[0.0], tpr])
 
 
+def roc_on(used: Floats, unused: Floats, fprs: Floats) -> Floats:
+    """True positive rates [m] of the ROC at false positive rates [m]: its last corner up to each.
+
+    Parameters
+    ----------
+    used, unused : Floats, shapes (n1,) and (n0,)
+        Higher = more likely used.
+    fprs : Floats, 0..1
+    """
+    fpr, tpr = roc_points(used, unused)
+    rates: Floats = tpr[np.searchsorted(fpr, fprs + 1e-12, side="right") - 1]
+    return rates
+
+
 def tpr_at_fpr(
     used: Floats,
     unused: Floats,

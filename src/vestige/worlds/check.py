@@ -16,6 +16,7 @@ from vestige.types import Floats, Images
 from vestige.worlds import GENERATORS
 from vestige.worlds.record import (
     GENERATED,
+    IMPORTED,
     REALS,
     TruthRow,
     WorldRecord,
@@ -207,11 +208,14 @@ def _by_group(values: Floats, groups: np.ndarray[tuple[int], np.dtype[np.str_]])
 
 
 def _verbatim(world: Opened) -> Check:
-    """No generated image is a real one pixel for pixel, unless the generator may copy."""
+    """No generated image is a real one pixel for pixel, unless the generator may copy.
+
+    What a generator of other people copied is what an audit of their world is to find.
+    """
     reals = set(world.sha256)
     count = sum(digest in reals for digest in world.folders[GENERATED].sha256)
     name = world.record.recipe.generator
-    allowed = name in GENERATORS and GENERATORS[name].copies
+    allowed = name == IMPORTED or (name in GENERATORS and GENERATORS[name].copies)
     found = f"{count or 'none'} of the generated images {'are' if count != 1 else 'is'} a real one"
     return Check("verbatim", allowed or not count, found)
 

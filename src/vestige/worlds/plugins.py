@@ -8,9 +8,11 @@ from vestige.registry.contract import require
 from vestige.registry.origin import Origin
 from vestige.registry.plugins import Plugged, summary_of
 from vestige.worlds import GENERATORS, GeneratorEntry
+from vestige.worlds.record import IMPORTED
 
 GENERATORS_AND_PLUGINS = Plugged(
-    "generator", "vestige.generators", GENERATORS, GENERATORS, ("fit", "sample", "figures"), "G1",
+    "generator", "vestige.generators", GENERATORS, {*GENERATORS, IMPORTED},
+    ("fit", "sample", "figures"), "G1",
     # its fit says what it does not take
     lambda made, factory: GeneratorEntry(summary_of(made), factory, takes="all"),
 )  # fmt: skip

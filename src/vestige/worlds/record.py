@@ -24,6 +24,8 @@ LARGEST = 4096
 RECORD, RECIPE, TRUTH, TRAINING = "world.json", "recipe.json", "truth.csv", "training"
 REALS = ("query", "reference", "unused", "used")
 GENERATED = "generated"
+IMPORTED = "imported"
+"""In the place of the generator: of a world that was made elsewhere."""
 FOLDERS = (*REALS, GENERATED)
 TRUTH_COLUMNS = ["id", "role", "group", "used"]
 
@@ -35,7 +37,7 @@ class Recipe:
     Parameters
     ----------
     generator : str
-        A name of `vestige.worlds.GENERATORS`.
+        A name of `vestige.worlds.GENERATORS`, or "imported" (`vestige.worlds.importing`).
     images : str
         Folder (or CSV list) of real images, as given.
     members : int
