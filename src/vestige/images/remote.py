@@ -69,7 +69,11 @@ def find(address: str) -> list[tuple[str, str]]:
     try:
         system, root = url_to_fs("::".join(parts))
         paths = [str(path) for path in system.find(root)]
+        if not paths:
+            system.info(root)  # a web server that does not answer has an empty list, and no info
     except FileNotFoundError as error:
+        if error.__cause__ is not None:
+            raise InputError(f"cannot list {address}: {_line(error.__cause__)}") from error
         raise InputError(f"no such folder or file: {address}") from error
     except Exception as error:  # fsspec stands for many packages
         raise InputError(f"cannot list {address}: {_line(error)}") from error
