@@ -44,8 +44,24 @@ def test_most_of_the_map_lies_in_the_copied_half(kind: Kind) -> None:
     shares = [
         left_share(explainer.explain(k, half_copied(reals[k], fresh[k]))) for k in range(PAIRS)
     ]
-    assert np.mean(shares) >= 0.88  # measured: .90 to .92
-    assert np.mean(np.array(shares) >= 0.8) >= 0.8
+    assert np.mean(shares) >= 0.97  # measured: .98 to .99
+    assert np.mean(np.array(shares) >= 0.8) >= 0.97  # measured: 1.00, 1.00 and .975
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copied_quarter_can_be_seen(kind: Kind) -> None:
+    reals = reals_of(kind)
+    fresh = PHANTOMS[kind](12, np.random.default_rng(1), len(reals[0]))
+    explainer, seen = Explainer(reals, np.arange(len(reals))), []
+    for k, made in enumerate(fresh):
+        h = len(made) // 2
+        where = np.s_[:h, :h] if kind == "colour" else np.s_[..., :h, :h]
+        made[where] = reals[k][where]
+        places = explainer.explain(k, made)
+        h = places.shape[-1] // 2
+        seen.append((places.max(), places[..., :h, :h].sum() / places.sum()))
+    brightest, share = np.median(seen, axis=0)
+    assert brightest > 0.3 and share > 0.9
 
 
 @pytest.mark.parametrize("n", [30, 60])
@@ -79,7 +95,7 @@ def test_a_copy_in_another_view_has_the_same_map(kind: Kind, view: Symmetry) -> 
     seen = in_view(made[np.newaxis], view)[0]
     expected = explainer.explain(3, made)
     np.testing.assert_array_equal(explainer.explain(3, seen, view), expected)
-    assert 0.5 < expected.max() <= 1 and expected.min() == 0
+    assert 0.4 < expected.max() <= 1 and expected.min() == 0
     if view in VIEWS["mirror"]:
         assert explainer.nearest_view(3, seen) == view
 

@@ -219,8 +219,8 @@ def _patients(findings: tuple[Finding, ...]) -> tuple[PatientFinding, ...]:
 
 def _measures() -> tuple[SetMeasure, ...]:
     return (
-        SetMeasure("data_copying", -7.166, 0.001, "The generated images lie nearer to candidates."),
-        SetMeasure("authenticity", None, None, "Not possible: all candidates are of one group."),
+        SetMeasure("data_copying", -7.166, 0.001, "The generated images lie nearer to targets."),
+        SetMeasure("authenticity", None, None, "Not possible: all targets are of one group."),
         SetMeasure("closest_share", 0.532, 0.211, "A share of .5 is no statement about privacy; "
                    "passing says nothing against membership inference (arXiv:2505.01524)."),
     )  # fmt: skip

@@ -68,10 +68,10 @@ def _row(rerun: AuditRerun, swapped: Images, kept: Bools, seed: int) -> Check:
     passed = p_value >= ALPHA or found.low > 0
     against = f"the given set has an AUC higher by {found.told}"
     vetoes = (
-        f"none: beside a set that cannot know the candidates {against}"
+        f"none: beside a set that cannot know the targets {against}"
         if passed
         else f"a finding: it is not specific to this generator, since a set that cannot know the "
-        f"candidates gives an AUC of {auc.value:.2f}, and {against}"
+        f"targets gives an AUC of {auc.value:.2f}, and {against}"
     )
     return Check("swapped", auc, p_value, passed, vetoes, details={GIVEN: found.here.auc(seed)})
 

@@ -14,15 +14,15 @@ from vestige.schema.records import SetMeasure
 
 SET_MEASURES: dict[str, RegistryEntry[SetMeasure]] = {
     "data_copying": RegistryEntry(
-        "C_T: are generated images nearer to candidates than unused images are? (Meehan et al.)",
+        "C_T: are generated images nearer to targets than unused images are? (Meehan et al.)",
         Lazy("vestige.measures.published", "data_copying"),
     ),
     "authenticity": RegistryEntry(
-        "AuthPct: generated images that are no copies of a candidate, in % (Alaa et al.)",
+        "AuthPct: generated images that are no copies of a target, in % (Alaa et al.)",
         Lazy("vestige.measures.published", "authenticity"),
     ),
     "closest_share": RegistryEntry(
-        "DCR with hold-out: generated images nearer to a candidate than to a calibration image",
+        "DCR with hold-out: generated images nearer to a target than to a calibration image",
         Lazy("vestige.measures.published", "closest_share"),
     ),
 }

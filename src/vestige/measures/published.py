@@ -21,7 +21,7 @@ def data_copying(comparison: SetComparison) -> SetMeasure:
     return _measure(
         "data_copying",
         found,
-        f"The generated images lie {nearer} to the candidates than the calibration images do, "
+        f"The generated images lie {nearer} to the targets than the calibration images do, "
         f"{_chance(found)}; a few blatant copies among many may go unseen (arXiv:2302.13181).",
         comparison,
     )
@@ -33,20 +33,20 @@ def authenticity(comparison: SetComparison) -> SetMeasure:
     return _measure(
         "authenticity",
         found,
-        f"{100 - found.value:.0f} % of the generated images lie nearer to a candidate than "
-        f"its nearest fellow candidate of another group, {_chance(found)}; a generator that merely "
+        f"{100 - found.value:.0f} % of the generated images lie nearer to a target than "
+        f"its nearest fellow target of another group, {_chance(found)}; a generator that merely "
         "fits the source well also lowers the value, so only p compares.",
         comparison,
     )
 
 
 def closest_share(comparison: SetComparison) -> SetMeasure:
-    """Share of generated images nearer to a candidate than to an unused one; high means copying."""
+    """Share of generated images nearer to a target than to an unused one; high means copying."""
     found = _take(stats.closest_share, comparison)
     return _measure(
         "closest_share",
         found,
-        f"{100 * found.value:.0f} % of the generated images lie nearer to a candidate than to a "
+        f"{100 * found.value:.0f} % of the generated images lie nearer to a target than to a "
         f"calibration image, {_chance(found)}; a share of .5 is no statement about privacy, and "
         "passing says nothing against membership inference (arXiv:2505.01524).",
         comparison,
@@ -66,7 +66,7 @@ def _measure(name: str, found: Measured, says: str, comparison: SetComparison) -
     )
     if not 1 / UNEVEN < candidates / calibration < UNEVEN:
         says += (
-            f" Candidates have {candidates:.1f} images per group and calibration images "
+            f" Targets have {candidates:.1f} images per group and calibration images "
             f"{calibration:.1f}: that alone moves value and p."
         )
     compared = len(comparison.generated)

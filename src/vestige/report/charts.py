@@ -180,7 +180,7 @@ def roc(curve: Roc, log: bool = False) -> str:
     ends = np.array([scale.low, 1.0])
     plot.line(ends, ends, INK, 1, DASHED, "guessing")
     plot.line(*steps(curve.fpr, curve.tpr), SUSPECT, name="this audit")
-    return plot.svg("unused images above (false alarms)", "candidates above")
+    return plot.svg("unused images above (false alarms)", "targets above")
 
 
 def auc_line(test: SetTest) -> str:

@@ -98,7 +98,7 @@ def _curves(
         Row((words.percent(r), words.percent(t), words.percent(low), words.percent(high)))
         for r, t, low, high in curve.at()
     )
-    head = ("False alarms, at most", "Candidates above", "Band from", "to")
+    head = ("False alarms, at most", "Targets above", "Band from", "to")
     table = Table(head, rows, (0, 1, 2, 3), caption="Points of both ROC curves.")
     close = "The same curve with both axes logarithmic: the left end shows how many are found "
     close += "while hardly any unused image is. Values of 0 stand at the ends of the axes."

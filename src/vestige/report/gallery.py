@@ -14,8 +14,9 @@ PARTS = ("real", "generated", "difference")
 MAP = (
     "The fourth picture is the map of the match: the generated image in grey, and in blue to "
     "yellow the places that add to the whitened similarity of the two, beyond what the generated "
-    "image shares with other patients there. A map that is spread over the whole image speaks for "
-    "a copy of the whole, one that is bright in a part for a copy of that part."
+    "image shares with other patients there, and where the two agree around the place as well. "
+    "Pairs that are shifted or cropped have no map. A map that is spread over the whole image "
+    "speaks for a copy of the whole, one that is bright in a part for a copy of that part."
 )
 CLICK = "Click a picture to enlarge it, and again to close it."
 MOST_IN_STRIP = 24
@@ -92,6 +93,8 @@ def gallery(
         )  # fmt: skip
     if not pairs:
         return []
+    if len(pairs) <= in_sight + 2:  # one or two need no fold
+        in_sight = len(pairs)
     blocks: list[Block] = [Gallery(tuple(pairs[:in_sight]))]
     if more := tuple(pairs[in_sight:LARGE]):
         blocks.append(Gallery(more, words.plural(len(more), "more pair")))

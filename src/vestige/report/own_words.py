@@ -39,7 +39,9 @@ scored scores second see seeds seen sees separate separates set sets settings se
 shifted show shows side simple since single size sizes slope smooth smoothing so some source sources
 specific
 spectral split splits spread starts statement statistic statistics status steps stored stretched
-such candidate candidates swapped switched synthetic table take takes tells test than that the their
+such candidate candidates swapped switched synthetic table take takes tells
+target targets
+test than that the their
 them themselves then there these they this three to told too traces train trained training turned
 twice two uncalibrated unchanged unknown unseen unused
 upsampling used validity usual usually valid value verbatim
