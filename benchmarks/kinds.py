@@ -144,9 +144,9 @@ def copies(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 GRID: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {
     "skin": {
         "copier": (32, {}),
-        "vae": (32, {"steps": 400}),
-        "gan": (32, {"steps": 400}),
-        "diffusion": (32, {"steps": 500}),
+        "vae": (32, {"steps": 300}),
+        "gan": (32, {"steps": 300}),
+        "diffusion": (32, {"steps": 300, "sampling_steps": 20}),
     },
     "hippocampus": {
         "copier": (24, {}),

@@ -62,7 +62,8 @@ def test_the_keywords_of_audit_are_the_fields_and_of_their_types() -> None:
     del own["options"]
     assert known == own
     shown = inspect.signature(vestige.audit)
-    assert len(shown.parameters) == 7
+    assert len(shown.parameters) + 3 <= 10  # a line each, with "def audit(", "*," and the last
+    assert len(str(shown)) < 300
     assert set(shown.parameters) == {*ROLES, "options", "keywords"}
 
 

@@ -1,5 +1,7 @@
 """The whole procedure, from folders of images to a verdict; read it from top to bottom."""
 
+from __future__ import annotations  # a notebook shows `Source`, not the ten types it stands for
+
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Unpack
@@ -50,6 +52,9 @@ def audit(
     options : AuditOptions, optional
         Keywords below change it for this audit. Or a dict, detector -> its options, such as
         ``{"siamese": {"backbone": "squeezenet1_1", "weights": "squeezenet.safetensors"}}``.
+
+    Other Parameters
+    ----------------
     groups : path, dict, list, array or column, optional
         A CSV file with columns id and group (patient); a dict, id -> group or role -> groups of
         its images; or one list for all real images, in the order used, unused, query, reference.

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.images.kinds import grey_only, kind_of, planes_of
+from vestige.images.kinds import NAMES, grey_only, kind_of, planes_of
 from vestige.images.preprocess import shrink_cubes, to_working
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
@@ -194,3 +194,26 @@ class Pixels:
         if self.contrast:
             stacks = [local_contrast(stack) for stack in stacks]
         return as_rows(stacks)
+
+
+@dataclass
+class Chroma:
+    """The two chroma planes of colour images, at a quarter of `size` px. Nothing is learned."""
+
+    size: int = 64
+
+    def fit(self, images: Images) -> Self:
+        """Nothing to learn."""
+        return self
+
+    def transform(self, images: Images) -> Float32s:
+        """Colour images [n, h, w, 3] -> rows [n, d], size^2 / 8 values.
+
+        Raises
+        ------
+        InputError
+            For grey images and volumes, which have no chroma.
+        """
+        if (kind := kind_of(images.shape)) != "colour":
+            raise InputError(f"chroma is that of colour images; {NAMES[kind]} were given.")
+        return as_rows(stacks_of(images, self.size)[1:])
