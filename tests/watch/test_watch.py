@@ -164,7 +164,7 @@ def test_tensors_of_any_kind_are_images(prepared: Watch) -> None:
     assert copy.deepcopy(prepared)(tensor, 0)["vestige/auc"] == expected
     half = copy.deepcopy(prepared)(tensor.to(torch.bfloat16) * 2 - 1, 0)["vestige/auc"]
     assert half == pytest.approx(expected, abs=0.03)
-    with pytest.raises(InputError, match="cannot be copied from device meta"):
+    with pytest.raises(InputError, match="on the device meta cannot be copied"):
         prepared(torch.zeros(30, 1, SIDE, SIDE, device="meta"), 0)
 
 
@@ -204,8 +204,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "few": (lambda w: w(FRESH[:19], 0), "needs 20 generated images or more, found 19"),
     "nan": (lambda w: w(np.full((30, 16, 16), np.nan), 0), "not finite"),
     "range": (lambda w: w(generated() * 255, 0), r"from 0 to \d+\.?\d*, whose range is not known"),
-    "ragged": (lambda w: w([FRESH[0], FRESH[0][:8]] * 20, 0), r"one shape, found \(8, 16\) and"),
-    "empty list": (lambda w: w([], 0), "one shape, found none"),
+    "ragged": (
+        lambda w: w([FRESH[0], FRESH[0][:8]] * 20, 0),
+        r"one shape and type, found \(8, 16\) and",
+    ),
+    "empty list": (lambda w: w([], 0), "must be images in memory, one or more"),
+    "folder": (lambda w: w("samples/", 0), "must be images in memory"),
     "integers": (lambda w: w(np.zeros((30, 16, 16), int), 0), "found int64 of shape"),
     "five axes": (lambda w: w(np.zeros((1, 30, 1, 16, 16)), 0), "found float64 of shape"),
     "channels": (lambda w: w(np.zeros((30, 4, 16, 16)), 0), "has 4 channels; give one or three"),

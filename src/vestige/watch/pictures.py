@@ -7,21 +7,20 @@ import numpy.typing as npt
 
 from vestige.features.pixels import shrink
 from vestige.images.frame import Unreadable, unit_floats
+from vestige.images.given_arrays import Given, held
 from vestige.images.layouts import layout_of
 from vestige.images.preprocess import to_working
 from vestige.registry.entries import InputError
 from vestige.types import Images
 
-_MODES = ("L", "RGB", "I;16", "F")
-
 
 def pictures_of(source: Any, what: str) -> Images:
-    """Arrays, tensors or lists of either or of Pillow images as float32 [n, h, w] or [n, h, w, 3].
+    """What a program holds (`vestige.images.given_arrays`) as float32 [n, h, w] or [n, h, w, 3].
 
     Parameters
     ----------
     source : [n, h, w], [n, h, w, c] or [n, c, h, w] with 1 or 3 channels, or a list of images
-        uint8, uint16, or floats in 0..1 or -1..1; tensors of any device.
+        uint8, uint16, or floats in 0..1 or -1..1; tensors of any device, data sets and loaders.
     what : str
         Name of the set, for errors.
 
@@ -61,28 +60,14 @@ def at_side(images: Images, side: int) -> Images:
 
 
 def _array(source: Any, what: str) -> npt.NDArray[Any]:
-    if not isinstance(source, list | tuple):
-        return _numbers(source, what)
-    parts = [_numbers(part, what) for part in source]
-    shapes = sorted({part.shape for part in parts})
-    if len(shapes) != 1:
-        found = " and ".join(map(str, shapes[:2])) or "none"
-        raise InputError(f"a list of {what} needs images of one shape, found {found}.")
-    return np.stack(parts)
-
-
-def _numbers(part: Any, what: str) -> npt.NDArray[Any]:
-    if hasattr(part, "detach"):
-        part = part.detach()
-        try:
-            # half precision of some kinds is unknown to NumPy
-            part = (part.float() if part.is_floating_point() else part).cpu().numpy()
-        except (RuntimeError, NotImplementedError) as error:
-            raise InputError(
-                f"the tensors of {what} cannot be copied from device {part.device}. Move them to "
-                "the CPU first."
-            ) from error
-    mode = getattr(part, "mode", None)
-    if isinstance(mode, str) and mode not in _MODES:
-        part = part.convert("RGB")
-    return np.asarray(part)
+    given = held(source)
+    if not isinstance(given, Given):
+        raise InputError(
+            f"{what} must be images in memory, one or more: an array, a tensor, or a list of them "
+            "or of Pillow images."
+        )
+    if isinstance(given.values, np.ndarray):
+        return given.values
+    shapes = sorted({image.shape for image in given.values})
+    found = " and ".join(map(str, shapes[:2]))
+    raise InputError(f"a list of {what} needs images of one shape and type, found {found}.")

@@ -170,8 +170,8 @@ class Watch:
     def copies(self, images: Any) -> Bools:
         """Which of some generated images, one or more, are near copies of used ones, bool [m].
 
-        By the rule of an audit, on these images alone: of calls without a copy fewer than 1 % name
-        any. It counts as no look.
+        By the rule of an audit, on these images alone: at 32 pixels and more at most 1 % of calls
+        without a copy name any (docs/training-loops.md). It counts as no look.
         """
         with one_core():
             return copied_rows(self.reals, self.pictures(images), self.views)
