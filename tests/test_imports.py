@@ -13,7 +13,7 @@ HEAVY = {
     *("pydicom", "nibabel", "sklearn"),
 }
 COMMAND = "from vestige.cli.main import main; main({})"
-LISTS = ("detectors", "backbones", "generators", "formats", "engines", "measures", "protocols")
+LISTS = ("detectors", "backbones", "generators", "formats", "engines", "measures", "protocols", "views")
 
 
 def modules(code: str) -> set[str]:
