@@ -7,7 +7,7 @@ def names_of(kind: str) -> Callable[[str], list[str]]:
     """The names that `vestige list KIND` lists, by their first letters."""
 
     def complete(incomplete: str) -> list[str]:
-        from vestige.cli.listing import KINDS
+        from vestige.cli.choices import KINDS
 
         names = KINDS[kind].factory() if kind else KINDS
         return [name for name in names if name.startswith(incomplete)]

@@ -83,7 +83,7 @@ def _values(path: Path, raw: dict[str, Any], command: Configured) -> dict[str, l
     where = path.name
     tables = tables_of(where, raw, [panel.lower() for panel in PANELS])
     found: dict[str, list[str]] = {}
-    hints = _hints()
+    hints = get_type_hints(command.callback)
     for panel in PANELS:
         known = {}
         for option in command.params:
@@ -105,13 +105,6 @@ def _values(path: Path, raw: dict[str, Any], command: Configured) -> dict[str, l
         if one in found and other in found:
             raise InputError(f"{where} gives {one} and {other}, which say the same: give one.")
     return found
-
-
-def _hints() -> dict[str, Any]:
-    """Option -> its type; imported late, for the commands import this file."""
-    from vestige.cli.audit import audit_command
-
-    return get_type_hints(audit_command)
 
 
 def _words(place: str, value: Any, kind: Any, folder: Path, is_role: bool) -> Iterator[str]:
