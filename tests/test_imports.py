@@ -13,7 +13,10 @@ HEAVY = {
     *("pydicom", "nibabel", "sklearn"),
 }
 COMMAND = "from vestige.cli.main import main; main({})"
-LISTS = ("detectors", "backbones", "generators", "formats", "engines", "measures", "protocols")
+LISTS = (
+    *("detectors", "backbones", "generators", "formats", "engines", "measures", "protocols"),
+    *("efforts", "views"),
+)
 
 
 def modules(code: str) -> set[str]:

@@ -247,10 +247,10 @@ NEEDS = "--option siamese.weights=FILE (safetensors or a state dict), or siamese
         (["--option", "siamese.wait=1"], "detector 'siamese' has no option 'wait'."),
         (
             ["--option", "mc_ball.dims=4"],
-            "options were given for mc_ball, which is the detector of",
+            "options were given for mc_ball, which is no protocol that runs here",
         ),
-        (["--seeds", "2"], "--protocol paper takes --detector, --option and --out;"),
-        (["--workers", "2"], "--protocol paper takes --detector, --option and --out;"),
+        (["--seeds", "2"], "--protocol paper takes --imageclef and its patients, --detector,"),
+        (["--workers", "2"], "--protocol paper takes --imageclef and its patients, --detector,"),
     ],
 )
 def test_wrong_options_are_one_line(

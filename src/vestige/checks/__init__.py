@@ -7,12 +7,11 @@ one line in `CHECKS`. Those that ask the audit again (`AuditRerun`) need what it
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from vestige.checks.levels import REQUIRED
-from vestige.checks.rerun import AuditRerun, Named
 from vestige.engine.threads import one_core
 from vestige.registry.entries import InputError, RegistryEntry
 from vestige.registry.lazy import Lazy
@@ -25,6 +24,9 @@ from vestige.schema.records import (
     TakesBack,
 )
 from vestige.types import Bools, Images
+
+if TYPE_CHECKING:  # the judge, which a list of checks does not need
+    from vestige.checks.rerun import AuditRerun, Named
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,16 @@ class Comparison:
     groups: npt.NDArray[Any]
     seed: int
     reference: Images | None = None
-    rerun: AuditRerun | None = None
+    rerun: "AuditRerun | None" = None
     likeness: PreparationComparison | None = None
     """How the two compare as stored; None where only these images are known."""
-    named: Named | None = None
+    named: "Named | None" = None
     """The rule for copies, asked of planted ones; None: no copy counts as named."""
     required: tuple[LevelCode, ...] = REQUIRED
     """Levels of planted copies that must be seen."""
 
     @property
-    def audited(self) -> AuditRerun:
+    def audited(self) -> "AuditRerun":
         """The audit that is asked again.
 
         Raises
@@ -129,12 +131,12 @@ CHECKS_OFF = Problem(
 
 
 def compare(
-    rerun: AuditRerun,
+    rerun: "AuditRerun",
     test: SetTest,
     false_alarm_rate: float,
     seed: int,
     likeness: PreparationComparison | None = None,
-    named: Named | None = None,
+    named: "Named | None" = None,
     required: tuple[LevelCode, ...] = REQUIRED,
 ) -> Comparison:
     """What the checks of an audit get: its candidates and calibration images, and itself."""
