@@ -37,8 +37,7 @@ Unlearned = Literal["pixels", "contrast", "gradients", "band_pass", "chroma"]
 class Tally:
     """What is kept of the cosines of n rows with a generated set; a set that grows adds to it.
 
-    best : float32 [n, k], the largest cosines, ascending; total : float64 [n, views], of all in
-    each view; count : all
+    best : float32 [n, k], ascending; total : float64 [n, views], of all in each view; count : all
     """
 
     best: Float32s
@@ -99,17 +98,14 @@ def aggregate(tally: Tally, options: "MatchedFilter") -> Floats:
     """The scores, float64 [n]."""
     if options.aggregate == "top":
         return np.asarray(tally.best.mean(axis=1, dtype=np.float64))
-    if options.aggregate == "logsumexp":
-        return np.asarray(np.log(tally.total[:, 0]))
-    return np.asarray(tally.total.max(axis=1) / tally.count)
+    if options.aggregate == "cube":
+        return np.asarray(tally.total.max(axis=1) / tally.count)
+    return np.asarray(np.log(tally.total[:, 0]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """What was scored: the search, what is known of its cosines, and the neighbours that were kept.
-
-    `kept` are the rows of the cohort [n, D], by which it is known again, and their neighbours.
-    """
+    """A search and its cosines; `kept`: rows [n, D] of the cohort, and their neighbours."""
 
     search: Search
     tally: Tally

@@ -147,7 +147,7 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path) if path else path
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """Why, in our words: those of the many packages are for programmers, and may hold secrets."""
     if isinstance(error, ImportError):
         return (
