@@ -15,7 +15,7 @@ from vestige.detectors.cosine_search import (
     largest_view,
 )
 from vestige.detectors.inputs import fitted, reference_of
-from vestige.detectors.own_patient import without_own
+from vestige.detectors.own_patient import of_several, without_own
 from vestige.features import build_space
 from vestige.features.folding import Folded, Folding, folding_of, turned
 from vestige.features.pixels import Chroma, as_images
@@ -261,7 +261,7 @@ class MatchedFilterPool(MatchedFilter):
         """Score one unordered cohort, float64 [n]; reordering the cohort permutes the scores."""
         fitted(self.generated_, "matched_filter_pool")
         cohort = self._rows(as_images(pool))
-        return self._score(self._search(cohort, _of_several(groups)), cohort)
+        return self._score(self._search(cohort, of_several(groups)), cohort)
 
     def score_samples(self, images: Any) -> Floats:
         """Score a cohort of its own; prefer `score_pool` of the whole cohort."""
@@ -293,7 +293,7 @@ class MatchedFilterPool(MatchedFilter):
 
     def search_of(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Search:
         """A cohort, whitened, to be compared with generated sets."""
-        return self._search(self._rows(as_images(pool)), _of_several(groups))
+        return self._search(self._rows(as_images(pool)), of_several(groups))
 
     def _nearest(self, pool: Any, k: int) -> Nearest:
         generated = fitted(self.generated_, "matched_filter_pool")
@@ -325,14 +325,6 @@ class MatchedFilterPool(MatchedFilter):
                 population += len(made) * (1 if self.turned_ is None else 2)
             own = without_own(filters, filters.project(cohort), groups, masses, population)
         return Search(rows, rows, filters, self._folding, own)
-
-
-def _of_several(groups: npt.NDArray[Any] | None) -> Ints | None:
-    """Numbers of the groups [n]; None where each image has one of its own."""
-    if groups is None:
-        return None
-    names, numbers = np.unique(groups, return_inverse=True)
-    return None if len(names) == len(numbers) else numbers
 
 
 def _cubes(cosines: Float32s) -> Floats:

@@ -7,8 +7,10 @@ that the products of one whitening serve all patients.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse
 
 from vestige.features.whitening import Whitening
@@ -77,6 +79,14 @@ class WithoutOwn:
     def _of_patients(self, values: Float32s) -> Float32s:
         """Sums [G, b] over the rows [r, b] of each patient."""
         return np.asarray(np.add.reduceat(values[self.order], self.first, axis=0))
+
+
+def of_several(groups: npt.NDArray[Any] | None) -> Ints | None:
+    """Numbers of the groups [n]; None where each image has one of its own."""
+    if groups is None:
+        return None
+    names, numbers = np.unique(groups, return_inverse=True)
+    return None if len(names) == len(numbers) else numbers
 
 
 def without_own(
