@@ -74,7 +74,7 @@ MUTANTS = [
         "decision/decide.py", DECIDE,
         ("p_value is not None and p_value <= rate", "p_value is not None and p_value < rate"),
         ("max(test.p_value, run_history.p_adjusted)", "min(test.p_value, run_history.p_adjusted)"),
-        ("_copies, _contradicted, _selected,", "_contradicted, _copies, _selected,"),
+        ('judged images": _copies,', 'judged images": _contradicted,'),
         ('check.takes_back == "any"', 'check.takes_back == "finding"'),
         ("if check.spoils and", 'if check.state == "failed" and'),
         ("one.named < LEAST_SEEN * one.sources", "one.named <= LEAST_SEEN * one.sources"),
