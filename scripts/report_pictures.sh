@@ -13,9 +13,9 @@ picture() { # PAGE NAME HEIGHT
   "$python" -c 'import sys; from PIL import Image
 picture = Image.open(sys.argv[1]).convert("RGB")
 picture = picture.crop((0, 0, picture.width, int(sys.argv[3])))
-picture.quantize(64, dither=Image.Dither.NONE).save(sys.argv[2], optimize=True)' \
+picture.quantize(160, dither=Image.Dither.NONE).save(sys.argv[2], optimize=True)' \
     "$pages/$1-1280-light.png" "docs/figures/$2.png" "$3"
 }
 
-picture copies report-copies 1160
+picture copies report-copies 1290
 picture not-found report-clean 720
