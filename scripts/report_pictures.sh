@@ -1,22 +1,21 @@
 #!/usr/bin/env bash
-# Draw the pictures of a report in docs/figures, from the demo: invented images only.
+# Draw the pictures of a report in docs/figures, from audits of phantoms; needs chromium.
 #
-#   make demo && scripts/report_pictures.sh          needs chromium; and Pillow, from .venv-demo
+#   scripts/report_pictures.sh          with the python of an environment that has vestige[test]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-demo="${1:-demo}"
-python="${PYTHON:-.venv-demo/bin/python}"
-chromium="${CHROMIUM:-chromium}"
+python="${PYTHON:-python3}"
+pages="$(mktemp -d)"
+trap 'rm -r "$pages"' EXIT
+"$python" benchmarks/screenshots.py "$pages" copies not-found
 
-picture() { # REPORT NAME HEIGHT
-  local shot; shot="$(mktemp --suffix .png)"
-  "$chromium" --headless --no-sandbox --disable-gpu --hide-scrollbars --force-device-scale-factor=1 \
-    --window-size="1000,$3" --screenshot="$shot" "file://$(realpath "$1")" 2> /dev/null
+picture() { # PAGE NAME HEIGHT
   "$python" -c 'import sys; from PIL import Image
 picture = Image.open(sys.argv[1]).convert("RGB")
-picture.quantize(48, dither=Image.Dither.NONE).save(sys.argv[2], optimize=True)' "$shot" "docs/figures/$2.png"
-  rm "$shot"
+picture = picture.crop((0, 0, picture.width, int(sys.argv[3])))
+picture.quantize(160, dither=Image.Dither.NONE).save(sys.argv[2], optimize=True)' \
+    "$pages/$1-1280-light.png" "docs/figures/$2.png" "$3"
 }
 
-picture "$demo/leaking/report.html" report-copies 840
-picture "$demo/clean/report.html" report-clean 900
+picture copies report-copies 1290
+picture not-found report-clean 720

@@ -25,7 +25,7 @@ def copies(result: Audited) -> Section | None:
         # in a redacted page hashes beside hashes would show nothing
         redacted = result.manifest.options.get("redacted") is True
         if not redacted and (drawn := _drawn(result, kind)):
-            blocks.append(Text(introduction(result.thumbnails, "copy:")))
+            blocks += introduction(result.thumbnails, "copy:")
             if kind == "volume":
                 blocks.append(Text(f"{PLANES} {THROUGH_BEST} {LEAFING}"))
             blocks += drawn

@@ -18,6 +18,7 @@ MAP = (
     "Pairs that are shifted or cropped have no map. A map that is spread over the whole image "
     "speaks for a copy of the whole, one that is bright in a part for a copy of that part."
 )
+MAP_TITLE = "What the map shows"
 CLICK = "Click a picture to enlarge it, and again to close it."
 MOST_IN_STRIP = 24
 IN_SIGHT = 6
@@ -107,10 +108,10 @@ def gallery(
     return blocks
 
 
-def introduction(pairs: Mapping[str, bytes], start: str) -> str:
+def introduction(pairs: Mapping[str, bytes], start: str) -> list[Block]:
     """What the pictures under these names show, as far as it is the same for all kinds."""
     has_maps = any(key.startswith(start) and key.endswith(":map") for key in pairs)
-    return f"{CLICK} {MAP}" if has_maps else CLICK
+    return [Text(CLICK), *([Text(MAP, title=MAP_TITLE)] if has_maps else [])]
 
 
 def _slices(key: str, number: int, pictures: Pictures) -> Slices | None:

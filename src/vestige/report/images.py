@@ -83,7 +83,7 @@ def pairs(result: Audited) -> Section | None:
     found = related(result.copies, result.findings)
     drawn = gallery(told, pictures, found, IN_SIGHT if called else UNCALLED_IN_SIGHT)
     if drawn:
-        blocks.append(Text(introduction(result.thumbnails, "named:")))
+        blocks += introduction(result.thumbnails, "named:")
         if kind_of_result(result) == "volume":
             blocks.append(Text(f"{PLANES} {THROUGH_BEST}"))
         return Section("pairs", "Nearest pairs", (*blocks, *drawn))

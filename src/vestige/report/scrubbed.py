@@ -56,7 +56,7 @@ def render_scrub(
     why = partial(_why, kind)
     told = [told_of_pair(number, one, why(one), "") for number, one in enumerate(withheld)]
     if drawn := gallery(told, Pictures(pictures, PICTURE_BUDGET)):
-        blocks.append(Text(introduction(pictures, "copy:")))
+        blocks += introduction(pictures, "copy:")
         if kind == "volume":
             blocks.append(Text(f"{PLANES} {THROUGH_BEST} {LEAFING}"))
         blocks += drawn
