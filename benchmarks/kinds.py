@@ -1,6 +1,6 @@
 """Colour images and volumes of real patients: what is found beyond grey pictures, at which cost.
 
-    python benchmarks/kinds.py [PART...] [--seeds N] [--steps N]
+    python benchmarks/kinds.py [PART...] [--seeds N] [--only DATA-GENERATOR,...]
 
 Reads skin_pad_ufes (colour) and hippocampus_msd (volumes) below VESTIGE_DATA, splits both by
 patient, makes worlds of known truth in memory and prints one line per result; results/kinds.json
@@ -13,150 +13,40 @@ plain : colour copiers, of which luma shows enough, with copies that are 1, 5 an
     usual from their source; and without copies
 cost : seconds of all columns in colour and in luma
 copies : volumes of which a tenth are near copies of members: which ones the copy search names
-grid : each generator of colour (skin, 32 pixels) and of volumes (hippocampus), of 60 members; a
-    generator that trains takes --steps, and --only NAME,NAME runs some of them
-leak : a 3-D VAE (or --generator diffusion) of 60 members that was trained for long; the volume
-    audit against the audits of its middle axial, coronal and sagittal planes
+grid : each generator of colour (skin) and of volumes (hippocampus), of 60 members; colour also as
+    luma, volumes also by their middle planes alone; --only skin-vae,... runs some and keeps the
+    results of the others
+null : --worlds whole audits of each kind in which nothing was used: random splits by patient,
+    beside draws of a Gaussian fitted on others; how often the set test rejects, names and copies
 """
 
 import argparse
-import csv
 import json
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from scipy.stats import binom
 
+import vestige
+from kinds_data import HERE, Split, audited, hippocampi, seen, skin, split
 from vestige.copies.search import search_copies
-from vestige.features.pixels import shrink
-from vestige.images.kinds import kind_of, luma_of, pictures_of, planes_of
-from vestige.images.preprocess import shrink_cubes
+from vestige.images.kinds import luma_of, pictures_of, planes_of
 from vestige.registry.entries import create
-from vestige.scoring.columns import Reals, score_columns
-from vestige.scoring.plan import plan_columns
-from vestige.stats.combine import pooled_rank_score
-from vestige.stats.intervals import auc
-from vestige.types import Bools, Float32s, Images, Ints
+from vestige.schema.records import Q_LEVEL
+from vestige.types import Bools, Images, Ints
 from vestige.worlds import GENERATORS
 from vestige.worlds.copier import Copier
+from vestige.worlds.pca_gaussian import PcaGaussian
 
-HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get("VESTIGE_DATA", HERE.parents[1] / "shared/data"))
 MADE = 600
-CROP = 48
-"""Voxels of 1 mm a side that are kept around the middle of a hippocampus volume."""
 PLANES = ("axial", "coronal", "sagittal")
 PRIMARY = "matched_filter_pool_32"
-Labels = npt.NDArray[np.str_]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Members, unused images and strangers: no patient is in two of them.
-
-    `copied`, where it is known, are the members that some generated image copies.
-    """
-
-    members: Images
-    unused: Images
-    strangers: Images
-    groups: Labels
-    """Of members, then unused images."""
-    copied: Bools | None = None
-
-    @property
-    def cohort(self) -> Images:
-        """Members, then unused images."""
-        return np.concatenate([self.members, self.unused])
-
-    @property
-    def used(self) -> Bools:
-        """Which of the cohort are members."""
-        return np.arange(len(self.groups)) < len(self.members)
-
-
-def rows_of(folder: str) -> list[dict[str, str]]:
-    """The rows of the index of a data set."""
-    with open(DATA / folder / "index.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def skin(side: int = 64) -> tuple[Images, Labels]:
-    """Colour photographs [n, side, side, 3] and their patients."""
-    rows = rows_of("skin_pad_ufes")
-    levels = [np.asarray(Image.open(DATA / "skin_pad_ufes" / row["file"])) for row in rows]
-    channels = np.moveaxis(np.stack(levels).astype(np.float32) / 255, 3, 0)
-    images = np.stack([shrink(channel, side) for channel in channels], axis=3)
-    return images, np.array([row["group"] for row in rows])
-
-
-def hippocampi(side: int) -> tuple[Images, Labels]:
-    """Volumes [n, side, side, side] and their persons; both sides of a person share a name."""
-    import nibabel
-
-    rows = rows_of("hippocampus_msd")
-    cubes = []
-    for row in rows:
-        image = nibabel.as_closest_canonical(nibabel.load(DATA / "hippocampus_msd" / row["file"]))
-        volume = np.asarray(image.dataobj, np.float32).transpose(2, 1, 0)[:, ::-1, ::-1]
-        low, high = np.percentile(volume, (0.5, 99.5))
-        cubes.append(_cropped(np.clip((volume - low) / (high - low), 0, 1)))
-    return shrink_cubes(np.stack(cubes), side), np.array([row["group"] for row in rows])
-
-
-def _cropped(volume: Float32s) -> Float32s:
-    """The cube of `CROP` voxels around the middle; outside is 0."""
-    cube = np.zeros((CROP, CROP, CROP), np.float32)
-    here, there = [], []
-    for length in volume.shape:
-        kept = min(length, CROP)
-        start = (length - kept) // 2
-        here.append(slice(start, start + kept))
-        there.append(slice((CROP - kept) // 2, (CROP - kept) // 2 + kept))
-    cube[tuple(there)] = volume[tuple(here)]
-    return cube
-
-
-def split(images: Images, groups: Labels, shares: tuple[float, float], seed: int) -> Split:
-    """Deal the patients by lot: shares of members and of unused; the others are strangers."""
-    names = np.random.default_rng(seed).permutation(np.unique(groups))
-    ends = (np.cumsum(shares) * len(names)).astype(int)
-    rows = [np.flatnonzero(np.isin(groups, part)) for part in np.split(names, ends)]
-    members, unused, strangers = (images[part] for part in rows)
-    return Split(members, unused, strangers, np.concatenate([groups[rows[0]], groups[rows[1]]]))
-
-
-def audited(world: Split, generated: Images) -> dict[str, Any]:
-    """AUC of every column and of their combination, and processor seconds of all columns."""
-    plan = plan_columns(None, has_reference=False, kind=kind_of(generated.shape))
-    start = process_time()
-    columns, _ = score_columns(plan, generated, None, Reals(world.cohort, world.groups))
-    seconds = process_time() - start
-    used, unused = world.used, ~world.used
-    if world.copied is not None:  # the other members left no trace
-        used[: len(world.copied)] &= world.copied
-    together = pooled_rank_score(columns, np.array([column.weight for column in plan]))
-    return {
-        "auc": auc(together[used], together[unused]),
-        "columns": {
-            column.name: auc(scores[used], scores[unused])
-            for column, scores in zip(plan, columns.T, strict=True)
-        },
-        "seconds": seconds,
-    }
-
-
-def seen(world: Split, look: Callable[[Images], Images]) -> Split:
-    """The same world with other eyes."""
-    parts = (look(part) for part in (world.members, world.unused, world.strangers))
-    return Split(*parts, world.groups, world.copied)
 
 
 def both(world: Split, generated: Images) -> dict[str, Any]:
@@ -251,51 +141,116 @@ def copies(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
             }
 
 
-def leak(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A generator of volumes that memorised; the audits of volumes and of single planes."""
-    images, groups = hippocampi(asked.side)
-    persons = np.random.default_rng(0).permutation(np.unique(groups))
-    first = np.array([np.flatnonzero(groups == person)[0] for person in persons])
-    members, unused = images[first[:60]], images[first[60:120]]
-    world = Split(members, unused, members[:0], groups[first[:120]])
-    options = json.loads(asked.options) | {"steps": asked.steps}
-    made = create(GENERATORS, asked.generator, "generator", **options)
-    folder = None if asked.folder is None else Path(asked.folder)
-    generated = made.fit(members, 0, folder=folder).sample(MADE, 1)
-    yield {"view": "volume", "figures": dict(made.figures), **audited(world, generated)}
+GRID: dict[str, dict[str, tuple[int, dict[str, Any]]]] = {
+    "skin": {
+        "copier": (32, {}),
+        "vae": (32, {"steps": 300}),
+        "gan": (32, {"steps": 300}),
+        "diffusion": (32, {"steps": 300, "sampling_steps": 20}),
+    },
+    "hippocampus": {
+        "copier": (24, {}),
+        "pca_gaussian": (24, {}),
+        "vae": (24, {"steps": 1500, "batch": 8, "width": 16, "beta": 0.1}),
+        "diffusion": (
+            16,
+            {
+                "steps": 2000,
+                "batch": 8,
+                "width": 32,
+                "learning_rate": 1e-3,
+                "sampling_steps": 20,
+            },
+        ),
+    },
+}
+"""Side and options of each generator of each data set."""
+MEMBERS = 60
+
+
+def grid(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Generators of 60 members; as many others are the unused images, the rest are strangers."""
+    for data, generators in GRID.items():
+        for name, (side, options) in generators.items():
+            if asked.only and f"{data}-{name}" not in asked.only.split(","):
+                continue
+            images, groups = skin(side) if data == "skin" else hippocampi(side)
+            patients = np.random.default_rng(0).permutation(np.unique(groups))
+            first = np.array([np.flatnonzero(groups == patient)[0] for patient in patients])
+            members, unused, rest = np.split(images[first], [MEMBERS, 2 * MEMBERS])
+            world = Split(members, unused, members[:0], groups[first[: 2 * MEMBERS]])
+            made = create(GENERATORS, name, "generator", **options)
+            strangers = rest if GENERATORS[name].strangers else None
+            start = process_time()
+            generated = made.fit(members, 0, strangers=strangers).sample(MADE, 1)
+            taken = {"minutes": (process_time() - start) / 60, "figures": dict(made.figures)}
+            found = both(world, generated) if data == "skin" else by_plane(world, generated)
+            yield {"data": data, "generator": name, "side": side, **options, **taken, **found}
+
+
+def by_plane(world: Split, generated: Images) -> dict[str, Any]:
+    """The audit of volumes, and those of their middle planes."""
+    found = {"volume": audited(world, generated)}
     for k, plane in enumerate(PLANES):
 
         def look(volumes: Images, k: int = k) -> Images:
             return np.ascontiguousarray(pictures_of(volumes)[:, k])
 
-        yield {"view": plane, **audited(seen(world, look), look(generated))}
+        found[plane] = audited(seen(world, look), look(generated))
+    return found
 
 
-GRID = {
-    "skin": ("copier", "vae", "gan", "diffusion"),
-    "hippocampus": ("copier", "pca_gaussian", "vae", "diffusion"),
+NULL: dict[str, tuple[int, tuple[float, float]]] = {
+    "hippocampus": (12, (0.2, 0.2)),
+    "skin": (32, (0.06, 0.06)),
 }
-"""Generators of each kind of images."""
+"""Side, and shares of the patients that are called used and unused."""
+NULL_MADE, NULL_FITTED = 40, 100
+RATES = (0.01, 0.05, 0.1)
 
 
-def grid(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Generators of 60 members of each kind, audited as that kind; colour also as luma."""
-    for name, generators in GRID.items():
-        images, groups = skin(32) if name == "skin" else hippocampi(asked.side)
-        patients = np.random.default_rng(0).permutation(np.unique(groups))
-        first = np.array([np.flatnonzero(groups == patient)[0] for patient in patients])
-        members, unused = images[first[:60]], images[first[60:120]]
-        world = Split(members, unused, members[:0], groups[first[:120]])
-        for generator in generators:
-            if asked.only and generator not in asked.only.split(","):
-                continue
-            entry = GENERATORS[generator]
-            own = {"steps": asked.steps} if entry.trains else {}
-            made = create(GENERATORS, generator, "generator", **own)
-            strangers = images[first[120:]] if entry.strangers else None
-            generated = made.fit(members, 0, strangers=strangers).sample(MADE, 1)
-            found = both(world, generated) if name == "skin" else audited(world, generated)
-            yield {"data": name, "generator": generator, **own, **found}
+def null(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Audits of random splits by patient beside images that know neither side."""
+    for data, (side, shares) in NULL.items():
+        images, groups = skin(side) if data == "skin" else hippocampi(side)
+        start, told = process_time(), []
+        for seed in range(asked.worlds):
+            world = split(images, groups, shares, seed)
+            made = PcaGaussian().fit(world.strangers[:NULL_FITTED], seed).sample(NULL_MADE, seed)
+            told.append(_said(world, made, seed))
+        p = np.array([one["p"] for one in told])
+        counts = {f"set {rate:g}": int((p <= rate + 1e-12).sum()) for rate in RATES}
+        for name in ("named", "copies", "found"):
+            counts[name] = sum(one[name] for one in told)
+        bands = {f"band {rate:g}": binom.interval(0.99, len(p), rate) for rate in RATES}
+        minutes = (process_time() - start) / 60
+        row: dict[str, Any] = {"data": data, "side": side, "worlds": len(p), **counts}
+        yield (
+            row
+            | {"minutes": minutes, "p": p.tolist()}
+            | {name: [int(end) for end in ends] for name, ends in bands.items()}
+        )
+
+
+def _said(world: Split, made: Images, seed: int) -> dict[str, Any]:
+    """P of the set, images named, generated images called copies, whether something is found."""
+    patients = [*(f"used/{k:06d}" for k in range(len(world.members)))]
+    patients += [f"unused/{k:06d}" for k in range(len(world.unused))]
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "groups.csv"
+        rows = [f"{name},{group}" for name, group in zip(patients, world.groups, strict=True)]
+        table.write_text("\n".join(["id,group", *rows]), encoding="utf-8")
+        result = vestige.audit(
+            made, world.members, world.unused, groups=table, seed=seed, checks=False,
+            detectors=["matched_filter_pool", "nearest_distance"], engine="local:1",
+            release_curve=False,
+        )  # fmt: skip
+    return {
+        "p": 1.0 if result.set_test is None else result.set_test.p_value,
+        "named": sum(f.q_value is not None and f.q_value <= Q_LEVEL for f in result.findings),
+        "copies": len(result.copies),
+        "found": result.decision.gate == "closed",
+    }
 
 
 PARTS = {
@@ -304,7 +259,7 @@ PARTS = {
     "plain": plain,
     "cost": cost,
     "copies": copies,
-    "leak": leak,
+    "null": null,
 }
 
 
@@ -312,6 +267,8 @@ def told(row: dict[str, Any]) -> str:
     """One line: columns of evidence are told by the best one."""
     words = []
     for key, value in row.items():
+        if key == "p":
+            continue
         if key == "columns":
             best = max(value, key=value.__getitem__)
             words.append(f"primary {value[PRIMARY]:.3f}, best {best} {value[best]:.3f}")
@@ -327,22 +284,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--side", type=int, default=24)
-    parser.add_argument("--generator", default="vae")
-    parser.add_argument("--options", default='{"batch": 8, "width": 16, "beta": 0.1}')
+    parser.add_argument("--worlds", type=int, default=200, help="of the part null")
     parser.add_argument("--only", default="", help="names of generators, of the part grid")
-    parser.add_argument("--folder", help="for the checkpoint of the training")
     asked = parser.parse_args()
     place = HERE / "results" / "kinds.json"
     results = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
     for part in asked.parts:
-        name = f"{part} {asked.generator}" if part == "leak" else part
-        results[name] = []
+        kept = results.get(part, []) if part == "grid" and asked.only else []
+        again = asked.only.split(",")
+        results[part] = [r for r in kept if f"{r['data']}-{r['generator']}" not in again]
         for row in PARTS[part](asked):
             print(f"{part}: {told(row)}", flush=True)
-            results[name].append(row)
-        place.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            results[part].append(row)
+            place.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,19 +3,20 @@
     python benchmarks/screenshots.py OUT [NAME...]
 
 Audits small sets of phantoms, writes the page of each to OUT and, where Chromium is installed, its
-pictures: 390 and 1280 pixels wide, light and dark, and as it is printed (PDF).
+pictures: the first screen and the whole page, 390 and 1280 pixels wide, light and dark, and as it
+is printed (PDF).
 """
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 import vestige
+from browser import CHROMIUM, Browser, chromium
 from vestige.images.kinds import Kind
 from vestige.report import render_html
 from vestige.report.annex import render_annex
@@ -27,7 +28,7 @@ from vestige.types import Images
 
 SIDES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 16}
 REALS, MADE, COPIES = 60, 200, 8
-WIDTHS, HEIGHT = (390, 1280), 3000
+WIDTHS, HEIGHT = (390, 1280), 844
 
 
 def world(kind: Kind = "grey", copies: int = COPIES, used: int = REALS) -> tuple[Images, ...]:
@@ -40,9 +41,34 @@ def world(kind: Kind = "grey", copies: int = COPIES, used: int = REALS) -> tuple
     return made, members, unused
 
 
+def blends() -> tuple[Images, ...]:
+    """The same without copies: half of the generated images hold a share of a used one."""
+    made, members, unused = world(copies=0)
+    share = made[: len(members)]
+    made[: len(members)] = 0.8 * share + 0.2 * members
+    return made, members, unused
+
+
+def folders(folder: Path) -> dict[str, str]:
+    """The world as files, two images of each patient."""
+    sets = dict(zip(("generated", "used", "unused"), world(), strict=True))
+    for role, images in sets.items():
+        place = folder / "patients" / role
+        place.mkdir(parents=True, exist_ok=True)
+        for k, image in enumerate(images):
+            name = f"g{k:04d}.png" if role == "generated" else f"{role[:2]}{k // 2:03d}_{k % 2}.png"
+            Image.fromarray(np.round(255 * image).astype(np.uint8)).save(place / name)
+    return {role: str(folder / "patients" / role) for role in sets}
+
+
 def audited(*sets: Images, **options: Any) -> AuditResult:
     """An audit of arrays at effort low."""
     return vestige.audit(*sets, **{"effort": "low", **options})
+
+
+def by_patient(folder: Path) -> AuditResult:
+    """An audit of files whose names tell the patient."""
+    return vestige.audit(**folders(folder), effort="low", group_regex=r"([a-z]+\d+)_")
 
 
 def forensic() -> AuditResult:
@@ -58,46 +84,58 @@ def annex(folder: Path) -> str:
     return render_annex(audited(*world()), read_context(form))
 
 
+def scrubbed(folder: Path) -> str:
+    """The page of a scrub."""
+    result = by_patient(folder)
+    places = folders(folder)
+    done = vestige.scrub(result, **places, group_regex=r"([a-z]+\d+)_")
+    return done.save(folder / "keep.txt")[1].read_text(encoding="utf-8")
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "copies": lambda _: render_html(audited(*world())),
+    "leak": lambda _: render_html(audited(*blends())),
     "not-found": lambda _: render_html(audited(*world(copies=0))),
     "undecided": lambda _: render_html(audited(*world(copies=0), checks=False)),
     "forensic": lambda _: render_html(forensic()),
+    "patients": lambda folder: render_html(by_patient(folder)),
     "curve": lambda _: render_html(audited(*world(), release_curve=True)),
     "redacted": lambda _: render_html(audited(*world()), redact=True),
     "colour": lambda _: render_html(audited(*world("colour"))),
     "volume": lambda _: render_html(audited(*world("volume"), dimensions="3d")),
     "annex": annex,
     "compared": lambda _: render_comparison(audited(*world()), audited(*world(copies=0))),
+    "scrub": scrubbed,
 }
 
 
-def pictures(page: Path) -> None:
+def pictures(browser: Browser, page: Path) -> None:
     """Pictures of one page beside it."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("no Chromium: the pages are written without pictures")
-        return
-    start = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     for width in WIDTHS:
-        for scheme, name in enumerate(("dark", "light")):
-            out = page.with_name(f"{page.stem}-{width}-{name}.png")
-            look = [f"--window-size={width},{HEIGHT}", f"--screenshot={out}"]
-            scheme_option = f"--blink-settings=preferredColorScheme={scheme}"
-            subprocess.run([*start, scheme_option, *look, page.as_uri()], check=True)
-    printed = [f"--print-to-pdf={page.with_suffix('.pdf')}", "--no-pdf-header-footer"]
-    subprocess.run([*start, *printed, page.as_uri()], check=True)
+        for dark in (False, True):
+            browser.open(page, width, HEIGHT, dark)
+            start = f"{page.stem}-{width}-{'dark' if dark else 'light'}"
+            page.with_name(f"{start}-first.png").write_bytes(browser.picture(whole=False))
+            page.with_name(f"{start}.png").write_bytes(browser.picture())
+    page.with_suffix(".pdf").write_bytes(browser.printed())
 
 
 def main() -> None:
-    """Write the named pages, or all."""
+    """Write the named pages, or all; a name that is none is a file to make pictures of."""
     folder, names = Path(sys.argv[1]).absolute(), sys.argv[2:] or list(PAGES)
     folder.mkdir(parents=True, exist_ok=True)
+    pages = []
     for name in names:
-        page = folder / f"{name}.html"
-        page.write_text(PAGES[name](folder), encoding="utf-8")
-        pictures(page)
-        print(page, flush=True)
+        pages.append(folder / f"{Path(name).stem}.html")
+        made = PAGES[name](folder) if name in PAGES else Path(name).read_text(encoding="utf-8")
+        pages[-1].write_text(made, encoding="utf-8")
+        print(pages[-1], flush=True)
+    if not CHROMIUM:
+        print("no Chromium: the pages are written without pictures")
+        return
+    with chromium() as browser:
+        for page in pages:
+            pictures(browser, page)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,14 @@ import argparse
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter, rotate
 
+Floats: TypeAlias = npt.NDArray[np.floating]
 GENERATED = 1000
 COPIES = 100
 
@@ -38,23 +41,25 @@ def read_index(data: Path) -> list[Real]:
         ]
 
 
-def near_copy(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def near_copy(pixels: Floats, rng: np.random.Generator) -> Floats:
     """Turn by 2 degrees, blur slightly, add noise; float 0..1."""
     turned = rotate(pixels, rng.choice([-2, 2]), reshape=False, order=1, mode="nearest")
     scale = pixels.shape[0] / 128
     noisy = gaussian_filter(turned, 0.7 * scale) + rng.normal(0, 0.02, pixels.shape)
-    return np.clip(noisy, 0, 1)
+    return np.asarray(np.clip(noisy, 0, 1))
 
 
-def smooth_mix(strangers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def smooth_mix(strangers: Floats, rng: np.random.Generator) -> Floats:
     """Weighted mean of four strangers, blurred, with the same noise."""
     chosen = rng.choice(len(strangers), 4, replace=False)
     mixed = np.tensordot(rng.dirichlet(np.full(4, 2.0)), strangers[chosen], axes=1)
     blurred = gaussian_filter(mixed, strangers.shape[1] / 128)
-    return np.clip(blurred + rng.normal(0, 0.02, mixed.shape), 0, 1)
+    return np.asarray(np.clip(blurred + rng.normal(0, 0.02, mixed.shape), 0, 1))
 
 
-def split(reals: list[Real], shares: dict[str, int], rng: np.random.Generator, one_each: bool):
+def split(
+    reals: list[Real], shares: dict[str, int], rng: np.random.Generator, one_each: bool
+) -> dict[str, list[Real]]:
     """Persons -> roles: `shares` persons each; one image per person, or all of them."""
     groups = rng.permutation(sorted({real.group for real in reals}))
     roles: dict[str, list[Real]] = {}
@@ -83,7 +88,7 @@ def build(kind: str, data: Path, out: Path, seed: int = 0, clean: bool = False) 
         shares = {"used": 14, "unused": 22, "innocent": 8, "others": 7, "strangers": 7}
     roles = split(reals, shares, rng, one_each=kind == "cxr")
 
-    def load(members: list[Real]) -> np.ndarray:
+    def load(members: list[Real]) -> Floats:
         return np.stack(
             [np.asarray(Image.open(data / r.file).convert("F"), np.float32) / 255 for r in members]
         )
@@ -114,7 +119,7 @@ def build(kind: str, data: Path, out: Path, seed: int = 0, clean: bool = False) 
     return [] if clean else [real.file for real in copied]
 
 
-def save(path: Path, pixels: np.ndarray) -> None:
+def save(path: Path, pixels: Floats) -> None:
     """8-bit grey PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.round(pixels * 255).astype(np.uint8)).save(path)

@@ -1,10 +1,10 @@
-"""Is my generator starting to memorise? Audit it while it trains.
+"""Is my generator starting to memorise? Watch it while it trains.
 
     python examples/watch_training.py world/ --generator gan --out curve.csv --option steps=3000
 
-Takes the reals of a world (see `vestige world build`), trains a generator on its members and asks
-`vestige.audit` ten times on the way whether the members show in 1,000 samples. A training loop of
-your own needs only the lines inside `look`.
+Takes the reals of a world (see `vestige world build`), trains a generator on its members and looks
+ten times on the way whether the members show in 1,000 samples. Rows are written as they come. A
+training loop of your own needs only the lines inside `look`.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 import vestige
@@ -24,7 +25,7 @@ LOOKS = 10
 SAMPLES = 1000
 
 
-def reals(world: Path) -> tuple[np.ndarray, np.ndarray]:
+def reals(world: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Members and non-members (without the reference), uint8 [n, h, w]."""
     truth = [row for row in read_truth(world) if row.role != "reference"]
     images = np.stack([np.asarray(Image.open(world / row.id)) for row in truth])
@@ -43,22 +44,21 @@ def main() -> None:
     members, others = reals(asked.world)
     options = parse_options(asked.generator, asked.option)
     generator = create(GENERATORS, asked.generator, "generator", **options)
-    rows = []
-
-    def look(stage: str, step: int, total: int) -> None:
-        if step % max(1, total // LOOKS):
-            return
-        samples = generator.sample(SAMPLES)
-        result = vestige.audit(generated=samples, used=members, unused=others)
-        auc, p = result.set_test.auc, result.set_test.p_value
-        rows.append([step, auc.value, auc.low, auc.high, p])
-        print(f"step {step}: AUC {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}], p = {p:.3g}")
-
-    generator.fit(members.astype(np.float32) / 255, progress=look)
-    with asked.out.open("w", newline="", encoding="utf-8") as file:
+    watch = vestige.Watch(members, others, looks=LOOKS)
+    names = ["step", "auc", "low", "high", "p_value"]
+    with asked.out.open("w", newline="", encoding="utf-8", buffering=1) as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "auc", "low", "high", "p_value"])
-        writer.writerows(rows)
+        writer.writerow(names)
+
+        def look(stage: str, done: int, total: int) -> None:
+            if done % max(1, total // LOOKS):
+                return
+            told = watch(generator.sample(SAMPLES), done)
+            found = [told[f"vestige/{name}"] for name in ("auc", "auc_low", "auc_high", "p_value")]
+            writer.writerow([done, *found])
+            print(f"step {done}: AUC {found[0]:.2f}, p = {found[3]:.3g} after all looks so far")
+
+        generator.fit(members.astype(np.float32) / np.float32(255), progress=look)
 
 
 if __name__ == "__main__":

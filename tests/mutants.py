@@ -54,6 +54,23 @@ def _of(file: str, tests: str, *changes: tuple[str, str]) -> list[Mutant]:
 
 MUTANTS = [
     *_of(
+        "stats/looks.py", "stats/test_looks.py",
+        ("allowed - rows.sum(axis=1)", "allowed"),
+        ("ordered[waiting] > line", "ordered[waiting] >= line"),
+        ("self.levels * spent_share(looks, planned) + 1e-9", "self.levels + 1e-9"),
+        ("int(held[-1]) + 1", "0"),
+    ),
+    *_of(
+        "watch/watch.py", "watch/test_watch.py",
+        ("past.crossed = crossed", "pass"),
+        ("if (old, known) == (step, digest):", "if old == step:"),
+    ),
+    *_of(
+        "watch/reals.py", "watch/test_watch.py",
+        ("return _joined(told, pixels)", "return told"),
+        ("pixels = np.where(blank, n + np.arange(n), pixels)", "pass"),
+    ),
+    *_of(
         "decision/decide.py", DECIDE,
         ("p_value is not None and p_value <= rate", "p_value is not None and p_value < rate"),
         ("max(test.p_value, run_history.p_adjusted)", "min(test.p_value, run_history.p_adjusted)"),

@@ -11,7 +11,7 @@ import typer
 from story.world import call
 from vestige.auditing import audit as audit_module
 from vestige.auditing.options import AuditOptions
-from vestige.cli.listing import KINDS
+from vestige.cli.choices import KINDS
 from vestige.cli.main import app
 from vestige.cli.options import PANELS, RENAMED
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from vestige.release.scrub import ScrubResult, scrub
     from vestige.result import AuditResult
     from vestige.training.train import train
+    from vestige.watch.watch import Watch
 
 __all__ = [
     "AuditOptions",
     "AuditResult",
     "InputError",
     "ScrubResult",
+    "Watch",
     "__version__",
     "audit",
     "detectors",
@@ -32,6 +34,7 @@ _HOMES = {
     "AuditResult": "result",
     "InputError": "registry.entries",
     "ScrubResult": "release.scrub",
+    "Watch": "watch.watch",
     "audit": "auditing.audit",
     "run_audit": "auditing.audit",
     "scrub": "release.scrub",
@@ -50,4 +53,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

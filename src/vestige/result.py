@@ -1,26 +1,29 @@
 """What `vestige.audit` returns: the record of an audit, and the files that are made of it."""
 
-import csv
-import io
 import os
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from vestige.decision.audited import Audited
 from vestige.files.regular import read_text
-from vestige.files.spreadsheet import cell, number
 from vestige.files.whole import write_together
 from vestige.registry.entries import InputError
-from vestige.report import render_html
+from vestige.report import card, render_html
+from vestige.report.findings_table import as_csv, as_frame
+from vestige.report.plots import Plot, plot
+from vestige.report.shown import display_card, in_notebook, open_page, own_folder
 
 OLD_FIELDS = {"controls": "checks", "conformity": "preparation", "tried": "run_history"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditResult(Audited):
-    """The whole answer. `save` writes result.json, findings.csv and report.html."""
+    """The whole answer. `save` writes result.json, findings.csv and report.html.
+
+    A notebook shows it as a card: the decision, three numbers and the nearest pairs.
+    """
 
     def __getattr__(self, name: str) -> Any:
         """The fields by the names that they had in 0.1, with a warning, until 0.3."""
@@ -37,39 +40,50 @@ class AuditResult(Audited):
         """Read a result.json file."""
         return cls.from_json(read_text(path))
 
+    def __repr__(self) -> str:
+        return card.one_line(self)
+
+    def _repr_html_(self) -> str:
+        return card.html(self)
+
+    def _repr_markdown_(self) -> str:
+        return card.markdown(self)
+
+    def summary(self) -> str:
+        """The decision, copies, AUC and named patients, and the nearest pairs, as plain text."""
+        return card.summary(self)
+
+    def plot(self, what: Plot = "scores", ax: Any = None) -> Any:
+        """Draw "scores", "roc" or "pairs" (needs the extra ``plot``); gives matplotlib Axes."""
+        return plot(self, what, ax)
+
+    def show(self, out: str | os.PathLike[str] | None = None) -> Path | None:
+        """Show the card in a notebook, else write the report and open it where there is a screen.
+
+        Parameters
+        ----------
+        out : folder, optional
+            As of `save`; default: a new temporary folder.
+
+        Returns
+        -------
+        Path or None
+            The report, if it was written.
+        """
+        if out is None and in_notebook():
+            display_card(self)
+            return None
+        report = self.save(own_folder() if out is None else out)
+        open_page(report)
+        return report
+
     def to_csv(self) -> str:
         """The text of findings.csv: one row per finding; safe to open in a spreadsheet."""
-        columns = sorted({name for f in self.findings for name in f.columns})
-        out = io.StringIO()
-        writer = csv.writer(out)  # CRLF (RFC 4180), so that names with a CR are quoted too
-        writer.writerow(
-            ["id", "group", "role", "verdict", "score", "p_value", "q_value", *map(cell, columns)]
-            + ["nearest_generated", "similarity", "carried_by", "relation", "stands_out", "word"]
-        )
-        for f in self.findings:
-            near = f.evidence[0] if f.evidence else None
-            numbers = [f.score, f.p_value, f.q_value, *(f.columns.get(c) for c in columns)]
-            writer.writerow(
-                [cell(f.id), cell(f.group), f.role, f.verdict, *map(number, numbers)]
-                + ([cell(near.generated), number(near.similarity)] if near else ["", ""])
-                + [cell("; ".join(f"{part.column} {part.share:.2f}" for part in f.carried_by))]
-                + [f.relation, str(f.stands_out).lower(), f.word]
-            )
-        return out.getvalue()
+        return as_csv(self)
 
     def to_frame(self) -> Any:
-        """Findings as a pandas DataFrame (needs the extra ``table``)."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise InputError("to_frame needs pandas: pip install 'vestige[table]'") from error
-        rows = [
-            {k: v for k, v in asdict(f).items() if k not in ("columns", "evidence", "carried_by")}
-            | {"similarity": f.similarity, "word": f.word}
-            | f.columns
-            for f in self.findings
-        ]
-        return pd.DataFrame(rows)
+        """The table of findings.csv as a pandas DataFrame (needs the extra ``table``)."""
+        return as_frame(self)
 
     def save(self, out: str | os.PathLike[str]) -> Path:
         """Write result.json, findings.csv and report.html; all or nothing.

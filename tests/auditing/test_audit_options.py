@@ -3,9 +3,9 @@
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -14,8 +14,12 @@ import vestige
 from reference_worlds import reference_world
 from small_audits import small
 from vestige import AuditOptions, AuditResult, InputError, run_audit
+from vestige.auditing.keywords import Keywords
 from vestige.auditing.options import RULES, read_options
+from vestige.auditing.request import ROLES
+from vestige.detectors.mc_ball import MonteCarloBall
 from vestige.release.repeat import check_result, options_again
+from vestige.types import Progress, quiet
 
 ASKED = AuditOptions(
     detectors=["nearest_distance", "mc_ball"],
@@ -51,16 +55,46 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
     return AuditResult.load(folder / "o" / "result.json")
 
 
-def test_the_keywords_of_audit_are_the_fields() -> None:
-    roles = {"generated", "used", "unused", "query", "reference", "progress"}
-    given = {
-        name: one.default
-        for name, one in inspect.signature(vestige.audit).parameters.items()
-        if name not in roles
-    }
-    own = {f.name: f.default if f.default is not MISSING else None for f in fields(AuditOptions)}
-    assert list(given) == list(own)
-    assert given == own
+def test_the_keywords_of_audit_are_the_fields_and_of_their_types() -> None:
+    """And whoever asks an editor for the signature sees ten lines."""
+    known, own = get_type_hints(Keywords), get_type_hints(AuditOptions)
+    assert known.pop("progress") is Progress
+    del own["options"]
+    assert known == own
+    shown = inspect.signature(vestige.audit)
+    assert len(shown.parameters) + 3 <= 10  # a line each, with "def audit(", "*," and the last
+    assert len(str(shown)) < 300
+    assert set(shown.parameters) == {*ROLES, "options", "keywords"}
+
+
+def test_options_are_changed_by_keywords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a dict of options of detectors is still one."""
+    asked: list[Any] = []
+    monkeypatch.setattr("vestige.auditing.audit.run_audit", lambda *given: asked.append(given))
+    base = AuditOptions(detectors="nearest_distance", checks=False, seed=1)
+    vestige.audit("a", "b", options=base, seed=2, progress=print)
+    sources = dict.fromkeys(("unused", "query", "reference")) | {"generated": "a", "used": "b"}
+    assert asked.pop() == (sources, replace(base, seed=2), print)
+    vestige.audit("a", options={"mc_ball": {"size": 8}}, detectors=["mc_ball"])
+    told = AuditOptions(detectors=["mc_ball"], options={"mc_ball": {"size": 8}})
+    assert asked.pop()[1:] == (told, quiet)
+    with pytest.raises(TypeError, match=r"argument 'sede'. Did you mean 'seed'\?"):
+        vestige.audit("a", sede=2)
+
+
+def test_detectors_are_names_objects_and_pairs() -> None:
+    mine = MonteCarloBall(size=8)
+    asked = AuditOptions(detectors=[("mc_ball", {"size": 8}), mine, "auto"], options={"auto": {}})
+    assert asked.detectors == ("mc_ball", mine, "auto")
+    assert asked.options == {"mc_ball": {"size": 8}, "auto": {}}
+    assert AuditOptions(detectors=mine).detectors == (mine,)
+    assert AuditOptions(detectors=("mc_ball", {"size": 8})).detectors == ("mc_ball",)
+    assert replace(asked, seed=1) == replace(asked, seed=1)
+    with pytest.raises(InputError, match="'mc_ball' has the option size twice"):
+        AuditOptions(detectors=[("mc_ball", {"size": 8})], options={"mc_ball": {"size": 4}})
+    with pytest.raises(InputError) as error:
+        vestige.audit(**images(), detectors=5)
+    assert "\n" not in str(error.value)
 
 
 def test_keywords_and_options_give_the_same_bytes() -> None:

@@ -12,7 +12,7 @@ from vestige.copies.search import search_copies
 from vestige.decision.records import Copy
 from vestige.images.blank import blank_images
 from vestige.images.imageset import ImageSet
-from vestige.images.kinds import KINDS, Kind, chroma_added, in_view, luma_of, planes_of
+from vestige.images.kinds import KINDS, Kind, chroma_added, in_view, luma_of, planes_of, told_of
 from vestige.judging.cohort import check_roles, form_cohort
 from vestige.registry.entries import InputError
 from vestige.testing.phantoms import NOISE, PHANTOMS
@@ -106,7 +106,8 @@ def test_equal_pixels_contradict_roles(kind: Kind) -> None:
     sets = sets_of(kind)
     [told] = check_roles(sets, "release")
     assert told.path == "generated/003"
-    assert "1 generated image(s) have exactly the pixels of a used image" in told.what
+    pixels = told_of(kind, "pixels")
+    assert f"1 generated image(s) have exactly the {pixels} of a used image" in told.what
     sets["unused"] = replace(sets["used"])
     with pytest.raises(InputError, match="used and unused share 14 image"):
         check_roles(sets, "release")

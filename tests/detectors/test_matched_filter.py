@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from reference_worlds import reference_world
 from vestige import detectors
 from vestige.detectors import cosine_search
 from vestige.features import whitening as whitening_rows
 from vestige.features.whitening import whitening_of_both
+from vestige.images.kinds import chroma_added
+from vestige.registry.entries import InputError
+from vestige.stats.intervals import auc
 from vestige.types import Floats, Images
 
 WORLD = reference_world("copy", 6)
@@ -208,3 +212,25 @@ def test_many_wide_rows_whiten_as_all_of_them_nearly_do(monkeypatch: pytest.Monk
     cosines = [(found.apply(rows) @ found.apply(rows).T).ravel() for found in (whole, some, turned)]
     np.testing.assert_allclose(cosines[1], cosines[0], atol=0.05)
     np.testing.assert_allclose(cosines[2], cosines[1], atol=1e-4)
+
+
+def test_chroma_alone_finds_copies_of_the_colours_that_luma_hides() -> None:
+    rng = np.random.default_rng(3)
+
+    def fields(n: int) -> Floats:
+        return np.asarray(gaussian_filter(rng.normal(size=(n, 32, 32)), (0, 1, 1)))
+
+    def coloured(luma: Floats, blue: Floats, red: Floats) -> Images:
+        planes = 0.05 * np.stack([blue, red], axis=1)
+        return np.clip(chroma_added(0.5 + 0.5 * luma, planes), 0, 1).astype(np.float32)
+
+    blue, red = fields(50), fields(50)
+    cohort = coloured(fields(50), blue, red)
+    made = coloured(fields(25), blue[:25], red[:25])  # the colours of the first half
+    found = {}
+    for space in ("chroma", "pixels"):
+        scores = MatchedFilterPool(space=space).fit(made).score_pool(cohort)
+        found[space] = auc(scores[:25], scores[25:])
+    assert found["chroma"] > 0.99 > 0.9 > found["pixels"]
+    with pytest.raises(InputError, match="chroma is that of colour images; grey images"):
+        MatchedFilterPool(space="chroma").fit(G)

@@ -10,6 +10,7 @@ import pytest
 import hostile
 from vestige.images.flags import COLOUR
 from vestige.images.frame import Unreadable
+from vestige.images.given_arrays import Given
 from vestige.images.layouts import layout_of, parse_layout
 from vestige.images.listing import listed, peek_size
 from vestige.images.readers import peek_shape, read_file
@@ -137,7 +138,8 @@ def test_a_dataset_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=re.escape("scans/t1, scans/t2). Give one")):
         read_file(path)
     named = listed(f"{path}::scans/t2")
-    np.testing.assert_array_equal(named, STACK[::-1])
+    assert isinstance(named, Given)
+    np.testing.assert_array_equal(named.values, STACK[::-1])
     images = read_images(f"{path}::scans/t2", role="used", size=16)
     assert len(images) == 6
     with pytest.raises(InputError, match="holds no dataset 'x'; it holds labels, scans/t1"):

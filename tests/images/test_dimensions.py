@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vestige.images.choosing import choose_kind
-from vestige.images.dimensions import hold_volumes
+from vestige.images.dimensions import Volumes, hold_volumes
 from vestige.images.listing import listed, peek_size
 from vestige.images.reading import read_images
 from vestige.registry.entries import InputError
@@ -47,6 +47,10 @@ def fill(root: Path, what: str) -> Any:
         nifti(root / "a.nii", RAS[:, :, :1], AFFINE)
     elif what == "pictures":
         save(root, "a.png", grey())
+    elif what == "photographs":
+        for k in range(3):
+            colours = np.random.default_rng(k).integers(0, 256, (9, 8, 3))
+            save(root, f"{k}.png", colours.astype(np.uint8))
     elif what == "both":
         nifti(root / "a.nii", RAS, AFFINE)
         save(root, "b.png", grey())
@@ -68,7 +72,7 @@ PICTURES = [
 def test_volumes_on_both_sides_are_compared_whole(tmp_path: Path, what: str) -> None:
     sources = {"generated": listed(fill(tmp_path / "g", "volumes"))}
     sources["used"] = listed(fill(tmp_path / "u", what))
-    assert hold_volumes(sources) == (True, ())
+    assert hold_volumes(sources) == Volumes(True, ("generated", "used"))
     assert choose_kind(sources).kind == "volume"
     assert choose_kind(sources, dimensions="3d").kind == "volume"
     if "array" not in what:
@@ -85,6 +89,30 @@ def test_volumes_beside_pictures_are_slices_and_a_row(tmp_path: Path, what: str)
     assert chosen.kind == "grey"
     assert "lie beside pictures (of used): all are compared as pictures" in chosen.problems[0].what
     assert choose_kind(sources, dimensions="2d").problems == ()
+
+
+@pytest.mark.parametrize("of_volumes", ["generated", "used"])
+def test_volumes_beside_photographs_are_refused_for_what_they_are(
+    tmp_path: Path, of_volumes: str
+) -> None:
+    kinds = {
+        role: "volumes" if role == of_volumes else "photographs" for role in ("generated", "used")
+    }
+    sources = {role: listed(fill(tmp_path / role, what)) for role, what in kinds.items()}
+    other = {"generated": "used", "used": "generated"}[of_volumes]
+    told = rf"volumes \({of_volumes}\) cannot be compared with colour pictures \({other}\)"
+    with pytest.raises(InputError, match=told):
+        choose_kind(sources)
+    assert choose_kind(sources, "grey").kind == "grey"
+    assert choose_kind(sources, dimensions="3d").kind == "volume"
+
+
+def test_a_role_of_volumes_and_photographs_has_one_row(tmp_path: Path) -> None:
+    mixed = fill(tmp_path / "g", "photographs")
+    nifti(mixed / "a.nii", RAS, AFFINE)
+    sources = {"generated": listed(mixed), "used": listed(fill(tmp_path / "u", "photographs"))}
+    (row,) = choose_kind(sources).problems
+    assert row.what.startswith("volumes (of generated) lie beside pictures (of generated and used)")
 
 
 @pytest.mark.parametrize("what", PICTURES)

@@ -160,4 +160,6 @@ def test_repeated_images_are_counted_and_told() -> None:
     [row] = repeats(["a", "b", "c", "d", "e"], ["1", "2", "1", "1", "2"], "generated")
     assert (row.path, row.severity) == ("generated/c", "warning")
     assert row.what.startswith("3 of 5 generated images, e.g. this one, repeat others of the set")
-    assert row.what.endswith("it holds 2 different images")
+    assert row.what.endswith("the same pixels: it holds 2 different images")
+    [row] = repeats(["a", "b"], ["1", "1"], "generated", "volume")
+    assert row.what.endswith("the same voxels: it holds 1 different images")

@@ -145,6 +145,31 @@ def test_one_file_is_told_in_words_and_as_json(tmp_path: Path, capsys: Any) -> N
     assert PERSON not in json.dumps(seen)
 
 
+def test_a_volume_is_told_whole_and_by_its_slices(tmp_path: Path, capsys: Any) -> None:
+    values = np.arange(5 * 6 * 7, dtype=np.uint8).reshape(5, 6, 7)
+    nib.save(nib.Nifti1Image(values, np.diag([1.0, 2.0, 2.5, 1.0])), tmp_path / "a.nii.gz")
+    nib.save(nib.Nifti1Image(values[..., None].repeat(2, 3), np.eye(4)), tmp_path / "4d.nii")
+    nib.save(nib.Nifti1Image(values[:, :, :3], np.eye(4)), tmp_path / "flat.nii")
+    one, several, flat = (
+        call(capsys, "inspect", tmp_path / name).out for name in ("a.nii.gz", "4d.nii", "flat.nii")
+    )
+    assert "7 of 6 x 5 (height x width)" in one
+    assert "1 volume of 7 x 6 x 5 (slices x height x width), voxels of 2.5 x 2 x 1 mm" in one
+    assert "stored as RAS" in one
+    assert "14 of 6 x 5" in several and "no volume: holds 2 volumes" in several
+    assert "3 of 6 x 5" in flat and "no volume: " in flat
+
+
+def test_an_array_of_volumes_is_told_as_volumes(tmp_path: Path, capsys: Any) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (3, 9, 8, 8)).astype(np.uint8)
+    np.save(tmp_path / "a.npy", values)
+    said = call(capsys, "inspect", tmp_path / "a.npy", "--out", tmp_path / "out")
+    assert said.code == 0 and "27 of 8 x 8" in said.out and "3 volumes of 9 x 8 x 8" in said.out
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    np.save(tmp_path / "pictures.npy", values[0])
+    assert "whole" not in call(capsys, "inspect", tmp_path / "pictures.npy").out
+
+
 def test_what_a_header_says_in_its_own_words_is_not_repeated(tmp_path: Path, capsys: Any) -> None:
     path = dicom(
         tmp_path / "a.dcm",

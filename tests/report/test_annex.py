@@ -135,7 +135,7 @@ def test_a_rule_that_was_fixed_late_and_a_part_of_the_set_are_said(
     assert "600 (the controller states 10,000" in section(html, "data_set")
 
 
-@pytest.mark.parametrize("n", [0, 1, 100_000])
+@pytest.mark.parametrize("n", [0, 1, 1_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_results_of_any_size(make_result: Any, n: int) -> None:
     result = make_result("not found", hostile=False, thumbnails=False)
     one = result.findings[0]

@@ -50,7 +50,10 @@ def crowded(make_result: Any, folder: Path, state: Any) -> str:
     return render_annex(replace(result, checks=tuple(checks)), context_of(folder, text))
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize(
+    "state",
+    ["copies found", *(pytest.param(s, marks=pytest.mark.slow) for s in STATES[1:])],
+)
 def test_at_most_four_pages_and_an_appendix(make_result: Any, tmp_path: Path, state: Any) -> None:
     need_weasyprint()
     pages = pages_of(to_pdf(crowded(make_result, tmp_path, state)))

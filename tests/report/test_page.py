@@ -327,7 +327,8 @@ def test_a_group_on_both_sides_is_said(make_result: Any) -> None:
 
 
 def test_sections_are_distinct(make_result: Any) -> None:
-    made = [section(make_result("leak found")) for section in SECTIONS]
+    result = make_result("leak found")
+    made = [section(result) for section in SECTIONS]
     keys = [section.key for section in made if section is not None]
     assert len(keys) == len(set(keys)) == len(SECTIONS) - 1  # problems stand in one of two places
 

@@ -118,7 +118,7 @@ def plain(base: AuditResult) -> tuple[list[str], str]:
 
 
 @given(st.lists(hostile, min_size=4, max_size=20, unique=True))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_other_names_change_nothing_but_hashes(
     base: AuditResult, plain: tuple[list[str], str], names: list[str]
 ) -> None:

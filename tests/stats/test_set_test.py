@@ -13,8 +13,8 @@ from vestige.registry.entries import InputError
 from vestige.stats.permutation import set_test
 from vestige.stats.set_test import (
     StackLabels,
-    _group_values,
     answer_set,
+    group_values,
     minimum_detectable_share,
 )
 from vestige.types import Bools, Floats, Ints
@@ -66,7 +66,7 @@ def test_many_images_of_a_patient_are_no_high_tail() -> None:
     keep = np.repeat([8, 1], 400)
     index = np.repeat(np.arange(800), keep)
     score = np.random.default_rng(7).normal(size=len(index))
-    for tail in _group_values(score, index, keep)[1:2]:
+    for tail in group_values(score, index, keep)[1:2]:
         many, one = tail[:400], tail[400:]
         assert abs(many.mean() - one.mean()) < 4.5 * np.hypot(many.std(), one.std()) / 20
 

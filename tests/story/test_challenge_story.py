@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from story.world import call, load, names, worlds, write
-from vestige.cli.listing import KINDS
+from vestige.cli.choices import KINDS
 
 QUERIES = 30  # half of them used
 LAYOUTS = {

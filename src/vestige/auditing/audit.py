@@ -1,28 +1,28 @@
 """The whole procedure, from folders of images to a verdict; read it from top to bottom."""
 
-import os
-from collections.abc import Mapping, Sequence
+from __future__ import annotations  # a notebook shows `Source`, not the ten types it stands for
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Unpack
 
 from vestige.auditing.assemble import Evidence, assemble
 from vestige.auditing.checks import run_checks
 from vestige.auditing.gathering import gather
 from vestige.auditing.history import note_run
+from vestige.auditing.keywords import Keywords, check_names
 from vestige.auditing.manifest import Clock
-from vestige.auditing.options import MAX_AUC, AuditOptions
+from vestige.auditing.options import AuditOptions
 from vestige.auditing.question import question_digest
 from vestige.auditing.request import open_request
 from vestige.auditing.scoring import judge_scores, score
-from vestige.cache.shelves import LIMIT_BYTES, trim
-from vestige.detectors import Effort
+from vestige.cache.shelves import trim
 from vestige.engine.threads import one_core
-from vestige.images.choosing import ColourChoice
-from vestige.images.dimensions import Dimensions
 from vestige.images.listing import Source
 from vestige.registry.old_names import accept_old_names
 from vestige.result import AuditResult
 from vestige.scoring.plan import Options
-from vestige.symmetries import Views
-from vestige.types import Detector, Progress, quiet
+from vestige.types import Progress, quiet
 
 
 @accept_old_names(conform="harmonize", controls="checks", limit_auc="max_auc")
@@ -33,29 +33,8 @@ def audit(
     query: Source | None = None,
     reference: Source | None = None,
     *,
-    groups: str | os.PathLike[str] | None = None,
-    group_regex: str | None = None,
-    detectors: Sequence[str | Detector] | None = None,
-    options: Options | None = None,
-    effort: Effort | None = None,
-    views: Views = "mirror",
-    models: Sequence[str | os.PathLike[str]] = (),
-    false_alarm_rate: float = 0.05,
-    release_curve: bool = False,
-    max_auc: float = MAX_AUC,
-    assigned_by_lot: bool = False,
-    window: tuple[float, float] | None = None,
-    harmonize: bool = False,
-    include_derived: bool = False,
-    layout: str = "",
-    colour: ColourChoice = "auto",
-    dimensions: Dimensions = "auto",
-    engine: str = "local",
-    cache: str | os.PathLike[str] | None = None,
-    cache_limit: float = LIMIT_BYTES / 1e9,
-    checks: bool = True,
-    seed: int = 0,
-    progress: Progress = quiet,
+    options: AuditOptions | Options | None = None,
+    **keywords: Unpack[Keywords],
 ) -> AuditResult:
     """Were these real images used to train the generator behind those synthetic ones?
 
@@ -65,18 +44,28 @@ def audit(
     Parameters
     ----------
     generated, used, unused, query, reference
-        Folders, CSV lists, lists of paths, addresses for fsspec ("s3://..."), or arrays
-        [n, h, w] (uint8, uint16, float 0..1).
+        Folders, CSV lists, lists of paths, addresses for fsspec ("s3://..."), or images in memory:
+        arrays and tensors [n, h, w], [n, h, w, c] or [n, c, h, w], volumes [n, d, h, w] (uint8,
+        uint16, float 0..1 or -1..1), lists of arrays or of Pillow images of any size, generators,
+        data sets and data loaders of these, alone or each with a label (docs/python.md).
         `unused` calibrates; `reference` are further unused reals that detectors may fit on.
-    groups : path, optional
-        CSV with columns id and group (patient). Else `group_regex` on the id, else the DICOM
-        patient; else files of several images, DICOM studies and images that look alike.
-    detectors : names or objects, optional
-        Names of `vestige.detectors.DETECTORS` or of plug-ins, and objects of a class of yours
-        (docs/adding-a-detector.md); default: "auto", all of the effort. Detectors that learn from
-        labels are cross-fitted by group.
-    options : detector -> its options, optional
-        Such as ``{"siamese": {"backbone": "squeezenet1_1", "weights": "squeezenet.safetensors"}}``.
+    options : AuditOptions, optional
+        Keywords below change it for this audit. Or a dict, detector -> its options, such as
+        ``{"siamese": {"backbone": "squeezenet1_1", "weights": "squeezenet.safetensors"}}``.
+
+    Other Parameters
+    ----------------
+    groups : path, dict, list, array or column, optional
+        A CSV file with columns id and group (patient); a dict, id -> group or role -> groups of
+        its images; or one list for all real images, in the order used, unused, query, reference.
+        Else `group_regex` on the id, else the DICOM patient; else files of several images, DICOM
+        studies and images that look alike.
+    ids : dict, optional
+        Role -> the ids of its images in memory; they are numbered ("000000") without.
+    detectors : names, objects or pairs, optional
+        Names of `vestige.detectors.DETECTORS` or of plug-ins, objects of a class of yours
+        (docs/adding-a-detector.md), and pairs of a name and its options; default: "auto", all of
+        the effort. Detectors that learn from labels are cross-fitted by group.
     effort : "low", "normal" or "high", optional
         What the detectors of "auto" may cost (`vestige.detectors.EFFORTS`); default: "normal". The
         manifest tells the seconds of each.
@@ -138,32 +127,13 @@ def audit(
     InputError
         Anything the user can mend; the message says how.
     """
-    asked = AuditOptions(
-        groups=groups,
-        group_regex=group_regex,
-        detectors=detectors,
-        options=options or {},
-        effort=effort,
-        views=views,
-        models=models,
-        false_alarm_rate=false_alarm_rate,
-        release_curve=release_curve,
-        max_auc=max_auc,
-        assigned_by_lot=assigned_by_lot,
-        window=window,
-        harmonize=harmonize,
-        include_derived=include_derived,
-        layout=layout,
-        colour=colour,
-        dimensions=dimensions,
-        engine=engine,
-        cache=cache,
-        cache_limit=cache_limit,
-        checks=checks,
-        seed=seed,
-    )
+    check_names(keywords)
+    changes = {name: value for name, value in keywords.items() if name != "progress"}
+    if not isinstance(options, AuditOptions):
+        options = AuditOptions(options=options or {})
+    asked: AuditOptions = replace(options, **changes)  # type: ignore[arg-type]
     roles = {"used": used, "unused": unused, "query": query, "reference": reference}
-    return run_audit({"generated": generated, **roles}, asked, progress)
+    return run_audit({"generated": generated, **roles}, asked, keywords.get("progress", quiet))
 
 
 @one_core()

@@ -8,14 +8,15 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from vestige.cache.owner import open_cache
 from vestige.files.places import Named, refuse_within
 from vestige.images.formats import format_of_name
+from vestige.images.given_arrays import Given
+from vestige.images.given_groups import Names, Place
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
-from vestige.images.matching import Place, match
+from vestige.images.matching import Place as Files
+from vestige.images.matching import match
 from vestige.images.patient_ids import folded
 from vestige.images.readers import ARRAYS
 from vestige.images.remote import is_address, without_scheme
@@ -29,7 +30,7 @@ def refuse_early(
     sources: Mapping[str, Source],
     mode: Mode,
     false_alarm_rate: float,
-    csv: str | os.PathLike[str] | None,
+    csv: Place | Names | None,
     regex: str | None,
 ) -> None:
     """Refuse what the lists of files alone show to be impossible.
@@ -114,16 +115,16 @@ def _most_groups(source: Source) -> int | None:
     if isinstance(source, Listing):
         arrays = any(format_of_name(path) in ARRAYS for _, path in source.files)
         return None if arrays else len(source.files)
-    return len(source) if isinstance(source, ImageSet | np.ndarray) else 0
+    return len(source) if isinstance(source, ImageSet | Given) else 0
 
 
 def told_groups(
-    sources: Mapping[str, Source], csv: str | os.PathLike[str] | None, regex: str | None
+    sources: Mapping[str, Source], csv: Place | Names | None, regex: str | None
 ) -> dict[str, frozenset[str]] | None:
     """Groups of each role, where a table or an expression names those of all files."""
     if (csv is None) == (regex is None):
         return None
-    table = None if csv is None else read_group_table(Path(csv))
+    table = read_group_table(Path(csv)) if isinstance(csv, str | os.PathLike) else csv
     pattern = None if regex is None else compile_groups(regex)
     found: dict[str, frozenset[str]] = {}
     for role, source in sources.items():
@@ -133,7 +134,7 @@ def told_groups(
             return None
         ids = [identifier for identifier, _ in source.files]
         if table is not None:
-            place = Place(role, source.root, ids, [str(path) for _, path in source.files])
+            place = Files(role, source.root, ids, [str(path) for _, path in source.files])
             matched = match(table, [place])
             if matched.clash or matched.missing:
                 return None  # files of several images, named one by one, or files without a row

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from vestige.auditing.before_reading import input_places, told_groups
 from vestige.auditing.options import AuditOptions
 from vestige.auditing.request import ROLES, Request, open_request
@@ -16,6 +14,8 @@ from vestige.engine.engines import ENGINES
 from vestige.files.places import refuse_within
 from vestige.images.choosing import choose_kind
 from vestige.images.formats import format_of_name
+from vestige.images.given_arrays import Given
+from vestige.images.given_groups import by_name
 from vestige.images.imageset import ImageSet
 from vestige.images.inspecting import Seen, inspect_file
 from vestige.images.kinds import Kind
@@ -98,7 +98,7 @@ def dry_run(given: Mapping[str, Source | None], options: AuditOptions) -> DryRun
         if isinstance(source, Listing):
             seen = _look(found, role, source, options)
         else:
-            seen = RoleSeen(len(source) if isinstance(source, ImageSet | np.ndarray) else 0)
+            seen = RoleSeen(len(source) if isinstance(source, ImageSet | Given) else 0)
         found.roles[role] = replace(seen, patients=len(groups[role]) if role in groups else None)
     _places(found, sources, options)
     return found
@@ -144,9 +144,11 @@ def _patients(
     """Patients of each real role, where a table or an expression names them."""
     reals = {role: source for role, source in sources.items() if role != "generated"}
     try:
-        if options.groups is not None:
-            groups_at(Path(options.groups), list(_single(reals)))
-        groups = told_groups(sources, options.groups, options.group_regex) or {}
+        given = by_name(options.groups, sources, options.layout)
+        if given is not None:
+            table = given if isinstance(given, Mapping) else Path(given)
+            groups_at(table, list(_single(reals)))
+        groups = told_groups(sources, given, options.group_regex) or {}
     except InputError as error:
         found.refuse(error)
         return {}

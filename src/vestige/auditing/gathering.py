@@ -84,7 +84,7 @@ def gather(request: Request, clock: Clock) -> Gathered:
     problems += [problem for images in as_read.values() for problem in images.problems]
     problems += check_roles(as_read, mode)
     made = as_read["generated"]
-    problems += repeats(made.ids, made.sha256, "generated")
+    problems += repeats(made.ids, made.sha256, "generated", made.kind)
     check_models(request.trained, as_read)
     unread, unlike = unread_by_role(as_read, mode), find_unlike(as_read)
     problems += unlike_problems(unlike)
@@ -94,7 +94,7 @@ def gather(request: Request, clock: Clock) -> Gathered:
 
     with clock.stage("group"):
         reals = {role: images for role, images in sets.items() if role != "generated"}
-        grouping = assign_groups(reals, csv=options.groups, regex=options.group_regex)
+        grouping = assign_groups(reals, csv=request.groups, regex=options.group_regex)
         problems += [*grouping.problems, *check_patients(request.trained, grouping)]
         labels, own, notes = own_reference(grouping.labels)
         problems += notes

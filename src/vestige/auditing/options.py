@@ -1,6 +1,5 @@
 """How an audit is made: checked once, written to the manifest, and read from there again."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from vestige.detectors import DETECTORS, Effort
 from vestige.detectors.plugins import find_detector
 from vestige.images.choosing import COLOUR, ColourChoice
 from vestige.images.dimensions import DIMENSIONS, Dimensions
+from vestige.images.given_groups import Groups, Ids, Place, told_groups, told_ids
 from vestige.images.harmonize import Preparation
 from vestige.images.layouts import parse_layout
 from vestige.registry.entries import InputError
@@ -28,7 +28,8 @@ MAX_AUC = 0.65
 CACHE = "cache"
 """The option of detectors that names a folder to write to."""
 _SEPARATOR, _WORD = re.compile(r"[/\\]"), re.compile(r"\w{0,40}")
-Place = str | os.PathLike[str]
+Detectors = str | Detector | Sequence[str | Detector | tuple[str, Mapping[str, Any]]]
+"""Names, objects of a class of yours, and pairs of a name and its options; one or several."""
 
 RULES: dict[str, Rule] = {
     "false_alarm_rate": Within("false-alarm rate {:g} is not between 0 and 1.", above=0, below=1),
@@ -48,8 +49,14 @@ RULES: dict[str, Rule] = {
 class AuditOptions:
     """Everything that an audit is told beside its images; each is a keyword of `vestige.audit`.
 
-    Those that can move an answer are written to the manifest. Places on this machine (groups,
-    models, cache) and `group_regex` are not: they may name patients.
+    Those that can move an answer are written to the manifest. Places on this machine (models,
+    cache) and what may name patients (groups, `group_regex`, ids) are not.
+
+    Examples
+    --------
+    >>> quick = AuditOptions(effort="low", detectors=[("mc_ball", {"size": 8})])
+    >>> quick.detectors, quick.options
+    (('mc_ball',), {'mc_ball': {'size': 8}})
 
     Raises
     ------
@@ -58,9 +65,10 @@ class AuditOptions:
         their options are checked when the audit begins.
     """
 
-    groups: Place | None = None
+    groups: Groups | None = field(default=None, hash=False)
     group_regex: str | None = None
-    detectors: Sequence[str | Detector] | None = None
+    ids: Ids | None = field(default=None, hash=False)
+    detectors: Detectors | None = None
     options: Options = field(default_factory=dict, hash=False)
     effort: Effort | None = None
     views: Views = "mirror"
@@ -82,14 +90,53 @@ class AuditOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        told = told_groups(self.groups), told_ids(self.ids)  # of more types than a table of types
+        object.__setattr__(self, "groups", told[0])
+        object.__setattr__(self, "ids", told[1])
         check_values(AuditOptions, vars(self))
         check_fields(self, RULES)
         object.__setattr__(self, "layout", parse_layout(self.layout))
         own = {name: dict(given) for name, given in (self.options or {}).items()}
+        detectors = _named(self.detectors, own)
         object.__setattr__(self, "options", own)  # no one else's dict
         object.__setattr__(self, "models", tuple(self.models))
-        if self.detectors is not None:
-            object.__setattr__(self, "detectors", tuple(self.detectors))
+        object.__setattr__(self, "detectors", detectors)
+
+    @property
+    def named(self) -> tuple[str | Detector, ...] | None:
+        """The detectors by name and as objects; the options of pairs are among `options`."""
+        return _named(self.detectors, {})
+
+
+def _named(
+    given: Detectors | None, options: dict[str, dict[str, Any]]
+) -> tuple[str | Detector, ...] | None:
+    """Names and objects of detectors; the options of pairs are added to the others."""
+    if given is None:
+        return None
+    one = isinstance(given, str) or not isinstance(given, Sequence) or _is_pair(given)
+    parts: Sequence[Any] = [given] if one else given  # type: ignore[assignment]
+    found: list[str | Detector] = []
+    for part in parts:
+        if not _is_pair(part):
+            found.append(part)
+            continue
+        name, own = part
+        clash = options.get(name, {}).keys() & own.keys()
+        if clash:
+            raise InputError(f"detector {name!r} has the option {min(clash)} twice; give it once.")
+        options[name] = {**options.get(name, {}), **own}
+        found.append(name)
+    return tuple(found)
+
+
+def _is_pair(part: Any) -> bool:
+    return (
+        isinstance(part, tuple)
+        and len(part) == 2
+        and isinstance(part[0], str)
+        and isinstance(part[1], Mapping)
+    )
 
 
 @dataclass(frozen=True)

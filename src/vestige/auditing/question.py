@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from vestige.auditing.options import AuditOptions
 from vestige.auditing.request import Request
 from vestige.files.whole import file_sha256
+from vestige.images.given_arrays import Given
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
 from vestige.registry.entries import InputError
@@ -27,7 +28,7 @@ def question_digest(request: Request) -> str:
     ``manifest.inputs_sha256`` holds their digests once they were.
     """
     sources = {role: _told(source) for role, source in request.sources.items()}
-    asked = [request.mode, sources, _options(request.options)]
+    asked = [request.mode, sources, _options(request)]
     return hashlib.sha256(json.dumps(asked, default=repr).encode("utf-8", "replace")).hexdigest()
 
 
@@ -57,10 +58,15 @@ def _told(source: Source) -> Any:
         return [[name, _size(path)] for name, path in source.files]
     if isinstance(source, ImageSet):
         return source.inputs_sha256
-    if isinstance(source, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(source).data).hexdigest()
-        return [list(source.shape), str(source.dtype), digest]
+    if isinstance(source, Given):
+        parts = [source.values] if isinstance(source.values, np.ndarray) else source.values
+        return [source.ids, [_of_array(part) for part in parts]]
     return repr(source)
+
+
+def _of_array(values: npt.NDArray[Any]) -> list[str]:
+    digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+    return [str(values.shape), str(values.dtype), digest]
 
 
 def _size(path: Any) -> int:
@@ -71,10 +77,11 @@ def _size(path: Any) -> int:
         return -1
 
 
-def _options(options: AuditOptions) -> dict[str, Any]:
+def _options(request: Request) -> dict[str, Any]:
+    options = request.options
     told = {name: value for name, value in vars(options).items() if name not in ELSEWHERE}
-    groups = options.groups
+    groups = request.groups
     return told | {
-        "groups": None if groups is None else file_sha256(groups),
+        "groups": file_sha256(groups) if isinstance(groups, str | os.PathLike) else groups,
         "models": [file_sha256(path) for path in options.models],
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from vestige.auditing.before_reading import check_cache, refuse_early
 from vestige.auditing.options import AuditOptions
 from vestige.detectors import TAKES
+from vestige.images.given_groups import Names, Place, by_name, told_ids, with_ids
 from vestige.images.kinds import NAMES, Kind
 from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Mode, find_mode
@@ -23,12 +24,14 @@ ROLES = ("generated", "query", "used", "unused", "reference")
 class Request:
     """Which images, by role, how they are audited, and by which columns.
 
+    groups : those of the options, by the names of the images; or the table that tells them
     trained : models of `AuditOptions.models`
     """
 
     mode: Mode
     sources: Mapping[str, Source]
     options: AuditOptions
+    groups: Place | Names | None
     trained: tuple[Model, ...]
     progress: Progress
 
@@ -43,9 +46,9 @@ class Request:
             As `vestige.scoring.plan.plan_columns`.
         """
         asked, known = self.options, tuple[Column, ...]()
-        if asked.detectors or not self.trained:
+        if asked.named or not self.trained:
             known = plan_columns(
-                asked.detectors, has_reference, asked.options, asked.effort, asked.views, kind
+                asked.named, has_reference, asked.options, asked.effort, asked.views, kind
             )
         return known + tuple(_comparing(model, kind) for model in self.trained)
 
@@ -82,7 +85,7 @@ def open_request(
     has_unused = given.get("unused") is not None
     if options.release_curve:
         check_curve(mode, has_unused)
-    request = Request(mode, {}, options, open_models(options.models), progress)
+    request = Request(mode, {}, options, None, open_models(options.models), progress)
     plan = request.plan(given.get("reference") is not None)
     if options.assigned_by_lot:
         check_lot(mode, has_unused, plan)
@@ -90,6 +93,8 @@ def open_request(
         if isinstance(source, str) and not source.strip():
             raise InputError(f"the folder of the {role} images has an empty name: name a folder.")
     sources = {role: listed(source) for role in ROLES if (source := given.get(role)) is not None}
-    refuse_early(sources, mode, options.false_alarm_rate, options.groups, options.group_regex)
+    sources = with_ids(sources, told_ids(options.ids))
+    groups = by_name(options.groups, sources, options.layout)
+    refuse_early(sources, mode, options.false_alarm_rate, groups, options.group_regex)
     check_cache(options.cache, sources)
-    return Request(mode, sources, options, request.trained, progress)
+    return Request(mode, sources, options, groups, request.trained, progress)

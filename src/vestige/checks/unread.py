@@ -40,6 +40,8 @@ def unread_by_role(sets: Mapping[str, ImageSet], mode: Mode) -> tuple[Unread, ..
 
 def unread_p_value(first: tuple[int, int], second: tuple[int, int]) -> float:
     """Fisher's exact test, two-sided, of (unread, read) files of two roles, 0..1."""
+    if first[0] == second[0] == 0:
+        return 1.0  # nothing to test, and importing scipy.stats takes a second
     from scipy.stats import fisher_exact
 
     return float(fisher_exact([first, second]).pvalue)

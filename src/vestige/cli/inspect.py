@@ -16,7 +16,7 @@ from vestige.registry.entries import InputError
 from vestige.registry.options import parse_window
 
 if TYPE_CHECKING:
-    from vestige.images.inspecting import Seen
+    from vestige.images.inspecting import Seen, Whole
 
 
 def inspect(
@@ -81,6 +81,8 @@ def _facts(seen: "Seen") -> Iterator[tuple[str, str]]:
     if not seen.images or seen.shape is None:
         return
     yield "images", f"{seen.images} of {seen.shape[0]} x {seen.shape[1]} (height x width)"
+    if seen.whole is not None:
+        yield "whole", _told_whole(seen.whole)
     sign = {None: "", True: ", signed", False: ", unsigned"}[header.is_signed]
     bits = header.bits_stored or header.bits_allocated
     of = f" of {header.bits_allocated}" if header.bits_allocated else ""
@@ -104,3 +106,14 @@ def _facts(seen: "Seen") -> Iterator[tuple[str, str]]:
         low, mean, high = seen.values
         yield "values", f"{low:.3f} to {high:.3f}, mean {mean:.3f}"
     yield "pixels", seen.sha256
+
+
+def _told_whole(whole: "Whole") -> str:
+    """What is compared where whole volumes are, or why nothing is."""
+    if whole.shape is None or whole.spacing is None:
+        return f"no volume: {whole.why}"
+    sides = " x ".join(map(str, whole.shape))
+    steps = " x ".join(f"{step:g}" for step in whole.spacing)
+    stored = f", stored as {whole.orientation}" if whole.orientation else ""
+    count = "1 volume" if whole.volumes == 1 else f"{whole.volumes} volumes"
+    return f"{count} of {sides} (slices x height x width), voxels of {steps} mm{stored}"

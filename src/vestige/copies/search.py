@@ -50,7 +50,7 @@ class CopySearch:
 
     by : "calibration", or "reals" where too few groups calibrate and reals against the reals of
         other groups stand in for them
-    best : [n], the largest lead of every real
+    best, similar : [n], the largest lead and the largest filtered cosine of every real
     plain : generated images that are nearly constant and were compared with nothing
     comparison : of which planted copies are asked again
     """
@@ -60,6 +60,7 @@ class CopySearch:
     line: CopyLine
     by: str
     best: Float32s
+    similar: Float32s
     views: tuple[Symmetry, ...]
     plain: int
     comparison: Comparison
@@ -118,7 +119,7 @@ def search_copies(
     if (calibration & targets).any():
         raise InputError("an image cannot be judged and calibrate. Give each image one role.")
     comparison = compare(images, labels, generated, views, move)
-    best, pairs, plain = _searched(comparison, calibration, targets)
+    best, similar, pairs, plain = _searched(comparison, calibration, targets)
     line, by = _line(comparison, labels, calibration, targets, best, level)
     return CopySearch(
         targets=_beyond(pairs[1], line, comparison),
@@ -127,6 +128,7 @@ def search_copies(
         line=line,
         by=by,
         best=best,
+        similar=similar,
         views=VIEWS[views],
         plain=plain,
         comparison=comparison,
@@ -167,21 +169,23 @@ _PAIR = np.dtype(
 
 def _searched(
     comparison: Comparison, *roles: Bools
-) -> tuple[Float32s, list[npt.NDArray[np.void]], int]:
-    """The best lead of each real [n], of each role the pairs above the floor, plain images."""
-    best = np.full(len(comparison.codes), -np.inf, np.float32)
+) -> tuple[Float32s, Float32s, list[npt.NDArray[np.void]], int]:
+    """Best lead and value of each real [n], pairs above the floor by role, plain images."""
+    best, similar = np.full((2, len(comparison.codes)), -np.inf, np.float32)
     found, plain = [], 0
 
-    def told(part: slice) -> tuple[Float32s, npt.NDArray[np.void], int]:
+    def told(part: slice) -> tuple[Float32s, Float32s, npt.NDArray[np.void], int]:
         block = comparison.block(part)
-        return block.lead.max(axis=0), _above_floor(block), int(block.plain.sum())
+        highest = block.lead.max(axis=0), block.value.max(axis=0)
+        return *highest, _above_floor(block), int(block.plain.sum())
 
-    for highest, above, constant in in_threads(told, comparison.parts()):
-        np.maximum(best, highest, out=best)
+    for lead, value, above, constant in in_threads(told, comparison.parts()):
+        np.maximum(best, lead, out=best)
+        np.maximum(similar, value, out=similar)
         found.append(above)
         plain += constant
     pairs = np.concatenate(found)
-    return best, [pairs[role[pairs["real"]]] for role in roles], plain
+    return best, similar, [pairs[role[pairs["real"]]] for role in roles], plain
 
 
 def _above_floor(block: Block) -> npt.NDArray[np.void]:

@@ -103,6 +103,7 @@ class Audited:
             levels=self.levels,
             bounds=self.bounds,
             joined=0.0 if asked.patient_ids else _joined(asked),
+            kind=self.manifest.kind,
         )
 
     def to_json(self) -> str:

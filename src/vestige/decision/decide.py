@@ -333,6 +333,7 @@ def _facts(evidence: Evidence, row: _Row) -> Facts:
         carried_by=evidence.test.carried_by if evidence.test else "",
         seen_auc=evidence.test.minimum_detectable_auc if evidence.test else None,
         seen_share=evidence.test.minimum_detectable_share if evidence.test else None,
+        kind=evidence.kind,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vestige.images.kinds import Kind
 from vestige.schema.records import Check, Estimate, LevelCode, PlantedLevel, RunHistory, SetTest
 from vestige.symmetries import Symmetry
 
@@ -239,6 +240,7 @@ class Evidence:
 
     joined : share of the real images that count as one patient with others because they look alike,
         where nobody told the patients
+    kind : what the images were compared as
     """
 
     mode: Mode
@@ -259,6 +261,7 @@ class Evidence:
     levels: tuple[PlantedLevel, ...] = ()
     bounds: Bounds | None = None
     joined: float = 0.0
+    kind: Kind = "grey"
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,7 @@ class Facts:
     carried_by : the statistic that the set test rests on; "" without a test
     seen_auc, seen_share : the smallest AUC and share of copied patients that the set test sees with
         80 % power
+    kind : what the images were compared as; of volumes the sentence says voxels
     """
 
     mode: Mode
@@ -302,6 +306,7 @@ class Facts:
     carried_by: Literal["mean", "tail", "stack", ""] = ""
     seen_auc: float | None = None
     seen_share: float | None = None
+    kind: Kind = "grey"
 
 
 @dataclass(frozen=True)

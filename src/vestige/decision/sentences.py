@@ -9,6 +9,7 @@ import math
 
 from vestige.decision.records import Code, Decision, Facts
 from vestige.decision.sentences_next import remedy_text
+from vestige.images.kinds import told_of
 from vestige.schema.records import LevelCode
 
 LEVELS: dict[LevelCode, str] = {
@@ -79,12 +80,17 @@ QUERIES_STAND: tuple[Code, ...] = (
 
 def decision_text(decision: Decision) -> str:
     """The sentences of a decision: causes, missed levels, remedies."""
+    return " ".join(decision_parts(decision))
+
+
+def decision_parts(decision: Decision) -> tuple[str, ...]:
+    """The same sentence by sentence: first what was found, then all others."""
     facts = decision.facts
     parts = [f"{HEADINGS[decision.state]}: {'; '.join(_causes(decision))}."]
     if decision.gate == "open":
         parts += _limits(decision)
     parts += [remedy_text(remedy, facts) for remedy in decision.remedy]
-    return " ".join(parts)
+    return tuple(told_of(facts.kind, part) for part in parts)
 
 
 def gate_line(decision: Decision) -> str:
@@ -96,7 +102,8 @@ def missed_text(decision: Decision) -> str:
     """The degradations of which a single copy would be missed; "" if none would."""
     if not decision.missed:
         return ""
-    return f"A single copy could be missed if it was {_either(decision.missed)}."
+    told = f"A single copy could be missed if it was {_either(decision.missed)}."
+    return told_of(decision.facts.kind, told)
 
 
 def _limits(decision: Decision) -> list[str]:
@@ -306,7 +313,16 @@ def _area(facts: Facts) -> str:
 
 
 def _upper(facts: Facts) -> str:
-    return rounded_up(facts.auc_upper or 0)
+    return upper_text(facts.auc_upper or 0, facts.max_auc)
+
+
+def upper_text(bound: float, limit: float) -> str:
+    """An upper bound of the AUC, with the digits that it takes to tell it from the limit."""
+    for digits in (2, 3, 4):
+        told = f"{math.ceil(10**digits * bound - 1e-9) / 10**digits:.{digits}f}"
+        if (float(told) < limit) == (bound < limit):
+            break
+    return told
 
 
 def rounded_up(bound: float) -> str:

@@ -55,10 +55,49 @@ def remedy_text(remedy: Remedy, facts: Facts) -> str:
     return remedies[remedy]
 
 
+REAUDIT: dict[Remedy, str] = {
+    "give_patient_ids": "--groups PATIENTS.csv",
+    "harmonize": "--harmonize",
+    "give_unused": "--unused UNUSED",
+    "clean_unused": "--reference REFERENCE",
+    "all_detectors": "--effort high",
+}
+"""What a remedy adds to the command of the audit."""
+NO_AUDIT: frozenset[Remedy] = frozenset({"fix_the_run", "report_no_conclusion"})
+"""Remedies after which no further audit counts."""
+
+
 def next_command(decision: Decision, counts: Mapping[str, int]) -> str:
-    """The command that withholds what the decision rests on, for these roles; "" for no such."""
-    if not {"withhold_copies", "scrub_or_retrain"} & set(decision.remedy):
-        return ""
-    roles = ("generated", "used", "unused", "query", "reference")
-    folders = " ".join(f"--{role} {role.upper()}" for role in roles if counts.get(role))
-    return f"vestige scrub result.json {folders} --out keep.txt --copy-to RELEASE"
+    """The command to run next, for images of these roles; "" where none is left to run.
+
+    After a finding it withholds what the decision rests on, or writes the page that may be passed
+    on; after an audit that found nothing it starts the document for a board; an audit that could
+    not decide is made again as its remedies say. Words in capitals stand for files of the user.
+    """
+    remedies, release = decision.remedy, decision.facts.mode == "release"
+    folders = " ".join(f"--{role} {role.upper()}" for role in _ROLES if counts.get(role))
+    if decision.gate == "undecided":
+        if "fix_the_run" in remedies or set(remedies) <= NO_AUDIT:
+            return ""
+        added = (REAUDIT[one] for one in remedies if one in REAUDIT)
+        more = " ".join(one for one in added if one not in folders)
+        return f"vestige audit {folders} {more}".strip() + " --out AUDIT"
+    if not release:
+        return "vestige report result.json --redact --out REPORT.html"
+    if decision.gate == "open":
+        return "vestige report result.json --annex-template --out CONTEXT.toml"
+    return f"vestige scrub result.json {folders} --out KEEP.txt --copy-to RELEASE"
+
+
+def next_lead(decision: Decision) -> str:
+    """What the next command does, in front of it."""
+    if decision.gate == "undecided":
+        return "Next, when this is done (words in capitals are your files and folders):"
+    if decision.facts.mode == "forensic":
+        return "Next, to pass the answer on without names and pictures:"
+    if decision.gate == "open":
+        return "Next, to start the document for the board:"
+    return "Next, with the folders and the --groups or --group-regex of the audit:"
+
+
+_ROLES = ("generated", "used", "unused", "query", "reference")

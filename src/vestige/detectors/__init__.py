@@ -28,6 +28,7 @@ DETECTORS: dict[str, DetectorEntry] = {
         _of("matched_filter:MatchedFilterPool"),
         pool=True,
         columns=SIZES | NEAREST,
+        in_colour={"_chroma": {"space": "chroma"}},
         effort="low",
         weight=2.0,
         views=True,

@@ -31,10 +31,12 @@ class DetectorEntry(RegistryEntry[Detector]):
     `effort` None: runs only when it is named. `weights` names its options that hold weights of a
     network: they must be given, since nothing is downloaded unasked. `views`: takes the option of
     that name, and by default finds mirrored copies too; without it only copies as they are.
+    `in_colour`: further columns where colour images are compared.
     `takes`: the kinds of images that it compares as they are (`TAKES`).
     """
 
     columns: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
+    in_colour: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     effort: Effort | None = None
     weight: float = 1.0
     weights: tuple[str, ...] = ()
@@ -44,3 +46,7 @@ class DetectorEntry(RegistryEntry[Detector]):
     def compares(self, kind: Kind) -> bool:
         """Whether images of this kind can be given to it."""
         return kind != "volume" or self.takes == "all"
+
+    def columns_of(self, kind: Kind) -> Mapping[str, Mapping[str, Any]]:
+        """The columns that it gives of images of this kind."""
+        return {**self.columns, **self.in_colour} if kind == "colour" else self.columns

@@ -18,7 +18,7 @@ from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.own_patient import without_own
 from vestige.features import build_space
 from vestige.features.folding import Folded, Folding, folding_of, turned
-from vestige.features.pixels import as_images
+from vestige.features.pixels import Chroma, as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.features.whitening import Whitening, unit, whitening, whitening_of_both
 from vestige.registry.rules import check_words
@@ -30,7 +30,7 @@ TEMPERATURE = 0.1
 DAMPED = 0.1
 """With views, components whose eigenvalue is below this share of the ridge are left out."""
 Aggregate = Literal["top", "cube", "logsumexp"]
-Unlearned = Literal["pixels", "contrast", "gradients", "band_pass"]
+Unlearned = Literal["pixels", "contrast", "gradients", "band_pass", "chroma"]
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,9 @@ class MatchedFilter:
         as the smoothness of a variational auto-encoder, is then removed as well.
     ridge : float
         Share of the mean eigenvalue added before the square root.
-    space : "pixels", "contrast", "gradients" or "band_pass"
-        What is whitened: a space of `vestige.features` that learns nothing.
+    space : "pixels", "contrast", "gradients", "band_pass" or "chroma"
+        What is whitened: a space of `vestige.features` that learns nothing, or of colour images
+        the chroma alone: where only colours were copied, strange luma hides them.
     views : "none", "mirror" or "all"
         Symmetries in which a generated image may copy (`vestige.symmetries`). The population that
         whitens is then the same in all of them, and a pair counts in the view where its cosine is
@@ -235,7 +236,9 @@ class MatchedFilter:
 
     @property
     def _space(self) -> Embedder:
-        return Folded(build_space(self.space, size=self.size), self._folding)
+        chroma = self.space == "chroma"
+        own = Chroma(self.size) if chroma else build_space(self.space, size=self.size)
+        return Folded(own, self._folding)
 
     def _rows(self, images: Images) -> Float32s:
         """Rows of reals [n, D]; where the folding transposes [2n, D], then transposed ones."""
@@ -291,6 +294,10 @@ class MatchedFilterPool(MatchedFilter):
         found = find_neighbours(search, generated, 1, both_ways=True).of_generated
         assert found is not None  # noqa: S101  # as asked for
         return found[0].astype(np.float64), found[1], found[2]
+
+    def search_of(self, pool: Any, groups: npt.NDArray[Any] | None = None) -> Search:
+        """A cohort, whitened, to be compared with generated sets."""
+        return self._search(self._rows(as_images(pool)), _of_several(groups))
 
     def _nearest(self, pool: Any, k: int) -> Nearest:
         generated = fitted(self.generated_, "matched_filter_pool")

@@ -9,7 +9,11 @@ from vestige.detectors import DETECTORS, DetectorEntry
 from vestige.registry.plugins import Plugged, summary_of
 from vestige.types import Detector, PoolDetector, learns
 
-COLUMNS = {name + suffix for name, choice in DETECTORS.items() for suffix in choice.columns}
+COLUMNS = {
+    name + suffix
+    for name, choice in DETECTORS.items()
+    for suffix in (*choice.columns, *choice.in_colour)
+}
 TAKEN = COLUMNS | DETECTORS.keys()
 """Names that no other detector may have."""
 

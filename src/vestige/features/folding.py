@@ -25,6 +25,7 @@ CHANNELS: dict[str, tuple[Parity, ...]] = {
     "contrast": ((1, 1),),
     "band_pass": ((1, 1),),
     "gradients": ((-1, 1), (1, -1)),
+    "chroma": ((1, 1),),
 }
 """Spaces whose rows are pictures, and what mirroring an image does to the sign of each picture."""
 THROUGH: Parity = (1, 1)
@@ -136,7 +137,7 @@ def folding_of(views: Views, shape: tuple[int, ...], size: int, space: str = "pi
             channels = (THROUGH, *channels)
     stacks = tuple(
         Stack(side, tuple(parity for parity in channels for _ in range(count)))
-        for side, count in sides_of(shape, size)
+        for side, count in sides_of(shape, size)[space == "chroma" :]  # luma comes first
     )
     return Folding(views, stacks)
 

@@ -9,44 +9,60 @@ from typing import Any, Self
 
 import numpy as np
 
-from vestige.images.kinds import grey_only, kind_of, planes_of
+from vestige.images.kinds import NAMES, grey_only, kind_of, planes_of
 from vestige.images.preprocess import shrink_cubes, to_working
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
 BLOCK = 256
+_BEYOND = 0.5
+"""So far beyond 0..1 no image lies that was prepared, with noise on it or not."""
 CHROMA_WEIGHT = 16
 """Of a chroma pixel, which stands for 16 pixels of luma (docs/detectors.md says what it finds)."""
 
 
 def as_images(source: Any, required_resolution: int = 64) -> Images:
-    """Accept arrays, ImageSets, folders and lists of paths.
+    """Accept arrays, ImageSets, folders, lists of paths, and whatever a program holds.
 
     `required_resolution` is the largest side in pixels at which anything looks at images read here.
 
     Returns
     -------
     float32 [n, h, w] grey, [n, h, w, 3] colour or [n, s, s, s] volumes, 0..1
+        Arrays of these shapes, tensors and pictures of one size in the size they have.
+
+    Raises
+    ------
+    InputError
+        As `vestige.images.read_images`; floats far beyond 0..1 and -1..1.
     """
     if hasattr(source, "pixels"):
         source = source.pixels
     if not isinstance(source, np.ndarray):
-        from vestige.images.listing import peek_size
-        from vestige.images.reading import read_images
+        from vestige.features.as_given import read_as_given
 
-        pixels: Images = read_images(
-            source, role="images", size=peek_size([source], required_resolution)
-        ).pixels
-        return pixels
+        return read_as_given(source, required_resolution)
     if 0 in source.shape:
         raise InputError(f"images have no empty side, found shape {source.shape}.")
-    kind_of(source.shape)
+    try:
+        kind_of(source.shape)
+    except InputError:
+        from vestige.features.as_given import have_channels, read_as_given
+
+        if not have_channels(source.shape):
+            raise
+        return read_as_given(source, required_resolution)
     if source.dtype in (np.uint8, np.uint16):
         return np.asarray(source, dtype=np.float32) / np.float32(np.iinfo(source.dtype).max)
     if source.dtype.kind != "f":
         raise InputError(f"images are uint8, uint16 or float in 0..1, found {source.dtype.name}.")
     if isinstance(source, np.memmap) and source.dtype == np.float32 and source.flags.c_contiguous:
         return source  # stays in its file
+    low, high = float(source.min()), float(source.max())
+    if not (low >= -_BEYOND and high <= 1 + _BEYOND):
+        from vestige.features.as_given import put_on_range
+
+        source = put_on_range(source)
     return np.ascontiguousarray(source, dtype=np.float32)
 
 
@@ -178,3 +194,26 @@ class Pixels:
         if self.contrast:
             stacks = [local_contrast(stack) for stack in stacks]
         return as_rows(stacks)
+
+
+@dataclass
+class Chroma:
+    """The two chroma planes of colour images, at a quarter of `size` px. Nothing is learned."""
+
+    size: int = 64
+
+    def fit(self, images: Images) -> Self:
+        """Nothing to learn."""
+        return self
+
+    def transform(self, images: Images) -> Float32s:
+        """Colour images [n, h, w, 3] -> rows [n, d], size^2 / 8 values.
+
+        Raises
+        ------
+        InputError
+            For grey images and volumes, which have no chroma.
+        """
+        if (kind := kind_of(images.shape)) != "colour":
+            raise InputError(f"chroma is that of colour images; {NAMES[kind]} were given.")
+        return as_rows(stacks_of(images, self.size)[1:])

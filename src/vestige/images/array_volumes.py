@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.images.arrays import Stack, on_one_range
 from vestige.images.flags import MINUS_ONE_TO_ONE, NO_SPACING
-from vestige.images.frame import UNIT, Frame, Unreadable, check_size, from_any, unit_floats
+from vestige.images.frame import UNIT, Frame, Unreadable, check_size, from_any
 from vestige.images.working_grid import CUBES, FEWEST_SLICES, check_volume
 
 _AXES = "ndhwc"
@@ -76,25 +77,25 @@ def _letters(shape: tuple[int, ...]) -> str:
     )
 
 
-def split_volumes(values: npt.NDArray[Any], mode: str) -> list[Frame]:
+def split_volumes(values: Stack, mode: str) -> list[Frame]:
     """Volumes [n, d, h, w] of any accepted type as frames.
 
     Slices run from feet to head, rows from front to back, columns from the patient's right to the
     left; the voxels count as cubes, which is flagged. The range of floats is found for all volumes
     together.
     """
-    bits, flags = 8 * values.dtype.itemsize, tuple[str, ...]()
-    if values.dtype.kind == "f":
-        values, flags = unit_floats(values)
+    bits = [8 * volume.dtype.itemsize for volume in values]
+    values, flags = on_one_range(values)
     rule = UNIT if MINUS_ONE_TO_ONE not in flags else replace(UNIT, low=-1)
     frames = [from_any(np.ascontiguousarray(volume), mode) for volume in values]
+    is_float = len(values) > 0 and values[0].dtype.kind == "f"
     return [
         replace(
             one,
-            bits=bits if values.dtype.kind == "f" else one.bits,
-            rule=rule if values.dtype.kind == "f" else one.rule,
+            bits=own if is_float else one.bits,
+            rule=rule if is_float else one.rule,
             flags=(*flags, *one.flags, NO_SPACING),
             spacing=CUBES,
         )
-        for one in frames
+        for one, own in zip(frames, bits, strict=True)
     ]

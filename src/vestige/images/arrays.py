@@ -5,7 +5,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ from vestige.images.frame import (
 )
 from vestige.images.layouts import layout_of
 from vestige.types import Float32s
+
+Stack: TypeAlias = npt.NDArray[Any] | tuple[npt.NDArray[Any], ...]
+"""Images one after the other: one array, or one array for each where their sizes differ."""
 
 PREFERRED = "images"
 """The array that is read where an archive holds several."""
@@ -95,22 +98,36 @@ def array_shape(path: str | os.PathLike[str], layout: str = "") -> tuple[int, in
     return reading.height, reading.width
 
 
-def split(values: np.ndarray[Any, Any], mode: str) -> list[Frame]:
+def split(values: Stack, mode: str) -> list[Frame]:
     """Images [n, h, w] or [n, h, w, channels] of any accepted type as frames.
 
     The range of floats is found for all of them together.
     """
-    bits, flags = 8 * values.dtype.itemsize, tuple[str, ...]()
-    if values.dtype.kind == "f":
-        values, flags = unit_floats(values)
+    bits = [8 * image.dtype.itemsize for image in values]
+    values, flags = on_one_range(values)
     frames = [
-        _colour(image, mode) if values.ndim == 4 else from_any(np.ascontiguousarray(image), mode)
+        _colour(image, mode) if image.ndim == 3 else from_any(np.ascontiguousarray(image), mode)
         for image in values
     ]
-    if values.dtype.kind != "f":
+    if not len(values) or values[0].dtype.kind != "f":
         return frames
     rule = UNIT if MINUS_ONE_TO_ONE not in flags else replace(UNIT, low=-1)
-    return [replace(one, bits=bits, flags=(*flags, *one.flags), rule=rule) for one in frames]
+    return [
+        replace(one, bits=own, flags=(*flags, *one.flags), rule=rule)
+        for one, own in zip(frames, bits, strict=True)
+    ]
+
+
+def on_one_range(values: Stack) -> tuple[Stack, tuple[str, ...]]:
+    """Float images on 0..1 by one rule for all of them, and what was done; others as they are."""
+    if isinstance(values, np.ndarray):
+        return unit_floats(values) if values.dtype.kind == "f" else (values, ())
+    if values[0].dtype.kind != "f":
+        return values, ()
+    flat, flags = unit_floats(np.concatenate([image.ravel() for image in values]))
+    ends = np.cumsum([image.size for image in values])[:-1]
+    parts = zip(np.split(flat, ends), values, strict=True)
+    return tuple(part.reshape(image.shape) for part, image in parts), flags
 
 
 def _colour(image: npt.NDArray[Any], mode: str) -> Frame:

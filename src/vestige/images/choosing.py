@@ -1,18 +1,18 @@
 """What an audit compares, grey or colour images or volumes, decided once from a few images."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from vestige.images.arrays import split
+from vestige.images.arrays import on_one_range, split
 from vestige.images.cage import caged
-from vestige.images.dimensions import Dimensions, hold_volumes
+from vestige.images.dimensions import Dimensions, Volumes, hold_volumes
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
+from vestige.images.given_arrays import Given, held
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import NAMES, Kind
-from vestige.images.layouts import layout_of
 from vestige.images.listing import Listing, Source, spread
 from vestige.images.readers import may_be_colour, read_file
 from vestige.images.remote import local_copy
@@ -85,36 +85,47 @@ def choose_kind(
     Raises
     ------
     InputError
-        Volumes in colour. Grey generated images beside real ones that are all in colour; images
-        that were read as different kinds.
+        Volumes in colour, or beside colour pictures. Grey generated images beside real ones that
+        are all in colour; images that were read as different kinds.
     """
     fixed = {role: source.kind for role, source in sources.items() if isinstance(source, ImageSet)}
     if len(fixed) == len(sources) or "volume" in fixed.values():
         return Chosen(_agreed(fixed))
-    is_volume, told = dimensions == "3d", tuple[Problem, ...]()
+    volumes = Volumes(dimensions == "3d")
     if dimensions == "auto":
-        is_volume, told = hold_volumes(sources, layout)
-    if is_volume and colour == "rgb":
+        volumes = hold_volumes(sources, layout)
+    told = volumes.problems
+    if volumes.whole and colour == "rgb":
         raise InputError("volumes are compared in grey: leave --colour out, or give --slices")
-    if is_volume or colour == "grey":
-        return Chosen("volume" if is_volume else "grey", problems=told)
-    seen = {role: _look(source, window, layout) for role, source in sources.items()}
+    if volumes.whole or colour == "grey":
+        return Chosen("volume" if volumes.whole else "grey", problems=told)
+    seen = {role: _look(role, source, window, layout) for role, source in sources.items()}
     reals = {role: one for role, one in seen.items() if role != "generated"}
     chosen = Chosen("colour", _background([one.edges for one in reals.values()]), told)
     if colour == "rgb":
         return chosen
     if not seen["generated"].images:
         return Chosen(problems=told)  # reading will say why none can be read
+    _check_volumes(volumes.roles, [role for role, one in seen.items() if one.in_colour])
     made, real = seen["generated"].in_colour, [one.in_colour for one in reals.values()]
     if not made and real and all(real):
         raise InputError(
             "the generated images are grey and the real ones are in colour. Give the colour images "
             "that the generator made, or compare all as grey: --colour grey"
         )
-    rows = (*told, *_mixed(seen))
+    rows = told or tuple(_mixed(seen))  # slices are grey because of the volumes they are of
     if made and any(real):
         return Chosen("colour", chosen.background, rows)
     return Chosen(problems=rows)
+
+
+def _check_volumes(of_volumes: Sequence[str], coloured: Sequence[str]) -> None:
+    """Refuse volumes beside colour pictures: neither is what the other was made from."""
+    if of_volumes and coloured:
+        raise InputError(
+            f"volumes ({', '.join(of_volumes)}) cannot be compared with colour pictures "
+            f"({', '.join(coloured)}): give volumes in all roles, or pictures in all."
+        )
 
 
 def _agreed(kinds: Mapping[str, Kind]) -> Kind:
@@ -141,8 +152,11 @@ def _mixed(seen: Mapping[str, _Seen]) -> Iterator[Problem]:
             yield Problem(role, what, "warning")
 
 
-def _look(source: Source, window: Window | None, layout: str) -> _Seen:
-    frames = list(_frames(source, window, layout))
+def _look(role: str, source: Source, window: Window | None, layout: str) -> _Seen:
+    try:
+        frames = list(_frames(source, window, layout))
+    except Unreadable as error:
+        raise InputError(f"the array of {role} images {error}") from error
     edges = [_edge(frame) for frame in frames if frame.alpha is None]
     return _Seen(
         len(frames),
@@ -153,15 +167,12 @@ def _look(source: Source, window: Window | None, layout: str) -> _Seen:
 
 def _frames(source: Source, window: Window | None, layout: str) -> Iterator[Frame]:
     """Some images of a source; what cannot be read is told when all are read."""
+    source = held(source)
     if isinstance(source, ImageSet):
-        some = source.pixels[spread(len(source), SAMPLED)]
-        yield from split(some, "array")
-    elif isinstance(source, np.ndarray):
-        try:
-            stack = layout_of(source.shape, layout).apply(source, is_told=True)
-            yield from split(stack[spread(len(stack), SAMPLED)], "array")
-        except Unreadable as error:
-            raise InputError(f"the array of images {error}") from error
+        yield from split(source.pixels[spread(len(source), SAMPLED)], "array")
+    elif isinstance(source, Given):
+        stack, _ = on_one_range(source.pictures(layout))
+        yield from split(tuple(stack[k] for k in spread(len(stack), SAMPLED)), "array")
     elif isinstance(source, Listing):
         for k in spread(len(source.files), SAMPLED):
             try:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
-
 from vestige.images.array_volumes import volume_layout_of
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
+from vestige.images.given_arrays import Given, held
 from vestige.images.imageset import ImageSet
 from vestige.images.layouts import layout_of
 from vestige.images.listing import Files, Listing, Source, spread
@@ -40,9 +39,20 @@ class _Held:
         return self.volumes > 0 and self.pictures == 0
 
 
-def hold_volumes(
-    sources: Mapping[str, Source], layout: str = ""
-) -> tuple[bool, tuple[Problem, ...]]:
+@dataclass(frozen=True)
+class Volumes:
+    """Whether an audit compares whole volumes.
+
+    roles : those that hold volumes and no pictures
+    problems : what the user should know where only some roles, or only some files, hold volumes
+    """
+
+    whole: bool
+    roles: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def hold_volumes(sources: Mapping[str, Source], layout: str = "") -> Volumes:
     """Whether all roles hold volumes and no pictures, from up to `SAMPLED` files of each.
 
     Volumes are files of volume formats with 4 and more slices, DICOM files whose series has as many
@@ -55,11 +65,12 @@ def hold_volumes(
     layout : as given to the readers
     """
     held = {role: _held(source, layout) for role, source in sources.items()}
-    if all(one.only_volumes for one in held.values()):
-        return True, ()
+    roles = tuple(role for role, one in held.items() if one.only_volumes)
+    if len(roles) == len(held):
+        return Volumes(True, roles)
     with_volumes = [role for role, one in held.items() if one.volumes]
     if not with_volumes:
-        return False, ()
+        return Volumes(False)
     with_pictures = [role for role, one in held.items() if one.pictures]
     first = with_volumes[0]
     what = (
@@ -67,15 +78,16 @@ def hold_volumes(
         f"{' and '.join(with_pictures) or 'none'}): all are compared as pictures, volumes slice by "
         "slice. Give volumes only, or --volumes to leave the pictures out"
     )
-    return False, (Problem(first, what, "warning"),)
+    return Volumes(False, roles, (Problem(first, what, "warning"),))
 
 
 def _held(source: Source, layout: str) -> _Held:
     if isinstance(source, ImageSet):
         is_volume = source.kind == "volume"
         return _Held(int(is_volume), int(not is_volume))
-    if isinstance(source, np.ndarray):
-        found = Counter([_of_array(source.shape, layout)])
+    source = held(source)
+    if isinstance(source, Given):
+        found = Counter(_of_array(shape, layout) for shape in set(source.shapes))
     elif isinstance(source, Listing):
         found = Counter(
             _of_file(source.files, k, layout) for k in spread(len(source.files), SAMPLED)

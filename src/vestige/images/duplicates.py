@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vestige.images.kinds import in_grey, kind_of, luma_of, pictures_of
+from vestige.images.kinds import Kind, in_grey, kind_of, luma_of, pictures_of, told_of
 from vestige.images.preprocess import area_average, shrink_cubes, to_working
 from vestige.images.spool import step_of
 from vestige.registry.entries import InputError
@@ -32,7 +32,9 @@ def content_clusters(sha256: Sequence[str]) -> Ints:
     return np.array([seen.setdefault(digest, len(seen)) for digest in sha256], np.int64)
 
 
-def repeats(ids: Sequence[str], sha256: Sequence[str], role: str) -> list[Problem]:
+def repeats(
+    ids: Sequence[str], sha256: Sequence[str], role: str, kind: Kind = "grey"
+) -> list[Problem]:
     """A row if images of a set have the same pixels as others of it: each is told once."""
     seen: set[str] = set()
     again = []
@@ -44,7 +46,7 @@ def repeats(ids: Sequence[str], sha256: Sequence[str], role: str) -> list[Proble
         return []
     what = (
         f"{len(again)} of {len(ids)} {role} images, e.g. this one, repeat others of the set with "
-        f"the same pixels: it holds {len(seen)} different images"
+        f"{told_of(kind, 'the same pixels')}: it holds {len(seen)} different images"
     )
     return [Problem(f"{role}/{again[0]}", what, "warning")]
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from vestige.images.duplicates import content_clusters
 from vestige.images.formats import format_of_name
 from vestige.images.frame import NOBODY
+from vestige.images.given_groups import Names, Place
 from vestige.images.imageset import ImageSet, Record
 from vestige.images.patient_ids import placeholder
-from vestige.images.told_groups import compile_groups, from_csv, from_regex, one_spelling
+from vestige.images.told_groups import compile_groups, from_regex, from_table, one_spelling
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.types import Bools, Ints
 
 LIKENESS = "near-duplicate clustering"
+GIVEN = "the groups that were given"
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,13 @@ class Told:
     problems: tuple[Problem, ...] = ()
 
 
-def who_is_told(
-    real: Mapping[str, ImageSet], csv: str | os.PathLike[str] | None, regex: str | None
-) -> Told:
+def who_is_told(real: Mapping[str, ImageSet], csv: Place | Names | None, regex: str | None) -> Told:
     """The table or the expression where one is given, else DICOM tags."""
     problems: tuple[Problem, ...] = ()
     if csv is not None:
-        found, source = from_csv(real, Path(csv)), f"the CSV file {Path(csv).name}"
+        table = Path(csv) if isinstance(csv, str | os.PathLike) else csv
+        found = from_table(real, table)
+        source = f"the CSV file {table.name}" if isinstance(table, Path) else GIVEN
     elif regex is not None:
         found, source = from_regex(real, regex), f"the regular expression {regex!r} on the ids"
         problems = _whole_match(real, found, regex)

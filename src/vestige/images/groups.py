@@ -4,7 +4,6 @@ Whoever names the groups, images that are equal or near copies, also mirrored, a
 because an unused image that equals a used one was used.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from vestige.images import spool
 from vestige.images.anatomy import slice_clusters
 from vestige.images.blank import blank_images
 from vestige.images.duplicates import content_clusters, near_duplicate_groups
+from vestige.images.given_groups import Names, Place
 from vestige.images.group_sources import Told, group_index_of, ids_of, who_is_told
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import Kind, kind_of
@@ -64,7 +64,7 @@ class Grouping:
 
 def assign_groups(
     sets: Mapping[str, ImageSet],
-    csv: str | os.PathLike[str] | None = None,
+    csv: Place | Names | None = None,
     regex: str | None = None,
 ) -> Grouping:
     """Group the real images, across all roles.
@@ -78,11 +78,12 @@ def assign_groups(
     ----------
     sets : role -> ImageSet
         "generated" is left out.
-    csv : path or None
+    csv : path, dict or None
         A column of images (id, file, path, filename, ...) and one of groups (group, patient,
         subject, ...). Ids are relative to the folder of the role and may be prefixed by the role
         or the name of that folder. Absolute paths and ids without suffix are understood where
-        they mean one file. A file with several images may have one row for all of them.
+        they mean one file. A file with several images may have one row for all of them. Or a
+        dict, id -> group.
     regex : str or None
         The group is its first capture group, or the whole match; searched in the id.
 

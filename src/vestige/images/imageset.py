@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.images.arrays import split
+from vestige.images.arrays import Stack, split
 from vestige.images.cage import caged
 from vestige.images.flags import FLAG_WARNINGS
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
@@ -85,8 +85,8 @@ class ImageSet:
         Of arrays in files, as given to the readers.
     background : red, green and blue, 0..1
         What lies behind transparent colour images.
-    arrays : array [n, h, w] or [n, h, w, 3], or None
-        The source itself, if it was an array.
+    arrays : array [n, h, w] or [n, h, w, 3], one array for each image, or None
+        The source itself, if a program held it.
     files : Ledger
         How many files the source has, and how many gave no image.
     """
@@ -98,7 +98,7 @@ class ImageSet:
     window: Window | None = None
     layout: str = ""
     background: Colour = BLACK
-    arrays: npt.NDArray[Any] | None = field(default=None, repr=False)
+    arrays: Stack | None = field(default=None, repr=False)
     files: Ledger = field(default_factory=Ledger)
 
     def __len__(self) -> int:
@@ -198,7 +198,7 @@ def _frames_of(path: str, window: Window | None, layout: str, stamp: int) -> lis
         return caged(read_file, here, window, layout)
 
 
-def _array_frame(arrays: npt.NDArray[Any], k: int) -> Frame:
+def _array_frame(arrays: Stack, k: int) -> Frame:
     return split(arrays[k : k + 1], "array")[0]
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from vestige.images.cage import caged
 from vestige.images.derived import KINDS as DERIVED
 from vestige.images.dicom_grey import lookup, number
-from vestige.images.formats import format_of_content, format_of_name
+from vestige.images.formats import VOLUMES, format_of_content, format_of_name
 from vestige.images.frame import Frame, Unreadable, Window
 from vestige.images.grey_rule import GreyRule
 from vestige.images.imageset import flag_problems, pixel_digest
 from vestige.images.preprocess import to_working
-from vestige.images.readers import read_file
+from vestige.images.readers import ARRAYS, read_file
 from vestige.images.remote import local_copy
 from vestige.images.shards import record_of
 from vestige.images.thumbnails import SIDE, as_png
@@ -62,6 +62,30 @@ class Header:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What a file gives where whole volumes are compared.
+
+    Parameters
+    ----------
+    volumes : int
+        How many it holds; 0 if it gives none, then `why` says the reason.
+    shape : (slices, height, width) or None
+        Voxels of the first, like all that follows.
+    spacing : (float, float, float) or None
+        Millimetres between voxels along these axes, 1 where the file does not say it.
+    orientation : str
+        Where the axes as stored lead to, such as "LPS"; "" where nothing says it.
+    why : str
+    """
+
+    volumes: int = 0
+    shape: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    orientation: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Seen:
     """One file as vestige sees it.
 
@@ -88,6 +112,9 @@ class Seen:
         Of the grey values of all images, 0 is black and 1 is white.
     problems : tuple of Problem
         Rows as an audit would have them for this file alone.
+    whole : Whole or None
+        Of a file of a volume format, and of an array that cannot be read as pictures; all else is
+        told of its slices.
     """
 
     file: str
@@ -102,6 +129,7 @@ class Seen:
     sha256: str = ""
     values: tuple[float, float, float] | None = None
     problems: tuple[Problem, ...] = ()
+    whole: Whole | None = None
 
 
 def inspect_file(name: str, window: Window | None = None) -> tuple[Seen, bytes]:
@@ -126,8 +154,8 @@ def inspect_file(name: str, window: Window | None = None) -> tuple[Seen, bytes]:
 
 
 def _seen(path: str | os.PathLike[str], name: str, window: Window | None) -> tuple[Seen, bytes]:
-    frames = read_file(path, window)
     kind = format_of_content(path) or format_of_name(path)
+    frames, whole = _read(path, kind, window)
     middle = frames[len(frames) // 2]
     side = min(SIDE, max(middle.stored.shape))
     lowest = min(float(frame.pixels.min()) for frame in frames)
@@ -146,8 +174,36 @@ def _seen(path: str | os.PathLike[str], name: str, window: Window | None) -> tup
         sha256=pixel_digest(middle.stored),
         values=(lowest, mean, highest),
         problems=tuple(_rows(frames, name)),
+        whole=whole,
     )
     return seen, as_png(to_working(middle.pixels, side))
+
+
+def _read(
+    path: str | os.PathLike[str], kind: str, window: Window | None
+) -> tuple[list[Frame], Whole | None]:
+    """The images of a file, of volumes their slices, and what it gives as whole volumes."""
+    if kind in VOLUMES:
+        return read_file(path, window), _as_volumes(path, window)[1]
+    try:
+        return read_file(path, window), None
+    except Unreadable:
+        if kind not in ARRAYS:
+            raise
+        volumes, whole = _as_volumes(path, window)
+        if not volumes:
+            raise
+    return [replace(one, stored=level) for one in volumes for level in one.stored], whole
+
+
+def _as_volumes(path: str | os.PathLike[str], window: Window | None) -> tuple[list[Frame], Whole]:
+    try:
+        volumes = read_file(path, window, whole=True)
+    except Unreadable as error:
+        return [], Whole(why=str(error))
+    slices, height, width = volumes[0].stored.shape
+    first = volumes[0]
+    return volumes, Whole(len(volumes), (slices, height, width), first.spacing, first.orientation)
 
 
 def _format_of(name: str) -> str:

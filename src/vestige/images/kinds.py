@@ -20,6 +20,12 @@ NAMES: dict[Kind, str] = {
     "colour": "colour images",
     "volume": "3-D volumes",
 }
+_VOLUME_WORDS = (
+    ("pixel", "voxel"),
+    ("slices of one patient", "volumes of one patient"),
+    ("slices of the same patients", "volumes of the same patients"),
+    ("whose other slices", "whose other volumes"),
+)
 Takes = Literal["grey", "colour", "all"]
 """What something works on as it is: grey images only, colour images too, or volumes too."""
 SMALLEST_CUBE = 4
@@ -49,6 +55,17 @@ def kind_of(shape: tuple[int, ...]) -> Kind:
         "images have the shape [n, h, w], colour [n, h, w, 3], volumes [n, s, s, s], "
         f"found {shape}."
     )
+
+
+def told_of(kind: Kind, sentence: str) -> str:
+    """A sentence of vestige's own, about voxels where volumes are compared.
+
+    Names of the user must not stand in it: they would be changed as well.
+    """
+    if kind == "volume":
+        for of_pictures, of_volumes in _VOLUME_WORDS:
+            sentence = sentence.replace(of_pictures, of_volumes)
+    return sentence
 
 
 def luma_of(images: Images) -> Images:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vestige.images.array_volumes import volume_layout_of
 from vestige.images.cage import caged
 from vestige.images.frame import Unreadable
-from vestige.images.given_arrays import given_array
+from vestige.images.given_arrays import DataSet, Given, Picture, held
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import LARGEST_CUBE, Kind
 from vestige.images.layouts import layout_of
@@ -37,6 +37,7 @@ class Listing:
     left_out : files of a folder that are hidden, or documents by their names
     skipped : ids of links to folders that are read elsewhere, or that lie above
     entries : everything that was met while the source was walked, counted when it was met
+    is_list : whether a program named the files, in an order of its own
     """
 
     files: Files
@@ -45,6 +46,7 @@ class Listing:
     left_out: Files = ()
     skipped: tuple[str, ...] = ()
     entries: int = 0
+    is_list: bool = False
 
 
 Source: TypeAlias = (
@@ -52,30 +54,31 @@ Source: TypeAlias = (
     | os.PathLike[str]
     | Sequence[str | os.PathLike[str]]
     | npt.NDArray[Any]
+    | Iterable[Any]
+    | Picture
+    | DataSet
+    | Given
     | ImageSet
     | Listing
 )
 """A folder, a file, a CSV list of paths, a list of paths, an address for fsspec (s3://...), images
-[n, h, w], images as read, or the files of one of these."""
+in memory (`vestige.images.given_arrays.held`), images as read, or the files of one of these."""
 
 _PEEKED_FILES = 16
 SMALLEST_SIDE, USUAL_SIDE = 8, 64
 
 
 def listed(source: Source) -> Source:
-    """The files of a source; arrays and images as read stay what they are.
-
-    "file.npz::name" becomes the array of that name, a tensor or a list of pictures an array.
+    """The files of a source, or the images that a program holds; images as read stay so.
 
     Raises
     ------
     InputError
-        As `list_files`.
+        As `list_files` and `vestige.images.given_arrays.held`.
     """
-    if isinstance(source, np.ndarray | ImageSet | Listing):
+    source = held(source)
+    if isinstance(source, Given | ImageSet | Listing):
         return source
-    if (held := given_array(source)) is not None:
-        return held
     name = str(source) if isinstance(source, str | os.PathLike) else "a list of paths"
     return _listing(source, name)
 
@@ -97,7 +100,7 @@ def list_files(source: Source) -> Files:
     """
     if isinstance(source, Listing):
         return source.files
-    if isinstance(source, np.ndarray | ImageSet):
+    if isinstance(source, np.ndarray | Given | ImageSet):
         raise InputError("an array has no files; read it with read_images")
     return _listing(source, "").files
 
@@ -111,7 +114,7 @@ def _listing(source: Any, name: str) -> Listing:
         return Listing(files, None, name, left_out, entries=len(found))
     if not isinstance(source, str | os.PathLike):
         files = _named(_paths(source))
-        return Listing(files, None, name, entries=len(files))
+        return Listing(files, None, name, entries=len(files), is_list=True)
     root = Path(without_scheme(source))
     if root.is_dir():
         walked = walk(root.absolute())
@@ -244,12 +247,10 @@ def spread(count: int, most: int) -> list[int]:
 def _sides(source: Source, told: str, kind: Kind) -> list[int]:
     if isinstance(source, ImageSet):
         return [int(source.pixels.shape[1])]
-    if isinstance(source, np.ndarray):
+    source = listed(source)
+    if isinstance(source, Given):
         try:
-            if kind == "volume":
-                return [max(volume_layout_of(source.shape, told).sides)]
-            layout = layout_of(source.shape, told)
-            return [max(layout.height, layout.width)]
+            return [_side(shape, told, kind) for shape in set(source.shapes)]
         except Unreadable as error:
             raise InputError(f"the array of images {error}") from error
     files = list_files(source)
@@ -266,3 +267,10 @@ def _sides(source: Source, told: str, kind: Kind) -> list[int]:
         except Exception:  # noqa: S112 - not silent: reading the file itself reports the fault
             continue
     return [side for side in sides if side > 0]
+
+
+def _side(shape: tuple[int, ...], told: str, kind: Kind) -> int:
+    if kind == "volume":
+        return max(volume_layout_of(shape, told).sides)
+    layout = layout_of(shape, told)
+    return max(layout.height, layout.width)

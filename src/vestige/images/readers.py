@@ -120,17 +120,23 @@ READERS: dict[str, RegistryEntry[Reader]] = {
     "npz": RegistryEntry("NumPy archive with one array of images", _npz),
     "dicom": RegistryEntry("DICOM: rescale, window, many frames", _dicom, extra="medical"),
     "nifti": RegistryEntry(
-        "NIfTI, in one file or a pair: axial slices of every volume", _nifti, extra="medical"
+        "NIfTI, in one file or a pair: whole, or the axial slices of every volume",
+        _nifti,
+        extra="medical",
     ),
     "nrrd": RegistryEntry(
-        "NRRD, in one file or with its voxels beside it: axial slices", _nrrd, extra="medical"
+        "NRRD, in one file or with its voxels beside it: whole, or axial slices",
+        _nrrd,
+        extra="medical",
     ),
     "metaimage": RegistryEntry(
-        "MetaImage (MHA, or MHD with its voxels beside it): axial slices",
+        "MetaImage (MHA, or MHD with its voxels beside it): whole, or axial slices",
         _metaimage,
         extra="medical",
     ),
-    "mgh": RegistryEntry("MGH and MGZ of FreeSurfer: axial slices", _mgh, extra="medical"),
+    "mgh": RegistryEntry(
+        "MGH and MGZ of FreeSurfer: whole, or axial slices", _mgh, extra="medical"
+    ),
     "hdf5": RegistryEntry(
         "HDF5 with one dataset of images, or file.h5::name", _hdf5, extra="medical"
     ),

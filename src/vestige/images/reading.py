@@ -8,21 +8,21 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import numpy.typing as npt
 
 from vestige.engine.shards import map_shards
 from vestige.engine.threads import one_core
 from vestige.images.accounts import account
-from vestige.images.array_volumes import split_volumes, volume_layout_of
-from vestige.images.arrays import split
+from vestige.images.array_volumes import split_volumes
+from vestige.images.arrays import Stack, split
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
 from vestige.images.flags import FEW_LEVELS
-from vestige.images.frame import BLACK, Colour, Unreadable, Window, scaled
+from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
+from vestige.images.given_arrays import Given
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
 from vestige.images.kinds import NAMES, Kind
-from vestige.images.layouts import layout_of, parse_layout
+from vestige.images.layouts import parse_layout
 from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.series_listing import in_series
@@ -30,6 +30,7 @@ from vestige.images.series_scale import on_one_scale
 from vestige.images.shards import (
     Decoding,
     Shard,
+    Stored,
     at_working_size,
     picture_of,
     read_shard,
@@ -91,9 +92,10 @@ def read_images(
     ----------
     source : folder, file, CSV list, list of paths, address, array, or ImageSet
         Arrays are [n, h, w] or [n, h, w, channels] (`vestige.images.layouts`), of volumes
-        [n, d, h, w] (`vestige.images.array_volumes`), uint8, uint16 or float in 0..1;
-        "file.npz::name" is the array of that name; tensors and lists of Pillow images become
-        arrays. An ImageSet of this size is returned as it is.
+        [n, d, h, w] (`vestige.images.array_volumes`), uint8, uint16 or float in 0..1 or -1..1;
+        "file.npz::name" is the array of that name; tensors, Pillow images, lists and data sets of
+        them are read as `vestige.images.given_arrays.held` says. An ImageSet of this size is
+        returned as it is.
     role : str
         Name of the set in messages and in the paths of problems ("used", "generated", ...).
     size : int
@@ -134,8 +136,8 @@ def read_images(
                 "needed: read them again."
             )
         return source
-    if isinstance(source, np.ndarray):
-        return _from_array(source, role, size, wanted)
+    if isinstance(source, Given):
+        return _from_memory(source, role, size, wanted)
     assert isinstance(source, Listing)  # noqa: S101  # what is left is on disk
     if wanted.kind == "volume":
         source = in_series(source, executor)
@@ -280,30 +282,44 @@ def _read_shards(
     return kept_or_read(shards, mapped, size, how, os.fspath(cache))
 
 
-def _from_array(source: npt.NDArray[Any], role: str, size: int, wanted: Wanted) -> ImageSet:
+def _from_memory(source: Given, role: str, size: int, wanted: Wanted) -> ImageSet:
     try:
-        if wanted.kind == "volume":
-            stack = volume_layout_of(source.shape, wanted.layout).apply(source)
-            frames = split_volumes(stack, "array")
-        else:
-            stack = layout_of(source.shape, wanted.layout).apply(source, is_told=True)
-            frames = split(stack, "array")
+        stack = source.pictures(wanted.layout, wanted.kind)
+        frames = (split_volumes if wanted.kind == "volume" else split)(stack, "array")
     except Unreadable as error:
         raise InputError(f"the array of {role} images {error}") from error
+    if not frames:
+        raise InputError(f"the array of {role} images is empty; give at least one image")
+    if source.ids and len(source.ids) != len(frames):
+        raise InputError(
+            f"{len(source.ids)} ids were given for {len(frames)} {role} images; give one for each"
+        )
     shown = [frame.shown_as(wanted.kind, wanted.background) for frame in frames]
-    if wanted.kind != "volume" and (stack.ndim == 4 or any(frame.flags for frame in frames)):
-        # what each became depends on more than its own levels
-        stack = np.stack([scaled(one) for one in shown])
-    rows = stored_statistics(np.stack([picture_of(frame) for frame in frames])).tolist()
-    records = tuple(
-        replace(record_of(frame, one, f"{k:06d}", "", (k, 1)), statistics=tuple(row))
-        for k, (frame, one, row) in enumerate(zip(frames, shown, rows, strict=True))
-    )
+    ids = source.ids or [f"{k:06d}" for k in range(len(frames))]
     both = list(zip(frames, shown, strict=True))
-    if wanted.kind == "volume":
+    pictures = [picture_of(frame) for frame in frames]
+    if isinstance(stack, np.ndarray):
+        rows = stored_statistics(np.stack(pictures)).tolist()
+    else:
+        rows = [stored_statistics(one[np.newaxis])[0].tolist() for one in pictures]
+    records = tuple(
+        replace(record_of(*one, ids[k], "", (k, 1)), statistics=tuple(row))
+        for k, (one, row) in enumerate(zip(both, rows, strict=True))
+    )
+    if wanted.kind == "volume" or not isinstance(stack, np.ndarray):
         parts = (at_working_size([one], size) for one in both)
-        pixels = spooled(parts, (size, size, size), len(both))
+        pixels = spooled(parts, Decoding(kind=wanted.kind).shape(size), len(both))
     else:
         pixels = at_working_size(both, size)
     problems = tuple(flag_problems(records, role))
-    return ImageSet(pixels, records, problems, arrays=stack)
+    return ImageSet(pixels, records, problems, arrays=_as_shown(stack, frames, shown))
+
+
+def _as_shown(stack: Stack, frames: Sequence[Frame], shown: Sequence[Stored]) -> Stack:
+    """What `ImageSet.original` shows, where that depends on more than the levels of an image."""
+    if not isinstance(stack, np.ndarray):
+        return tuple(map(scaled, shown))
+    pictures = frames[0].spacing is None
+    if pictures and (stack.ndim == 4 or any(frame.flags for frame in frames)):
+        return np.stack([scaled(one) for one in shown])
+    return stack

@@ -25,7 +25,9 @@ json.dump([m and m[1 if pattern.groups else 0] or "" for m in found], sys.stdout
 """
 
 
-def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, ...]]:
+def from_table(
+    real: Mapping[str, ImageSet], table: Path | Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
     """Group of each image, from a table of ids and groups; see `vestige.images.assign_groups`."""
     return groups_at(
         table,
@@ -36,7 +38,9 @@ def from_csv(real: Mapping[str, ImageSet], table: Path) -> dict[str, tuple[str, 
     )
 
 
-def groups_at(table: Path, places: Sequence[Place]) -> dict[str, tuple[str, ...]]:
+def groups_at(
+    table: Path | Mapping[str, str], places: Sequence[Place]
+) -> dict[str, tuple[str, ...]]:
     """Group of each image of some places, from a table that has a row for all of them.
 
     Raises
@@ -44,15 +48,16 @@ def groups_at(table: Path, places: Sequence[Place]) -> dict[str, tuple[str, ...]
     InputError
         Images without a row, or with several that contradict each other.
     """
-    groups = read_group_table(table)
+    groups = read_group_table(table) if isinstance(table, Path) else table
+    name = table.name if isinstance(table, Path) else "the dict of groups"
     matched = match(groups, places)
     if matched.clash:
-        raise InputError(f"{table.name} {matched.clash}")
+        raise InputError(f"{name} {matched.clash}")
     if missing := matched.missing:
         own = {place.role: place.ids for place in places}
         ids = [own[role][k] for role, k in missing]
         raise InputError(
-            f"{table.name} has no group for {len(missing)} of {sum(map(len, own.values()))} "
+            f"{name} has no group for {len(missing)} of {sum(map(len, own.values()))} "
             f"images, the first is {missing[0][0]}/{ids[0]} ({why_missing(groups, ids)}). "
             "Add a row for each"
         )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vestige.images.blank import blank_images
 from vestige.images.imageset import ImageSet
+from vestige.images.kinds import told_of
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.scoring.columns import LabelledSet, Reals
@@ -23,8 +24,6 @@ from vestige.types import Bools, Images, Ints
 
 Mode = Literal["release", "forensic"]
 FOLDS = 5
-EXACT_COPY = "have exactly the pixels of a"
-"""What problems say of generated images that are real ones, byte for byte."""
 MIXED_SHARE = 0.1
 MANY_MIXED = (
     ". That is more than a tenth of all groups: draw the two sides by patient, or the set test "
@@ -135,13 +134,14 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
         if role == "generated" and len(images) < 2:
             raise InputError(f"{len(images)} generated image was read; an audit needs 2 or more.")
     shown = {role: _not_blank(images) for role, images in sets.items()}
+    pixels = told_of(next(iter(sets.values())).kind, "pixels")
     for first, second in CONTRADICTING:
         if first in shown and second in shown:
             pairs = _shared(shown[first], shown[second])
             if pairs:
                 a, b = pairs[0]
                 raise InputError(
-                    f"{first} and {second} share {len(pairs)} image(s) with the same pixels, "
+                    f"{first} and {second} share {len(pairs)} image(s) with the same {pixels}, "
                     f"e.g. {first}/{a} = {second}/{b}. An image has one status: remove it from "
                     "one of the two."
                 )
@@ -152,7 +152,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
                 problems += [
                     Problem(
                         f"query/{a}",
-                        f"has the pixels of {known}/{b}: its status is known to be {known}, "
+                        f"has the {pixels} of {known}/{b}: its status is known to be {known}, "
                         "it is answered from that",
                         "warning",
                     )
@@ -164,7 +164,7 @@ def check_roles(sets: Mapping[str, ImageSet], mode: Mode) -> list[Problem]:
         problems.append(
             Problem(
                 f"generated/{copies[0][0]}",
-                f"{len(copies)} generated image(s) {EXACT_COPY} {targets} image, "
+                f"{len(copies)} generated image(s) have exactly the {pixels} of a {targets} image, "
                 f"e.g. {targets}/{copies[0][1]}",
                 "warning",
             )

@@ -1,6 +1,5 @@
 """A second audit of the images of a result: the same options, images and groups, or a refusal."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,6 +8,7 @@ from vestige.auditing.options import AuditOptions, MadeWith, read_options
 from vestige.auditing.request import ROLES
 from vestige.engine.engines import open_executor
 from vestige.images.choosing import choose_kind
+from vestige.images.given_groups import Names, Place
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, listed
@@ -69,7 +69,7 @@ def check_result(result: AuditResult, given: Options | None = None) -> MadeWith:
         )
     options = made.asked(result.manifest.seed)
     has_reference = bool(question.counts.get("reference"))
-    plan = plan_columns(options.detectors, has_reference, options.options, views=options.views)
+    plan = plan_columns(options.named, has_reference, options.options, views=options.views)
     weights = {column.name: column.weight for column in plan}
     if made.weights != weights or weights_digests(plan) != result.manifest.weights_sha256:
         raise InputError(
@@ -140,7 +140,7 @@ def read_again(
 def fill_again(
     result: AuditResult,
     sets: Mapping[str, ImageSet],
-    groups: str | os.PathLike[str] | None,
+    groups: Place | Names | None,
     group_regex: str | None,
 ) -> Cohort:
     """The cohort of the audit; other groups are refused."""

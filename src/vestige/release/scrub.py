@@ -23,6 +23,8 @@ from vestige.decision.decide import TARGET_ROLES
 from vestige.decision.records import How, RealRole, Withheld
 from vestige.files.places import refuse_within
 from vestige.files.whole import write_together
+from vestige.images.given_arrays import Given, held
+from vestige.images.given_groups import Groups, Ids, by_name, told_groups, told_ids, with_ids
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Source, listed
 from vestige.judging.cohort import Cohort
@@ -64,6 +66,10 @@ class ScrubResult:
     pictures: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     """PNG bytes of withheld images and their partners, for the report only."""
 
+    def __repr__(self) -> str:
+        told = f"{len(self.keep):,} may stay, {len(self.withheld):,} are withheld"
+        return f"<ScrubResult: {told}; gate {self.outcome.gate}>"
+
     def save(self, out: str | os.PathLike[str]) -> tuple[Path, Path]:
         """Write the ids that may stay to `out`; those that must not, and a report, beside it.
 
@@ -97,7 +103,8 @@ def scrub(
     query: Source | None = None,
     reference: Source | None = None,
     *,
-    groups: str | os.PathLike[str] | None = None,
+    groups: Groups | None = None,
+    ids: Ids | None = None,
     group_regex: str | None = None,
     options: Options | None = None,
     max_share: float = 0.5,
@@ -112,7 +119,7 @@ def scrub(
     ----------
     result : AuditResult or path of result.json
         Seed, rate, detectors, their options and the window are taken from it.
-    generated, used, unused, query, reference, groups, group_regex
+    generated, used, unused, query, reference, groups, ids, group_regex
         As in the audit; images or groups other than those of the result are refused.
     options : detector -> its options, optional
         Those of the audit that name files or folders, such as weights. They are not taken from the
@@ -142,18 +149,23 @@ def scrub(
     if not 0 < max_share < 1:
         raise InputError(f"the largest share to withhold is {max_share:g}; give one inside 0..1.")
     made_with = check_result(before, options)
-    given = dict(zip(ROLES, (generated, query, used, unused, reference), strict=True))
-    _check_places(given, cache, copy_to)
+    roles = zip(ROLES, (generated, query, used, unused, reference), strict=True)
+    given = {role: None if one is None else held(one) for role, one in roles}
+    listings = {role: listed(one) for role, one in given.items() if one is not None}
+    _check_places(given, listings, cache, copy_to)
+    listings = with_ids(listings, told_ids(ids))
+    names = by_name(told_groups(groups), listings, made_with.layout)
     again = replace(
-        options_again(made_with, before.manifest.seed), groups=groups, group_regex=group_regex
+        options_again(made_with, before.manifest.seed), groups=names, group_regex=group_regex
     )
     sets = read_again(
-        before, given, made_with, replace(again, engine=engine, cache=cache), progress
+        before, given | listings, made_with, replace(again, engine=engine, cache=cache), progress
     )
-    cohort = fill_again(before, sets, groups, group_regex)
+    cohort = fill_again(before, sets, names, group_regex)
     made = sets["generated"]
     _check_ids(made.ids)
-    array = listed(generated) if made.arrays is not None else None
+    source = listings["generated"]
+    array = source.values if isinstance(source, Given) else None
     if copy_to is not None:
         if isinstance(array, np.ndarray):
             refuse_full(Path(copy_to))
@@ -210,11 +222,11 @@ def scrub(
 
 def _check_places(
     given: Mapping[str, Source | None],
+    listings: Mapping[str, Source],
     cache: str | os.PathLike[str] | None,
     copy_to: str | os.PathLike[str] | None,
 ) -> None:
     """Refuse a cache or a folder of copies among the inputs, before they are read."""
-    listings = {role: None if one is None else listed(one) for role, one in given.items()}
     check_cache(cache, listings)
     if copy_to is not None:
         folders = [

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from vestige.decision.audited import Audited
 from vestige.decision.sentences import GATES
+from vestige.images.kinds import told_of
 from vestige.registry.entries import InputError
 from vestige.report import annex_words as said
 from vestige.report import words
@@ -31,7 +32,7 @@ from vestige.report.annex_measures import measures, sign_off
 from vestige.report.annex_patients import Subgroup, subgroups, target_patients
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.glossary import GLOSSARY
-from vestige.report.kinds import compared, kind_of_result, told_of
+from vestige.report.kinds import compared, kind_of_result
 from vestige.report.page import environment
 
 MOST_DETECTORS = 40

@@ -10,13 +10,15 @@ from vestige.decision.sentences import (
     p_values_hold,
     rounded_up,
     unit_of,
+    upper_text,
 )
+from vestige.images.kinds import told_of
 from vestige.report import annex_words as said
 from vestige.report import words
 from vestige.report.annex_fields import audited, field_table
 from vestige.report.annex_patients import Subgroup, TargetPatient
 from vestige.report.blocks import Block, Row, Section, Table, Text
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 from vestige.schema.records import Check
 
 MOST_WORST = 8
@@ -171,7 +173,8 @@ def _bounds(result: Audited) -> list[Row]:
     if bounds is not None:
         limit = result.question.max_auc
         below = "below" if bounds.auc_upper < limit else "not below"
-        told = f"{rounded_up(bounds.auc_upper)} (95 % confidence), {below} the limit of {limit:g}"
+        upper = upper_text(bounds.auc_upper, limit)
+        told = f"{upper} (95 % confidence), {below} the limit of {limit:g}"
         rows.append(audited("Upper bound of the AUC", told))
         for one in bounds.copied_shares:
             if one.level == "verbatim":

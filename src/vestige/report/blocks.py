@@ -10,10 +10,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; `tone` "box" sets it apart as something not to be missed."""
+    """A paragraph; `tone` "box" sets it apart as something not to be missed.
+
+    title : under which it is folded; "" for a paragraph in sight
+    """
 
     text: str
     tone: Literal["plain", "box"] = "plain"
+    title: str = ""
     kind: Literal["text"] = "text"
 
 
@@ -161,10 +165,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pairs of pictures; small ones with a `folded` title open on click."""
+    """Pairs of pictures; those with a `folded` title open on click, and may be `small`."""
 
     pairs: tuple[Pair, ...]
     folded: str = ""
+    small: bool = False
     kind: Literal["gallery"] = "gallery"
 
 
@@ -201,13 +206,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Banner:
-    """The answer, at the top: look, gate, headline, and the sentence of the decision.
+    """The answer, at the top: look, gate, headline, and the sentences of the decision.
 
-    command : what to type next; "" for nothing
+    finding, rest : the first of these sentences, and all others
+    lead, command : what to type next, after what it does; without a command there is nothing
     """
 
     look: Literal["alarm", "caution", "calm"]
     label: str
     headline: str
     detail: str
-    command: str = ""
+    finding: str
+    rest: str
+    lead: str
+    command: str

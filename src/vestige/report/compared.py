@@ -11,6 +11,7 @@ from vestige.decision.sentences import (
     most_by_chance,
     p_values_hold,
     rounded_up,
+    upper_text,
 )
 from vestige.registry.entries import InputError
 from vestige.report import words
@@ -165,7 +166,7 @@ def _figures(result: Audited) -> dict[str, str]:
         "p-value of the set test": p,
         "Upper bound of the AUC": NONE
         if bounds is None
-        else f"{rounded_up(bounds.auc_upper)}{hold}",
+        else f"{upper_text(bounds.auc_upper, result.question.max_auc)}{hold}",
         "Smallest visible AUC": least,
         "Planted copies that could be missed": _missed(result),
     }

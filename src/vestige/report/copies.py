@@ -3,11 +3,11 @@
 from vestige.copies.related import related
 from vestige.decision.audited import Audited
 from vestige.decision.records import Copy, CopySearch, Withheld
-from vestige.images.kinds import Kind
+from vestige.images.kinds import Kind, told_of
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.gallery import Pictures, Told, gallery, introduction
-from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
+from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result
 from vestige.report.lines import copy_line
 
 MOST_ROWS = 500
@@ -134,7 +134,7 @@ def _tables(found: tuple[Copy, ...], kind: Kind) -> list[Block]:
                 words.name(copy.group, 40),
                 f"{copy.value:.2f}",
                 "–" if copy.by == "same pixels" else f"{copy.beyond:.1f}",
-                _how(kind, copy),
+                f"{told_of(kind, copy.by)}{seen(copy)}",
             ),
             "alarm",
         )

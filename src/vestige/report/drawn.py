@@ -17,15 +17,20 @@ MOST_STRIPS = 20
 
 def score_charts(result: Audited, role: Role) -> list[Block]:
     """Histogram of the scores of a role and, where it is calibrated, both ROC curves."""
-    tested = _tested(result, role)
-    scores = np.array([f.score for f in tested], dtype=np.float64)
-    calibration = np.array(result.calibration.scores, dtype=np.float64)
+    tested, scores, calibration = scores_of(result, role)
     if not scores.size:
         return []
     if not charts.drawable(np.r_[scores, calibration]):
         return [Text("The scores are too large to be drawn; see findings.csv.", "box")]
     drawn = [_histogram(scores, calibration, words.candidates_word(role))]
     return [Charts((*drawn, *_curves(result, tested, scores, calibration)))]
+
+
+def scores_of(result: Audited, role: Role) -> tuple[list[Finding], Floats, Floats]:
+    """Findings of a role as they are drawn, their scores, and those of the calibration images."""
+    tested = _tested(result, role)
+    calibration = np.array(result.calibration.scores, dtype=np.float64)
+    return tested, np.array([f.score for f in tested], dtype=np.float64), calibration
 
 
 def _tested(result: Audited, role: Role) -> list[Finding]:
@@ -59,23 +64,36 @@ def _histogram(scores: Floats, calibration: Floats, label: str) -> Chart:
     )  # fmt: skip
 
 
-def _curves(
+def curve_of(
     result: Audited, tested: Sequence[Finding], scores: Floats, calibration: Floats
-) -> list[Chart]:
+) -> tuple[charts.Roc | None, int]:
+    """The ROC curve of what `scores_of` gives, and the number of groups left out of it.
+
+    These have target and calibration images. None where no others are left.
+    """
     shared = {f.group for f in tested} & set(result.calibration.groups)
     groups = np.array([f.group for f in tested])
     theirs = np.array(result.calibration.groups)
     mine, others = (~np.isin(g, list(shared)) for g in (groups, theirs))
     if not (mine.any() and others.any()):
-        return []
+        return None, len(shared)
     mine_numbers = _numbered(groups[mine], scores[mine])
     their_numbers = _numbered(theirs[others], calibration[others]) + len(mine_numbers)
     curve = charts.roc_of(
         scores[mine], calibration[others], mine_numbers, their_numbers, result.manifest.seed
     )
+    return curve, len(shared)
+
+
+def _curves(
+    result: Audited, tested: Sequence[Finding], scores: Floats, calibration: Floats
+) -> list[Chart]:
+    curve, shared = curve_of(result, tested, scores, calibration)
+    if curve is None:
+        return []
     caption = "Every threshold at once. A curve along the dashed diagonal is guessing."
     if shared:
-        caption += f" Without the {words.plural(len(shared), 'group')} that both sides share."
+        caption += f" Without the {words.plural(shared, 'group')} that both sides share."
     rows = tuple(
         Row((words.percent(r), words.percent(t), words.percent(low), words.percent(high)))
         for r, t, low, high in curve.at()

@@ -19,6 +19,8 @@ MAP = (
 )
 CLICK = "Click a picture to enlarge it, and again to close it."
 MOST_IN_STRIP = 24
+IN_SIGHT = 6
+"""Pairs that are not folded."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,16 @@ class Pictures:
         return uris
 
 
-def gallery(told: Sequence[Told], pictures: Pictures, found: Related | None = None) -> list[Block]:
+def gallery(
+    told: Sequence[Told],
+    pictures: Pictures,
+    found: Related | None = None,
+    in_sight: int = IN_SIGHT,
+) -> list[Block]:
     """Pairs with difference and map, as far as there are pictures and they fit; and what is not.
 
-    The first `LARGE` pairs are in sight and as large as they were drawn, with the rows of `found`
-    below; the others are small and open on click.
+    The first `LARGE` pairs are as large as they were drawn, with the rows of `found` below; the
+    others are small. All but the first `in_sight` open on click.
     """
     pairs: list[Pair] = []
     for number, one in enumerate(told):
@@ -85,10 +92,12 @@ def gallery(told: Sequence[Told], pictures: Pictures, found: Related | None = No
         )  # fmt: skip
     if not pairs:
         return []
-    blocks: list[Block] = [Gallery(tuple(pairs[:LARGE]))]
+    blocks: list[Block] = [Gallery(tuple(pairs[:in_sight]))]
+    if more := tuple(pairs[in_sight:LARGE]):
+        blocks.append(Gallery(more, words.plural(len(more), "more pair")))
     if rest := tuple(pairs[LARGE:]):
         title = f"{words.plural(len(rest), 'more pair')}, in small pictures"
-        blocks.append(Gallery(rest, title))
+        blocks.append(Gallery(rest, title, small=True))
     if len(pairs) < len(told):
         text = f"Pictures of {len(pairs):,} of {words.plural(len(told), 'pair')} are shown: with "
         blocks.append(Text(text + "those of all, the page would be too large to be opened.", "box"))

@@ -1,8 +1,9 @@
 """The terms of the report in plain sentences; docs/glossary.md holds the same sentences."""
 
 from vestige.decision.audited import Audited
+from vestige.images.kinds import told_of
 from vestige.report.blocks import Section, Terms
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 from vestige.schema.records import Q_LEVEL
 
 GLOSSARY: dict[str, str] = {

@@ -1,9 +1,10 @@
 """The parts of the page that explain it: how to read it, its limits, how to repeat the audit."""
 
 from vestige.decision.audited import Audited
+from vestige.images.kinds import told_of
 from vestige.report import words
 from vestige.report.blocks import Points, Row, Section, Table, Text
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 from vestige.schema.records import Q_LEVEL
 
 
@@ -129,6 +130,17 @@ def _naming_needs(result: Audited) -> str:
     )
 
 
+def _option(value: object) -> str:
+    """A value as a person writes it: a list with commas, "yes", "none"."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_option(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_option, value)) or "none"
+    return "none" if value is None else str(value)
+
+
 def manifest(result: Audited) -> Section | None:
     """Everything needed to repeat the audit."""
     made = result.manifest
@@ -139,7 +151,7 @@ def manifest(result: Audited) -> Section | None:
         ("Started", made.started),
         ("Seconds", ", ".join(f"{stage} {s:.1f}" for stage, s in made.seconds.items())),
         ("Peak memory", f"{made.peak_rss_bytes / 2**20:,.0f} MiB"),
-        *((f"Option: {name}", str(value)) for name, value in made.options.items()),
+        *((f"Option: {name}", _option(value)) for name, value in made.options.items()),
         *((f"SHA-256 of {name}", digest) for name, digest in made.inputs_sha256.items()),
         *((("SHA-256 of the question's file", made.config_sha256),) if made.config_sha256 else ()),
         *(("Overruled by the command line", name) for name in made.overruled),

@@ -7,7 +7,7 @@ from vestige.copies.related import beside_nearest, related
 from vestige.decision.audited import Audited, strongest_first
 from vestige.report import words
 from vestige.report.blocks import Block, Gallery, Pair, Row, Section, Table, Text
-from vestige.report.gallery import Pictures, Told, gallery, introduction
+from vestige.report.gallery import IN_SIGHT, Pictures, Told, gallery, introduction
 from vestige.report.kinds import PLANES, THROUGH_BEST, kind_of_result
 from vestige.report.lines import finding_line
 from vestige.schema.records import Q_LEVEL, WORDS, Finding
@@ -15,6 +15,8 @@ from vestige.schema.records import Q_LEVEL, WORDS, Finding
 MOST_ROWS = 5_000
 PICTURE_BUDGET = 1_200_000
 """Bytes of base64 that the pictures may add to the page."""
+UNCALLED_IN_SIGHT = 3
+"""Pairs that are not folded where no image is named or stands out."""
 MOST_CARRIED = 2
 
 
@@ -26,7 +28,7 @@ def findings(result: Audited) -> Section | None:
     shown = order[:MOST_ROWS]
     mixed = len({f.role for f in order}) > 1
     rows = tuple(_finding_row(f, mixed) for f in shown)
-    blocks: list[Block] = [Text(_introduction(result))]
+    blocks = _introduction(result)
     if len(order) > len(shown):
         text = f"The {len(shown):,} strongest of {len(order):,}; all are in findings.csv."
         blocks.append(Text(text, "box"))
@@ -78,7 +80,8 @@ def pairs(result: Audited) -> Section | None:
     blocks: list[Block] = [Text(text)]
     told = [_told(f, result) for f in chosen]
     pictures = Pictures(result.thumbnails, PICTURE_BUDGET)
-    drawn = gallery(told, pictures, related(result.copies, result.findings))
+    found = related(result.copies, result.findings)
+    drawn = gallery(told, pictures, found, IN_SIGHT if called else UNCALLED_IN_SIGHT)
     if drawn:
         blocks.append(Text(introduction(result.thumbnails, "named:")))
         if kind_of_result(result) == "volume":
@@ -100,18 +103,20 @@ def _carried(finding: Finding) -> str:
     return ", ".join(f"{words.name(p.column, 40)} ({words.percent(p.share)})" for p in parts) or "–"
 
 
-def _introduction(result: Audited) -> str:
+def _introduction(result: Audited) -> list[Block]:
     total = words.plural(len(result.findings), "image")
     if all(f.verdict == "uncalibrated" for f in result.findings):
-        return (
+        text = (
             f"{total}, by score. Nothing can be said of any of them: there are too few "
             "calibration images, or a validity check failed. Do not use p-values that are shown."
         )
+        return [Text(text)]
     rate = words.percent(result.question.false_alarm_rate)
     counts = Counter(f.word for f in result.findings)
     count = ", ".join(f"{word}: {counts[word]:,}" for word in WORDS if counts[word])
-    return (
-        f"{total} – {count}; each is counted under its strongest word. “Copy”: a "
+    text = f"{total} – {count}. Each is counted under its strongest word."
+    meant = (
+        "“Copy”: a "
         "generated image is a copy of it. “Named”: its patient has "
         f"q ≤ {Q_LEVEL:.2f}, so an image of this patient, or a near copy of it, was used. “Stands "
         f"out”: p ≤ {rate}, as {rate} of unused images would. “Rank” is the place among the unused "
@@ -121,6 +126,7 @@ def _introduction(result: Audited) -> str:
         "image most, with their parts of it. A dash for p: not tested, as the image is a copy "
         "of one whose status is known, or is plain, or no calibration image was given."
     )
+    return [Text(text), Text(meant, title=words.MEANT)]
 
 
 def _finding_row(finding: Finding, mixed: bool) -> Row:

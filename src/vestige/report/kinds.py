@@ -1,7 +1,7 @@
 """What the page says of images in colour and of volumes in another way than of grey images."""
 
 from vestige.decision.audited import Audited
-from vestige.images.kinds import NAMES, Kind
+from vestige.images.kinds import NAMES, Kind, told_of
 
 PLANES = (
     "Each picture of a volume shows three planes: coronal (upper left) and sagittal (upper right) "
@@ -13,26 +13,11 @@ LEAFING = (
     "Below the first pairs, the axial slices of both volumes and of their difference can be leafed "
     "through from the feet to the head: choose a mark, or use the arrow keys."
 )
-_VOLUME_WORDS = (
-    ("pixel", "voxel"),
-    ("slices of one patient", "volumes of one patient"),
-)
 
 
 def kind_of_result(result: Audited) -> Kind:
     """What kind of images an audit compared."""
     return result.manifest.kind
-
-
-def told_of(kind: Kind, sentence: str) -> str:
-    """A sentence of vestige's own, about voxels where volumes are compared.
-
-    Names of the user must not stand in it: they would be changed as well.
-    """
-    if kind == "volume":
-        for of_pictures, of_volumes in _VOLUME_WORDS:
-            sentence = sentence.replace(of_pictures, of_volumes)
-    return sentence
 
 
 def compared(result: Audited) -> str:

@@ -2,9 +2,8 @@
 
 from vestige.decision.audited import Audited
 from vestige.decision.records import Copy, CopySearch
-from vestige.images.kinds import Kind
+from vestige.images.kinds import Kind, told_of
 from vestige.report import words
-from vestige.report.kinds import told_of
 from vestige.schema.records import Finding
 
 NEAR_IDENTICAL = 0.9

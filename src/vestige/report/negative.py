@@ -1,11 +1,12 @@
 """What a negative says: how much could be there and not be seen."""
 
 from vestige.decision.audited import Audited
-from vestige.decision.sentences import LEVELS, rounded_up
+from vestige.decision.sentences import LEVELS, upper_text
+from vestige.images.kinds import told_of
 from vestige.report import charts, words
 from vestige.report.blocks import Block, Chart, Charts, Row, Section, Table, Text
 from vestige.report.guide import limits
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 
 
 def negative(result: Audited) -> Section:
@@ -16,10 +17,11 @@ def negative(result: Audited) -> Section:
         blocks.append(Text(words.power_meaning(auc, share)))
     if (bounds := result.bounds) is not None:
         limit = result.question.max_auc
+        upper = upper_text(bounds.auc_upper, limit)
         below = "below" if bounds.auc_upper < limit else "not below"
         blocks.append(
             Text(
-                f"With 95 % confidence the AUC is at most {rounded_up(bounds.auc_upper)}, {below} "
+                f"With 95 % confidence the AUC is at most {upper}, {below} "
                 f"the limit of {limit:.2f}. Up to {words.percent(bounds.exposed_share)} of the "
                 "patients could be fully exposed and not be seen by the test of the whole set."
             )

@@ -43,7 +43,8 @@ such candidate candidates swapped switched synthetic table take takes tells test
 them themselves then there these they this three to told too traces train trained training turned
 twice two uncalibrated unchanged unknown unseen unused
 upsampling used validity usual usually valid value verbatim
-verdict vertical vetoes view warning was well were what when where whether which white window with
+verdict vertical vetoes view volume volumes voxel voxels
+warning was well were what when where whether which white window with
 within without working would write written
 """.split()  # noqa: SIM905
 )

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from vestige.decision.audited import Audited
+from vestige.report.annex_words import day_of
 from vestige.report.blocks import PRINTED_ROWS, Part, Section
 from vestige.report.glossary import anchor
 from vestige.report.words import ROLES, banner, visible
@@ -76,6 +77,7 @@ def render_page(result: Audited, parts: Sequence[Section | Part], of: str = "aud
             result=result,
             of=of,
             counts=" · ".join(f"{counts[r]:,} {r}" for r in ROLES if counts.get(r)),
+            day=day_of(result.manifest.started),
             linked=set(),
             redacted=result.manifest.options.get("redacted") is True,
             script=script,

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from vestige.decision.audited import Audited, strongest_first
+from vestige.images.kinds import told_of
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.drawn import strips
-from vestige.report.kinds import kind_of_result, told_of
+from vestige.report.kinds import kind_of_result
 from vestige.schema.records import Q_LEVEL, Finding, PatientFinding
 
 MOST_ROWS = 2_000
@@ -26,7 +27,10 @@ def patients(result: Audited) -> Section | None:
     text = (
         f"Of {words.plural(len(order), 'patient')} {told.count('copy'):,} with a copy, "
         f"{told.count('named'):,} named (q ≤ {Q_LEVEL:.2f}), {told.count('stands out'):,} more "
-        f"with a patient's p ≤ {rate}. That is a test of the patient; the first part of the page "
+        f"with a patient's p ≤ {rate}. The patient with the strongest image comes first."
+    )
+    meant = (
+        "The p-value is of a test of the patient; the first part of the page "
         "counts patients by the share of their images instead. A finding is a "
         "statement about the patient: an image of this patient, or a near copy of it, was used. "
         "Each patient is tested by the best image and by the mean over all images, against unused "
@@ -35,9 +39,9 @@ def patients(result: Audited) -> Section | None:
         f"{told_of(kind_of_result(result), 'Many slices of one patient')} are not many "
         "independent observations: "
         "images may stand out while their patient does "
-        "not, and the reverse. The patient with the strongest image comes first."
+        "not, and the reverse."
     )
-    blocks: list[Block] = [Text(text)]
+    blocks: list[Block] = [Text(text), Text(meant, title=words.MEANT)]
     if any(p.relation == "same patient used" for p in order):
         text = (
             "“Same patient used”: other images of this patient are known to be used, so a finding "

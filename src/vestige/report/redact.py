@@ -15,6 +15,7 @@ from typing import Any
 
 from vestige.decision.audited import Audited
 from vestige.images.flags import FLAG_WARNINGS
+from vestige.images.group_sources import GIVEN
 from vestige.report.names import Names
 from vestige.report.own_words import OWN_WORDS
 from vestige.schema.records import Calibration, Evidence, Finding, PreparationComparison, Problem
@@ -32,6 +33,7 @@ _SPECIFIC = re.compile(r"""[:;]\s|\s\(|e\.g\.|['"“‘`/\\]""")
 """Where a problem begins to speak of one file: a name, a tag, the words of a decoder."""
 _GROUPS_FROM = (
     (re.compile(r"the CSV file .*", re.DOTALL), "a CSV file"),
+    (re.compile(re.escape(GIVEN)), ""),
     (re.compile(r"the regular expression .*", re.DOTALL), "a regular expression on the ids"),
     (re.compile(r"DICOM patient ids(?: \(missing in \d+ of \d+ images\))?"), ""),
     (

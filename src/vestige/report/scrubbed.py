@@ -5,13 +5,13 @@ from functools import partial
 
 from vestige.decision.audited import Audited
 from vestige.decision.records import How, Withheld
-from vestige.images.kinds import Kind
+from vestige.images.kinds import Kind, told_of
 from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.compared import beside
 from vestige.report.copies import PICTURE_BUDGET, seen, told_of_pair
 from vestige.report.gallery import Pictures, gallery, introduction
-from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result, told_of
+from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result
 from vestige.report.page import render_page
 
 REASONS: dict[How, str] = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from vestige.decision.audited import Audited
 from vestige.decision.sentences import most_by_chance, p_values_hold, unit_of
+from vestige.images.kinds import told_of
 from vestige.report import words
 from vestige.report.blocks import (
     Block,
@@ -23,7 +24,7 @@ from vestige.report.copies import copies
 from vestige.report.glossary import glossary
 from vestige.report.guide import manifest, reading
 from vestige.report.images import findings, pairs
-from vestige.report.kinds import compared, kind_of_result, told_of
+from vestige.report.kinds import compared, kind_of_result
 from vestige.report.negative import negative
 from vestige.report.patients import patients
 from vestige.report.whole_set import detectors, measures, release, whole_set

@@ -4,9 +4,9 @@ from typing import Literal
 
 from vestige.decision.audited import Audited
 from vestige.decision.records import Code, Gate
-from vestige.decision.sentences import GATES, HEADINGS
+from vestige.decision.sentences import GATES, HEADINGS, decision_parts
 from vestige.decision.sentences import plural as plural
-from vestige.decision.sentences_next import next_command
+from vestige.decision.sentences_next import next_command, next_lead
 from vestige.files.printable import printable
 from vestige.report.blocks import Banner
 from vestige.schema.records import ReleaseCurve, RunHistory, SetTest
@@ -50,6 +50,8 @@ PREPARATION = (
     "reported and not judged."
 )
 
+MEANT = "What the words and columns mean"
+
 STATISTICS = (
     "How the decision was reached: the question, the test of the whole set with its charts, every "
     "detector, the checks, how the images were prepared, and what is needed to repeat the audit."
@@ -81,11 +83,17 @@ CAUTIONS: dict[Code, str] = {
 def banner(result: Audited) -> Banner:
     """The decision: its heading, its sentence, and what to do next."""
     decision = result.decision
+    parts = decision_parts(decision)
+    if " ".join(parts) != decision.text:  # of an earlier version, in its own words
+        parts = (decision.text,)
     return Banner(
         look=_LOOKS[decision.gate],
         label=GATES[decision.gate],
         headline=HEADINGS[decision.state],
         detail=decision.text,
+        finding=parts[0],
+        rest=" ".join(parts[1:]),
+        lead=next_lead(decision),
         command=next_command(decision, result.question.counts),
     )
 

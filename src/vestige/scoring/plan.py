@@ -128,7 +128,7 @@ def plan_columns(
             raise InputError(f"options were given for {name}, which does not run: --detector.")
     plan = []
     for name, choice in entries.items():
-        for suffix, own in choice.columns.items():
+        for suffix, own in choice.columns_of(kind).items():
             told = "size" in options.get(name, {})
             if kind == "volume" and own.get("size", 0) > LARGEST_CUBE and not told:
                 continue

@@ -145,7 +145,7 @@ def answer_set(
     for part in np.array_split(rows, parts):
         kept = draw_images(order, index, keep, rng) if cut else np.arange(len(labelled))
         both = np.concatenate([status[np.newaxis], part])
-        values = _group_values(score[kept], index[kept], keep)
+        values = group_values(score[kept], index[kept], keep)
         laws.append([law_of_sum(one, status, classes, rng, enough) for one in values])
         found = [both @ one for one in values]
         if stack is not None:
@@ -251,7 +251,7 @@ class _Stack:
         return refit.statistics(labels) / refit.auc_unit(status)
 
 
-def _group_values(score: Floats, index: Ints, keep: Ints) -> list[Floats]:
+def group_values(score: Floats, index: Ints, keep: Ints) -> list[Floats]:
     """Mean mid-rank of each group, and the tail values of its best image: [G] each."""
     n_groups = len(keep)
     mass = 1.0 / keep[index]

@@ -17,6 +17,7 @@ from vestige.detectors import DETECTORS
 from vestige.detectors.pair_network import need_torch
 from vestige.detectors.saving import model_path, need_safetensors
 from vestige.images.choosing import COLOUR, Chosen, ColourChoice, choose_kind
+from vestige.images.given_groups import Groups, by_name, told_groups
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import grey_only
@@ -54,7 +55,7 @@ class TrainingOptions:
         A negative seed, an unknown choice of colour; options are checked when the training begins.
     """
 
-    groups: str | os.PathLike[str] | None = None
+    groups: Groups | None = field(default=None, hash=False)
     group_regex: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     window: tuple[float, float] | None = None
@@ -73,7 +74,7 @@ def train(
     used: Source,
     unused: Source,
     *,
-    groups: str | os.PathLike[str] | None = None,
+    groups: Groups | None = None,
     group_regex: str | None = None,
     options: Mapping[str, Any] | None = None,
     window: tuple[float, float] | None = None,
@@ -128,12 +129,13 @@ def run_training(
     """As `train`, with all that is to be told."""
     started = monotonic()
     made = _plan(detector, asked.options, asked.seed)
-    groups, regex, window, out = asked.groups, asked.group_regex, asked.window, asked.out
+    regex, window, out = asked.group_regex, asked.window, asked.out
     if out is not None:
         need_safetensors(detector)
     with _checkpoints(out) as folder:
         # 1. folders -> images of one working size
-        sources = {"generated": generated, "used": used, "unused": unused}
+        sources = _listed({"generated": generated, "used": used, "unused": unused})
+        groups = by_name(told_groups(asked.groups), sources)
         chosen, sets = _read(sources, getattr(made, "size", 1), asked, progress)
         problems = [*chosen.problems]
         problems += [problem for images in sets.values() for problem in images.problems]
@@ -227,16 +229,19 @@ def _weights(name: str, made: Any) -> dict[str, str]:
     return weights_digests([Column(name, name, options, 1.0, pool=False, learns=True)])
 
 
+def _listed(sources: Mapping[str, Source]) -> dict[str, Source]:
+    for role, source in sources.items():
+        if source is None:
+            raise InputError(f"no {role} images were given: training needs --{role} DIR.")
+    return {role: listed(source) for role, source in sources.items()}
+
+
 def _read(
-    sources: Mapping[str, Source],
+    found: Mapping[str, Source],
     required_resolution: int,
     asked: TrainingOptions,
     progress: Progress,
 ) -> tuple[Chosen, dict[str, ImageSet]]:
-    for role, source in sources.items():
-        if source is None:
-            raise InputError(f"no {role} images were given: training needs --{role} DIR.")
-    found = {role: listed(source) for role, source in sources.items()}
     size = peek_size(found.values(), required_resolution)
     chosen = choose_kind(found, asked.colour, asked.window)
     wanted = Wanted(kind=chosen.kind, background=chosen.background)

@@ -17,11 +17,19 @@
     return below * parseFloat(text.replace(/[,\u00a0%<≤ ]/g, ""));
   };
 
+  const textOf = (row, column) => row.cells[column].textContent;
+
+  // Emptied first: rows that leave one by one from the top move all others each time.
+  const fill = (table, rows) => {
+    table.tBodies[0].replaceChildren();
+    table.tBodies[0].append(...rows);
+  };
+
   // Rows in the order of one column; what has no value stays last. 0: the order of the page.
   const sorted = (rows, column, numeric, direction) => {
     if (direction === 0) return rows;
     const keyed = rows.map((row) => {
-      const text = row.cells[column].textContent;
+      const text = textOf(row, column);
       const key = numeric ? figure(text) : text;
       return { row, key, none: text === "–" || text === "" || Number.isNaN(key) };
     });
@@ -47,7 +55,7 @@
   };
 
   const filterOf = (table, rows, column) => {
-    const values = new Set(rows.map((row) => row.cells[column].textContent));
+    const values = new Set(rows.map((row) => textOf(row, column)));
     const choice = make("select", {}, make("option", { value: "" }, "all"));
     for (const value of values) choice.append(make("option", { value }, value));
     const title = table.tHead.rows[0].cells[column].textContent.trim();
@@ -74,8 +82,8 @@
       order = next;
       const wanted = field.value.trim().toLowerCase();
       const kept = order.filter((row) => (!wanted || has(row, wanted)) && filters.every(
-        ({ column, choice }) => !choice.value || row.cells[column].textContent === choice.value));
-      if (changed) table.tBodies[0].replaceChildren(...kept);
+        ({ column, choice }) => !choice.value || textOf(row, column) === choice.value));
+      if (changed) fill(table, kept);
       changed = true;
       const cut = kept.length > most && !table.classList.contains("all");
       told.textContent = cut ? `the first ${most} of ${count(kept.length)} rows`
@@ -94,7 +102,7 @@
   const start = () => {
     for (const table of document.querySelectorAll("table[data-sort]")) {
       const rows = [...table.tBodies[0].rows];
-      const plain = (order) => table.tBodies[0].replaceChildren(...order);
+      const plain = (order) => fill(table, order);
       const long = table.classList.contains("long");
       addSorting(table, rows, long ? addSearch(table, rows) : plain);
     }
