@@ -1,4 +1,4 @@
-"""What can be chosen by name, kind by kind; a table is imported when it is asked for."""
+"""What can be chosen by name, by kind; a table is imported when it is asked for."""
 
 from collections.abc import Mapping
 from importlib import import_module
