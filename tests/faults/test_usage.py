@@ -226,10 +226,10 @@ def test_output_files_that_cannot_be_written(
     assert call(capsys, "audit", *asked, "--quiet", "--out", tmp_path / "o").code == 0
     more = ["--format", "imageclef2025", "--top-half"] if command == "export" else []
     result = tmp_path / "o" / "result.json"
-    (tmp_path / "folder").mkdir()
-    for out in (tmp_path / "folder", tmp_path / "missing" / "x", result / "x"):
+    (tmp_path / "folder.html").mkdir()
+    for out in (tmp_path / "folder.html", tmp_path / "missing" / "x.html", result / "x.html"):
         refused(call(capsys, command, result, *more, "--out", out), "cannot write", str(out))
-    assert names(tmp_path / "folder") == []
+    assert names(tmp_path / "folder.html") == []
     assert not (tmp_path / "missing").exists()
 
 
@@ -320,6 +320,7 @@ DEEP = (
     "worlds/diffusion.py",
     "worlds/deep.py",
     "worlds/tensors.py",
+    "integrations/",
 )
 
 

@@ -272,5 +272,27 @@ def test_the_command_and_its_refusals(make_result: Any, tmp_path: Path, capsys: 
         assert said_.code == 2 and message in said_.err
         assert len(said_.err.strip().splitlines()) == 1
     assert call(capsys, "report", result, "--annex", context, "--out", context).code == 2
-    assert call(capsys, "report", result, "--out", tmp_path / "x.pdf").code == 2
-    assert not (tmp_path / "x.html").exists() and not (tmp_path / "x.pdf").exists()
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_no_document_takes_the_place_of_another_file(
+    make_result: Any, tmp_path: Path, capsys: Any
+) -> None:
+    result, context = tmp_path / "result.json", tmp_path / "context.toml"
+    result.write_text(make_result("not found").to_json(), encoding="utf-8")
+    table = tmp_path / "sex.html"
+    table.write_text("id,sex\n", encoding="utf-8")
+    context.write_text('[subgroups]\ntable = "sex.html"\n', encoding="utf-8")
+    for arguments, out, message in (
+        (["--annex", context], table, "which is read as subgroups.table"),
+        (["--annex-template"], context, "is there already"),
+        (["--annex-template"], tmp_path / "new.html", "does not end in .toml"),
+        (["--annex", context], tmp_path / "new.toml", "does not end in .html"),
+        ([], tmp_path / "new.txt", "does not end in .html"),
+        ([], tmp_path / "new.pdf", "can be a PDF"),
+    ):
+        said_ = call(capsys, "report", result, *arguments, "--out", out)
+        assert said_.code == 2 and message in said_.err
+        assert len(said_.err.strip().splitlines()) == 1
+    assert table.read_text(encoding="utf-8") == "id,sex\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["context.toml", "result.json", "sex.html"]

@@ -175,6 +175,17 @@ def test_junit_that_cannot_be_written_is_one_line_before_the_audit(
         assert names(tmp_path) == []
 
 
+def test_the_file_of_the_question_is_not_written_to(planned: Path, capsys: Any) -> None:
+    file = planned / "vestige.toml"
+    before = file.read_bytes()
+    for name in ("audit", "check"):
+        command = ("--config", file, "--out", planned / "new", "--gate", "--junit", file)
+        found = call(capsys, name, *command)
+        assert (found.code, found.err.count("\n")) == (2, 1)
+        assert "which is read as --config" in found.err
+    assert file.read_bytes() == before and not (planned / "new").exists()
+
+
 # --- results of other audits
 def test_another_question_is_refused_and_the_same_is_not(
     planned: Path, audited: Path, tmp_path: Path, capsys: Any

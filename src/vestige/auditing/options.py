@@ -252,7 +252,8 @@ class MadeWith:
         """Column -> its detector."""
         entries = dict(DETECTORS)
         entries |= {name: find_detector(name) for name, one in self.origins.items() if one.plugin}
-        return {name + suffix: name for name, one in entries.items() for suffix in one.columns}
+        columns = {name: {**one.columns, **one.in_colour} for name, one in entries.items()}
+        return {name + suffix: name for name, own in columns.items() for suffix in own}
 
 
 def _by_name(value: Any) -> Any:

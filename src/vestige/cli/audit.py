@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vestige.cli.asking import Asked, asks
-from vestige.cli.config import Config, ConfigFile
+from vestige.cli.config import Config, ConfigFile, with_file
 from vestige.cli.options import OUTPUT, Json, Quiet
 from vestige.cli.terminal import output, probe, progress_bars, say, tell
 from vestige.files.places import refuse_inside, refuse_within
@@ -66,16 +66,17 @@ def audit_command(
 
     plan: Config | None = context.obj
     folders, options = asked.folders, asked.options
+    inputs = with_file(asked.inputs, plan)
     refuse_without_gate(junit, gate)
     if options.cache is not None:
         refuse_within(("--cache", options.cache), [("--out", out)])
     if junit is not None:
-        refuse_inside([("--junit", junit)], asked.inputs)
+        refuse_inside([("--junit", junit)], inputs)
     if not force and (out / "result.json").exists():
         refuse_other_question(open_request(folders, options, silent), out)
     if plan is not None and plan.overruled and not (quiet or as_json):
         say(f"Instead of {plan.path.name}: {', '.join(plan.overruled)} of the command line.")
-    with output(out, asked.inputs), progress_bars(quiet) as progress:
+    with output(out, inputs), progress_bars(quiet) as progress:
         if junit is not None:
             probe(junit)
         result = run_audit(folders, options, progress)

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ import typer
 
 from vestige.cli.asking import Asked, asks
 from vestige.cli.audit import refuse_without_gate
-from vestige.cli.config import Config, ConfigFile
+from vestige.cli.config import Config, ConfigFile, with_file
 from vestige.cli.options import OUTPUT, Json, Quiet
 from vestige.cli.terminal import say, warn
 from vestige.files.places import refuse_inside, refuse_within
@@ -68,10 +68,11 @@ def check_command(
     from vestige.auditing.dry_run import dry_run
 
     found = dry_run(asked.folders, asked.options)
+    plan: Config | None = context.obj
+    asked = replace(asked, inputs=with_file(asked.inputs, plan))
     for look in _outputs(asked, out, None if force else out, junit, gate):
         with _kept(found):
             look()
-    plan: Config | None = context.obj
     if as_json:
         say(json.dumps({"passed": not found.refusals} | asdict(found), indent=1))
     else:

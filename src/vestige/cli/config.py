@@ -5,7 +5,7 @@ An option of the command line overrules the file.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from vestige.cli.options import PANELS, QUESTION, Command
+from vestige.files.places import Named
 from vestige.files.toml_file import one_line, read_toml, refuse_unknown, tables_of
 from vestige.registry.entries import InputError
 
@@ -42,6 +43,11 @@ class Config:
     path: Path
     sha256: str
     overruled: tuple[str, ...]
+
+
+def with_file(inputs: Sequence[Named], plan: Config | None) -> list[Named]:
+    """What a command reads, the file of `--config` too: nothing is written there."""
+    return [*inputs, *([(FLAG, plan.path)] if plan else [])]
 
 
 class Configured(Command):

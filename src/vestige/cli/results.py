@@ -222,19 +222,18 @@ def report(
         raise InputError(f"{given[0]} and {given[1]} exclude each other: give one of them.")
     if with_names and annex is None:
         raise InputError("--with-names belongs to --annex, the document for a board: give both.")
-    if out.suffix.lower() == ".pdf" and annex is None:
-        raise InputError(
-            "only --annex, the document for a board, can be a PDF: name an .html file."
-        )
     read = [("the result", result), ("--annex", annex), ("--compare", compare)]
     refuse_inside([("--out", out)], [(name, path) for name, path in read if path is not None])
+    _check_suffix(out, annex_template, annex is not None)
     audited = AuditResult.load(result)
     if annex_template:
         from vestige.report.annex_context import template
 
+        if out.exists():  # it may be filled in
+            raise InputError(f"{out} is there already: name another file, or remove it.")
         write_together({out: template()})
     elif annex is not None:
-        write_together({out: _annex(audited, annex, with_names, pdf=out.suffix.lower() == ".pdf")})
+        write_together({out: _annex(audited, annex, with_names, out)})
     elif compare is not None:
         from vestige.report.compared import render_comparison
 
@@ -245,10 +244,26 @@ def report(
         write_together({out: render_html(audited, redact=redact)})
 
 
-def _annex(audited: "AuditResult", context: Path, names: bool, pdf: bool) -> str | bytes:
+def _check_suffix(out: Path, template: bool, annex: bool) -> None:
+    """Refuse a name that says that the file is something else than what is written."""
+    suffix = out.suffix.lower()
+    if suffix == ".pdf" and not annex:
+        raise InputError(
+            "only --annex, the document for a board, can be a PDF: name an .html file."
+        )
+    fitting = (".toml",) if template else (".html", ".htm", ".pdf")
+    if suffix not in fitting:
+        raise InputError(
+            f"--out {out} does not end in {fitting[0]}, which is what is written: name it so."
+        )
+
+
+def _annex(audited: "AuditResult", context: Path, names: bool, out: Path) -> str | bytes:
     from vestige.report.annex import render_annex
     from vestige.report.annex_context import read_context
     from vestige.report.annex_pdf import to_pdf
 
-    page = render_annex(audited, read_context(context), names)
-    return to_pdf(page) if pdf else page
+    stated = read_context(context)
+    refuse_inside([("--out", out)], stated.files())
+    page = render_annex(audited, stated, names)
+    return to_pdf(page) if out.suffix.lower() == ".pdf" else page

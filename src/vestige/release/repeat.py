@@ -69,7 +69,13 @@ def check_result(result: AuditResult, given: Options | None = None) -> MadeWith:
         )
     options = made.asked(result.manifest.seed)
     has_reference = bool(question.counts.get("reference"))
-    plan = plan_columns(options.named, has_reference, options.options, views=options.views)
+    plan = plan_columns(
+        options.named,
+        has_reference,
+        options.options,
+        views=options.views,
+        kind=result.manifest.kind,
+    )
     weights = {column.name: column.weight for column in plan}
     if made.weights != weights or weights_digests(plan) != result.manifest.weights_sha256:
         raise InputError(

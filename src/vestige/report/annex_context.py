@@ -158,6 +158,14 @@ class Context:
     sign_off: SignOff = field(default_factory=SignOff)
     folder: Path = Path()
 
+    def files(self) -> list[tuple[str, Path]]:
+        """The files that it names, by key."""
+        named = {
+            "subgroups.table": self.subgroups.table,
+            "measures.scrub_log": self.measures.scrub_log,
+        }
+        return [(key, self.folder / name) for key, name in named.items() if name is not None]
+
 
 TABLES: dict[str, type] = {
     f.name: f.type for f in fields(Context) if f.name != "folder" and isinstance(f.type, type)
