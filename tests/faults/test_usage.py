@@ -296,6 +296,7 @@ def test_a_real_process_prints_one_line_and_no_traceback(leaking: Path, tmp_path
 
 
 IMPORTED_AS = {
+    "pytorch_ignite": "ignite",
     "faiss_cpu": "faiss",
     "scikit_learn": "sklearn",
     "scikit_image": "skimage",
