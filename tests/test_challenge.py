@@ -323,6 +323,7 @@ def test_intervals_are_of_patients(tmp_path: Path) -> None:
     assert score_run(run, truth, groups=alone).kappa == flat.kappa
 
 
+@pytest.mark.slow
 def test_the_p_value_of_a_run_counts_patients() -> None:
     """Runs that guess by patient: p <= .05 in at most 5 %; by image it is most of them.
 

@@ -100,6 +100,7 @@ def mirrored_reference(seed: int) -> vestige.AuditResult:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @sizes
 def test_plain_images_on_both_sides_take_no_part(worlds: int) -> None:
     results = [plain_on_both_sides(seed) for seed in range(worlds)]
@@ -114,6 +115,7 @@ def test_plain_images_on_both_sides_take_no_part(worlds: int) -> None:
         assert not any("its status is known" in p.what for p in result.problems)
 
 
+@pytest.mark.slow
 @sizes
 def test_a_mirrored_reference_of_unused_patients_is_left_out(worlds: int) -> None:
     results = [mirrored_reference(seed) for seed in range(worlds)]
@@ -124,6 +126,7 @@ def test_a_mirrored_reference_of_unused_patients_is_left_out(worlds: int) -> Non
         assert row.startswith("40 of 80 reference")
 
 
+@pytest.mark.slow
 @sizes
 def test_volumes_without_ids_are_no_crowd_of_patients(worlds: int) -> None:
     p_values = np.array([volumes_without_ids(seed) for seed in range(worlds)])

@@ -55,6 +55,7 @@ def test_the_curve_of_nothing_stays_below_the_limit() -> None:
     assert max(p.auc.value for p in curve.points) < 0.67
 
 
+@pytest.mark.slow
 def test_it_is_off_unless_asked_for_and_changes_nothing_else() -> None:
     world = reference_world("null", 1)
     with_curve = curve_of(world.generated[:40], world)

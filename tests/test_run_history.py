@@ -222,6 +222,7 @@ def audit(cache: Path | None, **asked: Any) -> vestige.AuditResult:
     return vestige.audit(**asked)
 
 
+@pytest.mark.slow
 def test_an_audit_knows_what_was_tried_before(tmp_path: Path) -> None:
     first = audit(tmp_path)
     p = first.set_test.p_value if first.set_test else 0.0

@@ -35,6 +35,7 @@ def leaking(worlds: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     return measure(task(WorldArrays.read(worlds["leaking"]), folder, "nearest_distance"))
 
 
+@pytest.mark.slow
 def test_a_cell_asks_the_release_question_that_a_user_would_ask(
     worlds: dict[str, Path], leaking: Cell, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ def answers(cell: Callable[[Task], Cell], workers: int, engine: str = "local") -
     return dict(measured(tasks(*ROWS), workers, engine, cell))
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_cell_that_fails_or_dies_costs_no_other(workers: int) -> None:
     found = answers(odd_cell, workers)
     assert sorted(found, key=lambda task: task.seed) == tasks(*ROWS)

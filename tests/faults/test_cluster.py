@@ -251,6 +251,7 @@ def refused(capsys: Any, folder: Path, out: Path, engine: str) -> str:
     return said.err
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle(
     cluster: DaskCluster,
     leaking: Path,

@@ -153,6 +153,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert (out / "findings.csv").read_bytes() == resumed
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_made_anew(leaking: Path, tmp_path: Path, capsys: Any) -> None:
     cache = tmp_path / "c"
     written, files = [], []

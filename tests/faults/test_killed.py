@@ -96,6 +96,7 @@ def test_a_second_audit_computes_no_column_again(
     assert computed[before:] == ["nearest_distance", "mc_ball"]
 
 
+@pytest.mark.slow
 def test_a_second_audit_asks_no_control_again_unless_the_question_is_another(
     leaking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

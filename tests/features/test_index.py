@@ -166,6 +166,7 @@ def test_detectors_keep_what_their_index_says(monkeypatch: pytest.MonkeyPatch) -
     assert problem.what == detector.notes_[0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("large")
 def test_an_audit_tells_what_an_index_may_have_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

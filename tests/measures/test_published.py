@@ -62,6 +62,7 @@ def test_what_they_do_not_say_is_said() -> None:
     assert len(re.findall(r"[.] [A-Z]", share.says)) == 0  # one sentence
 
 
+@pytest.mark.slow
 def test_the_decision_does_not_know_them(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = run("null")
     loud = {"loud": RegistryEntry("always", lambda c: SetMeasure("loud", 1e9, 0.0, "leak!"))}
@@ -73,6 +74,7 @@ def test_the_decision_does_not_know_them(monkeypatch: pytest.MonkeyPatch) -> Non
     assert other.set_test == plain.set_test
 
 
+@pytest.mark.slow
 def test_the_order_of_the_generated_images_changes_nothing() -> None:
     generated = reference_world("copy", 0).generated[:120]
     first, second = run(generated=generated), run(generated=generated[::-1].copy())
@@ -87,6 +89,7 @@ def test_a_part_of_a_large_set_is_compared_and_said(monkeypatch: pytest.MonkeyPa
     assert all(m.says.endswith("From 50 of 120 generated images.") for m in first.set_measures)
 
 
+@pytest.mark.slow
 def test_forensic_mode_measures_the_queries() -> None:
     world = reference_world("copy", 0)
     known = {"used": world.used[60:], "unused": world.unused[:60]}

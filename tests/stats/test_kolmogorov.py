@@ -98,6 +98,7 @@ def test_false_alarms_keep_the_rate() -> None:
     assert 30 < sum(v <= 0.2 for v in p) <= 88
 
 
+@pytest.mark.slow
 def test_patients_and_not_images_are_relabelled() -> None:
     """Nothing differs but patients do: image-wise permutation would fail far too often.
 

@@ -81,6 +81,7 @@ def test_groups_needed_are_groups_like_these() -> None:
     assert smallest == pytest.approx(minimum_detectable_auc(size, size), abs=0.005)
 
 
+@pytest.mark.slow
 def test_learning_costs_power_and_the_promise_knows() -> None:
     """Release mode, 40 + 40 images: at the promised AUC the stack finds .8 of 200 worlds.
 

@@ -20,6 +20,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return list(write_worlds(tmp_path_factory.mktemp("worlds")).values())
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_the_leak_is_found_and_only_the_leak(
     worlds: list[Path], tmp_path: Path, capsys: Any
 ) -> None:

@@ -126,6 +126,7 @@ def test_the_example_for_slurm(leaking: Path, expected: bytes, tmp_path: Path, s
     assert not mine
 
 
+@pytest.mark.slow
 def test_images_in_an_archive_are_judged_like_those_in_folders(
     leaking: Path,
     archive: Path,
@@ -294,6 +295,7 @@ def test_an_address_without_fsspec(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         find("s3://bucket/x")
 
 
+@pytest.mark.slow
 def test_a_name_in_an_archive_leads_nowhere(tmp_path: Path, leaking: Path) -> None:
     picture = (leaking / "used" / "patient0000.png").read_bytes()
     path = tmp_path / "evil.zip"

@@ -147,6 +147,7 @@ def test_the_earlier_name_of_the_limit_still_works_and_says_so(
 
 
 # --- how it is told
+@pytest.mark.slow
 def test_json_and_quiet(clean: Path, tmp_path: Path, capsys: Any) -> None:
     asked = [*release(clean), *QUICK, "--gate", "--out", tmp_path / "o"]
     said = call(capsys, "audit", *asked, "--json")

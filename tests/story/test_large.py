@@ -18,7 +18,14 @@ SIDE, STEP = 32, 1024
 IMAGE_BYTES = SIDE * SIDE * 4
 
 
-@pytest.mark.parametrize("more", [[], ["--release-curve"], ["--harmonize"]])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([], marks=pytest.mark.slow),
+        pytest.param(["--release-curve"], marks=pytest.mark.slow),
+        ["--harmonize"],
+    ],
+)
 def test_in_a_file_the_findings_are_the_same_bytes(
     leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, more: list[str]
 ) -> None:

@@ -163,6 +163,7 @@ def test_dicom_and_nifti_say_what_png_says(as_png: Path, as_medical: Path) -> No
     assert np.allclose(*(sorted(c.scores) for c in shared), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_window_that_is_given_replaces_the_tags(as_medical: Path) -> None:
     roles = {role: as_medical / role for role in ("used", "unused", "generated")}
     asked: dict[str, Any] = {**roles, "groups": as_medical / "groups.csv", "dimensions": "2d"}

@@ -96,6 +96,7 @@ def test_forensic_with_labels_stacks() -> None:
     assert named(result, set(ids[HALF:])) <= 6
 
 
+@pytest.mark.slow
 def test_effort_buys_columns_and_tells_their_cost(
     leaking: Path, tmp_path: Path, capsys: Any
 ) -> None:
@@ -175,6 +176,7 @@ def test_sets_that_differ_by_themselves_are_vetoed(tmp_path: Path, capsys: Any) 
     assert {f.verdict for f in result.findings} == {"uncalibrated"}
 
 
+@pytest.mark.slow
 def test_controls_can_be_left_out_and_the_result_says_so(
     leaking: Path, clean: Path, tmp_path: Path, capsys: Any
 ) -> None:
@@ -208,6 +210,7 @@ def test_a_detector_that_sees_no_copies_cannot_say_not_found(
     assert {f.verdict for f in result.findings} <= {"used", "no evidence"}  # p-values still hold
 
 
+@pytest.mark.slow
 def test_a_reference_replaces_the_bag() -> None:
     world = worlds()[0]
     asked: dict[str, Any] = {"used": world.used, "unused": world.unused[10:], "checks": False}
@@ -223,6 +226,7 @@ def test_a_reference_replaces_the_bag() -> None:
 
 
 # --- detectors
+@pytest.mark.slow
 def test_named_detectors_are_the_only_ones(leaking: Path, tmp_path: Path, capsys: Any) -> None:
     def columns(*detectors: str) -> list[str]:
         out = tmp_path / "-".join(detectors)
@@ -315,6 +319,7 @@ def test_a_query_that_is_a_known_image_is_answered_from_its_label(
 
 
 # --- what is printed
+@pytest.mark.slow
 def test_json_quiet_and_plain_output(leaking: Path, tmp_path: Path, capsys: Any) -> None:
     asked = [*release(leaking), *QUICK]
     said = call(capsys, "audit", *asked, "--json", "--out", tmp_path / "a")

@@ -39,6 +39,7 @@ def test_command_line_and_api_give_the_same_bytes(
     assert load(tmp_path / "api") == usual
 
 
+@pytest.mark.slow
 def test_a_second_process_with_the_same_seed_gives_the_same_bytes(
     leaking: Path, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_the_engine_changes_no_byte(leaking: Path, clean: Path) -> None:
         assert told(one) == told(two)
 
 
+@pytest.mark.slow
 def test_the_order_of_a_list_changes_no_score(leaking: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     results = []
@@ -83,6 +85,7 @@ def test_the_order_of_a_list_changes_no_score(leaking: Path, tmp_path: Path) -> 
     assert by_id[0] == by_id[1]
 
 
+@pytest.mark.slow
 def test_the_order_of_csv_rows_changes_no_byte(leaking: Path, tmp_path: Path) -> None:
     files = sorted(str(p) for p in (leaking / "used").iterdir())
     texts = []
@@ -123,7 +126,14 @@ def without_unread(result: vestige.AuditResult) -> dict[str, Any]:
     return raw
 
 
-@pytest.mark.parametrize("role", ["generated", "used", "unused"])
+@pytest.mark.parametrize(
+    "role",
+    [
+        pytest.param("generated", marks=pytest.mark.slow),
+        pytest.param("used", marks=pytest.mark.slow),
+        "unused",
+    ],
+)
 def test_an_unreadable_file_changes_nothing_but_the_problems(
     leaking: Path, usual: vestige.AuditResult, tmp_path: Path, role: str
 ) -> None:

@@ -94,6 +94,7 @@ def guilty_groups(answered: Answered) -> tuple[int, int]:
     return sum(float(np.mean(group)) > 0.5 for group in flags.values()), len(flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_xray_copies_are_found_and_their_neighbours_are_not(
     tmp_path: Path, capsys: Any, seed: int
@@ -127,6 +128,7 @@ def test_ct_slices_are_found_among_few_patients(tmp_path: Path, capsys: Any, see
     assert guilty <= bound(groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_clean_ct_world_is_not_accused(tmp_path: Path, capsys: Any, seed: int) -> None:
     found = answer("ct", seed, clean=True, folder=tmp_path, capsys=capsys)

@@ -40,7 +40,10 @@ def copies(world: World) -> set[str]:
 
 
 # --- what it is for
-@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param(0.01, marks=pytest.mark.slow), 0.05, pytest.param(0.2, marks=pytest.mark.slow)],
+)
 def test_copies_go_and_innocents_stay(share: float) -> None:
     world = embedded_world(True, 5, n_used=60, n_unused=60, n_generated=500, size=32, share=share)
     found = scrubbed(world)
@@ -63,6 +66,7 @@ def test_copies_go_and_innocents_stay(share: float) -> None:
             assert image.by in ("near copy", "whitened cosine", "distance")
 
 
+@pytest.mark.slow
 def test_a_few_copies_are_found_and_go() -> None:
     world = embedded_world(True, 6, n_used=60, n_unused=60, n_generated=500, size=32, share=0.004)
     found = scrubbed(world)
@@ -81,6 +85,7 @@ def test_a_clean_set_stays_whole() -> None:
     assert again.keep == found.keep
 
 
+@pytest.mark.slow
 def test_exact_copies_go_first_and_within_the_share() -> None:
     world = worlds()[1]
     generated = np.concatenate([world.used[:3], world.generated])
@@ -106,6 +111,7 @@ def test_a_leak_of_the_whole_set_is_not_mended() -> None:
     assert "train the generator anew" in found.outcome.text
 
 
+@pytest.mark.slow
 def test_a_small_share_is_kept_to_and_said() -> None:
     world = worlds()[0]
     found = scrubbed(world, max_share=0.3)
@@ -137,6 +143,7 @@ def individuals(result: AuditResult) -> AuditResult:
     return made
 
 
+@pytest.mark.slow
 def test_guesses_that_mend_nothing_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     world = worlds()[0]
     pairs = SCRUB.nearest_pairs
@@ -157,6 +164,7 @@ def test_guesses_that_mend_nothing_are_taken_back(monkeypatch: pytest.MonkeyPatc
     assert found.outcome.exit_code == 3
 
 
+@pytest.mark.slow
 def test_the_rest_is_audited_as_the_whole_was(tmp_path: Path) -> None:
     """With the same preparation, bounds and limit; it once fell back on the defaults."""
     world, table = worlds()[0], tmp_path / "groups.csv"

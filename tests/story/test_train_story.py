@@ -99,6 +99,7 @@ def test_it_answers_in_json(leaking: Path, tmp_path: Path, capsys: Any) -> None:
     assert "vestige: error: used/zz.png" in said.err
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on(
     leaking: Path, trained: Path, tmp_path: Path, capsys: Any
 ) -> None:

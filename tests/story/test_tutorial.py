@@ -43,6 +43,7 @@ def execute(page: list[Block], names: dict[str, Any]) -> int:
     return stated
 
 
+@pytest.mark.slow
 def test_the_tutorial_does_what_it_says(tmp_path: Path, monkeypatch: Any) -> None:
     page = blocks(PAGE.read_text(encoding="utf-8"))
     assert {one.language for one in page} == {"python", "sh", "text"}

@@ -75,6 +75,7 @@ def test_only_the_leaking_world_holds_near_copies(worlds: tuple[World, World]) -
     assert abs(np.mean(far) - np.mean(best_match(clean.generated, clean.unused))) < 0.1
 
 
+@pytest.mark.slow
 def test_one_world_is_the_same_as_one_of_the_pair(worlds: tuple[World, World]) -> None:
     for world in worlds:
         alone = embedded_world(world.truth.leaking, 3, **SMALL)
