@@ -23,14 +23,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_auc": "x"}, "max_auc must be a number"),
     ({"models": None}, "models must be a list, each text or a path"),
     ({"models": "m.safetensors"}, "models must be a list"),
-    ({"detectors": "auto"}, "detectors must be a list, each text or an object, not 'auto'."),
     ({"options": [1]}, "options must be a dict"),
     ({"options": {"siamese": 5}}, "options must be a dict"),
     ({"window": 5}, "window must be 2 of: a number, not 5."),
     ({"window": (1, 2, 3)}, "window must be 2 of: a number"),
     ({"engine": 4}, "engine must be text, not 4."),
     ({"cache": 5}, "cache must be text or a path, not 5."),
-    ({"groups": 5}, "groups must be text or a path"),
+    ({"groups": 5}, "the groups must be a list or a dict, not 5"),
     ({"effort": ["low"]}, "effort must be one of low, normal, high"),
 ]
 

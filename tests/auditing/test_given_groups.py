@@ -132,8 +132,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "None of an id": ({"used/000000": None}, "group of used/000000: a name is missing"),
     "rows missing": ({"used/000000": "a"}, "the dict of groups has no group for 47 of 48 images"),
     "a table of numbers": (np.zeros((2 * N, 2)), "groups, entry 0: a name is"),
-    "a number": (7, "the groups are a list, not 7"),
-    "bytes": (b"abc", "the groups are a list, not b'abc'"),
+    "a number": (7, "the groups must be a list or a dict, not 7"),
+    "bytes": (b"abc", "the groups must be a list or a dict, not b'abc'"),
 }
 
 

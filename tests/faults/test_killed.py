@@ -77,7 +77,7 @@ def test_a_second_audit_computes_no_column_again(
 
     monkeypatch.setattr(columns, "_score_column", counted)
     asked = ["audit", *release(world), "--quiet", "--cache", tmp_path / "c"]
-    asked += ["--out", tmp_path / "o"]
+    asked += ["--out", tmp_path / "o", "--force"]
     two = ["--detector", "calibrated_distance", "--detector", "retrieval_count"]
     assert call(capsys, *asked, *two).code == 0
     first, before = (tmp_path / "o" / "findings.csv").read_bytes(), len(computed)
@@ -146,7 +146,7 @@ def test_the_cache_stays_below_its_limit(leaking: Path, tmp_path: Path, capsys: 
     first = len(list(cache.rglob("*.npy")))
     for file in cache.rglob("shelf-*/*"):
         os.utime(file, (1, 1))
-    more = [*ONE, "--no-checks", "--cache-limit", "0.000001"]
+    more = [*ONE, "--no-checks", "--force", "--cache-limit", "0.000001"]
     assert call(capsys, *asked, *more).code == 0
     # what this run used stays; the columns of the first are gone
     left = [np.load(file).shape for file in cache.rglob("*.npy")]

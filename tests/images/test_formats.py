@@ -237,8 +237,10 @@ class TestArrays:
         got = read_images(pictures, role="used", size=8)  # type: ignore[arg-type]
         stack = np.stack([grey(seed=k) for k in range(4)])
         np.testing.assert_array_equal(got.pixels, read_images(stack, role="x", size=8).pixels)
-        with pytest.raises(InputError, match="give all in one size"):
-            listed([*pictures, Image.fromarray(grey(9, 9))])  # type: ignore[list-item]
+        ragged = read_images([*pictures, Image.fromarray(grey(9, 9))], role="used", size=8)
+        np.testing.assert_array_equal(ragged.pixels[:4], got.pixels)
+        alone = read_images(grey(9, 9)[None], role="used", size=8)
+        np.testing.assert_array_equal(ragged.pixels[4:], alone.pixels)
 
 
 class TestTiff:

@@ -86,7 +86,7 @@ def test_no_part_of_vestige_imports_a_plotting_library_but_when_a_plot_is_drawn(
         for blanks, name in IMPORTED.findall(path.read_text(encoding="utf-8")):
             imported.setdefault(name, set()).add(f"{len(blanks)} {path.name}")
     assert "0 svg.py" in imported["numpy"]
-    assert imported["matplotlib"] == {"8 plots.py"}
+    assert imported["matplotlib"] == {"8 plots.py", "4 figures.py"}
 
 
 finite = st.floats(-1e99, 1e99)

@@ -247,7 +247,7 @@ def test_a_storage_that_fails_ends_the_audit(
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("zip://data/nothing::{archive}", "no image at"),
+        ("zip://data/nothing::{archive}", "no such folder or file"),
         ("zip://::{folder}/nothing.zip", "no such folder or file"),
         ("memory://nothing/there", "no such folder or file|no image at"),
         ("nonsense://x/y", "cannot list nonsense://x/y: fsspec knows no such address"),

@@ -16,7 +16,7 @@ from vestige.types import Float32s, Images
 
 BLOCK = 256
 _BEYOND = 0.5
-"""So far beyond 0..1 no image lies that was prepared, with noise on it or not."""
+"""Noise on prepared images of 0..1 stays within; beyond -1..2 by as much it is no noise."""
 CHROMA_WEIGHT = 16
 """Of a chroma pixel, which stands for 16 pixels of luma (docs/detectors.md says what it finds)."""
 
@@ -29,7 +29,8 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
     Returns
     -------
     float32 [n, h, w] grey, [n, h, w, 3] colour or [n, s, s, s] volumes, 0..1
-        Arrays of these shapes, tensors and pictures of one size in the size they have.
+        Arrays of these shapes, tensors and pictures of one size in the size they have. Floats of
+        an array stay as they are: a range that was guessed for each array alone could differ.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
     if isinstance(source, np.memmap) and source.dtype == np.float32 and source.flags.c_contiguous:
         return source  # stays in its file
     low, high = float(source.min()), float(source.max())
-    if not (low >= -_BEYOND and high <= 1 + _BEYOND):
+    if not (low >= -1 - _BEYOND and high <= 2 + _BEYOND):
         from vestige.features.as_given import put_on_range
 
         source = put_on_range(source)

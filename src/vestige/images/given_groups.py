@@ -184,7 +184,7 @@ def _by_row(column: Any) -> dict[str, Any]:
 def _column(values: Any, what: str) -> tuple[str, ...]:
     """One column of texts."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InputError(f"the {what} are a list, not {values!r:.60}")
+        raise InputError(f"the {what} must be a list or a dict, not {values!r:.60}")
     own = values.tolist() if hasattr(values, "tolist") else list(values)
     if not isinstance(own, list) or not own:
         raise InputError(f"the {what} are empty: give one for each image")
