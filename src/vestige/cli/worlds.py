@@ -26,7 +26,7 @@ from vestige.cli.options import (
     Volumes,
     told_dimensions,
 )
-from vestige.cli.terminal import given, output, progress_bars, say
+from vestige.cli.terminal import given, output, progress_bars, say, warn
 from vestige.files.places import refuse_inside
 from vestige.registry.entries import InputError
 
@@ -256,7 +256,6 @@ def import_(
 
     Pairs of images that two roles share go to stdout, one in a line.
     """
-    from vestige.worlds.check import check_world
     from vestige.worlds.importing import Origin, import_world
 
     origin = Origin(
@@ -275,10 +274,12 @@ def import_(
     inputs = given(members=members, non_members=non_members, generated=generated, groups=groups)
     refuse_inside([("--out", out)], inputs)
     with pairs_listed(), progress_bars(quiet) as progress:
-        record = import_world(origin, out, progress=progress)
+        found = import_world(origin, out, progress=progress)
+    for row in found.problems:
+        warn(f"{row.severity}: {row.path}: {row.what}")
     if quiet:
         return
-    count = record.counts
+    record, count = found.record, found.record.counts
     say(
         f"{count['members']} members, {count['non_members']} non-members "
         f"({count['query']} of both are queries), {count['generated']} generated. "
@@ -286,7 +287,7 @@ def import_(
     )
     if count["left_out"]:
         say(f"{count['left_out']} non-members share images or patients with members: left out.")
-    for check in check_world(out):
+    for check in found.checks:
         if not check.passed:
             say(f"Not as in a world built here: {check.name}. {check.detail}.")
     say(f"World: {out}")
