@@ -104,10 +104,11 @@ def build(
         str,
         typer.Option(
             metavar="KIND",
-            help="What the images are read as: grey, colour or volume.",
+            help="What the images are read as: auto (what an audit would find), grey, colour or "
+            "volume.",
             rich_help_panel=IMAGES,
         ),
-    ] = "grey",
+    ] = "auto",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     per_group: Annotated[
@@ -138,15 +139,20 @@ def build(
     After an interruption the same command continues.
     """
     from vestige.worlds.build import build_world
-    from vestige.worlds.options import parse_kind, parse_options
-    from vestige.worlds.record import RECORD, Recipe
+    from vestige.worlds.options import find_kind, parse_options
+    from vestige.worlds.record import RECORD, Recipe, load_world
 
+    options = parse_options(generator, option or [])
+    finished = (out / RECORD).exists()
+    if finished and kind == "auto":
+        kind = load_world(out).recipe.kind
+    found, problems = find_kind(kind, str(images), generator)
     recipe = Recipe(
         generator=generator,
         images=str(images),
         members=members,
         samples=samples,
-        options=parse_options(generator, option or []),
+        options=options,
         groups=None if groups is None else str(groups),
         group_regex=group_regex,
         unused=unused,
@@ -155,11 +161,12 @@ def build(
         per_group=per_group,
         size=size,
         seed=seed,
-        kind=parse_kind(kind),
+        kind=found,
     )
-    finished = (out / RECORD).exists()
     with output(out, given(images=images, groups=groups)), progress_bars(quiet) as progress:
         record = build_world(recipe, out, progress=progress)
+    for row in problems:
+        warn(f"{row.severity}: {row.path}: {row.what}")
     if quiet:
         return
     count = record.counts
