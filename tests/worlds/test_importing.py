@@ -15,8 +15,10 @@ from phantom_reals import SIZE
 from story.world import call
 from vestige.benchmark.arrays import WorldArrays, forensic_rows
 from vestige.registry.entries import InputError
+from vestige.worlds import importing
 from vestige.worlds.build import build_world
 from vestige.worlds.check import check_world
+from vestige.worlds.folders import file_bytes
 from vestige.worlds.importing import Origin, Pair, RolesOverlap, import_world
 from vestige.worlds.record import Recipe, load_world, read_truth
 
@@ -55,7 +57,7 @@ def origin(built: Path) -> Origin:
 def test_an_imported_world_is_sound_and_holds_the_same_pixels(
     built: Path, origin: Origin, tmp_path: Path
 ) -> None:
-    record = import_world(origin, tmp_path / "w")
+    record = import_world(origin, tmp_path / "w").record
     assert record == load_world(tmp_path / "w")
     assert [check for check in check_world(tmp_path / "w") if not check.passed] == []
     for role in ("used", "unused", "generated"):
@@ -88,7 +90,7 @@ def test_an_imported_world_gives_the_audit_of_the_built_one(
 
 
 def test_queries_are_whole_groups_of_both_sides(origin: Origin, tmp_path: Path) -> None:
-    record = import_world(replace(origin, query_share=0.5), tmp_path / "w")
+    record = import_world(replace(origin, query_share=0.5), tmp_path / "w").record
     assert [check for check in check_world(tmp_path / "w") if not check.passed] == []
     assert record.counts["query_used"] > 0 and record.counts["query_unused"] > 0
     assert forensic_rows(WorldArrays.read(tmp_path / "w")).keys() == {"query", "used", "unused"}
@@ -135,7 +137,7 @@ def test_shared_images_are_dropped_from_the_unused_and_recorded(
     built: Path, tmp_path: Path
 ) -> None:
     origin = replace(overlapping(built, tmp_path), shared="drop")
-    record = import_world(origin, tmp_path / "w")
+    record = import_world(origin, tmp_path / "w").record
     assert [check for check in check_world(tmp_path / "w") if not check.passed] == []
     assert seen(tmp_path / "w" / "unused") == seen(built / "unused")
     assert record.counts["left_out"] == 2
@@ -195,7 +197,59 @@ def test_colour_passes_as_it_is(tmp_path: Path) -> None:
             Image.fromarray(picture).save(tmp_path / role / f"{role}{k}.png")
     places = [str(tmp_path / role) for role in "abc"]
     origin = Origin(members=places[0], non_members=places[1], generated=places[2])
-    record = import_world(origin, tmp_path / "w")
+    record = import_world(origin, tmp_path / "w").record
     assert record.recipe.kind == "colour"
     for role, folder in (("used", "a"), ("unused", "b"), ("generated", "c")):
         assert seen(tmp_path / "w" / role) == seen(tmp_path / folder)
+
+
+def noise(folder: Path, n: int, *shape: int, suffix: str = ".png", seed: int = 0) -> str:
+    folder.mkdir()
+    levels = np.random.default_rng(seed).integers(0, 256, (n, *shape), np.uint8)
+    for k, image in enumerate(levels):
+        (folder / f"{folder.name}{k}{suffix}").write_bytes(file_bytes(image))
+    return str(folder)
+
+
+def test_what_an_audit_says_of_the_folders_is_told_and_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    members = noise(tmp_path / "a", 4, 8, 8, 8, suffix=".nii", seed=1)
+    labels = np.zeros((8, 8, 8), np.uint8)
+    labels[2:5, 2:5, 2:5] = 1
+    nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), tmp_path / "a" / "label.nii")
+    others = noise(tmp_path / "b", 4, 8, 8, 8, suffix=".nii", seed=2)
+    made = noise(tmp_path / "c", 3, 8, 8, 8, suffix=".nii", seed=3)
+    said = call(
+        capsys, "world", "import", "--members", members, "--non-members", others,
+        "--generated", made, "--out", tmp_path / "w",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert "vestige: warning: members/label.nii: " in said.err
+    assert load_world(tmp_path / "w").figures["not judged: members"] == 1
+
+
+def test_several_kinds_of_images_are_told(tmp_path: Path) -> None:
+    origin = Origin(
+        members=noise(tmp_path / "a", 4, 16, 16, 3, seed=1),
+        non_members=noise(tmp_path / "b", 4, 16, 16, seed=2),
+        generated=noise(tmp_path / "c", 3, 16, 16, 3, seed=3),
+    )
+    found = import_world(origin, tmp_path / "w")
+    assert "members and generated hold colour images, non_members grey ones" in {
+        row.what for row in found.problems
+    }
+
+
+def test_the_name_of_the_world_comes_last(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(folder: Path) -> None:
+        assert (folder / "world.json").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importing, "check_world", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        import_world(origin, tmp_path / "w")
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from story.world import call
 from vestige.images.kinds import Kind
 from vestige.images.reading import Wanted, read_images
 from vestige.registry.entries import InputError
@@ -14,6 +15,7 @@ from vestige.testing.phantoms import PHANTOMS
 from vestige.worlds.build import build_world
 from vestige.worlds.check import check_world
 from vestige.worlds.folders import SUFFIXES, file_bytes
+from vestige.worlds.options import find_kind
 from vestige.worlds.record import Recipe, load_world
 
 SIDE = 16
@@ -79,3 +81,25 @@ def test_kinds_that_do_not_go_are_refused_before_reading(tmp_path: Path) -> None
         build_world(replace(recipe, generator="gan"), tmp_path / "world")
     with pytest.raises(InputError, match="unknown kind 'rgb'"):
         build_world(replace(recipe, kind="rgb"), tmp_path / "world")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_is_found_as_in_an_audit(
+    kind: Kind, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = source(tmp_path / "reals", kind)
+    asked = (
+        "--images", images, "--members", 8, "--samples", 10, "--unused", 8, "--reference", 4,
+        "--size", SIDE, "--out", tmp_path / "w",
+    )  # fmt: skip
+    said = call(capsys, "world", "build", "copier", *asked)
+    assert (said.code, said.err) == (0, "")
+    assert load_world(tmp_path / "w").recipe.kind == kind
+    assert "was there already" in call(capsys, "world", "build", "copier", *asked).out
+
+
+def test_a_generator_of_pictures_is_not_given_volumes_as_slices(tmp_path: Path) -> None:
+    images = str(source(tmp_path / "reals", "volume", 4))
+    with pytest.raises(InputError, match="3-D volumes, which gan does not make: .* --kind grey"):
+        find_kind("auto", images, "gan")
+    assert find_kind("grey", images, "gan") == ("grey", ())

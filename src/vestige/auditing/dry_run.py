@@ -3,7 +3,7 @@
 Every rule is that of the audit itself. Up to `LOOKED_AT` files of each role are opened.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,20 +12,27 @@ from vestige.auditing.options import AuditOptions
 from vestige.auditing.request import ROLES, Request, open_request
 from vestige.engine.engines import ENGINES
 from vestige.files.places import refuse_within
-from vestige.images.choosing import choose_kind
+from vestige.images.choosing import Chosen, choose_kind
 from vestige.images.formats import format_of_name
+from vestige.images.frame import BLACK
 from vestige.images.given_arrays import Given
 from vestige.images.given_groups import by_name
 from vestige.images.imageset import ImageSet
-from vestige.images.inspecting import Seen, inspect_file
+from vestige.images.inspecting import format_of_file
 from vestige.images.kinds import Kind
 from vestige.images.listing import Listing, Source, listed, spread
 from vestige.images.matching import Place
+from vestige.images.reading import Wanted, read_images
+from vestige.images.series_listing import in_series
 from vestige.images.told_groups import groups_at
+from vestige.images.unread import FileFault
 from vestige.registry.entries import InputError, choose
+from vestige.schema.records import Problem
 from vestige.types import quiet
 
 LOOKED_AT = 8
+SIZE = 16
+"""Pixels or voxels a side at which these files are read."""
 SINGLE = ("png", "jpeg", "bmp", "webp", "pnm")
 """Formats whose files hold one image, so that a table has a row for each of them."""
 
@@ -34,8 +41,10 @@ SINGLE = ("png", "jpeg", "bmp", "webp", "pnm")
 class RoleSeen:
     """One role: how many files or images it names, and what some of them are.
 
-    formats, sides : of the files that were opened, sides as "height x width"
-    values : (darkest, brightest) grey value of these files, 0 is black and 1 is white
+    formats, sides : of the files that were read, sides as "height x width", of volumes
+        "slices x height x width"
+    values : (lowest, highest) value of up to `LOOKED_AT` of their images, 0 is black and 1 is
+        white; of volumes at `SIZE` voxels a side
     patients : None where only reading all images could tell
     """
 
@@ -89,14 +98,15 @@ def dry_run(given: Mapping[str, Source | None], options: AuditOptions) -> DryRun
             found.refuse(error)
     whole = len(sources) == sum(source is not None for source in given.values())
     request = _open(found, sources, options) if whole else None
-    if whole and (kind := _kind(found, sources, options)):
-        found.kind = kind
+    chosen = _kind(found, sources, options) if whole else None
+    if chosen is not None:
+        found.kind = chosen.kind
         if request is not None:
-            _plan(found, request, kind)
+            _plan(found, request, chosen.kind)
     groups = _patients(found, sources, options) if whole else {}
     for role, source in sources.items():
         if isinstance(source, Listing):
-            seen = _look(found, role, source, options)
+            seen = _look(found, role, source, options, chosen)
         else:
             seen = RoleSeen(len(source) if isinstance(source, ImageSet | Given) else 0)
         found.roles[role] = replace(seen, patients=len(groups[role]) if role in groups else None)
@@ -115,7 +125,7 @@ def _open(found: DryRun, sources: Mapping[str, Source], options: AuditOptions) -
     return request
 
 
-def _kind(found: DryRun, sources: Mapping[str, Source], options: AuditOptions) -> Kind | None:
+def _kind(found: DryRun, sources: Mapping[str, Source], options: AuditOptions) -> Chosen | None:
     if "generated" not in sources:
         return None
     try:
@@ -126,7 +136,7 @@ def _kind(found: DryRun, sources: Mapping[str, Source], options: AuditOptions) -
         found.refuse(error)
         return None
     found.warnings += [f"{row.path}: {row.what}" for row in chosen.problems]
-    return chosen.kind
+    return chosen
 
 
 def _plan(found: DryRun, request: Request, kind: Kind) -> None:
@@ -170,24 +180,63 @@ def _single(sources: Mapping[str, Source]) -> Iterator[Place]:
             yield Place(role, source.root, ids, [str(path) for _, path in files])
 
 
-def _look(found: DryRun, role: str, source: Listing, options: AuditOptions) -> RoleSeen:
-    seen: list[Seen] = []
-    for k in spread(len(source.files), LOOKED_AT):
-        name, path = source.files[k]
-        if isinstance(path, str | Path):
-            one, _ = inspect_file(str(path), options.window)
-            seen.append(one)
-            found.warnings += [f"{role}/{name}: {row.what}" for row in one.problems]
-    read = [one for one in seen if one.values is not None and one.shape is not None]
-    values = [one.values for one in read if one.values is not None]
-    sides = [f"{one.shape[0]} x {one.shape[1]}" for one in read if one.shape is not None]
+def _look(
+    found: DryRun, role: str, source: Listing, options: AuditOptions, chosen: Chosen | None
+) -> RoleSeen:
+    """Some files of a role, read as the audit reads all of them; how they are read is `chosen`."""
+    count = len(source.files)
+    try:
+        if chosen and chosen.kind == "volume":
+            source = in_series(source)
+        files = tuple(source.files[k] for k in spread(len(source.files), LOOKED_AT))
+        some = "" if len(files) == len(source.files) else f"; only {len(files)} were looked at"
+        asked = replace(
+            source,
+            files=files,
+            name=source.name + some,
+            left_out=(),
+            skipped=(),
+            entries=len(files),
+        )
+        images = read_images(
+            asked,
+            role=role,
+            size=SIZE,
+            window=options.window,
+            wanted=Wanted(
+                options.include_derived,
+                0,
+                options.layout,
+                # what is refused is told as it is, without a word on how it would be changed
+                chosen.kind if chosen else "colour",
+                chosen.background if chosen else BLACK,
+            ),
+        )
+        values = [images.original(k) for k in spread(len(images), LOOKED_AT)]
+    except InputError as error:
+        found.refuse(error)
+        return RoleSeen(count)
+    found.warnings += _folded(images.problems, role, len(files))
+    sides = [" x ".join(map(str, record.shape)) for record in images.records]
+    paths = dict.fromkeys(record.path for record in images.records)
     return RoleSeen(
-        count=len(source.files),
-        looked_at=len(seen),
-        formats=tuple(sorted({one.format or "unknown" for one in seen})),
+        count=count,
+        looked_at=len(files),
+        formats=tuple(sorted({format_of_file(path) or "unknown" for path in paths})),
         sides=tuple(dict.fromkeys(sides)),
-        values=(min(v[0] for v in values), max(v[2] for v in values)) if values else None,
+        values=(min(float(v.min()) for v in values), max(float(v.max()) for v in values)),
     )
+
+
+def _folded(problems: Sequence[Problem], role: str, looked_at: int) -> Iterator[str]:
+    """One line for files that are not read for one kind of reason, with their number."""
+    alike: dict[str, list[Problem]] = {}
+    for row in problems:
+        alike.setdefault(row.kind if isinstance(row, FileFault) else row.what, []).append(row)
+    for rows in alike.values():
+        first = f"{rows[0].path}: {rows[0].what}"
+        several = f"{len(rows)} of {looked_at} files of {role} looked at, the first "
+        yield first if len(rows) == 1 else several + first
 
 
 def _places(found: DryRun, sources: Mapping[str, Source], options: AuditOptions) -> None:

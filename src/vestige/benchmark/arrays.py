@@ -10,24 +10,36 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.files.whole import whole
+from vestige.images.kinds import Kind, kind_of
 from vestige.images.readers import read_file
 from vestige.registry.entries import InputError
 from vestige.types import Bools, Ints
-from vestige.worlds.record import GENERATED, REALS, read_truth
+from vestige.worlds.record import GENERATED, REALS, load_world, read_truth
 
 Rows = Mapping[str, Ints]
 """Role in an audit -> rows of `WorldArrays.reals`."""
+STEP = 0.01
+"""Levels by which a voxel, read as a float, may lie beside one of 0..255."""
 
 
 @dataclass(frozen=True, eq=False)
 class WorldArrays:
-    """A world in memory: generated uint8 [m, h, w], reals uint8 [n, h, w] with their truth [n]."""
+    """A world in memory: generated and real images with the truth [n] of the reals.
+
+    generated, reals : uint8 [m, ...] and [n, ...]
+        Grey [n, h, w], colour [n, h, w, 3] or volumes [n, s, s, s].
+    """
 
     generated: npt.NDArray[np.uint8]
     reals: npt.NDArray[np.uint8]
     roles: npt.NDArray[Any]
     groups: Ints
     used: Bools
+
+    @property
+    def kind(self) -> Kind:
+        """What the images are."""
+        return kind_of(self.reals.shape)
 
     def save(self, path: Path) -> None:
         """Write one .npz, whole or not at all."""
@@ -49,19 +61,19 @@ class WorldArrays:
 
     @classmethod
     def read(cls, folder: Path) -> "WorldArrays":
-        """Decode a world folder.
+        """Decode a world folder, as the kind that its record names.
 
         Raises
         ------
         InputError
-            When truth.csv cannot be read, or an image has no 8 bits.
+            When world.json or truth.csv cannot be read, or an image has no 8 bits.
         """
-        truth = read_truth(folder)
+        kind, truth = load_world(folder).recipe.kind, read_truth(folder)
         codes = {group: k for k, group in enumerate(dict.fromkeys(row.group for row in truth))}
         files = sorted(file for file in (folder / GENERATED).iterdir() if file.name[0] != ".")
         return cls(
-            generated=np.stack([_grey(file) for file in files]),
-            reals=np.stack([_grey(folder / row.id) for row in truth]),
+            generated=np.stack([_levels(file, kind) for file in files]),
+            reals=np.stack([_levels(folder / row.id, kind) for row in truth]),
             roles=np.array([row.role for row in truth]),
             groups=np.array([codes[row.group] for row in truth], np.int64),
             used=np.array([row.used for row in truth]),
@@ -119,8 +131,11 @@ def null_rows(world: WorldArrays, digest: str, seed: int) -> Rows:
     return roles
 
 
-def _grey(file: Path) -> npt.NDArray[np.uint8]:
-    (frame,) = read_file(file)
-    if frame.stored.dtype != np.uint8:
+def _levels(file: Path, kind: Kind) -> npt.NDArray[np.uint8]:
+    (frame,) = read_file(file, whole=kind == "volume")
+    # voxels are read as floats in 0..1
+    shown = frame.pixels * 255 if kind == "volume" else frame.shown_as(kind)
+    levels = np.rint(shown).astype(np.uint8)
+    if shown.dtype != np.uint8 and (kind != "volume" or np.abs(shown - levels).max() > STEP):
         raise InputError(f"{file} is not an 8-bit image: build the world again.")
-    return np.asarray(frame.stored, np.uint8)
+    return levels

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from vestige.benchmark.cells import DEFAULT, UNLABELLED
 from vestige.benchmark.result import CONTROL_ROWS, Row
 from vestige.detectors import AUTO, DETECTORS, DetectorEntry
+from vestige.images.kinds import Kind
 from vestige.registry.entries import create
 from vestige.scoring.plan import (
     Options,
@@ -24,11 +25,13 @@ class AskedDetectors:
     alone : as they were given, each name once
     entries : row -> entry
     objects : row -> the object, of those that are objects
+    kinds : of the images of the worlds
     """
 
     alone: tuple[str | Detector, ...]
     entries: Mapping[str, DetectorEntry]
     objects: Mapping[str, Detector]
+    kinds: frozenset[Kind] = frozenset({"grey"})
 
     def rows(self) -> tuple[Row, ...]:
         """All rows of the benchmark."""
@@ -44,24 +47,31 @@ class AskedDetectors:
         Raises
         ------
         InputError
-            Options that do not fit.
+            Options that do not fit, a detector that does not compare images of one of the kinds.
         """
-        plan = plan_columns(self.alone, True, options) if self.alone else ()
+        kinds = sorted(self.kinds) if self.alone else ()
+        plans = (plan_columns(self.alone, True, options, kind=kind) for kind in kinds)
+        plan = [column for columns in plans for column in columns]
         foreign = {c.detector: str(c.choice.origin) for c in plan if c.choice.origin}
         return weights_digests(plan) | foreign
 
 
-def ask_detectors(detectors: Sequence[str | Detector] | None, options: Options) -> AskedDetectors:
+def ask_detectors(
+    detectors: Sequence[str | Detector] | None,
+    options: Options,
+    kinds: frozenset[Kind] = frozenset({"grey"}),
+) -> AskedDetectors:
     """The detectors that were named or given; without any, all that need nothing more.
 
-    "auto" has its rows anyway; alone it asks for no others.
+    Then they are those that compare images of all `kinds` of the worlds. "auto" has its rows
+    anyway; alone it asks for no others.
 
     Raises
     ------
     InputError
         An unknown name, a broken plug-in, an object that is no detector.
     """
-    given: list[str | Detector] = [*detectors] if detectors else [*_runnable(options)]
+    given: list[str | Detector] = [*detectors] if detectors else [*_runnable(options, kinds)]
     names = dict.fromkeys(one for one in given if isinstance(one, str) and one != AUTO)
     alone: tuple[str | Detector, ...] = (
         *names,
@@ -71,14 +81,15 @@ def ask_detectors(detectors: Sequence[str | Detector] | None, options: Options) 
     objects: dict[str, Detector] = {
         name: one for name, one in zip(entries, alone, strict=True) if not isinstance(one, str)
     }
-    return AskedDetectors(alone, entries, objects)
+    return AskedDetectors(alone, entries, objects, kinds)
 
 
-def _runnable(options: Options) -> list[str]:
-    """Built-in detectors that need nothing that was not given."""
+def _runnable(options: Options, kinds: frozenset[Kind]) -> list[str]:
+    """Built-in detectors that compare all `kinds` and need nothing that was not given."""
+    able = {name: entry for name, entry in DETECTORS.items() if all(map(entry.compares, kinds))}
     return [
         name
-        for name, choice in DETECTORS.items()
+        for name, choice in able.items()
         if not weights_missing(choice, create(DETECTORS, name, "detector", **options.get(name, {})))
         and (choice.extra != "deep" or name in options)  # minutes per cell: when asked for
     ]

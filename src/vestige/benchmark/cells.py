@@ -209,6 +209,9 @@ def _ask(world: WorldArrays, rows: Rows, task: Task) -> Answer:
             engine="local:1",
             checks=False,  # the truth is known: half the cost
             seed=task.seed,
+            # the world's record says what its images are
+            colour="rgb" if world.kind == "colour" else "grey",
+            dimensions="3d" if world.kind == "volume" else "2d",
         )
         result = run_audit({"generated": world.generated, **sources}, options)
     if result.set_test is None:

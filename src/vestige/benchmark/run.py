@@ -108,17 +108,19 @@ def run_benchmark(
     Raises
     ------
     InputError
-        For a folder that is no finished world or was changed, an option out of range, a folder
-        that cannot be written. A cell that fails raises nothing.
+        For a folder that is no finished world or was changed, an option out of range, a named
+        detector that does not compare images of the worlds' kind, a folder that cannot be written.
+        A cell that fails raises nothing.
     """
     workers = cores() if workers is None else workers
     if workers < 1:
         raise InputError(f"--workers must be 1 or more, not {workers}.")
     check_engine(engine)
     asked_options = {name: dict(own) for name, own in (options or {}).items()}
-    asked = ask_detectors(detectors, asked_options)
-    rows, weights = asked.rows(), asked.weights(asked_options)
     known = open_worlds(worlds)
+    kinds = frozenset(world.recipe.kind for world in known.values())
+    asked = ask_detectors(detectors, asked_options, kinds)
+    rows, weights = asked.rows(), asked.weights(asked_options)
     place = Path(out).absolute()  # workers of a cluster stand elsewhere
     try:
         (place / "cells").mkdir(parents=True, exist_ok=True)

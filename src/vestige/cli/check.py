@@ -143,8 +143,9 @@ def _lines(found: "DryRun", plan: Config | None) -> Iterator[str]:
         if plan.overruled:
             yield f"Instead of {plan.path.name}: {', '.join(plan.overruled)} of the command line."
     if found.mode:
-        what = NAMES[found.kind] if found.kind else "images"
-        yield f"A {found.mode} audit of {what} by {len(found.detectors)} detectors."
+        what = f" of {NAMES[found.kind]}" if found.kind else ""
+        by = f" by {len(found.detectors)} detectors" if found.detectors else ""
+        yield f"A {found.mode} audit{what}{by}."
     for role, seen in found.roles.items():
         told = [f"{seen.count} files or images"]
         if seen.patients is not None:
@@ -152,5 +153,6 @@ def _lines(found: "DryRun", plan: Config | None) -> Iterator[str]:
         if seen.formats:
             told.append(f"{', '.join(seen.formats)} of {', '.join(seen.sides[:3]) or '?'}")
         if seen.values is not None:
-            told.append(f"grey values {seen.values[0]:.2f} to {seen.values[1]:.2f}")
+            whose = "values" if found.kind == "colour" else "grey values"
+            told.append(f"{whose} {seen.values[0]:.2f} to {seen.values[1]:.2f}")
         yield f"{role}: {'; '.join(told)}"

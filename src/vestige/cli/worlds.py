@@ -26,7 +26,7 @@ from vestige.cli.options import (
     Volumes,
     told_dimensions,
 )
-from vestige.cli.terminal import given, output, progress_bars, say
+from vestige.cli.terminal import given, output, progress_bars, say, warn
 from vestige.files.places import refuse_inside
 from vestige.registry.entries import InputError
 
@@ -104,10 +104,11 @@ def build(
         str,
         typer.Option(
             metavar="KIND",
-            help="What the images are read as: grey, colour or volume.",
+            help="What the images are read as: auto (what an audit would find), grey, colour or "
+            "volume.",
             rich_help_panel=IMAGES,
         ),
-    ] = "grey",
+    ] = "auto",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     per_group: Annotated[
@@ -138,15 +139,20 @@ def build(
     After an interruption the same command continues.
     """
     from vestige.worlds.build import build_world
-    from vestige.worlds.options import parse_kind, parse_options
-    from vestige.worlds.record import RECORD, Recipe
+    from vestige.worlds.options import find_kind, parse_options
+    from vestige.worlds.record import RECORD, Recipe, load_world
 
+    options = parse_options(generator, option or [])
+    finished = (out / RECORD).exists()
+    if finished and kind == "auto":
+        kind = load_world(out).recipe.kind
+    found, problems = find_kind(kind, str(images), generator)
     recipe = Recipe(
         generator=generator,
         images=str(images),
         members=members,
         samples=samples,
-        options=parse_options(generator, option or []),
+        options=options,
         groups=None if groups is None else str(groups),
         group_regex=group_regex,
         unused=unused,
@@ -155,11 +161,12 @@ def build(
         per_group=per_group,
         size=size,
         seed=seed,
-        kind=parse_kind(kind),
+        kind=found,
     )
-    finished = (out / RECORD).exists()
     with output(out, given(images=images, groups=groups)), progress_bars(quiet) as progress:
         record = build_world(recipe, out, progress=progress)
+    for row in problems:
+        warn(f"{row.severity}: {row.path}: {row.what}")
     if quiet:
         return
     count = record.counts
@@ -256,7 +263,6 @@ def import_(
 
     Pairs of images that two roles share go to stdout, one in a line.
     """
-    from vestige.worlds.check import check_world
     from vestige.worlds.importing import Origin, import_world
 
     origin = Origin(
@@ -275,10 +281,12 @@ def import_(
     inputs = given(members=members, non_members=non_members, generated=generated, groups=groups)
     refuse_inside([("--out", out)], inputs)
     with pairs_listed(), progress_bars(quiet) as progress:
-        record = import_world(origin, out, progress=progress)
+        found = import_world(origin, out, progress=progress)
+    for row in found.problems:
+        warn(f"{row.severity}: {row.path}: {row.what}")
     if quiet:
         return
-    count = record.counts
+    record, count = found.record, found.record.counts
     say(
         f"{count['members']} members, {count['non_members']} non-members "
         f"({count['query']} of both are queries), {count['generated']} generated. "
@@ -286,7 +294,7 @@ def import_(
     )
     if count["left_out"]:
         say(f"{count['left_out']} non-members share images or patients with members: left out.")
-    for check in check_world(out):
+    for check in found.checks:
         if not check.passed:
             say(f"Not as in a world built here: {check.name}. {check.detail}.")
     say(f"World: {out}")

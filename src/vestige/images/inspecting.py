@@ -150,7 +150,7 @@ def inspect_file(name: str, window: Window | None = None) -> tuple[Seen, bytes]:
         row: Problem = fault_of(name, f"cannot be opened: {why}", "not reached")
     except Unreadable as error:
         row = fault_of(name, str(error), error.kind)
-    return Seen(name, _format_of(name), problems=(row,)), b""
+    return Seen(name, format_of_file(name), problems=(row,)), b""
 
 
 def _seen(path: str | os.PathLike[str], name: str, window: Window | None) -> tuple[Seen, bytes]:
@@ -206,7 +206,8 @@ def _as_volumes(path: str | os.PathLike[str], window: Window | None) -> tuple[li
     return volumes, Whole(len(volumes), (slices, height, width), first.spacing, first.orientation)
 
 
-def _format_of(name: str) -> str:
+def format_of_file(name: str) -> str:
+    """The format of one file by its content, else by its name; "" for neither."""
     try:
         with local_copy(name) as path:
             return str(caged(format_of_content, path)) or format_of_name(path)

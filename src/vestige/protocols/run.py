@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vestige.benchmark.ground import clear_cache, environment, open_worlds
 from vestige.files.whole import write_together
+from vestige.images.kinds import NAMES
 from vestige.protocols import PROTOCOLS
 from vestige.protocols.forms import check_form, default_form, networks, published_form
 from vestige.protocols.parts import PARTS, Asked, Job, measure_system, plain
@@ -62,12 +63,19 @@ def run_protocols(
     Raises
     ------
     InputError
-        For a folder that is no finished world, an unknown protocol or option, a named protocol
-        that cannot run, a folder that cannot be written. A part that fails raises nothing.
+        For a folder that is no finished world or holds no grey images, an unknown protocol or
+        option, a named protocol that cannot run, a folder that cannot be written. A part that fails
+        raises nothing.
     """
     SEED.check(seed)
     asked, left_out = _choose(protocols, options or {}, seed)
     known = open_worlds(worlds)
+    for world in known.values():
+        if world.recipe.kind != "grey":
+            raise InputError(
+                f"the papers' protocols compare grey images, the world {world.name} holds "
+                f"{NAMES[world.recipe.kind]}: name worlds of grey images, or leave --protocol out."
+            )
     place = Path(out).absolute()
     try:
         (place / "cells").mkdir(parents=True, exist_ok=True)

@@ -171,7 +171,7 @@ def _comparing(
     """Those that compare images of this kind; one that was named and does not is an error."""
     found = {name: entry for name, entry in entries.items() if entry.compares(kind)}
     for name in entries:
-        if name not in found and name in (named or ()):
+        if name not in found and (name in (named or ()) or name not in DETECTORS):
             takes = TAKES[entries[name].takes]
             raise InputError(
                 f"{name} compares {takes}; {NAMES[kind]} were given. "

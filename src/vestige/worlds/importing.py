@@ -22,7 +22,9 @@ from vestige.images.listing import listed, peek_size
 from vestige.images.reading import Wanted
 from vestige.registry.entries import InputError
 from vestige.registry.rules import OneOf, Within
+from vestige.schema.records import Problem
 from vestige.types import Progress, quiet
+from vestige.worlds.check import Check, check_world
 from vestige.worlds.folders import SUFFIXES, Bytes
 from vestige.worlds.options import RANGES, check_recipe
 from vestige.worlds.record import (
@@ -34,7 +36,7 @@ from vestige.worlds.record import (
     verify_world,
 )
 from vestige.worlds.roles import LEFT_OUT, QUERY_UNUSED, QUERY_USED, UNUSED, USED, join_groups
-from vestige.worlds.sound import read_sound
+from vestige.worlds.sound import not_judged, read_sound
 from vestige.worlds.writing import Dealt, begin, deal, finish, write_generated, write_reals
 
 Shared = Literal["refuse", "drop"]
@@ -112,6 +114,7 @@ class _Read:
     generated: ImageSet
     kind: Kind
     size: int
+    problems: tuple[Problem, ...]
 
     @property
     def ids(self) -> list[str]:
@@ -126,9 +129,22 @@ class _Read:
         return np.concatenate([_levels(images) for images in self.sets.values()])
 
 
+@dataclass(frozen=True)
+class Imported:
+    """A world that was imported.
+
+    problems : what an audit of the folders would say of their files, and of several kinds of images
+    checks : of `vestige.worlds.check.check_world`
+    """
+
+    record: WorldRecord
+    problems: tuple[Problem, ...]
+    checks: tuple[Check, ...]
+
+
 def import_world(
     origin: Origin, out: str | os.PathLike[str], *, progress: Progress = quiet
-) -> WorldRecord:
+) -> Imported:
     """Keep reals and samples of other people as a world, with its truth.
 
     The images get the names, the truth and the record that those of a built world have
@@ -145,9 +161,10 @@ def import_world(
 
     Returns
     -------
-    WorldRecord
-        Its recipe names the generator "imported"; `counts["left_out"]` are dropped non-members, and
-        `figures` tell how many share what.
+    Imported
+        The recipe of its record names the generator "imported"; `counts["left_out"]` are dropped
+        non-members, and `figures` tell how many share what, and how many files of each folder are
+        no images of a patient.
 
     Raises
     ------
@@ -176,6 +193,7 @@ def import_world(
     check_recipe(recipe)
     figures = {f"dropped: {by}": len({p.non_member for p in pairs if p.by == by})
                for by in get_args(By) if any(p.by == by for p in pairs)}  # fmt: skip
+    figures |= not_judged({**read.sets, "generated": read.generated})
     digests = (f"{images.inputs_sha256}\n" for images in (*read.sets.values(), read.generated))
     sha256 = digest_lines(digests)
     partial = beside(root)
@@ -185,12 +203,13 @@ def import_world(
         write_reals(partial, read.levels, dealt)
         write_generated(partial, _levels(read.generated), SUFFIXES[read.kind])
         record = finish(partial, recipe, dealt, root.resolve().name, sha256, source, figures, {})
-        partial.replace(root)
+        checks = check_world(partial)
+        partial.replace(root)  # the last step: a call that is interrupted leaves nothing
     except OSError as error:
         raise InputError(f"cannot write the world {root}: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return record
+    return Imported(record, read.problems, checks)
 
 
 def open_or_import(
@@ -204,7 +223,7 @@ def open_or_import(
         As `import_world`; when `out` holds another world, or files of it have changed.
     """
     if not (Path(out) / RECORD).exists():
-        return import_world(origin, out, progress=progress)
+        return import_world(origin, out, progress=progress).record
     record = verify_world(out)
     known, asked = record.recipe, _told(origin)
     if any(getattr(known, name) != value for name, value in asked.items()):
@@ -239,7 +258,8 @@ def _read(origin: Origin, progress: Progress) -> _Read:
         role: read_sound(source, role, size, wanted, progress) for role, source in sources.items()
     }
     generated = sets.pop("generated")
-    return _Read(sets, generated, chosen.kind, size)
+    rows = [row for images in (*sets.values(), generated) for row in images.problems]
+    return _Read(sets, generated, chosen.kind, size, (*chosen.problems, *rows))
 
 
 def _levels(images: ImageSet) -> Bytes:

@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any, cast
 
-from vestige.images.kinds import KINDS, Kind
+from vestige.images.choosing import choose_kind
+from vestige.images.dimensions import hold_volumes
+from vestige.images.kinds import KINDS, NAMES, Kind
+from vestige.images.listing import listed
 from vestige.registry.entries import InputError, create
 from vestige.registry.options import split_options, typed_options
 from vestige.registry.rules import OneOf
+from vestige.schema.records import Problem
 from vestige.worlds.plugins import find_generator
 from vestige.worlds.record import Recipe
 
 RANGES = {"samples": (1, 10**6), "size": (8, 1024), "seed": (0, 2**31 - 1)}
 LARGEST_CUBE = 64
 KIND = OneOf("kind", KINDS)
+AUTO = "auto"
 OPTION_TYPES = (bool, int, float, str)
 
 
@@ -43,16 +48,33 @@ def check_recipe(recipe: Recipe) -> None:
             )
 
 
-def parse_kind(word: str) -> Kind:
-    """What the images of a world are read as.
+def find_kind(word: str, images: str, generator: str) -> tuple[Kind, tuple[Problem, ...]]:
+    """What the images of a new world are read as, and what the user should know of that.
+
+    Parameters
+    ----------
+    word : "grey", "colour", "volume", or "auto"
+        "auto" looks at the images as an audit does (`vestige.images.choosing.choose_kind`).
 
     Raises
     ------
     InputError
-        For another word than grey, colour or volume.
+        For another word, a folder that is missing or empty, and images that "auto" finds to be of a
+        kind that the generator does not make.
     """
-    KIND.check(word)
-    return cast(Kind, word)
+    if word != AUTO:
+        KIND.check(word)
+        return cast(Kind, word), ()
+    source = listed(images)
+    mixed = hold_volumes({"images": source}).problems
+    # both sides of an audit are these images
+    chosen = choose_kind({"generated": source, "images": source})
+    if not find_generator(generator).learns(chosen.kind):
+        raise InputError(
+            f"the images are {NAMES[chosen.kind]}, which {generator} does not make: "
+            "`vestige list generators` tells which do; --kind grey turns them to grey pictures."
+        )
+    return chosen.kind, mixed or tuple(row for row in chosen.problems if row.path == "images")
 
 
 def parse_options(generator: str, texts: Sequence[str]) -> dict[str, Any]:

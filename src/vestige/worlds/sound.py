@@ -1,5 +1,6 @@
 """Images for a world: all of them can be read, or the world is not made."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from vestige.images.imageset import ImageSet
@@ -28,3 +29,12 @@ def read_sound(
             f"{faults[0].what}. Take them out of the folder."
         )
     return images
+
+
+def not_judged(sets: Mapping[str, ImageSet]) -> dict[str, int]:
+    """How many files of each role are no images of a patient, such as label maps; only those."""
+    aside = {
+        role: dict([*images.files.kinds, *images.files.ignored]).get("not judged", 0)
+        for role, images in sets.items()
+    }
+    return {f"not judged: {role}": count for role, count in aside.items() if count}
