@@ -50,6 +50,12 @@ def test_every_key_of_the_filled_template_is_read(tmp_path: Path) -> None:
         ("[generator]\nfamily = 3", "generator.family must be a text in quotes, not 3"),
         ('[generator]\ndifferentially_private = "no"', "must be true or false, without quotes"),
         ("[generator]\ndifferentially_private = false\nepsilon = 1", "keep one of them"),
+        ("[generator]\nepsilon = 1", "generator.epsilon is given, but generator.different"),
+        ("[generator]\nunit = 'patient'", "is not: add differentially_private = true"),
+        (
+            "[generator]\ntraining_images = 10\ntraining_patients = 99",
+            "generator.training_patients is 99, but generator.training_images is 10 only",
+        ),
         ('[document]\ndate = "2026-11-30"', "document.date must be a date such as 2026-11-30"),
         ("[document]\ndate = 2026-11-30T10:00:00", "document.date must be a date"),
         ("[document]\ndate = 2026-11-30\nnext_review = 2026-11-30", "must be later than"),
