@@ -84,7 +84,7 @@ def test_options_are_changed_by_keywords(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_keywords_in_a_dict_of_options_are_refused_with_the_remedy() -> None:
     for wrong in ({"effort": "low"}, "low"):
-        with pytest.raises(InputError, match="an AuditOptions, such as .* give all others as key"):
+        with pytest.raises(InputError, match="or an AuditOptions, such as .* give keywords of"):
             vestige.audit("a", "b", options=wrong)  # type: ignore[arg-type]
 
 

@@ -117,9 +117,9 @@ def _refuse_misplaced(options: Any) -> None:
         isinstance(own, Mapping) for own in options.values()
     ):
         raise InputError(
-            "options take an AuditOptions, such as AuditOptions(effort='low'), or a dict, detector "
-            "-> its options, such as {'mc_ball': {'size': 8}}; give all others as keywords, such "
-            f"as effort='low', not {options!r:.60}."
+            "options must be a dict, detector -> its options, such as {'mc_ball': {'size': 8}}, or "
+            "an AuditOptions, such as AuditOptions(effort='low'): give keywords of the audit in "
+            f"that, or as they are, not {options!r:.60}."
         )
 
 
