@@ -57,7 +57,7 @@ def test_every_key_of_the_filled_template_is_read(tmp_path: Path) -> None:
             "generator.training_patients is 99, but generator.training_images is 10 only",
         ),
         ('[document]\ndate = "2026-11-30"', "document.date must be a date such as 2026-11-30"),
-        ("[document]\ndate = 2026-11-30T10:00:00", "document.date must be a date"),
+        ("[document]\ndate = 2026-11-30T10:00:00", "quotes and time, not 2026-11-30T10:00:"),
         ("[document]\ndate = 2026-11-30\nnext_review = 2026-11-30", "must be later than"),
         ('[data_set]\nsha256 = "abc"', "data_set.sha256 must have 64 digits"),
         ('[subgroups]\ntable = "a.csv"\ncolumns = "sex"', "must be a list of texts"),

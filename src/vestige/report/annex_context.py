@@ -4,7 +4,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import date, datetime, time
 from importlib import resources
 from pathlib import Path
 from types import UnionType
@@ -256,7 +256,8 @@ def _optional(hint: Any) -> bool:
 
 
 def _wrong(where: str, wanted: str, value: Any) -> InputError:
-    return InputError(f"{where} must be {wanted}, not {one_line(f'{value!r:.60}')}.")
+    told = value.isoformat() if isinstance(value, date | time) else f"{value!r:.60}"
+    return InputError(f"{where} must be {wanted}, not {one_line(told)}.")
 
 
 def _check(where: str, context: Context) -> None:
