@@ -47,3 +47,11 @@ def test_unused_images_that_are_all_plain_are_refused() -> None:
     sets, labels = sets_of("query", {"unused": [0, 1, 2, 3]})
     with pytest.raises(InputError, match="every unused image is plain"):
         form_cohort(sets, labels, "forensic")
+
+
+def test_pictures_of_two_levels_are_told_as_such() -> None:
+    sets, labels = sets_of("query", {})
+    two = (np.random.default_rng(4).random((4, 16, 16)) < 0.5).astype(np.float32)
+    sets["unused"] = as_read(two, [f"unused{k}" for k in range(4)])
+    with pytest.raises(InputError, match="nearly constant, or of a few grey levels only"):
+        form_cohort(sets, labels, "forensic")

@@ -82,6 +82,12 @@ def test_options_are_changed_by_keywords(monkeypatch: pytest.MonkeyPatch) -> Non
         vestige.audit("a", sede=2)
 
 
+def test_keywords_in_a_dict_of_options_are_refused_with_the_remedy() -> None:
+    for wrong in ({"effort": "low"}, "low"):
+        with pytest.raises(InputError, match="or an AuditOptions, such as .* give keywords of"):
+            vestige.audit("a", "b", options=wrong)  # type: ignore[arg-type]
+
+
 def test_detectors_are_names_objects_and_pairs() -> None:
     mine = MonteCarloBall(size=8)
     asked = AuditOptions(detectors=[("mc_ball", {"size": 8}), mine, "auto"], options={"auto": {}})

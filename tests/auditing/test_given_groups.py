@@ -121,6 +121,7 @@ def test_scrub_takes_arrays_with_their_ids_and_groups_again() -> None:
 WRONG: dict[str, tuple[Any, str]] = {
     "too few": (ALL[:-1], "47 groups were given for 24 used \\+ 24 unused images"),
     "too few of a role": ({**PATIENTS, "used": ["a"]}, "1 groups were given for 24 used images"),
+    "one role": ({"used": PATIENTS["used"]}, "for used only: give those of unused, too"),
     "no such role": ({"train": ALL}, "for 'train', but there is no such role with real images"),
     "generated": ({"generated": ALL}, "for 'generated', but there is no such role"),
     "an empty list": ([], "the groups are empty: give one for each image"),

@@ -108,7 +108,8 @@ def test_names_that_attack_reach_nobody(copied: Path, tmp_path: Path, capfd: Any
     for row in table[1:]:
         cells = [cell for k, cell in enumerate(row) if k not in numbers]
         assert not [cell for cell in cells if cell.startswith(STARTS[1:])], row
-    assert {row[0] for row in table} >= {f"'{n}" if n.startswith(STARTS) else n for n in NAMES}
+    shown = [n.replace("\x1b", "\\x1b").replace("\x07", "\\x07") for n in NAMES]
+    assert {row[0] for row in table} >= {f"'{n}" if n.startswith(STARTS) else n for n in shown}
 
     ordinary = tags_of((plain / "report.html").read_text(encoding="utf-8"))
     source = (plain / "report.html").read_text(encoding="utf-8")

@@ -172,7 +172,11 @@ def test_grey_generated_images_beside_colour_reals_are_refused_with_the_remedy()
     with pytest.raises(InputError, match="--colour grey"):
         choose_kind(sources)
     assert choose_kind(sources, "grey").kind == "grey"
-    assert choose_kind(sources, "rgb").kind == "colour"
+    chosen = choose_kind(sources, "rgb")
+    assert chosen.kind == "colour"
+    assert [row.path for row in chosen.problems] == ["generated"]
+    assert "are grey, real ones are in colour" in chosen.problems[0].what
+    assert choose_kind({**sources, "generated": COLOUR_SET}, "rgb").problems == ()
 
 
 def test_generated_files_that_cannot_be_read_are_not_called_grey(tmp_path: Path) -> None:

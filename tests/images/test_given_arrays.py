@@ -220,7 +220,14 @@ WRONG: dict[str, tuple[Any, str]] = {
         [GREY[0], FLOATS[1]],
         "a list of pictures has float32 and uint8 values; give all in one type",
     ),
-    "doubtful channels": (np.zeros((5, 3, 3, 9), np.uint8), r"has shape \(5, 3, 3, 9\)"),
+    "doubtful channels": (
+        np.zeros((5, 3, 3, 9), np.uint8),
+        r"shape \(5, 3, 3, 9\): images .*--layout n,h,w,c or n,c,h,w or n,d,h,w \(Python: layout=",
+    ),
+    "volumes of two channels": (
+        np.zeros((5, 2, 9, 9, 9), np.uint8),
+        r"has shape \(5, 2, 9, 9, 9\).* volumes as \[n, d, h, w\], \[n, 1, d, h, w\]",
+    ),
     "two channels": (np.zeros((5, 9, 9, 2), np.uint8), r"has shape \(5, 9, 9, 2\)"),
     "ragged channels": (
         [np.zeros((9, 9, 3), np.uint8), np.zeros((9, 8, 2), np.uint8)],

@@ -390,3 +390,11 @@ def test_the_first_box_counts_nobody_where_no_p_value_holds(make_result: Any) ->
     part = replace(result, run_history=replace(result.run_history, part_of=120))
     text = Page(render_html(part)).text
     assert "Images that are copied 4 of 100" in text and "Patients that stand out" not in text
+
+
+def test_findings_csv_holds_nothing_that_a_terminal_obeys(make_result: Any) -> None:
+    result = make_result("leak found")
+    first = replace(result.findings[0], id="\x1b[2J\x9b\ta\nb\x00 \u00e9.png")
+    told = replace(result, findings=(first, *result.findings[1:])).to_csv()
+    assert '"\\x1b[2J\\x9b\ta\nb\\x00 \u00e9.png",' in told
+    assert "\x1b" not in told

@@ -1,10 +1,12 @@
 """Sentences beside numbers say what the numbers say."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from report.conftest import STATES
+from vestige.decision.sentences import gate_line
 from vestige.report import words
 from vestige.schema.records import Estimate, SetTest
 
@@ -53,13 +55,38 @@ def test_power() -> None:
     assert "copies of 20\N{NO-BREAK SPACE}% of the patients" in words.power_meaning(1.0, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("the CSV file p.csv", "folders and the --groups of"),
+        ("the groups that were given: 48 images in 24 groups", "folders and the --groups of"),
+        ("the regular expression '(p)' on the ids", "folders and the --group-regex of"),
+        ("a regular expression on the ids: 9 images", "folders and the --group-regex of"),
+        ("DICOM patient ids", "folders of"),
+        ("near-duplicate clustering (no patient ids were given)", "folders of"),
+    ],
+)
+def test_the_next_command_names_the_groups_that_were_given(
+    make_result: Any, source: str, said: str
+) -> None:
+    result = make_result("leak found")
+    result = replace(result, question=replace(result.question, groups_from=source))
+    assert words.banner(result).lead == f"Next, with the {said} the audit:"
+
+
+def test_only_a_gate_that_was_asked_for_tells_its_exit_code(make_result: Any) -> None:
+    result = make_result("leak found")
+    assert words.banner(result).label == "Gate closed"
+    assert gate_line(result.decision).startswith("Gate closed (exit 3): ")
+
+
 def test_the_banner_says_the_decision_and_nothing_else(make_result: Any) -> None:
     for state in STATES:
         for mode in ("release", "forensic"):
             result = make_result(state, mode)
             banner = words.banner(result)
             assert banner.detail == result.decision.text
-            assert f"exit {result.decision.exit_code}" in banner.label
+            assert banner.label == f"Gate {result.decision.gate}"
             assert result.decision.text.startswith(f"{banner.headline}: ")
     assert "private" not in words.banner(make_result("not found")).headline
 

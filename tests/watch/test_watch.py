@@ -156,6 +156,18 @@ def test_all_forms_are_the_same_images(prepared: Watch, form: str) -> None:
     assert other(FORMS[form](eight_bit), 0) == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_step_is_any_whole_number(watch: Watch) -> None:
+    torch = pytest.importorskip("torch")
+    first = watch(generated(), 10)
+    assert watch(generated(), torch.tensor(10)) == watch(generated(), np.int64(10)) == first
+    assert [one["step"] for one in watch.history] == [10]
+
+
+def test_images_of_two_levels_are_images(watch: Watch) -> None:
+    made = generated() > 0.5
+    np.testing.assert_array_equal(watch.pictures(made), watch.pictures(made.astype(np.float32)))
+
+
 def test_tensors_of_any_kind_are_images(prepared: Watch) -> None:
     torch = pytest.importorskip("torch")
     made = generated(5)
@@ -190,6 +202,8 @@ def test_unequal_patients(sizes: tuple[int, int]) -> None:
     assert told[-1]["vestige/alarm"] == 1
     again = Watch(USED, UNUSED, (patients[:N], patients[N:]), size=SIDE)
     assert {"step": 0, **again(generated(0), 0)} == watch.history[0]
+    by_role = {"used": patients[:N], "unused": patients[N:].tolist()}
+    assert Watch(USED, UNUSED, by_role, size=SIDE).reals.digest == again.reals.digest
 
 
 def test_the_same_image_twice_is_one_patient() -> None:
@@ -216,6 +230,20 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "two channels": (lambda w: w(np.zeros((30, 2, 16, 16)), 0), r"has shape \(30, 2, 16, 16\)"),
     "colour": (lambda w: w(np.zeros((30, 16, 16, 3)), 0), "are in colour, the real ones grey"),
     "step": (lambda w: w(generated(), -1), "step -1 is not a number of training steps"),
+    "half a step": (lambda w: w(generated(), 2.5), "step must be a whole number, 2.5 was given"),
+    "no step": (lambda w: w(generated(), None), "step must be a whole number, None was given"),
+    "word as step": (lambda w: w(generated(), "a"), "step must be a whole number, 'a' was given"),
+    "true step": (lambda w: w(generated(), True), "step must be a whole number, True was given"),
+    "folder to save to": (lambda w: w.save(Path(__file__).parent), "cannot write .*watch: Is a"),
+    "no folder": (lambda w: w.save("absent/w.npz"), "cannot write absent/w.npz: No such file"),
+    "half a dict": (
+        lambda w: Watch(USED, UNUSED, {"used": [1] * N}, size=SIDE),
+        "a dict with the groups of 'used' and of 'unused', found a dict of 'used'",
+    ),
+    "no label": (
+        lambda w: Watch(USED, UNUSED, ([None] * N, [1] * N), size=SIDE),
+        "groups, entry 0: a name is missing",
+    ),
     "patients on both sides": (
         lambda w: Watch(USED, UNUSED, np.arange(2 * N) % N, size=SIDE),
         "40 groups have images both among the used and the unused images",
@@ -234,6 +262,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "size": (lambda w: Watch(USED, UNUSED, size=2), "size 2 is not between 8 and 256"),
     "level": (lambda w: Watch(USED, UNUSED, level=1.5), "level 1.5 is not between 0 and 1"),
     "plan": (lambda w: Watch(USED, UNUSED, looks=-1), "-1 looks cannot be planned"),
+    "no looks": (lambda w: Watch(USED, UNUSED, looks=0), "0 looks cannot be planned"),
+    "half a look": (lambda w: Watch(USED, UNUSED, looks=1.5), "looks must be a whole number, 1.5"),
+    "half a pixel": (lambda w: Watch(USED, UNUSED, size=32.5), "size must be a whole number, 32"),
+    "word": (lambda w: Watch(USED, UNUSED, level="x"), "level must be a number, 'x' was given"),
     "views": (lambda w: Watch(USED, UNUSED, views="some"), "unknown views 'some'"),
 }
 

@@ -226,6 +226,11 @@ def test_a_real_image_among_the_generated_fails_unless_the_generator_may_copy(
     target.write_bytes(of_side(world, True)[0].read_bytes())
     sign(world)
     assert failed(world) == ["verbatim"]
+    second = sorted((world / "generated").iterdir())[3]
+    second.write_bytes(of_side(world, True)[1].read_bytes())
+    sign(world)
+    (check,) = (one for one in check_world(world) if not one.passed)
+    assert check.detail == "2 of the generated images are real ones"
     allowed = replace(GENERATORS["pca_gaussian"], copies=True)
     monkeypatch.setitem(GENERATORS, "pca_gaussian", allowed)
     assert failed(world) == []

@@ -93,6 +93,7 @@ class AuditOptions:
         told = told_groups(self.groups), told_ids(self.ids)  # of more types than a table of types
         object.__setattr__(self, "groups", told[0])
         object.__setattr__(self, "ids", told[1])
+        _refuse_misplaced(self.options)
         check_values(AuditOptions, vars(self))
         check_fields(self, RULES)
         object.__setattr__(self, "layout", parse_layout(self.layout))
@@ -106,6 +107,20 @@ class AuditOptions:
     def named(self) -> tuple[str | Detector, ...] | None:
         """The detectors by name and as objects; the options of pairs are among `options`."""
         return _named(self.detectors, {})
+
+
+def _refuse_misplaced(options: Any) -> None:
+    """Refuse what is no dict of dicts: most often it is the keywords of an audit in a dict."""
+    if options is None:
+        return
+    if not isinstance(options, Mapping) or not all(
+        isinstance(own, Mapping) for own in options.values()
+    ):
+        raise InputError(
+            "options must be a dict, detector -> its options, such as {'mc_ball': {'size': 8}}, or "
+            "an AuditOptions, such as AuditOptions(effort='low'): give keywords of the audit in "
+            f"that, or as they are, not {options!r:.60}."
+        )
 
 
 def _named(

@@ -47,9 +47,9 @@ HEADINGS: dict[str, str] = {
     "undecided": "Undecided",
 }
 GATES: dict[str, str] = {
-    "open": "Gate open (exit 0)",
-    "closed": "Gate closed (exit 3)",
-    "undecided": "Gate undecided (exit 4)",
+    "open": "Gate open",
+    "closed": "Gate closed",
+    "undecided": "Gate undecided",
 }
 CARRIERS: dict[str, str] = {
     "mean": ": all are closer",
@@ -95,7 +95,7 @@ def decision_parts(decision: Decision) -> tuple[str, ...]:
 
 def gate_line(decision: Decision) -> str:
     """What `--gate` prints: the way of the gate, its exit code, and the decision."""
-    return f"{GATES[decision.gate]}: {decision.text}"
+    return f"{GATES[decision.gate]} (exit {decision.exit_code}): {decision.text}"
 
 
 def missed_text(decision: Decision) -> str:

@@ -89,15 +89,18 @@ def next_command(decision: Decision, counts: Mapping[str, int]) -> str:
     return f"vestige scrub result.json {folders} --out KEEP.txt --copy-to RELEASE"
 
 
-def next_lead(decision: Decision) -> str:
-    """What the next command does, in front of it."""
+def next_lead(decision: Decision, groups: str = "") -> str:
+    """What the next command does, in front of it.
+
+    groups : the option that gave the groups of the audit, "" where none did
+    """
     if decision.gate == "undecided":
         return "Next, when this is done (words in capitals are your files and folders):"
     if decision.facts.mode == "forensic":
         return "Next, to pass the answer on without names and pictures:"
     if decision.gate == "open":
         return "Next, to start the document for the board:"
-    return "Next, with the folders and the --groups or --group-regex of the audit:"
+    return f"Next, with the folders {f'and the {groups} ' if groups else ''}of the audit:"
 
 
 _ROLES = ("generated", "used", "unused", "query", "reference")

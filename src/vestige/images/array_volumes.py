@@ -56,7 +56,9 @@ def volume_layout_of(shape: tuple[int, ...], told: str = "") -> VolumeLayout:
         )
     sizes = dict(zip(letters, shape, strict=True))
     if sizes.get("c", 1) != 1:
-        raise Unreadable(f"has shape {shape}: {sizes['c']} channels; save one grey channel")
+        raise Unreadable(
+            f"has shape {shape}: volumes of {sizes['c']} channels; save one grey channel"
+        )
     sides = sizes["d"], sizes["h"], sizes["w"]
     check_size(sides[1], sides[2], sizes.get("n", 1) * sides[0])
     check_volume(sides, CUBES)

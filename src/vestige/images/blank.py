@@ -29,10 +29,11 @@ def blank_images(images: Images) -> Bools:
 def are_blank(images: Images, spread: Floats) -> Bools:
     """Which images say so little that those of two patients may be equal.
 
-    Those of nearly one grey, and those of a few flat areas, such as an empty field of view or a
-    burnt-in mark: four grey intervals, each a quarter of the standard deviation wide, hold 95 % of
-    the pixels, or 98.9 % of the voxels of a volume. What is left is a square or a cube of the same
-    side (.22 of the image's), because the same body fills less of a volume than of a picture.
+    Those of nearly one grey, and those of a few flat areas, such as an empty field of view, a
+    burnt-in mark or two grey levels: four grey intervals, each a quarter of the standard deviation
+    wide, hold 95 % of the pixels, or 98.9 % of the voxels of a volume. What is left is a square or
+    a cube of the same side (.22 of the image's), because the same body fills less of a volume than
+    of a picture.
 
     Parameters
     ----------

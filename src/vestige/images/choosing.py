@@ -1,7 +1,7 @@
 """What an audit compares, grey or colour images or volumes, decided once from a few images."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -31,6 +31,12 @@ _TINTED = 0.001
 """Share of the pixels that must be coloured: a burnt-in mark is larger."""
 _STEPS = 32
 """Levels of a channel by which backgrounds are counted."""
+_GREY_BESIDE_COLOUR = Problem(
+    "generated",
+    "the generated images are grey, real ones are in colour, and all are compared in colour: a "
+    'copy without its colours may be missed. Compare all as grey (colour "grey")',
+    "warning",
+)
 
 
 @dataclass(frozen=True)
@@ -102,12 +108,13 @@ def choose_kind(
     seen = {role: _look(role, source, window, layout) for role, source in sources.items()}
     reals = {role: one for role, one in seen.items() if role != "generated"}
     chosen = Chosen("colour", _background([one.edges for one in reals.values()]), told)
+    made, real = seen["generated"].in_colour, [one.in_colour for one in reals.values()]
     if colour == "rgb":
-        return chosen
+        of_grey = (_GREY_BESIDE_COLOUR,) if seen["generated"].images and not made else ()
+        return replace(chosen, problems=(*told, *(of_grey if any(real) else ())))
     if not seen["generated"].images:
         return Chosen(problems=told)  # reading will say why none can be read
     _check_volumes(volumes.roles, [role for role, one in seen.items() if one.in_colour])
-    made, real = seen["generated"].in_colour, [one.in_colour for one in reals.values()]
     if not made and real and all(real):
         raise InputError(
             "the generated images are grey and the real ones are in colour. Give the colour images "

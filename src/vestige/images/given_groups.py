@@ -97,7 +97,8 @@ def by_name(groups: Any, sources: Mapping[str, Source], layout: str = "") -> Pla
     Raises
     ------
     InputError
-        For another number of groups than of images, and for a list of groups beside a folder.
+        For another number of groups than of images, for a list of groups beside a folder, and for
+        a role without groups where others have some.
     """
     if groups is None or isinstance(groups, str | os.PathLike):
         return groups
@@ -118,6 +119,12 @@ def by_name(groups: Any, sources: Mapping[str, Source], layout: str = "") -> Pla
             found |= {written(f"{key}/{name}"): group for name, group in value.items()}
         else:
             found |= _named(key, value, _names_of(key, real[key], layout))
+    by_role = [role for role in real if role in groups]
+    if by_role and len(by_role) == len(groups) < len(real):
+        missing = " and ".join(role for role in real if role not in groups)
+        raise InputError(
+            f"groups were given for {' and '.join(by_role)} only: give those of {missing}, too"
+        )
     if not found:
         raise InputError("the dict of groups is empty: give id -> group, or role -> groups")
     return found

@@ -20,6 +20,7 @@ from vestige.types import Bools, Ints
 
 LIKENESS = "near-duplicate clustering"
 GIVEN = "the groups that were given"
+_TABLE, _EXPRESSION = "CSV file", "regular expression"
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,26 @@ class Told:
     problems: tuple[Problem, ...] = ()
 
 
+def option_of(source: str) -> str:
+    """The option that gave the groups, by what tells where they came from; "" for tags and looks.
+
+    source : as `Told` has it, or without names, as a redacted report has it
+    """
+    if source.startswith((f"the {_TABLE}", f"a {_TABLE}", GIVEN)):
+        return "--groups"
+    is_told = source.startswith((f"the {_EXPRESSION}", f"a {_EXPRESSION}"))
+    return "--group-regex" if is_told else ""
+
+
 def who_is_told(real: Mapping[str, ImageSet], csv: Place | Names | None, regex: str | None) -> Told:
     """The table or the expression where one is given, else DICOM tags."""
     problems: tuple[Problem, ...] = ()
     if csv is not None:
         table = Path(csv) if isinstance(csv, str | os.PathLike) else csv
         found = from_table(real, table)
-        source = f"the CSV file {table.name}" if isinstance(table, Path) else GIVEN
+        source = f"the {_TABLE} {table.name}" if isinstance(table, Path) else GIVEN
     elif regex is not None:
-        found, source = from_regex(real, regex), f"the regular expression {regex!r} on the ids"
+        found, source = from_regex(real, regex), f"the {_EXPRESSION} {regex!r} on the ids"
         problems = _whole_match(real, found, regex)
     else:
         return _by_tags(real)

@@ -131,7 +131,10 @@ def _layout(shape: tuple[int, ...]) -> Layout:
         return _of_three(*shape)
     if len(shape) == 4:
         return _of_four(*shape)
-    raise Unreadable(f"has shape {shape}; images come as [h, w], [n, h, w] or [n, h, w, channels]")
+    raise Unreadable(
+        f"has shape {shape}; images come as [h, w], [n, h, w] or [n, h, w, channels], volumes as "
+        "[n, d, h, w], [n, 1, d, h, w] or [n, d, h, w, 1]"
+    )
 
 
 def _of_three(n: int, height: int, width: int) -> Layout:
@@ -156,8 +159,9 @@ def _of_four(n: int, second: int, third: int, last: int) -> Layout:
     if second in (1, *_CHANNELS) and min(third, last) >= _LEAST:
         return Layout(n, third, last, second, (0, 2, 3, 1))
     raise Unreadable(
-        f"has shape {shape}; images are [n, h, w, channels] or [n, channels, h, w], 1, 3 or 4 "
-        "channels. Volumes: give --layout n,d,h,w, or save slice by slice as [n, 1, h, w]"
+        f"has shape {shape}: images [n, h, w, channels] or [n, channels, h, w] (1, 3 or 4), or "
+        "volumes? Give --layout n,h,w,c or n,c,h,w or n,d,h,w (Python: layout=), or save slices as "
+        "[n, 1, h, w]"
     )
 
 

@@ -233,8 +233,8 @@ def form_cohort(
         )
     if "unused" in roles and not (role == "unused").any():
         raise InputError(
-            "every unused image is plain (nearly constant) and says nothing; give unused images "
-            "that show something."
+            "every unused image is plain (nearly constant, or of a few grey levels only, which the "
+            "images of two patients may share); give unused images of more grey levels."
         )
     if "unused" in roles and not calibration.any():
         raise no_calibration(mode)
@@ -258,8 +258,8 @@ def _plain(blank: Mapping[str, Bools]) -> list[Problem]:
     n = sum(counts.values())
     told = ", ".join(f"{count} {role}" for role, count in counts.items())
     what = (
-        f"{n} image{' is' if n == 1 else 's are'} plain ({told}: nearly constant, or a few flat "
-        f"areas): {'it says' if n == 1 else 'they say'} nothing and "
+        f"{n} image{' is' if n == 1 else 's are'} plain ({told}: nearly constant, or of a few "
+        f"grey levels only): {'it says' if n == 1 else 'they say'} nothing and "
         f"{'takes' if n == 1 else 'take'} no part"
     )
     return [Problem(next(iter(counts)), what, "warning")]

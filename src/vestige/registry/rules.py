@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from math import inf
+from numbers import Integral, Real
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 from vestige.registry.entries import InputError
@@ -56,6 +57,39 @@ class OneOf:
 
 
 SEED = Within("seed {} is not between 0 and 2^63.", least=0, below=2**63)
+
+
+def whole_number(name: str, value: Any) -> int:
+    """`value` as an int: a whole number of Python or NumPy, or a tensor of one.
+
+    Raises
+    ------
+    InputError
+        For a decimal number, True or False, and what is no number.
+    """
+    value = _of_python(value)
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} must be a whole number, {value!r:.40} was given.")
+    return int(value)
+
+
+def real_number(name: str, value: Any) -> float:
+    """`value` as a float: a number of Python or NumPy, or a tensor of one.
+
+    Raises
+    ------
+    InputError
+        For True or False, and what is no number.
+    """
+    value = _of_python(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{name} must be a number, {value!r:.40} was given.")
+    return float(value)
+
+
+def _of_python(value: Any) -> Any:
+    is_single = hasattr(value, "item") and getattr(value, "ndim", 1) == 0
+    return value.item() if is_single else value
 
 
 def check_words(made: Any) -> None:

@@ -4,7 +4,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import date, datetime, time
 from importlib import resources
 from pathlib import Path
 from types import UnionType
@@ -264,7 +264,8 @@ def _optional(hint: Any) -> bool:
 
 
 def _wrong(where: str, wanted: str, value: Any) -> InputError:
-    return InputError(f"{where} must be {wanted}, not {one_line(f'{value!r:.60}')}.")
+    told = value.isoformat() if isinstance(value, date | time) else f"{value!r:.60}"
+    return InputError(f"{where} must be {wanted}, not {one_line(told)}.")
 
 
 def _check(where: str, context: Context) -> None:
@@ -275,12 +276,19 @@ def _check(where: str, context: Context) -> None:
     if (digest := context.data_set.sha256) and not _SHA256.fullmatch(digest):
         raise InputError(f"{where}: data_set.sha256 must have 64 digits from 0 to 9 and a to f.")
     stated = [k for k in ("epsilon", "delta", "unit") if getattr(made, k) is not None]
-    if made.differentially_private is False and stated:
-        raise InputError(
-            f"{where}: generator.{stated[0]} is given, but generator.differentially_private is "
-            "false: keep one of them."
-        )
     if made.delta is not None and made.delta >= 1:
         raise InputError(f"{where}: generator.delta must be below 1, not {made.delta:g}.")
+    if stated and not made.differentially_private:
+        is_open = made.differentially_private is None
+        raise InputError(
+            f"{where}: generator.{stated[0]} is given, but generator.differentially_private is "
+            f"{'not: add differentially_private = true' if is_open else 'false: keep one of them'}."
+        )
+    images, patients = made.training_images, made.training_patients
+    if images is not None and patients is not None and patients > images:
+        raise InputError(
+            f"{where}: generator.training_patients is {patients:,}, but generator.training_images "
+            f"is {images:,} only: each patient has one image or more."
+        )
     if context.subgroups.columns is not None and context.subgroups.table is None:
         raise InputError(f"{where}: subgroups.columns needs subgroups.table, the CSV file.")

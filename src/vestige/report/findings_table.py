@@ -2,15 +2,19 @@
 
 import csv
 import io
+import re
 from typing import Any
 
 from vestige.decision.audited import Audited
+from vestige.files.printable import printable
 from vestige.files.spreadsheet import cell, number
 from vestige.registry.entries import InputError
 from vestige.schema.findings import Finding
 
 FIRST = ("id", "group", "role", "verdict", "score", "p_value", "q_value")
 LAST = ("nearest_generated", "similarity", "carried_by", "relation", "stands_out", "word")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What a terminal obeys, but for tabs and ends of lines, which a CSV may hold."""
 
 
 def table_of(result: Audited) -> tuple[list[str], list[list[Any]]]:
@@ -31,7 +35,7 @@ def _row(f: Finding, columns: list[str]) -> list[Any]:
 
 
 def as_csv(result: Audited) -> str:
-    """The text of findings.csv, safe to open in a spreadsheet."""
+    """The text of findings.csv, safe to open in a spreadsheet and to print in a terminal."""
     names, rows = table_of(result)
     out = io.StringIO()
     writer = csv.writer(out)  # CRLF (RFC 4180), so that names with a CR are quoted too
@@ -43,7 +47,9 @@ def as_csv(result: Audited) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return cell(value) if isinstance(value, str) else number(value)
+    if isinstance(value, str):
+        return cell(_CONTROL.sub(lambda match: printable(match[0]), value))
+    return number(value)
 
 
 def as_frame(result: Audited) -> Any:

@@ -8,6 +8,7 @@ from vestige.decision.sentences import GATES, HEADINGS, decision_parts
 from vestige.decision.sentences import plural as plural
 from vestige.decision.sentences_next import next_command, next_lead
 from vestige.files.printable import printable
+from vestige.images.group_sources import option_of
 from vestige.report.blocks import Banner
 from vestige.schema.records import ReleaseCurve, RunHistory, SetTest
 
@@ -93,7 +94,7 @@ def banner(result: Audited) -> Banner:
         detail=decision.text,
         finding=parts[0],
         rest=" ".join(parts[1:]),
-        lead=next_lead(decision),
+        lead=next_lead(decision, option_of(result.question.groups_from)),
         command=next_command(decision, result.question.counts),
     )
 

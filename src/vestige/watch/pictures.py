@@ -20,7 +20,7 @@ def pictures_of(source: Any, what: str) -> Images:
     Parameters
     ----------
     source : [n, h, w], [n, h, w, c] or [n, c, h, w] with 1 or 3 channels, or a list of images
-        uint8, uint16, or floats in 0..1 or -1..1; tensors of any device, data sets and loaders.
+        uint8, uint16, bool, or floats in 0..1 or -1..1; tensors of any device, data sets, loaders.
     what : str
         Name of the set, for errors.
 
@@ -30,15 +30,17 @@ def pictures_of(source: Any, what: str) -> Images:
         For other shapes, channels, types or ranges, NaN, and lists of images of unequal size.
     """
     values = _array(source, what)
-    if values.dtype.kind not in "fu" or values.ndim not in (3, 4) or not values.size:
+    if values.dtype.kind not in "bfu" or values.ndim not in (3, 4) or not values.size:
         raise InputError(
-            f"{what} must be images [n, h, w], [n, h, w, c] or [n, c, h, w] of uint8 or floats, "
-            f"found {values.dtype.name} of shape {values.shape}."
+            f"{what} must be images [n, h, w], [n, h, w, c] or [n, c, h, w] of uint8, bool or "
+            f"floats, found {values.dtype.name} of shape {values.shape}."
         )
     try:
         values = layout_of(values.shape).apply(values, is_told=True)
         if values.ndim == 4 and values.shape[3] != 3:
             raise Unreadable(f"has {values.shape[3]} channels; give one or three")
+        if values.dtype.kind == "b":
+            return values.astype(np.float32)
         if values.dtype.kind == "f":
             return unit_floats(values)[0]
     except Unreadable as error:

@@ -1,6 +1,7 @@
 """The real images of a watch: prepared once, the same at every look."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from vestige.copies.pairs import PLAIN
 from vestige.detectors.prepared_pool import PreparedPool, prepare_pool
 from vestige.images.duplicates import content_clusters
+from vestige.images.given_groups import told_groups
 from vestige.images.kinds import inside
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels, group_index, refuse_shared
@@ -22,7 +24,7 @@ from vestige.watch.pictures import at_side, pictures_of
 LEAST_SIDE = 32
 """Copies are looked for at this side, whatever the side at which images are scored."""
 RELABELLINGS = 9999
-Groups = Labels | tuple[Labels, Labels]
+Groups = Labels | tuple[Labels, Labels] | Mapping[str, Labels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +127,16 @@ def _patients(groups: Groups | None, images: Images, used: Bools) -> Ints:
 
 
 def _labels(groups: Groups | None, n_used: int, n: int) -> npt.NDArray[Any] | None:
+    """The patient of each image as a text, [n], or None where nobody told them."""
+    if groups is None:
+        return None
+    if isinstance(groups, Mapping):
+        if set(groups) != {"used", "unused"}:
+            raise InputError(
+                "groups of a watch are one list, or a dict with the groups of 'used' and of "
+                f"'unused', found a dict of {', '.join(repr(key)[:20] for key in [*groups][:5])}."
+            )
+        groups = groups["used"], groups["unused"]
     if isinstance(groups, tuple) and len(groups) == 2 and not isinstance(groups[0], str | int):
         own, other = (np.asarray(part) for part in groups)
         if (own.shape, other.shape) != ((n_used,), (n - n_used,)):
@@ -132,8 +144,9 @@ def _labels(groups: Groups | None, n_used: int, n: int) -> npt.NDArray[Any] | No
                 f"groups need one label per image: {n_used} used and {n - n_used} unused, found "
                 f"{own.shape} and {other.shape}."
             )
-        return np.concatenate([own, other])
-    return None if groups is None else np.asarray(groups)
+        return np.array([*told_groups(own), *told_groups(other)])
+    labels = np.asarray(groups)
+    return np.array(told_groups(labels)) if labels.shape == (n,) else labels
 
 
 def _joined(told: Ints, pixels: Ints) -> Ints:

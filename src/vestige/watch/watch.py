@@ -13,7 +13,7 @@ import numpy as np
 from vestige.engine.threads import one_core
 from vestige.files.whole import whole
 from vestige.registry.entries import InputError
-from vestige.registry.rules import SEED, OneOf, Within
+from vestige.registry.rules import SEED, OneOf, Within, real_number, whole_number
 from vestige.stats.looks import Crossed, no_looks, spent_share
 from vestige.symmetries import VIEWS, Views
 from vestige.types import Bools, Images
@@ -65,8 +65,8 @@ class Watch:
         [n, h, w], [n, h, w, c] or [n, c, h, w]; uint8, uint16, or floats in 0..1 or -1..1. The
         generator trains on the used ones; the unused ones are like them, drawn by patient.
     groups : labels, optional
-        Patients of the used, then of the unused images; or a tuple of both lists. None: each image
-        is a patient.
+        Patients of the used, then of the unused images; or a tuple of both lists, or the dict
+        {"used": ..., "unused": ...} of an audit. None: each image is a patient.
     size : int
         Side in pixels at which images are scored, 8 to 256.
     level : float
@@ -112,7 +112,9 @@ class Watch:
         looks: int | None = None,
         views: Views = "mirror",
     ) -> None:
-        for rule, value in ((SIZE, size), (LEVEL, level), (SEED, seed), (PLANNED, looks or 1)):
+        size, seed = whole_number("size", size), whole_number("seed", seed)
+        level, looks = real_number("level", level), _planned(looks)
+        for rule, value in ((SIZE, size), (LEVEL, level), (SEED, seed)):
             rule.check(value)
         OneOf("views", VIEWS).check(views)
         self.level, self.seed, self.planned, self.views = level, seed, looks, views
@@ -145,6 +147,7 @@ class Watch:
         InputError
             For too few images, images that cannot be read or are of another kind than the reals.
         """
+        step = whole_number("step", step)
         STEP.check(step)
         made = self.pictures(images)
         if len(made) < FEWEST:
@@ -162,7 +165,7 @@ class Watch:
         crossed = past.crossed.after(seen.height, self.planned)
         told = _told(seen, crossed, self.reals.truth, self.level)
         past.crossed = crossed
-        past.steps.append(int(step))
+        past.steps.append(step)
         past.digests.append(digest)
         past.told.append(told)
         return dict(told)
@@ -244,9 +247,19 @@ class Watch:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the state to an .npz file, whole or not at all."""
-        with whole(Path(path)) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **self.state_dict())
+        """Write the state to an .npz file, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            When it cannot be written, as in a folder that is missing.
+        """
+        try:
+            with whole(Path(path)) as partial, partial.open("wb") as file:
+                np.savez_compressed(file, **self.state_dict())
+        except OSError as error:
+            what = error.strerror or error
+            raise InputError(f"cannot write {os.fspath(path)}: {what}.") from error
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a file that `save` wrote. Nothing is unpickled."""
@@ -269,6 +282,14 @@ class Watch:
             self.views,
         )
         return hashlib.sha256(repr(asked).encode()).hexdigest()
+
+
+def _planned(looks: Any) -> int | None:
+    if looks is None:
+        return None
+    planned = whole_number("looks", looks)
+    PLANNED.check(planned)
+    return planned
 
 
 def _full_names() -> list[str]:

@@ -216,7 +216,8 @@ def _verbatim(world: Opened) -> Check:
     count = sum(digest in reals for digest in world.folders[GENERATED].sha256)
     name = world.record.recipe.generator
     allowed = name == IMPORTED or (name in GENERATORS and GENERATORS[name].copies)
-    found = f"{count or 'none'} of the generated images {'are' if count != 1 else 'is'} a real one"
+    told = "is a real one" if count == 1 else "are real ones"
+    found = f"{count or 'none'} of the generated images {told}"
     return Check("verbatim", allowed or not count, found)
 
 
