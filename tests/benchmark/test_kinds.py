@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.test_asked_objects import Nearest
 from vestige.benchmark.arrays import WorldArrays
 from vestige.benchmark.asked import ask_detectors
 from vestige.benchmark.cells import Task, measure
@@ -75,3 +76,10 @@ def test_detectors_of_pictures_are_refused_by_name_and_left_out_of_the_others(
     assert not out.exists()
     asked = ask_detectors(None, {}, frozenset({"grey", "volume"}))
     assert asked.entries and all(entry.takes == "all" for entry in asked.entries.values())
+
+
+def test_a_detector_object_is_refused_where_volumes_are_compared() -> None:
+    """A class of a user compares pictures; it was left out without a word."""
+    asked = ask_detectors([Nearest()], {}, frozenset({"volume"}))
+    with pytest.raises(InputError, match="Nearest compares grey images.*; 3-D volumes were given"):
+        asked.weights({})
