@@ -253,6 +253,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "such as used 3 and unused 40",
     ),
     "labels": (lambda w: Watch(USED, UNUSED, [1, 2], size=SIDE), "one label per image"),
+    "a file as labels": (lambda w: Watch(USED, UNUSED, "g.csv", size=SIDE), "one label per image"),
+    "a table as labels": (
+        lambda w: Watch(USED, UNUSED, np.zeros((2 * N, 2)), size=SIDE),
+        r"one label per image: 80 images, labels of shape \(80, 2\)",
+    ),
+    "ragged labels": (lambda w: Watch(USED, UNUSED, ([[1, 2], [3]], [1])), "lists within lists"),
     "labels of a side": (lambda w: Watch(USED, UNUSED, ([1], [2]), size=SIDE), "40 used and 40"),
     "one patient a side": (
         lambda w: Watch(USED, UNUSED, np.repeat([0, 1], N), size=SIDE),

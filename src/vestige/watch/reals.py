@@ -138,15 +138,27 @@ def _labels(groups: Groups | None, n_used: int, n: int) -> npt.NDArray[Any] | No
             )
         groups = groups["used"], groups["unused"]
     if isinstance(groups, tuple) and len(groups) == 2 and not isinstance(groups[0], str | int):
-        own, other = (np.asarray(part) for part in groups)
+        own, other = map(_column, groups)
         if (own.shape, other.shape) != ((n_used,), (n - n_used,)):
             raise InputError(
                 f"groups need one label per image: {n_used} used and {n - n_used} unused, found "
                 f"{own.shape} and {other.shape}."
             )
         return np.array([*told_groups(own), *told_groups(other)])
-    labels = np.asarray(groups)
-    return np.array(told_groups(labels)) if labels.shape == (n,) else labels
+    labels = _column(groups)
+    if labels.shape != (n,):
+        raise InputError(
+            f"groups need one label per image: {n} images, labels of shape {labels.shape}. Give "
+            "one group for each image, as a list."
+        )
+    return np.array(told_groups(labels))
+
+
+def _column(labels: Any) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(labels)
+    except ValueError as error:
+        raise InputError("groups need one label per image: found lists within lists.") from error
 
 
 def _joined(told: Ints, pixels: Ints) -> Ints:
