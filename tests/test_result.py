@@ -24,6 +24,7 @@ from vestige.decision.records import (
     Unread,
 )
 from vestige.registry.entries import InputError
+from vestige.report.findings_table import CONTROL
 from vestige.result import AuditResult
 from vestige.schema.records import (
     Calibration,
@@ -535,6 +536,11 @@ def test_a_result_never_holds_nan() -> None:
 
 
 # --- findings.csv
+def _on_paper(name: str) -> str:
+    """What a terminal would obey is escaped; all else comes back."""
+    return CONTROL.sub(lambda match: repr(match[0])[1:-1], name)
+
+
 @given(results)
 @settings(max_examples=60, deadline=None)
 def test_csv_is_free_of_formulas_and_gives_every_name_back(result: AuditResult) -> None:
@@ -548,10 +554,12 @@ def test_csv_is_free_of_formulas_and_gives_every_name_back(result: AuditResult) 
     assert back[0][7:-6] == columns
     assert back[0][-2:] == ["stands_out", "word"]
     for row, finding in zip(back[1:], result.findings, strict=True):
-        assert row[:4] == [finding.id, finding.group, finding.role, finding.verdict]
+        assert row[:2] == [_on_paper(finding.id), _on_paper(finding.group)]
+        assert row[2:4] == [finding.role, finding.verdict]
         assert float(row[4]) == finding.score
         assert row[5] == ("" if finding.p_value is None else repr(float(finding.p_value)))
-        assert row[-6] == (finding.evidence[0].generated if finding.evidence else "")
+        near = finding.evidence[0].generated if finding.evidence else ""
+        assert row[-6] == _on_paper(near)
         assert row[-3] == finding.relation
         assert row[-2:] == [str(finding.stands_out).lower(), finding.word]
         assert row[-5] == ("" if finding.similarity is None else repr(float(finding.similarity)))

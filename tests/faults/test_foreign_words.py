@@ -159,7 +159,7 @@ def test_what_is_no_result_is_refused_before_it_is_read(
     else:
         place.symlink_to(place)
     for command in (["report"], ["export", "--format", "imageclef2025", "--top-half"]):
-        asked = [command[0], place, *command[1:], "--out", tmp_path / "x"]
+        asked = [command[0], place, *command[1:], "--out", tmp_path / "x.html"]
         refused(call(capsys, *asked), "cannot read")
 
 
@@ -228,7 +228,7 @@ def test_a_terminal_that_knows_ascii_only(saved: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such shell")
 def test_closed_streams(saved: Path, tmp_path: Path) -> None:
-    asked = f"'{sys.executable}' -c \"{MAIN}\" report '{saved}' --out '{tmp_path}/x' 2>&- >&-"
+    asked = f"'{sys.executable}' -c \"{MAIN}\" report '{saved}' --out '{tmp_path}/x.html' 2>&- >&-"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(["sh", "-c", asked], env=environment, timeout=120)
     assert done.returncode == 0

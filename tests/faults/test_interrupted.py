@@ -84,7 +84,7 @@ def test_a_full_disk_while_exporting(
 ) -> None:
     asked = ["--generated", leaking / "generated", "--query", leaking / "used", "--quiet"]
     assert call(capsys, "audit", *asked, *ONE, "--out", tmp_path / "o").code == 0
-    target = tmp_path / "written"
+    target = tmp_path / "written.html"
     target.write_text("earlier")
 
     def full(self: Path, *arguments: Any) -> None:
@@ -96,7 +96,7 @@ def test_a_full_disk_while_exporting(
     assert said.code == 2
     assert said.err == f"vestige: cannot write {target}: No space left on device\n"
     assert target.read_text() == "earlier"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["o", "written"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["o", "written.html"]
 
 
 def test_an_error_in_the_middle_is_not_swallowed(

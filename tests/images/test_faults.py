@@ -88,7 +88,7 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "two channels": ("a.npy", _npy(np.ones((9, 40, 40, 2), np.uint8)), "n, h, w, channels"),
     "slices last": ("a.npy", _npy(np.ones((40, 40, 12), np.uint8)), "12 slices of 40 x 40"),
     "channels first": ("a.npy", _npy(np.stack([grey(40, 40)] * 3)), r"\[3, 1, h, w\]"),
-    "volumes": ("a.npy", _npy(np.ones((2, 9, 40, 40), np.uint8)), "slice by slice"),
+    "volumes": ("a.npy", _npy(np.ones((2, 9, 40, 40), np.uint8)), "or volumes"),
     "pickle in npy": ("a.npy", _npy(np.array([Bomb()], object), allow_pickle=True), "pickled"),
     "pickle in npz": ("a.npz", _npz(x=np.array([[Bomb()]], object)), "pickled"),
     "a pickle": ("a.npy", pickle.dumps(Bomb()), "no NPY file"),

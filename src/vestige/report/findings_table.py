@@ -13,7 +13,7 @@ from vestige.schema.findings import Finding
 
 FIRST = ("id", "group", "role", "verdict", "score", "p_value", "q_value")
 LAST = ("nearest_generated", "similarity", "carried_by", "relation", "stands_out", "word")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """What a terminal obeys, but for tabs and ends of lines, which a CSV may hold."""
 
 
@@ -48,7 +48,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return cell(_CONTROL.sub(lambda match: printable(match[0]), value))
+        return cell(CONTROL.sub(lambda match: printable(match[0]), value))
     return number(value)
 
 
