@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 _FREE = 10  # the first number of a pipe that is neither 3 nor 4, where Chromium looks for them
@@ -24,8 +24,8 @@ _FREE = 10  # the first number of a pipe that is neither 3 nor 4, where Chromium
 class Browser:
     """One tab of a running Chromium."""
 
-    def __init__(self, asks: int, answers: int) -> None:
-        self._asks, self._answers = os.fdopen(asks, "wb"), os.fdopen(answers, "rb")
+    def __init__(self, asks: BinaryIO, answers: BinaryIO) -> None:
+        self._asks, self._answers = asks, answers
         self._number, self._session, self._seen = 0, "", b""
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         attached = self.ask("Target.attachToTarget", targetId=target, flatten=True)
@@ -114,7 +114,8 @@ def chromium() -> Iterator[Browser]:
         for end in (theirs, theirs_out, *ends):
             os.close(end)
         try:
-            yield Browser(asks, answers)
+            with os.fdopen(asks, "wb") as to, os.fdopen(answers, "rb") as back:
+                yield Browser(to, back)
         finally:
             process.terminate()
             process.wait()
