@@ -45,7 +45,6 @@ def test_a_cell_shows_its_last_line(writer: Any) -> None:
         writer.shown("a / 0", 1, names)
 
 
-@pytest.mark.slow
 def test_the_page_shows_what_the_script_gives(writer: Any) -> None:
     """But for the pictures, whose bytes depend on the version of Pillow."""
     made = writer.page(SCRIPT.read_text(encoding="utf-8"))
