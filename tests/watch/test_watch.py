@@ -273,6 +273,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "half a pixel": (lambda w: Watch(USED, UNUSED, size=32.5), "size must be a whole number, 32"),
     "word": (lambda w: Watch(USED, UNUSED, level="x"), "level must be a number, 'x' was given"),
     "views": (lambda w: Watch(USED, UNUSED, views="some"), "unknown views 'some'"),
+    "a list of views": (lambda w: Watch(USED, UNUSED, views=["all"]), "unknown views"),
 }
 
 

@@ -52,7 +52,7 @@ class OneOf:
 
     def check(self, value: str) -> None:
         """Raise an InputError for another word."""
-        if value not in self.known:
+        if not isinstance(value, str) or value not in self.known:
             raise InputError(f"unknown {self.kind} {value!r}. Known: {', '.join(self.known)}.")
 
 
