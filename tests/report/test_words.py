@@ -58,12 +58,12 @@ def test_power() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("the CSV file p.csv", "folders and the --groups of"),
-        ("the groups that were given: 48 images in 24 groups", "folders and the --groups of"),
-        ("the regular expression '(p)' on the ids", "folders and the --group-regex of"),
-        ("a regular expression on the ids: 9 images", "folders and the --group-regex of"),
-        ("DICOM patient ids", "folders of"),
-        ("near-duplicate clustering (no patient ids were given)", "folders of"),
+        ("the CSV file p.csv", " --groups PATIENTS.csv"),
+        ("the groups that were given: 48 images in 24 groups", " --groups PATIENTS.csv"),
+        ("the regular expression '(p)' on the ids", " --group-regex EXPRESSION"),
+        ("a regular expression on the ids: 9 images", " --group-regex EXPRESSION"),
+        ("DICOM patient ids", ""),
+        ("near-duplicate clustering (no patient ids were given)", ""),
     ],
 )
 def test_the_next_command_names_the_groups_that_were_given(
@@ -71,7 +71,9 @@ def test_the_next_command_names_the_groups_that_were_given(
 ) -> None:
     result = make_result("leak found")
     result = replace(result, question=replace(result.question, groups_from=source))
-    assert words.banner(result).lead == f"Next, with the {said} the audit:"
+    folders = "--generated GENERATED --used USED --unused UNUSED"
+    told = f"vestige scrub result.json {folders}{said} --out KEEP.txt --copy-to RELEASE"
+    assert words.banner(result).command == told
 
 
 def test_only_a_gate_that_was_asked_for_tells_its_exit_code(make_result: Any) -> None:

@@ -67,15 +67,18 @@ NO_AUDIT: frozenset[Remedy] = frozenset({"fix_the_run", "report_no_conclusion"})
 """Remedies after which no further audit counts."""
 
 
-def next_command(decision: Decision, counts: Mapping[str, int]) -> str:
+def next_command(decision: Decision, counts: Mapping[str, int], groups: str = "") -> str:
     """The command to run next, for images of these roles; "" where none is left to run.
 
     After a finding it withholds what the decision rests on, or writes the page that may be passed
     on; after an audit that found nothing it starts the document for a board; an audit that could
     not decide is made again as its remedies say. Words in capitals stand for files of the user.
+
+    groups : the option that gave the groups of the audit, "" where none did
     """
     remedies, release = decision.remedy, decision.facts.mode == "release"
-    folders = " ".join(f"--{role} {role.upper()}" for role in _ROLES if counts.get(role))
+    given = [f"--{role} {role.upper()}" for role in _ROLES if counts.get(role)]
+    folders = " ".join([*given, *([f"{groups} {_GROUPS[groups]}"] if groups else [])])
     if decision.gate == "undecided":
         if "fix_the_run" in remedies or set(remedies) <= NO_AUDIT:
             return ""
@@ -89,18 +92,16 @@ def next_command(decision: Decision, counts: Mapping[str, int]) -> str:
     return f"vestige scrub result.json {folders} --out KEEP.txt --copy-to RELEASE"
 
 
-def next_lead(decision: Decision, groups: str = "") -> str:
-    """What the next command does, in front of it.
-
-    groups : the option that gave the groups of the audit, "" where none did
-    """
+def next_lead(decision: Decision) -> str:
+    """What the next command does, in front of it."""
     if decision.gate == "undecided":
         return "Next, when this is done (words in capitals are your files and folders):"
     if decision.facts.mode == "forensic":
         return "Next, to pass the answer on without names and pictures:"
     if decision.gate == "open":
         return "Next, to start the document for the board:"
-    return f"Next, with the folders {f'and the {groups} ' if groups else ''}of the audit:"
+    return "Next, with the folders of the audit:"
 
 
+_GROUPS = {"--groups": "PATIENTS.csv", "--group-regex": "EXPRESSION"}
 _ROLES = ("generated", "used", "unused", "query", "reference")

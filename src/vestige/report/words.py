@@ -94,8 +94,10 @@ def banner(result: Audited) -> Banner:
         detail=decision.text,
         finding=parts[0],
         rest=" ".join(parts[1:]),
-        lead=next_lead(decision, option_of(result.question.groups_from)),
-        command=next_command(decision, result.question.counts),
+        lead=next_lead(decision),
+        command=next_command(
+            decision, result.question.counts, option_of(result.question.groups_from)
+        ),
     )
 
 
