@@ -53,15 +53,14 @@ def _kind_of(given: Given) -> Kind:
     return "colour" if any(picture.ndim == 3 for picture in given.pictures()) else "grey"
 
 
-def put_on_range(images: Float32s) -> Any:
-    """Floats of -1..1 on 0..1.
+def check_range(images: Float32s) -> None:
+    """Refuse floats whose range is not known, and those that are not finite.
 
     Raises
     ------
     InputError
-        For floats whose range is not known, and for those that are not finite.
     """
     try:
-        return on_one_range(images)[0]
+        on_one_range(images)
     except Unreadable as error:
         raise InputError(f"the array of images {error}") from error

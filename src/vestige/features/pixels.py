@@ -61,9 +61,9 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
         return source  # stays in its file
     low, high = float(source.min()), float(source.max())
     if not (low >= -1 - _BEYOND and high <= 2 + _BEYOND):
-        from vestige.features.as_given import put_on_range
+        from vestige.features.as_given import check_range
 
-        source = put_on_range(source)
+        check_range(source)
     return np.ascontiguousarray(source, dtype=np.float32)
 
 

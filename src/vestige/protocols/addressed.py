@@ -1,13 +1,9 @@
 """Options of protocols: addressed to a protocol, or to the detector that it runs."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from vestige.detectors.plugins import find_detector
 from vestige.protocols import PROTOCOLS
-from vestige.registry.entries import InputError, create
-from vestige.registry.options import split_options, typed_options
-from vestige.scoring.plan import Options
+from vestige.scoring.plan import Options, parse_options
 
 
 def detector_of(owner: str) -> str:
@@ -27,15 +23,4 @@ def parse_protocol_options(texts: Sequence[str]) -> Options:
     InputError
         For an unknown name or option, and for a value of another type.
     """
-    given: dict[str, dict[str, str]] = {}
-    for option, value in split_options(texts).items():
-        owner, dot, name = option.partition(".")
-        if not dot:
-            raise InputError(f"--option takes PROTOCOL.NAME=VALUE, not {option!r}.")
-        given.setdefault(owner, {})[name] = value
-    found: dict[str, dict[str, Any]] = {}
-    for owner, own in given.items():
-        detector = detector_of(owner)
-        made = create({detector: find_detector(detector)}, detector, "detector")
-        found[owner] = typed_options(made, own, "detector", detector)
-    return found
+    return parse_options(texts, "PROTOCOL", detector_of)

@@ -1,6 +1,6 @@
 """Which detectors run, with which options: names -> columns of evidence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,8 +180,16 @@ def _comparing(
     return found
 
 
-def parse_options(texts: Sequence[str]) -> Options:
+def parse_options(
+    texts: Sequence[str], kind: str = "DETECTOR", detector_of: Callable[[str], str] = str
+) -> Options:
     """Texts such as "siamese.epochs=3" in the types that the detectors declare.
+
+    `kind` is what stands before the dot, for a message, and `detector_of` the detector of each.
+
+    Returns
+    -------
+    what stands before the dot -> its options
 
     Raises
     ------
@@ -190,16 +198,16 @@ def parse_options(texts: Sequence[str]) -> Options:
     """
     given: dict[str, dict[str, str]] = {}
     for option, value in split_options(texts).items():
-        detector, dot, name = option.partition(".")
+        owner, dot, name = option.partition(".")
         if not dot:
-            raise InputError(f"--option takes DETECTOR.NAME=VALUE, not {option!r}.")
-        given.setdefault(detector, {})[name] = value
-    return {
-        name: typed_options(
-            create({name: find_detector(name)}, name, "detector"), own, "detector", name
-        )
-        for name, own in given.items()
-    }
+            raise InputError(f"--option takes {kind}.NAME=VALUE, not {option!r}.")
+        given.setdefault(owner, {})[name] = value
+    found: dict[str, dict[str, Any]] = {}
+    for owner, own in given.items():
+        detector = detector_of(owner)
+        made = create({detector: find_detector(detector)}, detector, "detector")
+        found[owner] = typed_options(made, own, "detector", detector)
+    return found
 
 
 def weights_missing(choice: DetectorEntry, detector: Detector) -> tuple[str, ...]:
