@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, rotate
 
-from vestige.copies.pairs import compare
+from vestige.copies.pairs import Block, compare
 from vestige.copies.search import CAUTIOUS_FLOOR, CopySearch, search_copies
 from vestige.features.pixels import shrink
 from vestige.stats.copy_line import copy_line
@@ -65,6 +65,12 @@ class Source:
         persons = self.person[order]
         rank = np.arange(len(order)) - np.searchsorted(persons, persons)
         return order[rank < counts[persons]]
+
+
+def best_lead(best: Array | None, block: Block) -> Array:
+    """Pass over all pairs: the largest lead of each real."""
+    found = block.lead.max(axis=0)
+    return found if best is None else np.maximum(best, found)
 
 
 def sources(data: Path) -> list[Source]:
@@ -177,7 +183,7 @@ def null_worlds(pools: list[Source], worlds: int, seed: int) -> Iterator[dict[st
         made = made_of(kind, strangers, spread_log(100, 2000, rng), rng)
         persons = source.person[rows]
         pool = compare(shrink(source.images[rows], side), persons, made, "mirror")
-        best = pool.best_lead()
+        best = pool.over_all(best_lead, np.maximum)
         between = pool.best_lead_between_reals() if len(rows) < 1500 else None
         cautious = None
         if between is not None:

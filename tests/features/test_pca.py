@@ -1,5 +1,7 @@
 """Principal components against scikit-learn, and two sets of equal weight."""
 
+from functools import partial, reduce
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,18 @@ from sklearn.decomposition import PCA as REFERENCE
 from reference_worlds import reference_world
 from vestige.features import pca
 from vestige.features.pca import PCA, WhitenedPCA
+from vestige.images.passes import folded
 from vestige.registry.entries import InputError
-from vestige.stats.moments import components_of_wide, leading_components, moments
+from vestige.stats.moments import (
+    Sums,
+    add_sums,
+    components_of_wide,
+    fold_sums,
+    leading_components,
+    mean_of,
+    moments,
+    moments_from,
+)
 from vestige.testing.phantoms import phantom_volumes
 
 IMAGES = reference_world("null", 1).reference[:, ::2, ::2]  # 200 of 16 px
@@ -21,11 +33,35 @@ FLAT = IMAGES.reshape(200, -1).astype(np.float64)
 @given(n=st.integers(1, 40), d=st.integers(1, 6), block=st.integers(1, 50), seed=st.integers(0, 9))
 def test_moments_equal_numpy_for_every_block_size(n: int, d: int, block: int, seed: int) -> None:
     rows = np.random.default_rng(seed).normal(3, 1, (n, d)).astype(np.float32)
-    count, mean, covariance = moments(rows[k : k + block] for k in range(0, n, block))
-    assert count == n
-    np.testing.assert_allclose(mean, rows.mean(axis=0, dtype=float), rtol=1e-6)
-    wanted = np.cov(rows.T.astype(float), bias=True).reshape(d, d)
-    np.testing.assert_allclose(covariance, wanted, rtol=1e-5, atol=1e-6)
+    shift, whole = mean_of(rows[:5]), (slice(None),)
+    fold = partial(fold_sums, shift, whole)
+    sums = folded(rows.__getitem__, n, block, fold, add_sums, spread=True)
+    assert sums.n == n
+    for mean, covariance in (moments(rows), *(moments_of_one(sums, shift, whole),)):
+        np.testing.assert_allclose(mean, rows.mean(axis=0, dtype=float), rtol=1e-6)
+        wanted = np.cov(rows.T.astype(float), bias=True).reshape(d, d)
+        np.testing.assert_allclose(covariance, wanted, rtol=1e-5, atol=1e-6)
+
+
+def moments_of_one(
+    sums: Sums, shift: np.ndarray, whole: tuple[slice]
+) -> tuple[np.ndarray, np.ndarray]:
+    mean, (covariance,) = moments_from(sums, shift, whole)
+    return mean, covariance
+
+
+@settings(deadline=None, derandomize=True, max_examples=20)
+@given(order=st.permutations(range(7)), seed=st.integers(0, 9))
+def test_sums_of_blocks_are_the_same_bytes_in_any_order(order: list[int], seed: int) -> None:
+    rows = np.random.default_rng(seed).normal(0.5, 0.3, (7, 9, 4)).astype(np.float32)
+    fold = partial(fold_sums, np.full(4, 0.5, np.float32), (slice(0, 2), slice(2, 4)))
+    parts = [fold(None, 0, block) for block in rows]
+    left = reduce(add_sums, parts)
+    other = reduce(add_sums, (parts[k] for k in order[:3]))
+    other = add_sums(other, reduce(add_sums, (parts[k] for k in order[3:])))
+    assert left.total.tobytes() == other.total.tobytes()
+    for one, two in zip(left.products, other.products, strict=True):
+        assert one.tobytes() == two.tobytes()
 
 
 @pytest.mark.parametrize("dims", [1, 5, 30])

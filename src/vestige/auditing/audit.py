@@ -17,6 +17,7 @@ from vestige.auditing.question import question_digest
 from vestige.auditing.request import open_request
 from vestige.auditing.scoring import judge_scores, score
 from vestige.cache.shelves import trim
+from vestige.engine.engines import open_executor
 from vestige.engine.threads import one_core
 from vestige.images.listing import Source
 from vestige.registry.old_names import accept_old_names
@@ -150,18 +151,19 @@ def run_audit(
     clock = Clock()
     # what is asked, refused early where it cannot be answered
     request = open_request(sources, options, progress)
-    # folders -> images -> patients, the unit of everything that follows
-    gathered = gather(request, clock)
-    question = question_digest(request)
-    # images -> columns of evidence, one score per image and detector
-    scored = score(request, gathered, clock)
-    # copies; one score and p-value per image; the test of the whole set
-    judged = judge_scores(request, gathered, scored, clock)
-    # experiments with a known answer, which can veto; measures on which no verdict rests
-    checked = run_checks(request, gathered, scored, judged, clock)
-    # how often was this asked before? By the cache, which notes this run
-    noted = note_run(request, gathered, scored, judged, checked)
-    if options.cache is not None:
-        trim(options.cache, int(options.cache_limit * 1e9), clock.since)
-    seen = Evidence(request, gathered, scored, judged, checked, noted, question)
-    return assemble(seen, clock)
+    with open_executor(options.engine) as executor:
+        # folders -> images -> patients, the unit of everything that follows
+        gathered = gather(request, clock, executor)
+        question = question_digest(request)
+        # images -> columns of evidence, one score per image and detector
+        scored = score(request, gathered, clock)
+        # copies; one score and p-value per image; the test of the whole set
+        judged = judge_scores(request, gathered, scored, clock)
+        # experiments with a known answer, which can veto; measures on which no verdict rests
+        checked = run_checks(request, gathered, scored, judged, clock)
+        # how often was this asked before? By the cache, which notes this run
+        noted = note_run(request, gathered, scored, judged, checked)
+        if options.cache is not None:
+            trim(options.cache, int(options.cache_limit * 1e9), clock.since)
+        seen = Evidence(request, gathered, scored, judged, checked, noted, question)
+        return assemble(seen, clock)

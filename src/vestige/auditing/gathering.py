@@ -13,7 +13,7 @@ from vestige.auditing.request import Request
 from vestige.checks.unlike import find_unlike, unlike_problems
 from vestige.checks.unread import unread_by_role
 from vestige.decision.records import Unlike, Unread
-from vestige.engine.engines import open_executor
+from vestige.engine.shards import Workers
 from vestige.images.choosing import Chosen, choose_kind
 from vestige.images.duplicates import repeats
 from vestige.images.groups import Grouping, assign_groups
@@ -61,8 +61,11 @@ class Gathered:
         return self.sets["reference"].pixels if "reference" in self.sets else None
 
 
-def gather(request: Request, clock: Clock) -> Gathered:
+def gather(request: Request, clock: Clock, executor: Executor | None) -> Gathered:
     """Read all images, prepare them alike if asked, and find the patients.
+
+    The workers of a cluster keep the generated images that they have read: `executor` must be open
+    as long as these are asked for.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def gather(request: Request, clock: Clock) -> Gathered:
         detectors that lost their reference.
     """
     options, mode = request.options, request.mode
-    with clock.stage("read"), open_executor(options.engine) as executor:
+    with clock.stage("read"):
         chosen = choose_kind(
             request.sources, options.colour, options.window, options.layout, options.dimensions
         )
@@ -80,6 +83,8 @@ def gather(request: Request, clock: Clock) -> Gathered:
         plan = planned("reference" in request.sources)
         required_resolution = max(column.required_resolution for column in plan)
         as_read = _read(request, chosen, required_resolution, executor)
+        if isinstance(executor, Workers):
+            executor.rest()
     problems = [*chosen.problems]
     problems += [problem for images in as_read.values() for problem in images.problems]
     problems += check_roles(as_read, mode)
@@ -118,8 +123,9 @@ def read_role(
     chosen: Chosen,
     executor: Executor | None,
     progress: Progress,
+    held: bool = False,
 ) -> ImageSet:
-    """The images of one role at the working size."""
+    """The images of one role at the working size; `held`: they may stay with workers."""
     return read_images(
         source,
         role=role,
@@ -134,6 +140,7 @@ def read_role(
             options.layout,
             chosen.kind,
             chosen.background,
+            held,
         ),
     )
 
@@ -144,7 +151,16 @@ def _read(
     layout = request.options.layout
     size = peek_size(request.sources.values(), required_resolution, layout, chosen.kind)
     return {
-        role: read_role(role, source, size, request.options, chosen, executor, request.progress)
+        role: read_role(
+            role,
+            source,
+            size,
+            request.options,
+            chosen,
+            executor,
+            request.progress,
+            role == "generated",
+        )
         for role, source in request.sources.items()
     }
 

@@ -8,6 +8,7 @@ how strongly each image shows the mean real image, its contrast and its mean gre
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from vestige.decision.records import Unlike
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import in_grey, planes_of
+from vestige.images.passes import fold_blocks, in_order, listed
 from vestige.images.preprocess import area_average, coverage, shrink_cubes
-from vestige.images.spool import blocks
 from vestige.schema.records import Problem
+from vestige.stats.exact import on_grid
 from vestige.stats.kolmogorov import kolmogorov_distances
 from vestige.types import Bools, Float32s, Floats, Images
 
@@ -40,7 +42,6 @@ CAST = 0.06
 _MAD = 1.4826  # of a normal distribution, its standard deviation in medians of deviations
 _SIDE, _CUBE = 16, 8  # coarse pixels along a side, of pictures and of volumes
 _LEAST_PART = 0.1
-_BLOCK = 256
 
 
 def find_unlike(sets: Mapping[str, ImageSet]) -> Unlike | None:
@@ -156,8 +157,12 @@ def _other_colours(sets: Mapping[str, ImageSet]) -> Unlike | None:
 
 def _casts(images: ImageSet) -> Floats:
     """Mean of both chroma planes of each image, [n, 2]."""
-    parts = [planes_of(part)[1].mean(axis=(2, 3)) for part in blocks(images.pixels, _BLOCK)]
+    parts = fold_blocks(images.pixels, partial(listed, _cast), in_order)
     return np.concatenate(parts).astype(np.float64)
+
+
+def _cast(images: Images) -> Float32s:
+    return np.asarray(planes_of(images)[1].mean(axis=(2, 3)))
 
 
 def _is_far(found: Unlike, reals: Floats, least: float) -> bool:
@@ -186,7 +191,7 @@ def _inside(sets: Sequence[ImageSet]) -> Bools:
     Of volumes coarse voxels [k * k * k] that are not black in a whole set.
     """
     if sets[0].kind == "volume":
-        shown = [images.pixels.max(axis=0) > 0 for images in sets]
+        shown = [fold_blocks(images.pixels, _brightest, np.maximum) > 0 for images in sets]
         return np.asarray(np.logical_and.reduce(shown).ravel())
     size = sets[0].pixels.shape[1]
     shapes = {record.shape for images in sets for record in images.records}
@@ -198,7 +203,7 @@ def _coarse_cubes(images: ImageSet) -> ImageSet:
     """Volumes with coarse voxels, as gone through once; pictures as they are."""
     if images.kind != "volume":
         return images
-    cubes = [shrink_cubes(np.asarray(part), _CUBE) for part in blocks(images.pixels)]
+    cubes = fold_blocks(images.pixels, partial(listed, partial(shrink_cubes, size=_CUBE)), in_order)
     return replace(images, pixels=np.concatenate(cubes))
 
 
@@ -213,10 +218,17 @@ def _coarse(images: Images) -> Float32s:
 
 def _sum_of(images: ImageSet, inside: Bools) -> Floats:
     """Sum of all images, within [k]."""
-    total = np.zeros(int(inside.sum()))
-    for part in blocks(images.pixels, _BLOCK):
-        total += _coarse(part)[:, inside].sum(axis=0, dtype=np.float64)
-    return total
+    return fold_blocks(images.pixels, partial(_summed, inside), np.add)
+
+
+def _summed(inside: Bools, total: Floats | None, start: int, images: Images) -> Floats:
+    found = on_grid(_coarse(images)[:, inside].sum(axis=0, dtype=np.float64))
+    return found if total is None else total + found
+
+
+def _brightest(state: Float32s | None, start: int, images: Images) -> Float32s:
+    found = np.asarray(images.max(axis=0))
+    return found if state is None else np.maximum(state, found)
 
 
 def _greys(images: ImageSet, inside: Bools, pattern: Floats) -> Floats:
@@ -224,16 +236,18 @@ def _greys(images: ImageSet, inside: Bools, pattern: Floats) -> Floats:
 
     The latter as a multiple of the pattern, and as a correlation: 0 where one of the two is flat.
     """
+    look = partial(_greys_of, inside, pattern)
+    return np.concatenate(fold_blocks(images.pixels, partial(listed, look), in_order))
+
+
+def _greys_of(inside: Bools, pattern: Floats, images: Images) -> Floats:
     energy = float(pattern @ pattern)
-    rows = []
-    for part in blocks(images.pixels, _BLOCK):
-        flat = _coarse(part)[:, inside].astype(np.float64)
-        mean = flat.mean(axis=1)
-        flat -= mean[:, None]
-        spread = np.sqrt(np.square(flat).mean(axis=1))
-        along = flat @ pattern
-        length = spread * np.sqrt(energy * flat.shape[1])
-        correlation = np.divide(along, length, out=np.zeros(len(flat)), where=length > 1e-9)
-        shown = along / energy if energy > 1e-12 else np.ones(len(flat))
-        rows.append(np.stack([mean, spread, shown, correlation], axis=1))
-    return np.concatenate(rows)
+    flat = _coarse(images)[:, inside].astype(np.float64)
+    mean = flat.mean(axis=1)
+    flat -= mean[:, None]
+    spread = np.sqrt(np.square(flat).mean(axis=1))
+    along = flat @ pattern
+    length = spread * np.sqrt(energy * flat.shape[1])
+    correlation = np.divide(along, length, out=np.zeros(len(flat)), where=length > 1e-9)
+    shown = along / energy if energy > 1e-12 else np.ones(len(flat))
+    return np.stack([mean, spread, shown, correlation], axis=1)

@@ -14,6 +14,7 @@ import numpy as np
 from vestige.copies.invariants import Summary, joined, probe_order, summary_of
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import in_view, inside
+from vestige.images.passes import fold_blocks, in_order
 from vestige.images.preprocess import coverage
 from vestige.images.spool import let_go, step_of
 from vestige.stats.slices import slices
@@ -154,20 +155,25 @@ def _pictures(images: ImageSet, inverses: bool = False) -> _Pictures:
     """Every different picture once; of reals that were padded, the inverse of each as well."""
     rows_of = _rows_of(images)
     rows = np.array([some[0] for some in rows_of.values()], np.int64)
-    inverse = np.zeros(len(rows), np.bool_)
+    found: list[Summary] = fold_blocks(images.pixels, _summed_up, in_order)
+    parts = [joined(found).take(rows)]
+    padded = np.zeros(0, np.int64)
     if inverses and images.kind != "volume":
         padded = rows[images.shapes[rows, 0] != images.shapes[rows, 1]]
-        rows = np.concatenate([rows, padded])
-        inverse = np.concatenate([inverse, np.ones(len(padded), np.bool_)])
-    parts = []
-    for part in slices(len(rows), step_of(images.pixels, _BLOCK)):
-        parts.append(summary_of(_shown(images, rows[part], inverse[part])))
-        let_go(images.pixels)
-    summary = joined(parts)
+        for some in slices(len(padded), step_of(images.pixels, _BLOCK)):
+            own = padded[some]
+            parts.append(summary_of(_shown(images, own, np.ones(len(own), np.bool_))))
+    summary, rows = joined(parts), np.concatenate([rows, padded])
+    inverse = np.arange(len(rows)) >= len(rows) - len(padded)
     blank = {int(k) for k in rows[summary.blank & ~inverse]}
     told = ~np.isin(rows, list(blank))
     plain = sum(len(rows_of[images.sha256[k]]) for k in blank)
     return _Pictures(images, rows[told], inverse[told], summary.take(told), plain)
+
+
+def _summed_up(state: list[Summary] | None, start: int, images: Images) -> list[Summary]:
+    own = [summary_of(images[part]) for part in slices(len(images), step_of(images, _BLOCK))]
+    return own if state is None else [*state, *own]
 
 
 def _rows_of(images: ImageSet) -> dict[str, list[int]]:

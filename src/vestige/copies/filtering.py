@@ -1,15 +1,17 @@
 """The filter in which a copy is near to its original, and other images of the kind are not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from vestige.detectors.cosine_search import largest_view, signed_sums
-from vestige.engine.machine import in_threads
 from vestige.features.folding import Folding, bounds
-from vestige.features.rows import Rows
-from vestige.features.whitening import MOMENT_ROWS, Whitening
-from vestige.stats.slices import slices
+from vestige.features.rows import Rows, fold_rows
+from vestige.features.whitening import Whitening
+from vestige.images.passes import in_order, listed
+from vestige.stats.exact import on_grid
 from vestige.types import Float32s, Floats, Ints
 
 RIDGE = 0.1
@@ -64,12 +66,8 @@ def _weights(reals: Float32s, generated: Rows, folding: Folding) -> Floats:
     shift[parts[0]] = reals[:, parts[0]].mean(axis=0, dtype=np.float64)
     directions = _unit(reals - shift)
 
-    def nearest_of(part: slice) -> Ints:
-        rows = _unit(np.asarray(generated[part]) - shift)
-        views = signed_sums([rows[:, own] @ directions[:, own].T for own in parts])
-        return np.asarray(largest_view(views).argmax(axis=1) % n)
-
-    nearest = list(in_threads(nearest_of, slices(len(generated), MOMENT_ROWS)))
+    look = partial(_nearest, shift, directions, tuple(parts), n)
+    nearest = fold_rows(generated, partial(listed, look), in_order, spread=True)
     counts = np.bincount(at := np.concatenate(nearest), minlength=n)
     return np.asarray(np.minimum(1, len(generated) / n / counts.clip(1))[at])
 
@@ -78,36 +76,64 @@ def _moments(
     reals: Float32s, generated: Sequence[Rows], weights: Floats, parts: Sequence[slice]
 ) -> tuple[Floats, list[Floats]]:
     """Mean, and the covariance of each part; parts after the first are zero on average."""
-    total, first = 0.0, np.zeros(reals.shape[1])
-    second = [np.zeros((part.stop - part.start,) * 2) for part in parts]
     shift = np.zeros(reals.shape[1], np.float32)
     shift[parts[0]] = reals[:, parts[0]].mean(axis=0, dtype=np.float64)
-
-    def sums_of(own: tuple[Rows, slice, Floats]) -> tuple[float, Floats, list[Float32s]]:
-        source, place, weight = own
-        rows = np.asarray(source[place]) - shift
-        rows *= np.sqrt(weight).astype(np.float32)[:, None]
-        squares = [rows[:, part].T @ rows[:, part] for part in parts]
-        return float(weight.sum()), np.sqrt(weight) @ rows[:, parts[0]], squares
-
-    for weight, means, squares in in_threads(sums_of, _weighted(reals, generated, weights)):
-        total += weight
-        first[parts[0]] += means
-        for sums, square in zip(second, squares, strict=True):
-            sums += square
+    own = tuple(parts)
+    sums = _weighed(shift, own, np.ones(len(reals)), None, 0, reals)
+    for rows in generated:
+        fold = partial(_weighed, shift, own, weights)
+        sums = _add(sums, fold_rows(rows, fold, _add, spread=True))
+    total, first = float(sums.total), np.zeros(reals.shape[1])
+    first[parts[0]], second = sums.first, sums.second
     gap = first / total
     covariances = [sums / total for sums in second]
     covariances[0] -= np.outer(gap[parts[0]], gap[parts[0]])
     return shift + gap, covariances
 
 
-def _weighted(
-    reals: Float32s, generated: Sequence[Rows], weights: Floats
-) -> Iterator[tuple[Rows, slice, Floats]]:
-    yield reals, slice(0, len(reals)), np.ones(len(reals))
-    for rows in generated:
-        for part in slices(len(rows), MOMENT_ROWS):
-            yield rows, part, weights[part]
+def _nearest(
+    shift: Float32s, directions: Float32s, parts: tuple[slice, ...], n: int, generated: Float32s
+) -> Ints:
+    """The real [b] that each of some generated images is nearest to, in any view."""
+    rows = _unit(generated - shift)
+    views = signed_sums([rows[:, own] @ directions[:, own].T for own in parts])
+    return np.asarray(largest_view(views).argmax(axis=1) % n)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Sums over weighed rows less a shift: of weights, of the first part, of products."""
+
+    total: Floats
+    first: Floats
+    second: tuple[Floats, ...]
+
+
+def _weighed(
+    shift: Float32s,
+    parts: tuple[slice, ...],
+    weights: Floats,
+    state: _Sums | None,
+    start: int,
+    block: Float32s,
+) -> _Sums:
+    """A pass over rows; `weights` [m] are those of all."""
+    weight = weights[start : start + len(block)]
+    root = np.sqrt(weight)
+    rows = block - shift
+    rows *= root.astype(np.float32)[:, None]
+    found = _Sums(
+        on_grid(weight.sum()),
+        on_grid(root @ rows[:, parts[0]]),
+        tuple(on_grid(rows[:, part].T @ rows[:, part]) for part in parts),
+    )
+    return found if state is None else _add(state, found)
+
+
+def _add(first: _Sums, second: _Sums) -> _Sums:
+    both = zip(first.second, second.second, strict=True)
+    products = tuple(one + other for one, other in both)
+    return _Sums(first.total + second.total, first.first + second.first, products)
 
 
 def _unit(rows: Float32s) -> Float32s:

@@ -37,7 +37,7 @@ class Summary:
     spread: Floats
     blank: Bools
 
-    def take(self, which: Bools) -> "Summary":
+    def take(self, which: Bools | Ints) -> "Summary":
         """That of some images."""
         return Summary(
             self.numbers[which], self.probes[which], self.spread[which], self.blank[which]

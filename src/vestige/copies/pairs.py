@@ -1,7 +1,9 @@
 """How near each generated image is to each real one, and by how much to no other patient's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,15 +12,16 @@ from vestige.copies.moved import CHROMA_WEIGHT, Window, windows
 from vestige.detectors.cosine_search import Search
 from vestige.features.folding import Folded, Folding, folding_of, turned
 from vestige.features.pixels import Pixels
-from vestige.features.rows import Rows, rows_of
+from vestige.features.rows import Rows, fold_rows, rows_of
 from vestige.features.whitening import Whitening
 from vestige.images.kinds import Kind, kind_of
-from vestige.images.spool import let_go
+from vestige.images.passes import Merge
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.slices import slices
 from vestige.symmetries import Views
 from vestige.types import Bools, Float32s, Images, Ints
 
+S = TypeVar("S")
 SIZES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 16}
 """Side at which images are compared; 16 x 16 x 16 voxels are as many as 64 x 64 pixels."""
 RIVALS = 5
@@ -70,30 +73,15 @@ class Comparison:
     codes: Ints
     moved: tuple[tuple[Window, Whitening], ...] = ()
 
-    def blocks(self) -> Iterator[Block]:
-        """Pairs with all generated images, block by block."""
-        return map(self.block, self.parts())
-
-    def parts(self) -> list[slice]:
-        """Generated images of each block."""
-        return list(slices(len(self.made), self._step(self.made)))
-
-    def block(self, part: slice) -> Block:
-        """Pairs with some of the generated images."""
-        found = self._block(part.start, np.asarray(self.made[part]), None)
-        let_go(self.generated)
-        return found
+    def over_all(self, look: Callable[[S | None, Block], S], merge: Merge[S]) -> S:
+        """What a pass over the pairs with all generated images finds (`vestige.images.passes`)."""
+        none = np.empty((0, *self.generated.shape[1:]), np.float32)
+        bare = replace(self, generated=none, made=np.empty((0, self.made.shape[1]), np.float32))
+        return fold_rows(self.made, partial(_look, bare, look), merge, spread=True)
 
     def pairs_with(self, images: Images) -> Block:
         """Pairs with other images [k, s, s]."""
-        return self._block(0, _space(self._folding).transform(images), None)
-
-    def best_lead(self) -> Float32s:
-        """The largest lead of each real over all generated images, [n]."""
-        best = np.full(len(self.codes), -np.inf, np.float32)
-        for block in self.blocks():
-            np.maximum(best, block.lead.max(axis=0), out=best)
-        return best
+        return self.pairs_of(0, _space(self._folding).transform(images))
 
     def best_lead_between_reals(self) -> Float32s:
         """The largest lead of each real over the reals of other groups, in the place of generated.
@@ -102,8 +90,8 @@ class Comparison:
         """
         best = np.full(len(self.codes), -np.inf, np.float32)
         rows = _space(self._folding).transform(self.reals)
-        for part in slices(len(rows), self._step(rows)):
-            block = self._block(part.start, rows[part], self.codes[part])
+        for part in slices(len(rows), self.step(rows)):
+            block = self.pairs_of(part.start, rows[part], self.codes[part])
             np.maximum(best, block.lead.max(axis=0), out=best)
         return best
 
@@ -148,12 +136,12 @@ class Comparison:
     def _folding(self) -> Folding:
         return self.search.folding
 
-    def _step(self, rows: Rows) -> int:
+    def step(self, rows: Rows) -> int:
         """Rows of a block."""
         return max(1, BLOCK_BYTES // (4 * max(len(self.codes), int(rows.shape[1]))))
 
-    def _block(self, start: int, rows: Float32s, own: Ints | None) -> Block:
-        """Pairs with rows [b, d]; those of the group a row belongs to itself are left out."""
+    def pairs_of(self, start: int, rows: Float32s, own: Ints | None = None) -> Block:
+        """Pairs with rows [b, d]; those of a group `own` [b] that a row is of are left out."""
         plain = too_plain(rows, self._folding)
         value: Float32s | None = None
         for search in self._searches():
@@ -180,6 +168,19 @@ class Comparison:
         order = np.argsort(self.codes, kind="stable")
         starts = np.flatnonzero(np.diff(self.codes[order], prepend=-1))
         return np.asarray(np.maximum.reduceat(value[:, order], starts, axis=1))
+
+
+def _look(
+    comparison: Comparison,
+    look: Callable[[S | None, Block], S],
+    state: S | None,
+    start: int,
+    rows: Float32s,
+) -> S:
+    for part in slices(len(rows), comparison.step(rows)):
+        state = look(state, comparison.pairs_of(start + part.start, rows[part]))
+    assert state is not None  # noqa: S101  # of one row or more
+    return state
 
 
 def compare(

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.copies.pairs import Block, Comparison, compare
-from vestige.engine.machine import in_threads
 from vestige.registry.entries import InputError
 from vestige.stats.copy_line import COPY_ALPHA, FLOOR, CopyLine, copy_line
 from vestige.stats.groups import Labels
@@ -119,7 +118,9 @@ def search_copies(
     if (calibration & targets).any():
         raise InputError("an image cannot be judged and calibrate. Give each image one role.")
     comparison = compare(images, labels, generated, views, move)
-    best, similar, pairs, plain = _searched(comparison, calibration, targets)
+    seen = comparison.over_all(_see, _see_both)
+    best, all_pairs = seen.best, np.concatenate(seen.pairs)
+    pairs = [all_pairs[role[all_pairs["real"]]] for role in (calibration, targets)]
     line, by = _line(comparison, labels, calibration, targets, best, level)
     return CopySearch(
         targets=_beyond(pairs[1], line, comparison),
@@ -128,9 +129,9 @@ def search_copies(
         line=line,
         by=by,
         best=best,
-        similar=similar,
+        similar=seen.similar,
         views=VIEWS[views],
-        plain=plain,
+        plain=seen.plain,
         comparison=comparison,
     )
 
@@ -167,25 +168,35 @@ _PAIR = np.dtype(
 )
 
 
-def _searched(
-    comparison: Comparison, *roles: Bools
-) -> tuple[Float32s, Float32s, list[npt.NDArray[np.void]], int]:
-    """Best lead and value of each real [n], pairs above the floor by role, plain images."""
-    best, similar = np.full((2, len(comparison.codes)), -np.inf, np.float32)
-    found, plain = [], 0
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is known of some generated images.
 
-    def told(part: slice) -> tuple[Float32s, Float32s, npt.NDArray[np.void], int]:
-        block = comparison.block(part)
-        highest = block.lead.max(axis=0), block.value.max(axis=0)
-        return *highest, _above_floor(block), int(block.plain.sum())
+    best, similar : [n], largest lead and value of each real
+    pairs : those above the floor
+    plain : images that are too plain
+    """
 
-    for lead, value, above, constant in in_threads(told, comparison.parts()):
-        np.maximum(best, lead, out=best)
-        np.maximum(similar, value, out=similar)
-        found.append(above)
-        plain += constant
-    pairs = np.concatenate(found)
-    return best, similar, [pairs[role[pairs["real"]]] for role in roles], plain
+    best: Float32s
+    similar: Float32s
+    pairs: list[npt.NDArray[np.void]]
+    plain: int
+
+
+def _see(state: _Seen | None, block: Block) -> _Seen:
+    """A pass over the pairs with all generated images."""
+    best, similar = block.lead.max(axis=0), block.value.max(axis=0)
+    found = _Seen(best, similar, [_above_floor(block)], int(block.plain.sum()))
+    return found if state is None else _see_both(state, found)
+
+
+def _see_both(first: _Seen, second: _Seen) -> _Seen:
+    return _Seen(
+        np.maximum(first.best, second.best),
+        np.maximum(first.similar, second.similar),
+        [*first.pairs, *second.pairs],
+        first.plain + second.plain,
+    )
 
 
 def _above_floor(block: Block) -> npt.NDArray[np.void]:

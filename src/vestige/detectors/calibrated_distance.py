@@ -9,7 +9,7 @@ import numpy.typing as npt
 from vestige.detectors.inputs import fitted, groups_of, reference_of
 from vestige.detectors.viewed_space import ViewedSpace, viewed_space
 from vestige.features import SPACES, fit_space, is_learned
-from vestige.features.pixels import as_images
+from vestige.features.pixels import as_held, as_images
 from vestige.features.rows import rows_of
 from vestige.registry.entries import choose
 from vestige.registry.rules import at_least, check_words
@@ -65,7 +65,7 @@ class CalibratedDistance:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
-        self.generated_ = as_images(generated)
+        self.generated_ = as_held(generated)
         self.reference_ = None if unused is None else as_images(unused)
         self.scored_ = None
         return self

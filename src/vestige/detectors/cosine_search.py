@@ -1,7 +1,7 @@
 """Whitened cosines of reals with a generated set, block by block and in every view."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -152,6 +152,14 @@ class Neighbours:
         self.pairs.append((real, best[row, real], row + start, symmetry))
         if sum(len(pair[0]) for pair in self.pairs) > WAITING * self.n * self.k:
             self._settle()
+
+    def joined(self, other: "Neighbours") -> "Neighbours":
+        """What both found, of other images each; of their reals too, in this order."""
+        both = replace(self)
+        both.limit = np.maximum(self.limit, other.limit)
+        both.pairs, both.reals = [*self.pairs, *other.pairs], [*self.reals, *other.reals]
+        both._settle()
+        return both
 
     def found(self) -> Nearest:
         """What was found."""

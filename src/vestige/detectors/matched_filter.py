@@ -1,6 +1,7 @@
 """Whiten by the population, then compare: the matched filter (our own, the primary detector)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -8,99 +9,33 @@ import numpy.typing as npt
 
 from vestige.detectors.cosine_search import (
     Nearest,
-    Neighbours,
     Search,
     Symmetries,
     find_neighbours,
-    largest_view,
+)
+from vestige.detectors.cosine_tally import (
+    Aggregate,
+    Tally,
+    aggregate,
+    see,
+    see_both,
+    tally_cosines,
 )
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.own_patient import of_several, without_own
 from vestige.features import build_space
 from vestige.features.folding import Folded, Folding, folding_of, turned
-from vestige.features.pixels import Chroma, as_images
-from vestige.features.rows import Rows, rows_of
-from vestige.features.whitening import Whitening, unit, whitening, whitening_of_both
+from vestige.features.pixels import Chroma, as_held, as_images
+from vestige.features.rows import Rows, fold_rows, rows_of
+from vestige.features.whitening import Whitening, whitening, whitening_of_both
 from vestige.registry.rules import check_words
 from vestige.stats.neighbours import same_width
 from vestige.symmetries import Views
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
-TEMPERATURE = 0.1
 DAMPED = 0.1
 """With views, components whose eigenvalue is below this share of the ridge are left out."""
-Aggregate = Literal["top", "cube", "logsumexp"]
 Unlearned = Literal["pixels", "contrast", "gradients", "band_pass", "chroma"]
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What is kept of the cosines of n rows with a generated set; a set that grows adds to it.
-
-    best : float32 [n, k], ascending; total : float64 [n, views], of all in each view; count : all
-    """
-
-    best: Float32s
-    total: Floats
-    count: int
-
-
-def no_cosines(n: int) -> Tally:
-    """Before any generated image was seen."""
-    return Tally(np.empty((n, 0), dtype=np.float32), np.zeros((n, 1)), 0)
-
-
-def tally_cosines(
-    search: Search,
-    generated: Rows,
-    options: "MatchedFilter",
-    tally: Tally,
-    neighbours: Neighbours | None = None,
-) -> Tally:
-    """Add the cosines with generated rows [m, D], streamed."""
-    for start, projected in search.projected(generated):
-        made = unit(projected)
-        views = search.scored_views(made, projected)
-        best = largest_view(views)
-        if neighbours is not None:
-            neighbours.add(start, views, best)
-        tally = _added(tally, search, made, views, best, options)
-    return tally
-
-
-def _added(
-    tally: Tally,
-    search: Search,
-    made: Float32s,
-    views: list[Float32s],
-    cosines: Float32s,
-    options: "MatchedFilter",
-) -> Tally:
-    best, total = tally.best, tally.total
-    if options.aggregate == "top":
-        if options.competition:
-            among = cosines
-            if search.rivals is not search.rows:
-                among = largest_view(search.views(made, search.rivals))
-            elif search.own is not None:  # a patient of many slices is one rival
-                among = search.own.largest(cosines)
-            cosines = cosines - _largest(among, options.competition).mean(axis=1)[:, None]
-        best = _largest(np.hstack([best, cosines.T]), options.top)
-    elif options.aggregate == "cube":
-        total = total + np.stack([_cubes(view) for view in views], axis=1)
-    else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
-        scaled = np.exp(cosines / np.float32(TEMPERATURE))
-        total = total + scaled.sum(axis=0, dtype=np.float64)[:, None]
-    return Tally(best, total, tally.count + len(made))
-
-
-def aggregate(tally: Tally, options: "MatchedFilter") -> Floats:
-    """The scores, float64 [n]."""
-    if options.aggregate == "top":
-        return np.asarray(tally.best.mean(axis=1, dtype=np.float64))
-    if options.aggregate == "cube":
-        return np.asarray(tally.total.max(axis=1) / tally.count)
-    return np.asarray(np.log(tally.total[:, 0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +107,7 @@ class MatchedFilter:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference that whitens; `used` is ignored."""
-        images = as_images(generated)
+        images = as_held(generated)
         self.shape_ = images.shape
         self.generated_ = rows_of(self._space, images)
         self.turned_ = None
@@ -204,15 +139,15 @@ class MatchedFilter:
 
     def _score(self, search: Search, cohort: Float32s | None = None) -> Floats:
         """Score a search; of a cohort [n, D], `nearest` neighbours are kept."""
-        n, generated = len(search), fitted(self.generated_, "matched_filter")
-        if cohort is None or not self.nearest:
-            tally = tally_cosines(search, generated, self, no_cosines(n))
-            self.scored_ = _Scored(search, tally)
-            return aggregate(tally, self)
-        neighbours = Neighbours(n, self.nearest, search.folding.symmetries)
-        tally = tally_cosines(search, generated, self, no_cosines(n), neighbours)
-        self.scored_ = _Scored(search, tally, (cohort, neighbours.found()))
-        return aggregate(tally, self)
+        generated = fitted(self.generated_, "matched_filter")
+        options = replace(self)  # without what was fitted: a pass is sent to where the images are
+        fold = partial(see, search, options, 0 if cohort is None else self.nearest)
+        seen = fold_rows(generated, fold, partial(see_both, options))
+        kept = None
+        if cohort is not None and seen.neighbours is not None:
+            kept = cohort, seen.neighbours.found()
+        self.scored_ = _Scored(search, seen.tally, kept)
+        return aggregate(seen.tally, self)
 
     def _filters(self, reals: Float32s, masses: Floats | None = None) -> Whitening:
         widths = self._folding.widths(reals.shape[1])
@@ -325,16 +260,3 @@ class MatchedFilterPool(MatchedFilter):
                 population += len(made) * (1 if self.turned_ is None else 2)
             own = without_own(filters, filters.project(cohort), groups, masses, population)
         return Search(rows, rows, filters, self._folding, own)
-
-
-def _cubes(cosines: Float32s) -> Floats:
-    cubes = cosines * cosines
-    cubes *= cosines
-    return np.asarray(cubes.sum(axis=0, dtype=np.float64))
-
-
-def _largest(values: Float32s, k: int) -> Float32s:
-    """The k largest of each row, [n, min(k, width)], ascending: sums must not depend on order."""
-    if values.shape[1] > k:
-        values = np.partition(values, -k, axis=1)[:, -k:]
-    return np.asarray(np.sort(values, axis=1))

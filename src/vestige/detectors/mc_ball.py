@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
-from vestige.features.pixels import as_images
+from vestige.features.pixels import as_held, as_images
 from vestige.features.rows import held_rows
 from vestige.registry.rules import at_least, check_words
 from vestige.stats.neighbours import nearest
@@ -52,7 +52,7 @@ class MonteCarloBall:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
-        self.generated_ = as_images(generated)
+        self.generated_ = as_held(generated)
         self.reference_ = None if unused is None else as_images(unused)
         return self
 

@@ -9,7 +9,7 @@ from vestige.detectors.inputs import fitted
 from vestige.detectors.viewed_space import ViewedSpace, viewed_space
 from vestige.features import SPACES, fit_space, is_learned
 from vestige.features.index import INDEXES
-from vestige.features.pixels import as_images
+from vestige.features.pixels import as_held, as_images
 from vestige.features.rows import Rows, rows_of
 from vestige.registry.entries import choose, create
 from vestige.registry.rules import at_least, check_words
@@ -62,7 +62,7 @@ class NearestDistance:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Embed the generated set; `used` is ignored."""
-        images = as_images(generated)
+        images = as_held(generated)
         reference = None if unused is None else as_images(unused)
         embed = fit_space(self.space, self.size, self.dims, images, reference)
         self.space_ = viewed_space(self.views, embed, self.space, self.size, images.shape)

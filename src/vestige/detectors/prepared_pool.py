@@ -6,12 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.detectors.cosine_search import Search
-from vestige.detectors.matched_filter import (
-    MatchedFilterPool,
-    aggregate,
-    no_cosines,
-    tally_cosines,
-)
+from vestige.detectors.cosine_tally import aggregate, no_cosines, tally_cosines
+from vestige.detectors.matched_filter import MatchedFilterPool
 from vestige.features.folding import Folded
 from vestige.features.pixels import Pixels
 from vestige.symmetries import Views

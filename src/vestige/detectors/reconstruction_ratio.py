@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.features.pca import PCA
-from vestige.features.pixels import Pixels, as_images
+from vestige.features.pixels import Pixels, as_held, as_images
 from vestige.stats.neighbours import same_width
 from vestige.types import Floats, Images
 
@@ -32,7 +32,7 @@ class ReconstructionRatio:
 
     def fit(self, generated: Any, used: Any = None, unused: Any = None) -> Self:
         """Keep the generated set and the reference; `used` is ignored."""
-        self.generated_ = as_images(generated)
+        self.generated_ = as_held(generated)
         self.reference_ = None if unused is None else as_images(unused)
         return self
 

@@ -9,14 +9,18 @@ import numpy.typing as npt
 
 from vestige.features.folding import CHANNELS, Folded, folding_of
 from vestige.features.index import Search
+from vestige.features.rows import LazyRows, fold_rows
 from vestige.images.kinds import in_view
 from vestige.stats.neighbours import (
     Pool,
+    check_k,
     nearest,
     nearest_and,
     nearest_outside_group,
     nearest_view,
+    same_width,
 )
+from vestige.stats.top import Top, merge, top_of
 from vestige.symmetries import INVERSE, VIEWS, Views
 from vestige.types import Embedder, Float32s, Floats, Images, Ints
 
@@ -62,7 +66,7 @@ class ViewedSpace:
         distances, indices, symmetries : [n, k]
             Symmetries are rows of ``VIEWS[views]``: how the pool's image must be seen.
         """
-        search = search or partial(nearest, even=self._even(rows))
+        search = search or partial(_nearest, even=self._even(rows))
         return nearest_view(*search(rows, pool, k), len(VIEWS[self.views]))
 
     def nearest_and(self, rows: Float32s, pool: Pool, known: Floats, k: int) -> Floats:
@@ -77,6 +81,23 @@ class ViewedSpace:
         if not isinstance(self.embed, Folded):
             return 0
         return self.embed.folding.widths(rows.shape[1])[0]
+
+
+def _nearest(rows: Float32s, pool: Pool, k: int, even: int) -> tuple[Floats, Ints]:
+    """`vestige.stats.neighbours.nearest`, where the pool is."""
+    if not isinstance(pool, LazyRows):
+        return nearest(rows, pool, k, even)
+    check_k(k)
+    same_width(rows.shape[1], pool.width)
+    k = min(k, len(pool))
+    best = fold_rows(pool, partial(_add_block, rows, k, even), merge)
+    return best.distances, best.indices
+
+
+def _add_block(
+    rows: Float32s, k: int, even: int, best: Top | None, start: int, block: Float32s
+) -> Top:
+    return top_of(rows, block, start, k, best, even=even)
 
 
 def viewed_space(

@@ -65,6 +65,7 @@ class Cluster(Workers):
             )
         self._open: Callable[..., Any] = Client
         self.lost_exceptions = (*self.lost_exceptions, KilledWorker, CommClosedError)
+        self._killed: type[BaseException] = KilledWorker
         self._address = address
         self._client: Any = None
         self._executor: Executor | None = None
@@ -94,6 +95,31 @@ class Cluster(Workers):
         future: Future[R] = executor.submit(run_checked, versions(), fn, args, kwargs)
         self._sent.add(future)
         return future
+
+    def start(self, key: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Have some worker compute ``fn(*args, **kwargs)`` and keep the result: Dask's own future.
+
+        Among the arguments may be such futures, also in lists; the work then goes where these are.
+        """
+        self._connected()
+        asked = (versions(), fn, args, kwargs)
+        return self._client.submit(run_checked, *asked, key=key, pure=False)
+
+    def holds(self, future: Any) -> bool:
+        """Whether a future of `start` is known to the scheduler of now."""
+        self._connected()
+        return future is not None and future.client is self._client and not future.cancelled()
+
+    def is_killed(self, error: BaseException) -> bool:
+        """Whether workers died of the work itself, so that it would be in vain to ask again."""
+        return isinstance(error, self._killed)
+
+    def spread(self, value: Any) -> Any:
+        """A future of a value that is sent to every worker once."""
+        while True:
+            self.max_in_flight()  # waits for the first worker
+            with suppress(TimeoutError):
+                return self._client.scatter(value, broadcast=True, hash=False)
 
     def max_in_flight(self) -> int:
         """One at work and two ready for each thread of the cluster; it may grow meanwhile."""

@@ -67,6 +67,10 @@ class Processes(Workers):
         """Have a worker compute ``fn(*args, **kwargs)``."""
         return self._threads.submit(self._ask, fn, args, kwargs)
 
+    def rest(self) -> None:
+        """End the workers: they hold memory, and nothing of it is asked for again."""
+        self.shutdown()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers; with `wait`, when they have done what was submitted."""
         self._threads.shutdown(wait, cancel_futures=cancel_futures)

@@ -45,6 +45,9 @@ class Workers(Executor):
         """How many shards to send at once, of so many."""
         return 1
 
+    def rest(self) -> None:
+        """Nothing is sent for a while: what only waits may end."""
+
     def translate_error(self, error: Exception) -> Exception:
         """What is raised for an error of a shard; an InputError where the user can mend it."""
         return error

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -9,11 +10,21 @@ import numpy as np
 from vestige.features.pixels import Pixels
 from vestige.features.rows import HELD_ROWS, chosen_by_content
 from vestige.images.kinds import kind_of
+from vestige.images.passes import Fold, fold_blocks
 from vestige.images.spool import blocks, take
-from vestige.stats.moments import components_of_wide, leading_components, moments
+from vestige.stats.moments import (
+    Sums,
+    add_sums,
+    components_of_wide,
+    fold_sums,
+    leading_components,
+    mean_of,
+    moments_from,
+)
 from vestige.stats.neighbours import same_width
 from vestige.types import Float32s, Floats, Images
 
+SHIFT_IMAGES = 16
 WIDEST = 4096
 """Voxels of a volume up to which many volumes have a covariance [d, d]."""
 
@@ -96,8 +107,13 @@ class PCA:
         return self
 
     def _moments(self, images: Images) -> tuple[int, Floats, Floats]:
-        pixels = Pixels(self.size)
-        return moments(pixels.transform(part) for part in blocks(images))
+        pixels, whole = Pixels(self.size), (slice(None),)
+        # of a few images: any shift near to the mean does
+        shift = mean_of(pixels.transform(np.asarray(images[:SHIFT_IMAGES])))
+        fold = partial(_summed, pixels, partial(fold_sums, shift, whole))
+        sums = fold_blocks(images, fold, add_sums)
+        mean, (covariance,) = moments_from(sums, shift, whole)
+        return sums.n, mean, covariance
 
     def _keep(self, mean: Floats, covariance: Floats, n: int) -> Self:
         self.values_, self.components_ = leading_components(
@@ -105,6 +121,12 @@ class PCA:
         )
         self.mean_ = mean
         return self
+
+
+def _summed(
+    pixels: Pixels, fold: Fold[Sums], state: Sums | None, start: int, block: Images
+) -> Sums:
+    return fold(state, start, pixels.transform(block))
 
 
 @dataclass

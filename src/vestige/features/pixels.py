@@ -5,12 +5,14 @@ quarter of the side, two chroma planes; of a volume its slices. `stacks_of` says
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
+from vestige.images.elsewhere import Elsewhere
 from vestige.images.kinds import NAMES, grey_only, kind_of, planes_of
 from vestige.images.preprocess import shrink_cubes, to_working
+from vestige.images.spool import blocks, spooled
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images
 
@@ -39,6 +41,8 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
     """
     if hasattr(source, "pixels"):
         source = source.pixels
+    if isinstance(source, Elsewhere):
+        return spooled(blocks(cast(Images, source)), source.shape[1:], len(source))
     if not isinstance(source, np.ndarray):
         from vestige.features.as_given import read_as_given
 
@@ -65,6 +69,12 @@ def as_images(source: Any, required_resolution: int = 64) -> Images:
 
         check_range(source)
     return np.ascontiguousarray(source, dtype=np.float32)
+
+
+def as_held(source: Any) -> Images:
+    """`as_images`, but images that workers hold stay there: for who makes passes over them only."""
+    source = getattr(source, "pixels", source)
+    return cast(Images, source) if isinstance(source, Elsewhere) else as_images(source)
 
 
 def shrink(images: Images, size: int) -> Images:

@@ -1,14 +1,21 @@
 """Rows of all images of a set, without ever holding [images x pixels] of a large one."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from vestige.images.spool import BLOCK, blocks
+from vestige.images.elsewhere import Elsewhere
+from vestige.images.passes import Merge, fold_blocks, folded, in_order, listed
+from vestige.images.spool import BLOCK
 from vestige.types import Embedder, Float32s, Images, Ints, PairEmbedder
+
+S = TypeVar("S")
+FoldRows: TypeAlias = Callable[[S | None, int, Float32s], S]
+"""As `vestige.images.passes.Fold`, of rows."""
 
 MANY_BYTES = 2**25
 """Of images whose rows are rather made twice than held: memory is slow when it is first touched."""
@@ -59,9 +66,21 @@ class LazyRows:
 Rows: TypeAlias = Float32s | LazyRows
 
 
+def fold_rows(rows: Rows, fold: FoldRows[S], merge: Merge[S], spread: bool = False) -> S:
+    """What a pass over all rows, one or more, finds: `vestige.images.passes.fold_blocks`."""
+    if isinstance(rows, LazyRows):
+        whole = partial(_embedded, rows.embed, fold)
+        return fold_blocks(rows.images, whole, merge, spread)
+    return folded(rows.__getitem__, len(rows), BLOCK, fold, merge, spread)
+
+
+def _embedded(embed: Embedder, fold: FoldRows[S], state: S | None, start: int, block: Images) -> S:
+    return fold(state, start, embed.transform(block))
+
+
 def held_rows(embed: Embedder, images: Images) -> Float32s:
     """Rows [m, d] of images as an array: for spaces of few columns."""
-    return np.concatenate([embed.transform(np.asarray(part)) for part in blocks(images)])
+    return np.concatenate(fold_blocks(images, partial(listed, embed.transform), in_order))
 
 
 def rows_of(embed: Embedder, images: Images) -> Rows:
@@ -69,7 +88,7 @@ def rows_of(embed: Embedder, images: Images) -> Rows:
 
     A space that is learned has few columns and is always held.
     """
-    many = isinstance(images, np.memmap) or images.nbytes > MANY_BYTES
+    many = isinstance(images, np.memmap | Elsewhere) or images.nbytes > MANY_BYTES
     if many and not isinstance(embed, PairEmbedder):
         return LazyRows(embed, images, embed.transform(np.asarray(images[:1])).shape[1])
     return held_rows(embed, images)

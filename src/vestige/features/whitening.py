@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vestige.features.folding import bounds
-from vestige.features.rows import HELD_ROWS, Rows, chosen_by_content
-from vestige.stats.moments import moments, moments_of_parts
+from vestige.features.rows import HELD_ROWS, Rows, chosen_by_content, fold_rows
+from vestige.stats.moments import add_sums, fold_sums, mean_of, moments, moments_from, sums_of
 from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
 from vestige.types import Bools, Float32s, Floats
@@ -94,7 +94,7 @@ def whitening(
     for part in parts:
         own = rows[:, part]
         if len(own) >= own.shape[1]:
-            centre, covariance = moments([own], () if masses is None else [masses])[1:]
+            centre, covariance = moments(own, masses)
             if part is not parts[0]:
                 covariance += np.outer(centre, centre)
                 centre = np.zeros(len(centre))
@@ -141,9 +141,12 @@ def whitening_of_both(
         if masses is not None:
             masses = np.concatenate([masses, np.ones(len(everyone) - len(reals))])
         return whitening(everyone, ridge, widths, cut, count, masses)
-    made = (np.asarray(rows[k]) for rows in generated for k in slices(len(rows), MOMENT_ROWS))
-    weights = () if masses is None else [masses]
-    mean, covariances = moments_of_parts(chain([reals], made), parts, weights)[1:]
+    shift = mean_of(reals)
+    sums = sums_of(shift, parts, reals, masses)
+    fold = partial(fold_sums, shift, tuple(parts))
+    for rows in generated:
+        sums = add_sums(sums, fold_rows(rows, fold, add_sums))
+    mean, covariances = moments_from(sums, shift, parts)
     for part, covariance in zip(parts[1:], covariances[1:], strict=True):
         covariance += np.outer(mean[part], mean[part])
         mean[part] = 0

@@ -1,11 +1,12 @@
 """Which images say so little that those of two patients may be equal."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from vestige.images import spool
 from vestige.images.kinds import in_grey, inside
+from vestige.images.passes import fold_blocks, in_order, listed
 from vestige.types import Bools, Floats, Images
 
 LOWEST_SPREAD = 2 / 255
@@ -19,11 +20,14 @@ _BINS = 64
 
 def blank_images(images: Images) -> Bools:
     """`are_blank` of many images of any kind, a few at a time."""
-    found = []
-    for part in spool.blocks(images):
-        grey = in_grey(part)
-        found.append(are_blank(grey, grey.std(axis=inside(grey), dtype=np.float64)))
-    return np.concatenate(found) if found else np.zeros(0, np.bool_)
+    if not len(images):
+        return np.zeros(0, np.bool_)
+    return np.concatenate(fold_blocks(images, partial(listed, _blank), in_order))
+
+
+def _blank(images: Images) -> Bools:
+    grey = in_grey(images)
+    return are_blank(grey, grey.std(axis=inside(grey), dtype=np.float64))
 
 
 def are_blank(images: Images, spread: Floats) -> Bools:

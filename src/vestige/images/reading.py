@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from vestige.engine.kept import Keeping, open_keeping
 from vestige.engine.shards import map_shards
 from vestige.engine.threads import one_core
 from vestige.images.accounts import account
@@ -20,13 +21,14 @@ from vestige.images.fetching import read_fetched
 from vestige.images.flags import FEW_LEVELS
 from vestige.images.frame import BLACK, Colour, Frame, Unreadable, Window, scaled
 from vestige.images.given_arrays import Given
+from vestige.images.holding import Place, arranged, places_of, told
 from vestige.images.imageset import ImageSet, Record, flag_problems, in_series_order
 from vestige.images.kinds import NAMES, Kind
 from vestige.images.layouts import parse_layout
 from vestige.images.listing import Files, Listing, Source, listed
 from vestige.images.remote import is_address, lives_here
 from vestige.images.series_listing import in_series
-from vestige.images.series_scale import on_one_scale
+from vestige.images.series_scale import on_one_scale, scaled_records
 from vestige.images.shards import (
     Decoding,
     Shard,
@@ -41,7 +43,6 @@ from vestige.images.stored_statistics import stored_statistics
 from vestige.images.unread import FileFault, fault_of
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
-from vestige.types import Images
 
 SHARD_FILES = 64
 MEASURED = 500
@@ -59,6 +60,7 @@ class Wanted:
     kind : what the images become; grey images in colour have three equal channels, volumes are one
         image for each file or DICOM series
     background : what lies behind transparent colour images; behind grey ones lies black
+    held : the images may stay with the workers of a cluster that read them
     """
 
     include_derived: bool = False
@@ -66,6 +68,7 @@ class Wanted:
     layout: str = ""
     kind: Kind = "grey"
     background: Colour = BLACK
+    held: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layout", parse_layout(self.layout))
@@ -151,8 +154,8 @@ def read_images(
     counts: list[int] = []
     unreached: set[str] = set()
 
-    def pixels_of_shards() -> Iterator[Images]:
-        for shard in _read_shards(files, size, how, executor, cache):
+    def shards_judged() -> Iterator[Shard]:
+        for shard in _read_shards(files, size, how, keeping or executor, cache):
             start = len(counts)
             sent = files[start : start + how.together(SHARD_FILES)]
             _check_answer(shard, sent)
@@ -164,9 +167,14 @@ def read_images(
             unreached.update(shard.unreached)
             if progress is not None:
                 progress(len(counts), len(files))
-            yield shard.pixels
+            yield shard
 
-    pixels = spooled(pixels_of_shards(), how.shape(size), len(files))
+    keeping = open_keeping(executor, told) if wanted.held else None
+    shape, places = how.shape(size), list[Place]()
+    if keeping is None:
+        pixels = spooled((shard.pixels for shard in shards_judged()), shape, len(files))
+    else:
+        places = [place for shard in shards_judged() for place in places_of(shard)]
     if not wanted.include_derived:
         _check_masks(records, faults, role, source.name)
     if not records:
@@ -175,17 +183,24 @@ def read_images(
             f"({source.name}). First fault: {role}/{faults[0].path} {faults[0].what}"
         )
     _check_names(records, role)
-    pixels, records = on_one_scale(pixels, records)
+    if keeping is None:
+        pixels, records = on_one_scale(pixels, records)
+    else:
+        records = scaled_records(records)
     order = in_series_order(records)
-    if (order != np.arange(len(order))).any():
-        pixels, records = take(pixels, order), [records[k] for k in order]
+    in_order = bool((order == np.arange(len(order))).all())
+    records = records if in_order else [records[k] for k in order]
+    if keeping is not None:
+        pixels = arranged(keeping, [places[k] for k in order], records, shape)
+    elif not in_order:
+        pixels = take(pixels, order)
     found, problems = account(source, role, counts, faults, unreached)
-    told = [replace(p, path=f"{role}/{p.path}") for p in problems]
-    told += flag_problems(records, role)
+    rows = [replace(p, path=f"{role}/{p.path}") for p in problems]
+    rows += flag_problems(records, role)
     return ImageSet(
         pixels,
         tuple(records),
-        tuple(told),
+        tuple(rows),
         source.root,
         window,
         wanted.layout,
@@ -277,7 +292,7 @@ def _read_shards(
     def mapped(some: Sequence[Files]) -> Iterator[Shard]:
         return map_shards(executor, read, some, *arguments, name=lambda shard: shard[0][0])
 
-    if cache is None or elsewhere:
+    if cache is None or elsewhere or isinstance(executor, Keeping):
         return mapped(shards)
     return kept_or_read(shards, mapped, size, how, os.fspath(cache))
 

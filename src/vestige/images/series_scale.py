@@ -22,6 +22,19 @@ def on_one_scale(pixels: Images, records: Sequence[Record]) -> tuple[Images, lis
     pixels, records
         The same ones where nothing had to change.
     """
+    changed = scaled_records(records)
+    if all(record.scale is None for record in changed):
+        return pixels, changed
+    if not isinstance(pixels, np.memmap):
+        for k, record in enumerate(changed):
+            if record.scale is not None:
+                pixels[k] = rescaled(pixels[k], record.scale)
+        return pixels, changed
+    return spooled(_blocks(pixels, changed), pixels.shape[1:], len(pixels)), changed
+
+
+def scaled_records(records: Sequence[Record]) -> list[Record]:
+    """The records, with the scale and the flag of those that must be put on one scale."""
     members: dict[str, list[int]] = {}
     for k, record in enumerate(records):
         if record.series and record.ends is not None:
@@ -31,14 +44,7 @@ def on_one_scale(pixels: Images, records: Sequence[Record]) -> tuple[Images, lis
         flag, scales = scales_of([records[k] for k in rows])
         for k, scale in zip(rows, scales if flag else (), strict=False):
             changed[k] = replace(_flagged(records[k], flag), scale=scale)
-    if all(record.scale is None for record in changed):
-        return pixels, changed
-    if not isinstance(pixels, np.memmap):
-        for k, record in enumerate(changed):
-            if record.scale is not None:
-                pixels[k] = rescaled(pixels[k], record.scale)
-        return pixels, changed
-    return spooled(_blocks(pixels, changed), pixels.shape[1:], len(pixels)), changed
+    return changed
 
 
 def _blocks(pixels: Images, records: Sequence[Record]) -> Iterator[Images]:

@@ -72,6 +72,8 @@ class Shard:
 
     counts : number of images of each file; 0 where `problems` says why there is none
     unreached : ids of files that the system did not give: gone, closed, or a fault of the storage
+    held : where the pixels are if a worker keeps them (`vestige.images.holding`); `pixels` [n, 2]
+        then are the places of the images there
     """
 
     pixels: Images
@@ -79,6 +81,7 @@ class Shard:
     problems: tuple[Problem, ...]
     counts: tuple[int, ...]
     unreached: tuple[str, ...] = ()
+    held: str = ""
 
     @property
     def files(self) -> int:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vestige.engine.machine import cores
 from vestige.engine.threads import one_core
+from vestige.images.elsewhere import Elsewhere
 from vestige.registry.entries import InputError
 from vestige.schema.records import Problem
 from vestige.scoring.contract import Watched
@@ -125,7 +126,9 @@ def score_columns(
         else:
             columns[:, d] = scores
             done(column.name, 0.0)
-    with one_core(), ThreadPoolExecutor(cores()) as executor:
+    # where workers hold the images, all columns ask them at once
+    threads = max(1, len(todo)) if isinstance(generated, Elsewhere) else cores()
+    with one_core(), ThreadPoolExecutor(threads) as executor:
         running = {
             executor.submit(
                 _score_column,

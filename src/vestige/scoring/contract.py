@@ -63,7 +63,7 @@ class Watched:
             array = grey_only(array)
         if not self.foreign:
             return array
-        lent = array.view()
+        lent = np.asarray(array).view()
         lent.flags.writeable = False
         return lent
 

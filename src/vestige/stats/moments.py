@@ -1,58 +1,89 @@
 """Mean, covariance and principal components of rows, of many block by block."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from vestige.stats.exact import on_grid
 from vestige.types import Float32s, Floats
 
 WIDE_COLUMNS = 4096
 """Columns of wide rows whose products are added at a time."""
 
 
-def moments(
-    blocks: Iterable[Float32s], masses: Iterable[Floats] = ()
-) -> tuple[int, Floats, Floats]:
-    """Number of rows n, mean [d] and covariance [d, d] (over n) of float32 blocks [k, d].
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over n rows [n, d] less a shift [d].
 
-    `masses` [k] of each block, of mean 1, say how much its rows count; blocks without any count 1
-    a row.
-
-    Sums are of differences from the mean of the first block, float32 within a block and float64
-    between blocks: one pass, without the cancellation of plain second moments (Chan, Golub and
-    LeVeque 1983, doi:10.1080/00031305.1983.10483115).
+    total : float64 [d]
+    products : float64 [k, k] of some columns each
     """
-    n, mean, (covariance,) = moments_of_parts(blocks, [slice(None)], masses)
-    return n, mean, covariance
+
+    n: int
+    total: Floats
+    products: tuple[Floats, ...]
 
 
-def moments_of_parts(
-    blocks: Iterable[Float32s], parts: Sequence[slice], masses: Iterable[Floats] = ()
-) -> tuple[int, Floats, list[Floats]]:
-    """The same, with the covariances of some columns each: the squares along the diagonal."""
-    n, shift = 0, None
-    weights = iter(masses)
-    total, products = np.zeros(0), [np.zeros((0, 0)) for _ in parts]
-    for rows in blocks:
-        if shift is None:
-            shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-            total = np.zeros(len(shift))
-            products = [np.zeros((len(shift[part]),) * 2) for part in parts]
-        centred = rows - shift
-        n += len(rows)
-        mass = next(weights, None)
-        weighed = centred if mass is None else centred * mass[:, np.newaxis].astype(np.float32)
-        total += weighed.sum(axis=0, dtype=np.float64)
-        for square, part in zip(products, parts, strict=True):
-            square += weighed[:, part].T @ centred[:, part]
-    if shift is None:
-        raise ValueError("moments of no rows")
-    gap = total / n
+def sums_of(
+    shift: Float32s, parts: Sequence[slice], rows: Float32s, masses: Floats | None = None
+) -> Sums:
+    """Sums of the differences of one block of rows from `shift`, float32 within the block.
+
+    `masses` [n], of mean 1, say how much its rows count.
+    """
+    centred = rows - shift
+    weighed = centred if masses is None else centred * masses[:, np.newaxis].astype(np.float32)
+    products = tuple((weighed[:, part].T @ centred[:, part]).astype(float) for part in parts)
+    return Sums(len(rows), weighed.sum(axis=0, dtype=np.float64), products)
+
+
+def add_sums(first: Sums, second: Sums) -> Sums:
+    """Those of both."""
+    both = zip(first.products, second.products, strict=True)
+    products = tuple(one + other for one, other in both)
+    return Sums(first.n + second.n, first.total + second.total, products)
+
+
+def fold_sums(
+    shift: Float32s, parts: Sequence[slice], state: Sums | None, start: int, rows: Float32s
+) -> Sums:
+    """A pass over rows (`vestige.images.passes`); `add_sums` merges what it finds, exactly."""
+    found = sums_of(shift, parts, rows)
+    products = tuple(on_grid(square) for square in found.products)
+    found = Sums(found.n, on_grid(found.total), products)
+    return found if state is None else add_sums(state, found)
+
+
+def moments_from(
+    sums: Sums, shift: Float32s, parts: Sequence[slice]
+) -> tuple[Floats, list[Floats]]:
+    """Mean [d] and covariances (over n) of the rows that were summed."""
+    gap = sums.total / sums.n
     covariances = [
-        square / n - np.outer(gap[part], gap[part])
-        for square, part in zip(products, parts, strict=True)
+        square / sums.n - np.outer(gap[part], gap[part])
+        for square, part in zip(sums.products, parts, strict=True)
     ]
-    return n, shift + gap, covariances
+    return shift + gap, covariances
+
+
+def mean_of(rows: Float32s) -> Float32s:
+    """Mean [d] in float32: a shift that keeps sums of squares from cancelling.
+
+    Sums of differences from it need one pass (Chan, Golub and LeVeque 1983,
+    doi:10.1080/00031305.1983.10483115).
+    """
+    return np.asarray(rows.mean(axis=0, dtype=np.float64).astype(np.float32))
+
+
+def moments(rows: Float32s, masses: Floats | None = None) -> tuple[Floats, Floats]:
+    """Mean [d] and covariance [d, d] (over n) of float32 rows [n, d] in memory.
+
+    `masses` [n], of mean 1, say how much each row counts.
+    """
+    shift, whole = mean_of(rows), [slice(None)]
+    mean, (covariance,) = moments_from(sums_of(shift, whole, rows, masses), shift, whole)
+    return mean, covariance
 
 
 def leading_components(covariance: Floats, dims: int) -> tuple[Floats, Floats]:
