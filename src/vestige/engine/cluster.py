@@ -69,6 +69,7 @@ class Cluster(Workers):
         self._address = address
         self._client: Any = None
         self._executor: Executor | None = None
+        self._lock = threading.RLock()
         self._sent: WeakSet[Future[Any]] = WeakSet()
         self._known: set[str] = set()
         self._threads = 0
@@ -199,12 +200,13 @@ class Cluster(Workers):
 
     def _connected(self) -> Executor:
         """The executor of the cluster, which may be another than before."""
-        if self._executor is None or self._client.status != "running":
-            self._leave()
-            self._connect(RETURN_SECONDS, lost_exceptions=True)
-        if self._executor is None:
-            raise AssertionError("connected, or an InputError")
-        return self._executor
+        with self._lock:  # of several columns that have lost it, one connects again
+            if self._executor is None or self._client.status != "running":
+                self._leave()
+                self._connect(RETURN_SECONDS, lost_exceptions=True)
+            if self._executor is None:
+                raise AssertionError("connected, or an InputError")
+            return self._executor
 
     def _connect(self, seconds: float, lost_exceptions: bool = False) -> None:
         from distributed.versions import VersionMismatchWarning
