@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vestige.copies.invariants import Summary, joined, probe_order, summary_of
+from vestige.copies.invariants import (
+    PROBE_ROUNDING,
+    Summary,
+    joined,
+    probe_order,
+    summary_of,
+)
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import in_view, inside
 from vestige.images.passes import fold_blocks, in_order
@@ -19,7 +25,7 @@ from vestige.images.preprocess import coverage
 from vestige.images.spool import let_go, step_of
 from vestige.stats.slices import slices
 from vestige.symmetries import SYMMETRIES, Symmetry
-from vestige.types import Bools, Floats, Images, Ints
+from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
@@ -214,11 +220,12 @@ def _equal_views(
     pixels = generated.images.pixels
     shape = pixels.shape[1:3] if generated.images.kind == "colour" else pixels.shape[1:]
     for g, r in _candidates(tree, reals.summary.numbers, tolerance):
-        ours, theirs = generated.summary.probes[g], reals.summary.probes[r]
+        ours = generated.summary.probes[g].astype(np.float32)
+        theirs = reals.summary.probes[r].astype(np.float32)
         for view, (inverted, symmetry) in enumerate(_VIEWS):
             seen = theirs[:, probe_order(shape, symmetry)]
             gap = np.abs(ours - (1 - seen if inverted else seen)).max(axis=(1, 2))
-            near = np.flatnonzero(gap <= tolerance[r])
+            near = np.flatnonzero(gap <= tolerance[r] + 2 * PROBE_ROUNDING)
             for part in slices(len(near), _WHOLE):
                 a, b = g[near[part]], r[near[part]]
                 whole = in_view(reals.pixels(b), symmetry)
@@ -230,7 +237,7 @@ def _equal_views(
 
 
 def _candidates(
-    tree: "KDTree | None", numbers: Floats, tolerance: Floats
+    tree: "KDTree | None", numbers: Float32s, tolerance: Floats
 ) -> Iterator[tuple[Ints, Ints]]:
     """Pairs (generated, real) whose numbers all lie within the tolerance, some at a time."""
     if tree is None:

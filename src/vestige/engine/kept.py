@@ -6,7 +6,7 @@ limit. A scheduler that is lost costs all: when it is back, all is computed agai
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -19,6 +19,8 @@ R = TypeVar("R")
 S = TypeVar("S")
 MERGED = 8
 """What so many passes found is merged by one task."""
+FETCH_SECONDS = 600.0
+"""What a task has found is here within this time."""
 
 
 class Keeping(Workers):
@@ -155,13 +157,13 @@ class Kept:
 
     def _come(self, future: Any) -> Any:
         """What a task has found, once it is there; workers may be started meanwhile."""
-        while True:
-            try:
-                return future.result(LOOK_SECONDS)
-            except TimeoutError:
-                self._cluster.max_in_flight()  # says so if there is no worker any more
-                if not self._cluster.holds(future):
-                    raise CancelledError from None
+        there = Event()
+        future.add_done_callback(lambda _: there.set())
+        while not there.wait(LOOK_SECONDS):
+            self._cluster.max_in_flight()  # says so if there is no worker any more
+            if not self._cluster.holds(future):
+                raise CancelledError
+        return future.result(FETCH_SECONDS)  # not waited for above: Dask would fetch it again
 
 
 def _name() -> str:

@@ -90,5 +90,6 @@ def rows_of(embed: Embedder, images: Images) -> Rows:
     """
     many = isinstance(images, np.memmap | Elsewhere) or images.nbytes > MANY_BYTES
     if many and not isinstance(embed, PairEmbedder):
-        return LazyRows(embed, images, embed.transform(np.asarray(images[:1])).shape[1])
+        one = np.zeros((1, *images.shape[1:]), np.float32)
+        return LazyRows(embed, images, embed.transform(one).shape[1])
     return held_rows(embed, images)
