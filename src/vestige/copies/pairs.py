@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vestige.copies.filtering import copy_filter
-from vestige.copies.moved import CHROMA_WEIGHT, Window, windows
+from vestige.copies.moved import CHROMA_WEIGHT, WHOLE, Window, windows
 from vestige.detectors.cosine_search import Search
 from vestige.features.folding import Folded, Folding, folding_of, turned
 from vestige.features.pixels import Pixels
@@ -17,7 +17,7 @@ from vestige.images.spool import let_go
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.slices import slices
 from vestige.symmetries import Views
-from vestige.types import Bools, Float32s, Images, Ints
+from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 SIZES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 16}
 """Side at which images are compared; 16 x 16 x 16 voxels are as many as 64 x 64 pixels."""
@@ -107,25 +107,30 @@ class Comparison:
             np.maximum(best, block.lead.max(axis=0), out=best)
         return best
 
-    def views_of(self, generated: Ints, reals: Ints) -> tuple[Ints, Bools]:
-        """For each pair of rows [k]: the symmetry in which it is nearest, and whether it is moved.
+    def views_of(self, generated: Ints, reals: Ints) -> tuple[Ints, Floats]:
+        """For each pair of rows [k]: the symmetry in which it is nearest, and the part it shows.
 
         Symmetries are numbers of `vestige.symmetries.SYMMETRIES`: how the generated image must be
-        seen to look like the real one.
+        seen to look like the real one. Parts [k, 3] are top, left and side of what is seen of the
+        real image, in shares of its side.
         """
         best = np.full(len(reals), -np.inf, np.float32)
-        view, was_moved = np.zeros(len(reals), np.int64), np.zeros(len(reals), np.bool_)
+        view, part = np.zeros(len(reals), np.int64), np.tile(WHOLE, (len(reals), 1))
         if not len(reals):
-            return view, was_moved
+            return view, part
         rows = _space(self._folding).transform(np.asarray(self.generated[generated]))
         symmetries = self._folding.symmetries
-        for number, search in enumerate(self._searches()):
+        places = (WHOLE, *((w.top, w.left, w.side) for w, _ in self.moved))
+        for place, search in zip(places, self._searches(), strict=True):
             made = search.filters.apply(rows)
-            for k, values in enumerate(search.views_of_pairs(made, reals)):
+            views = search.views_of_pairs(made, reals)
+            for k, values in enumerate(views):
+                # the second half of the views are of transposed reals, through the same window
+                turns = self._folding.transposes and k >= len(views) // 2
+                seen = (place[1], place[0], place[2]) if turns else place
                 better = values > best
-                best[better], view[better] = values[better], symmetries[k]
-                was_moved[better] = number > 0
-        return view, was_moved
+                best[better], view[better], part[better] = values[better], symmetries[k], seen
+        return view, part
 
     def with_reals(self, images: Images) -> "Comparison":
         """The same beside further reals [k, s, s], each of a group of its own."""

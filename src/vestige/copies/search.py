@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from vestige.copies.moved import WHOLE
 from vestige.copies.pairs import Block, Comparison, compare
 from vestige.engine.machine import in_threads
 from vestige.registry.entries import InputError
@@ -32,7 +33,8 @@ class NearCopies:
     beyond : [k], lead less the line, in units of the bystanders' spread
     view : [k], number of the symmetry, in `vestige.symmetries.SYMMETRIES`, in which the generated
         image looks like the real one
-    moved : [k], the real had to be shifted or cropped
+    part : [k, 3], top, left and side of the part of the real image that is seen, in shares of its
+        side; the whole image where nothing is shifted or cropped
     """
 
     real: Ints
@@ -41,7 +43,12 @@ class NearCopies:
     lead: Floats
     beyond: Floats
     view: Ints
-    moved: Bools
+    part: Floats
+
+    @property
+    def moved(self) -> Bools:
+        """Which reals had to be shifted or cropped, [k]."""
+        return np.asarray((self.part != WHOLE).any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +209,7 @@ def _beyond(pairs: npt.NDArray[np.void], line: CopyLine, comparison: Comparison)
     pairs = pairs[pairs["lead"] > line.line]
     pairs = pairs[np.lexsort((pairs["real"], pairs["generated"], -pairs["lead"]))]
     lead = pairs["lead"].astype(np.float64)
-    view, moved = comparison.views_of(pairs["generated"], pairs["real"])
+    view, part = comparison.views_of(pairs["generated"], pairs["real"])
     return NearCopies(
         real=pairs["real"].copy(),
         generated=pairs["generated"].copy(),
@@ -210,5 +217,5 @@ def _beyond(pairs: npt.NDArray[np.void], line: CopyLine, comparison: Comparison)
         lead=lead,
         beyond=line.beyond(lead),
         view=view,
-        moved=moved,
+        part=part,
     )
