@@ -15,7 +15,7 @@ from vestige.stats.intervals import auc
 from vestige.testing.phantoms import NOISE, phantoms
 from vestige.types import Images
 
-N, SIDE = 40, 16
+N, SIDE = 40, 32
 POOL = phantoms(2 * N + 160, np.random.default_rng(5), SIDE)
 USED, UNUSED, FRESH = POOL[:N], POOL[N : 2 * N], POOL[2 * N :]
 TWO = np.arange(2 * N) // 2

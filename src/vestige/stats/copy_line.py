@@ -15,6 +15,8 @@ SCALE = 0.035
 """Scale of the upper tail of leads. Not estimated: from 20 groups an estimate is off by a third,
 and ten times that decides. Chosen on worlds of X-rays, CT and skin at 32 px
 (`benchmarks/copy_rule.py`), whose bystanders mostly have scales of .02 to .04."""
+ENOUGH = 32 * 32
+"""Pixels from which on the scale is `SCALE`: fewer tell two images apart less."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def copy_line(
     target_groups: int,
     level: float = COPY_ALPHA,
     floor: float = FLOOR,
+    scale: float = SCALE,
 ) -> CopyLine:
     """Extrapolate from what bystanders reach to what that many targets could reach by chance.
 
@@ -59,7 +62,7 @@ def copy_line(
     the difference of two Gumbel variables is logistic (Coles 2001, An Introduction to Statistical
     Modeling of Extreme Values, chapter 3). So
 
-        line = max(floor, h + s log(1 + r (1 / level - 1))), s = `SCALE`,
+        line = max(floor, h + s log(1 + r (1 / level - 1))),
 
     with h the largest u that is no copy, and r the larger of the ratios of images and of groups.
     A group is a copy itself if it lies above max(floor, median + s log(n / level)): the median
@@ -78,6 +81,8 @@ def copy_line(
         Chance that any target of a null world passes, by the formula.
     floor : float
         No line lies below: what resembles less is no copy, however little bystanders resemble.
+    scale : float
+        s, as of `tail_scale`.
     """
     values = finite_vector(best, "best values of bystanders", least=0)
     index, n = group_index(groups, len(values))
@@ -88,9 +93,19 @@ def copy_line(
     middle = float(np.median(tops))
     if middle > floor:
         return CopyLine(math.inf, float(tops.max()), 1.0, n, int((tops > floor).sum()), False)
-    clean = tops[tops <= max(floor, middle + SCALE * math.log(n / level))]
+    clean = tops[tops <= max(floor, middle + scale * math.log(n / level))]
     highest, spread = float(clean.max()), float(clean.std())
     ratio = max(target_images / len(values), target_groups / n)
-    line = max(floor, highest + SCALE * math.log1p(ratio * (1 / level - 1)))
+    line = max(floor, highest + scale * math.log1p(ratio * (1 / level - 1)))
     copied = int((tops > line).sum())
     return CopyLine(line, highest, spread if spread > 0 else 1.0, n, copied, True)
+
+
+def tail_scale(pixels: int) -> float:
+    """Scale of the upper tail of leads between images of that many compared pixels.
+
+    It grows by the square root of the side below 32 x 32. At 16 x 16 that is .0495; with it one
+    look at 40 + 40 drawn ellipses names one of them in .5 % (44 and 32 of 8,000), with `SCALE` in
+    3.3 % (docs/training-loops.md).
+    """
+    return SCALE * max(1.0, math.sqrt(math.sqrt(ENOUGH / pixels)))
