@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from vestige.stats.copy_line import FLOOR, SCALE, copy_line
+from vestige.stats.copy_line import FLOOR, SCALE, copy_line, tail_scale
 from vestige.types import Floats
 
 LOW = 0.12
@@ -95,3 +95,13 @@ def test_few_bystanders(n: int) -> None:
     assert line.line == 0.5
     assert (line.bystanders, line.usable, line.spread) == (n, True, 1.0)
     assert copy_line(np.full(n, 0.1), np.arange(n), 10**5, 10**5, floor=0.5).line > 0.5 or n == 0
+
+
+def test_the_tail_is_wider_where_images_have_fewer_pixels() -> None:
+    assert tail_scale(32 * 32) == tail_scale(16**3) == SCALE
+    assert tail_scale(16 * 16) == pytest.approx(SCALE * math.sqrt(2))
+    values = np.linspace(0.2, 0.5, 40)
+    narrow, wide = (
+        copy_line(values, np.arange(40), 40, 40, scale=scale).line for scale in (SCALE, 2 * SCALE)
+    )
+    assert wide - values[-1] == pytest.approx(2 * (narrow - values[-1]))
