@@ -78,7 +78,7 @@ def runs_with_a_copy(reals: Any, side: int, runs: int, looks: int, fresh: int) -
 
 
 def test_clean_runs_name_few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stated: 1 % of runs, so more than 3 of 12: P < 5e-6. Looks at the full level name UNC."""
+    """Stated: 1 % of runs, so more than 3 of 12: P < 5e-6. One audit's level and scale: 8."""
     monkeypatch.setattr(vestige.watch.reals, "RELABELLINGS", 19)
     assert runs_with_a_copy(equal, SIDE, 12, LOOKS, 150) <= 3
 

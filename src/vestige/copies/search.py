@@ -8,7 +8,14 @@ import numpy.typing as npt
 from vestige.copies.pairs import Block, Comparison, compare
 from vestige.engine.machine import in_threads
 from vestige.registry.entries import InputError
-from vestige.stats.copy_line import COPY_ALPHA, FLOOR, CopyLine, copy_line, tail_scale
+from vestige.stats.copy_line import (
+    COPY_ALPHA,
+    FLOOR,
+    CopyLine,
+    copy_line,
+    line_of_several,
+    tail_scale,
+)
 from vestige.stats.groups import Labels
 from vestige.symmetries import VIEWS, Symmetry, Views
 from vestige.types import Bools, Float32s, Floats, Images, Ints
@@ -122,11 +129,19 @@ def search_copies(
 
 
 def search_compared(
-    comparison: Comparison, calibration: Bools, targets: Bools, views: Views, level: float
+    comparison: Comparison,
+    calibration: Bools,
+    targets: Bools,
+    views: Views,
+    level: float,
+    together: bool = False,
 ) -> CopySearch:
-    """`search_copies` where reals and generated images are already in one filter."""
+    """`search_copies` where reals and generated images are already in one filter.
+
+    With `together` a lower line holds where several targets pass it (`line_of_several`).
+    """
     best, similar, pairs, plain = _searched(comparison, calibration, targets)
-    line, by = _line(comparison, calibration, targets, best, level)
+    line, by = _line(comparison, calibration, targets, best, level, together)
     return CopySearch(
         targets=_beyond(pairs[1], line, comparison),
         # where most calibrating images are copied, these are what can be told
@@ -146,14 +161,27 @@ def _floor(line: CopyLine) -> CopyLine:
 
 
 def _line(
-    comparison: Comparison, calibration: Bools, targets: Bools, best: Float32s, level: float
+    comparison: Comparison,
+    calibration: Bools,
+    targets: Bools,
+    best: Float32s,
+    level: float,
+    together: bool,
 ) -> tuple[CopyLine, str]:
     labels, scale = comparison.codes, tail_scale(comparison.pixels)
     judged = int(targets.sum()), len(np.unique(labels[targets]))
     # an image of a target patient is no bystander
     apart = calibration & ~np.isin(labels, labels[targets])
-    if len(np.unique(labels[apart])) >= FEWEST_BYSTANDERS:
-        return copy_line(best[apart], labels[apart], *judged, level, scale=scale), "calibration"
+    bystanders = len(np.unique(labels[apart]))
+    if bystanders >= FEWEST_BYSTANDERS:
+        single = level / 2 if together else level
+        line = copy_line(best[apart], labels[apart], *judged, single, scale=scale)
+        if together:
+            ratio = max(judged[0] / int(apart.sum()), judged[1] / bystanders)
+            tops = np.full(int(labels.max()) + 1, -np.inf)
+            np.maximum.at(tops, labels[targets], best[targets])
+            line = line_of_several(line, tops[np.isfinite(tops)], ratio, level, scale)
+        return line, "calibration"
     between = comparison.best_lead_between_reals()
     some = np.isfinite(between)
     line = copy_line(between[some], labels[some], *judged, level, CAUTIOUS_FLOOR, scale)

@@ -1,7 +1,7 @@
 """The line that a pair (generated image, real image) must pass to be a copy."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ SCALE = 0.035
 """Scale of the upper tail of leads. Not estimated: from 20 groups an estimate is off by a third,
 and ten times that decides. Chosen on worlds of X-rays, CT and skin at 32 px
 (`benchmarks/copy_rule.py`), whose bystanders mostly have scales of .02 to .04."""
+TOGETHER = 8
+"""Most groups that are looked at together."""
 ENOUGH = 32 * 32
 """Pixels from which on the scale is `SCALE`: fewer tell two images apart less."""
 
@@ -99,6 +101,41 @@ def copy_line(
     line = max(floor, highest + scale * math.log1p(ratio * (1 / level - 1)))
     copied = int((tops > line).sum())
     return CopyLine(line, highest, spread if spread > 0 else 1.0, n, copied, True)
+
+
+def line_of_several(
+    line: CopyLine,
+    tops: Floats,
+    ratio: float,
+    level: float,
+    scale: float = SCALE,
+    floor: float = FLOOR,
+) -> CopyLine:
+    """A lower line where several target groups pass it together.
+
+    With H the largest of n bystanders and r n targets the number of targets above H + m is
+    geometric: j or more are with probability (q / (1 + q))^j, q = r exp(-m / s), by the same law as
+    in `copy_line`. The line for j groups, 2 to `TOGETHER`, is the one that j pass with probability
+    level / 2^j; the more pass together, the less is extrapolated. All these take half of the level.
+
+    Parameters
+    ----------
+    line : CopyLine
+        At half of the level.
+    tops : [g]
+        Best value of each target group.
+    ratio : float
+        r, as in `copy_line`.
+    """
+    if not line.usable or not math.isfinite(line.highest):
+        return line
+    ordered, lowest = np.sort(tops)[::-1], line.line
+    for j in range(2, min(TOGETHER, len(ordered)) + 1):
+        odds = ratio * ((level / 2**j) ** (-1 / j) - 1)
+        passed = max(floor, line.highest + scale * math.log(max(1.0, odds)))
+        if ordered[j - 1] > passed:
+            lowest = min(lowest, passed)
+    return replace(line, line=lowest)
 
 
 def tail_scale(pixels: int) -> float:

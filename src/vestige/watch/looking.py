@@ -68,7 +68,7 @@ def look(
 def find_copies(reals: Reals, generated: Images, views: Views, level: float) -> CopySearch:
     """Near copies of used images; unused ones are the bystanders (`vestige.copies.search`)."""
     beside = reals.comparison.beside(generated)
-    return search_compared(beside, ~reals.used, reals.used, views, level)
+    return search_compared(beside, ~reals.used, reals.used, views, level, together=True)
 
 
 def copied_rows(reals: Reals, generated: Images, views: Views) -> Bools:
