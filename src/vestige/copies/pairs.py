@@ -70,6 +70,11 @@ class Comparison:
     codes: Ints
     moved: tuple[tuple[Window, Whitening], ...] = ()
 
+    @property
+    def pixels(self) -> int:
+        """Grey pixels or voxels by which two images are compared."""
+        return self._folding.stacks[0].width
+
     def blocks(self) -> Iterator[Block]:
         """Pairs with all generated images, block by block."""
         return map(self.block, self.parts())
@@ -131,6 +136,10 @@ class Comparison:
                 better = values > best
                 best[better], view[better], part[better] = values[better], symmetries[k], seen
         return view, part
+
+    def beside(self, generated: Images) -> "Comparison":
+        """The same reals in the same filter beside other generated images [m, s, s]."""
+        return replace(self, generated=generated, made=rows_of(_space(self._folding), generated))
 
     def with_reals(self, images: Images) -> "Comparison":
         """The same beside further reals [k, s, s], each of a group of its own."""
@@ -209,6 +218,20 @@ def compare(
     search = _search(reals, filters, space)
     moved = [(window, filtered(Folded(window, folding))[1]) for window in windows(size) if move]
     return Comparison(reals, generated, made, search, codes, tuple(moved))
+
+
+def compare_by_reals(reals: Images, groups: Labels, views: Views) -> Comparison:
+    """A comparison that waits for its generated images (`Comparison.beside`): reals alone whiten.
+
+    The filter is then the same whatever was generated, and made once. Few reals span few
+    directions, in which images look more alike than by `compare`; from 100 on hardly so.
+    """
+    size = SIZES[kind_of(reals.shape)]
+    folding = folding_of(views, reals.shape, size)
+    space = _space(folding)
+    rows = _rows(reals, space)
+    search = _search(reals, copy_filter(rows, (), folding), space)
+    return Comparison(reals, reals[:0], rows[:0], search, group_index(groups, len(reals))[0])
 
 
 def _search(reals: Images, filters: Whitening, space: Folded) -> Search:
