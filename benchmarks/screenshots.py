@@ -77,6 +77,13 @@ def forensic() -> AuditResult:
     return audited(made, None, unused, members)
 
 
+def network() -> AuditResult:
+    """A small network beside the others: what it sees is shown with each pair."""
+    small = {"backbone": "tiny", "attention": False, "weights": "none", "size": 32, "epochs": 5}
+    paired = {**small, "neighbours": 3, "draws": 500, "learning_rate": 1e-3}
+    return audited(*world(copies=40), detectors=["auto", ("siamese", paired)])
+
+
 def annex(folder: Path) -> str:
     """The document for a board, with nothing stated."""
     form = folder / "context.toml"
@@ -99,6 +106,7 @@ PAGES: dict[str, Callable[[Path], str]] = {
     "undecided": lambda _: render_html(audited(*world(copies=0), checks=False)),
     "forensic": lambda _: render_html(forensic()),
     "patients": lambda folder: render_html(by_patient(folder)),
+    "network": lambda _: render_html(network()),
     "curve": lambda _: render_html(audited(*world(), release_curve=True)),
     "redacted": lambda _: render_html(audited(*world()), redact=True),
     "colour": lambda _: render_html(audited(*world("colour"))),

@@ -114,8 +114,8 @@ def test_looking_at_five_parts_costs_nothing() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"query": "q"}, "--used"),
-        ({"unused": None}, "--unused"),
+        ({"query": "q"}, "used="),
+        ({"unused": None}, "unused="),
         ({"max_auc": 0.5}, "above .5"),
         ({"max_auc": 1.1}, "above .5"),
         ({"max_auc": float("nan")}, "above .5"),

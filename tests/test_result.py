@@ -20,6 +20,7 @@ from vestige.decision.records import (
     Copy,
     CopySearch,
     Epsilon,
+    Shown,
     Unlike,
     Unread,
 )
@@ -287,7 +288,21 @@ EXAMPLE = AuditResult(
             (PreparationDifference("mode", "L", "P", 1.0, 0.5, "why"),),
         ),
     ),
-    copies=(Copy("s", "a.png", "used", "g", 0.9, 4.0, "mirrored", False, "near copy"),),
+    copies=(
+        Copy(
+            "s",
+            "a.png",
+            "used",
+            "g",
+            0.9,
+            4.0,
+            "mirrored",
+            False,
+            "near copy",
+            True,
+            Shown(-0.0625, 0.03125, 1.0),
+        ),
+    ),
     copy_search=CopySearch(0.7, 0.4, 40, ("identity", "mirrored"), 1, 2),
     unread=(Unread("generated", 300, 1, "generated/x.png", 0.5),),
     unlike=Unlike("inverted", "mean grey", 200.0, 55.0, 0.97),
@@ -601,6 +616,27 @@ def test_save_and_load(tmp_path: Any) -> None:
     assert written == ["findings.csv", "report.html", "result.json"]
     assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert AuditResult.load(tmp_path / "out" / "result.json") == not_utf8
+
+
+def asked(question: str, seed: int = 0) -> AuditResult:
+    return replace(EXAMPLE, manifest=replace(EXAMPLE.manifest, question_sha256=question, seed=seed))
+
+
+def test_another_audit_is_not_replaced_unasked(tmp_path: Any) -> None:
+    asked("a" * 64).save(tmp_path)
+    asked("a" * 64, seed=1).save(tmp_path)  # the same question again
+    for question in ("b" * 64, ""):
+        with pytest.raises(InputError, match="holds the result of another audit") as refused:
+            asked(question).save(tmp_path)
+        assert "overwrite=True" in str(refused.value)
+    assert AuditResult.load(tmp_path / "result.json") == asked("a" * 64, seed=1)
+    asked("").save(tmp_path, overwrite=True)
+    asked("").save(tmp_path)  # the very same, as redacted ones are
+    with pytest.raises(InputError, match="another audit"):
+        asked("", seed=1).save(tmp_path)
+    (tmp_path / "result.json").write_text("no result")
+    with pytest.raises(InputError, match="another audit"):
+        asked("b" * 64).save(tmp_path)
 
 
 def test_load_says_what_is_wrong(tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -85,8 +86,15 @@ class AuditResult(Audited):
         """The table of findings.csv as a pandas DataFrame (needs the extra ``table``)."""
         return as_frame(self)
 
-    def save(self, out: str | os.PathLike[str]) -> Path:
+    def save(self, out: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write result.json, findings.csv and report.html; all or nothing.
+
+        Parameters
+        ----------
+        out : folder
+            Made if it is missing. It may hold a result of the same question, which is replaced.
+        overwrite : bool
+            Replace the result of another audit, too.
 
         Returns
         -------
@@ -96,8 +104,10 @@ class AuditResult(Audited):
         Raises
         ------
         InputError
-            When `out` cannot be written.
+            When `out` cannot be written, or holds the result of another audit.
         """
+        if not overwrite:
+            refuse_other(out, self.manifest.question_sha256, self.to_json)
         texts = {
             "findings.csv": self.to_csv(),
             "report.html": render_html(self),
@@ -110,3 +120,31 @@ class AuditResult(Audited):
             raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
         write_together({folder / name: text for name, text in texts.items()})
         return folder / "report.html"
+
+
+def refuse_other(out: str | os.PathLike[str], question: str, text: Callable[[], str] = str) -> None:
+    """Refuse a folder with a result of another question than this digest, or of an unknown one.
+
+    `text` makes what is to be written; a folder that holds the very same is not refused. Redacted
+    results have no digest.
+
+    Raises
+    ------
+    InputError
+    """
+    path = Path(out) / "result.json"
+    if not path.exists():
+        return
+    try:
+        known = AuditResult.load(path).manifest.question_sha256
+    except InputError:
+        known = ""
+    if (known != question or not known) and not _holds(path, text()):
+        raise InputError(
+            f"{os.fspath(out)} holds the result of another audit: name another folder, or give "
+            "--force to replace it."
+        )
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.read_bytes() == text.encode()

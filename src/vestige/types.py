@@ -87,6 +87,18 @@ class LearningDetector(Detector, Protocol):
         ...
 
 
+@runtime_checkable
+class PairExplainer(Protocol):
+    """A fitted detector that judges pairs of images, and can show where it sees their match."""
+
+    def explain_pairs(self, real: Images, generated: Images) -> Float32s | None:
+        """Maps of k pairs, [k, 2, s, s], 0 and above: of the real and of the generated image.
+
+        None where the detector looks at nothing that has a place.
+        """
+        ...
+
+
 def learns(kind: type[Detector]) -> bool:
     """Whether a detector learns from labels: its `fit` takes the groups of both sets by name."""
     return "groups_used" in signature(kind.fit).parameters

@@ -1,6 +1,7 @@
 """The copies of an audit: equal pixels in all roles, near copies, their records and pictures."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from PIL import Image
 
 import vestige
+from vestige.auditing import scoring
+from vestige.copies.moved import windows
+from vestige.decision.records import Shown
 from vestige.result import AuditResult
 from vestige.worlds.phantom import chest_phantoms
 
@@ -22,6 +26,10 @@ def levels() -> Any:
 
 def audited(levels: Any, generated: Any, **options: Any) -> AuditResult:
     return vestige.audit(generated, levels[:30], levels[30:60], **(QUICK | options))
+
+
+def picture(found: AuditResult, name: str) -> Any:
+    return np.asarray(Image.open(io.BytesIO(found.thumbnails[f"copy:0:{name}"])), int)
 
 
 def noisy(image: Any) -> Any:
@@ -123,7 +131,27 @@ def test_quarter_turns_are_named_where_all_views_are_asked(levels: Any) -> None:
     assert audited(levels, made).copies == ()
     found = audited(levels, made, views="all")
     [copy] = found.copies
-    assert (copy.real, copy.view) == ("000020", "three quarter turn")
+    # the generated image is the real one in this view, as of equal pixels
+    assert (copy.real, copy.view) == ("000020", "quarter turn")
+    assert picture(found, "difference").mean() < 16  # the noise
+
+
+def test_a_shifted_copy_keeps_where_it_was_and_is_drawn_there(
+    levels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [w for w in windows(32) if w.side == 1 and (abs(w.top), abs(w.left)) == (2 / 32, 4 / 32)]
+    monkeypatch.setattr("vestige.copies.pairs.windows", lambda size: few)
+    seen = scoring.find_copies  # shifts are searched at the effort "high", which takes minutes
+    monkeypatch.setattr(scoring, "find_copies", lambda *a: seen(*a[:5], True, *a[6:]))
+    made = levels[60:160].copy()
+    made[4] = np.roll(levels[20], (3, -6), (0, 1))
+    found = audited(levels, made)
+    [copy] = found.copies
+    assert copy.moved and copy.shown == Shown(-2 / 32, 4 / 32, 1.0)
+    assert AuditResult.from_json(found.to_json()).copies == found.copies
+    assert not picture(found, "generated")[-3:].any()
+    assert picture(found, "difference").mean() < 0.5 * picture(found, "real").std()
+    assert "copy:0:map" in found.thumbnails
 
 
 def test_pictures_show_the_pair_in_one_view(levels: Any, tmp_path: Path) -> None:
@@ -131,15 +159,15 @@ def test_pictures_show_the_pair_in_one_view(levels: Any, tmp_path: Path) -> None
     made[4] = levels[20][:, ::-1]
     found = audited(levels, made)
 
-    def picture(name: str) -> Any:
-        return np.asarray(Image.open(io.BytesIO(found.thumbnails[f"copy:0:{name}"])), int)
-
-    assert np.abs(picture("real") - picture("generated")).max() <= 1
-    assert picture("difference").max() <= 2
+    assert np.abs(picture(found, "real") - picture(found, "generated")).max() <= 1
+    assert picture(found, "difference").max() <= 2
     page = found.save(tmp_path).read_text(encoding="utf-8")
     assert page.index('id="summary"') < page.index('id="copies"') < page.index('id="negative"')
     assert "same pixels, mirrored" in page
-    assert "vestige scrub result.json --generated GENERATED --used USED --unused UNUSED" in page
+    command = "vestige scrub result.json --generated GENERATED --used USED --unused UNUSED"
+    assert command in re.sub(r"<[^>]*>", "", page)
+    for option in ("--generated", "--used", "--unused"):  # which no narrow page breaks
+        assert f'<span class="option">{option}</span>' in page
 
 
 def test_order_and_names_change_nothing(levels: Any) -> None:

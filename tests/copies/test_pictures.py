@@ -11,14 +11,18 @@ from PIL import Image
 from image_sets import as_read
 from vestige.copies.maps import Maps
 from vestige.copies.pictures import DRAWN, LARGE, LEAFED, SLICES, best_voxel, draw, draw_pairs
-from vestige.decision.records import Copy
+from vestige.decision.records import Copy, Shown
 from vestige.features.explanation import Explainer
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import KINDS, Kind, in_view
+from vestige.images.preprocess import window_average
+from vestige.images.thumbnails import as_png
 from vestige.schema.records import Evidence, Finding
 from vestige.symmetries import SYMMETRIES, VIEWS, Symmetry
 from vestige.testing.phantoms import PHANTOMS, phantom_volumes
 from vestige.types import Images
+
+PARTS = ("real", "generated", "difference")
 
 
 def images_of(pixels: Images, start: str) -> ImageSet:
@@ -154,7 +158,7 @@ def test_each_pair_has_the_map_of_its_own_view(kind: Kind) -> None:
     sets, maps = with_maps(kind)
     pairs = [pair(0), pair(1, "mirrored"), pair(2, inverted=True), pair(3)]
     drawn = draw_pairs([*pairs, replace(pair(4), moved=True)], sets, maps)
-    assert "copy:4:map" not in drawn
+    assert "copy:4:map" not in drawn  # moved, and no record says where to
     for k in range(4):
         found = coloured(drawn[f"copy:{k}:map"])
         assert found.shape == levels(drawn[f"copy:{k}:generated"]).shape[:2]
@@ -166,6 +170,39 @@ def test_each_pair_has_the_map_of_its_own_view(kind: Kind) -> None:
     assert right is not None
     assert wrong is None or wrong.sum() < 0.8 * right.sum()  # the outline matches
     assert not [key for key in draw_pairs(pairs, sets) if key.endswith(":map")]
+
+
+@pytest.mark.parametrize("view", ["identity", "mirrored", "quarter turn"])
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_a_shifted_copy_is_drawn_where_it_was(kind: Kind, view: Symmetry) -> None:
+    sets, maps = with_maps(kind)
+    used, made = sets["used"].pixels, sets["generated"].pixels
+    made[0] = in_view(np.roll(used[:1], (2, -3), (1, 2)), view)[0]
+    here = replace(pair(0, view), moved=True, shown=Shown(-2 / 16, 3 / 16, 1.0))
+    wrong = replace(here, shown=Shown(2 / 16, -3 / 16, 1.0))
+    drawn = draw_pairs([here, wrong], sets, maps)
+    real, generated, difference = (levels(drawn[f"copy:0:{p}"]) for p in PARTS)
+    seen = np.s_[:14, 3:]
+    np.testing.assert_allclose(generated[seen], real[seen], atol=1)
+    assert difference.max() <= 2 and levels(drawn["copy:1:difference"]).max() > 50
+    unseen = np.ones((16, 16), bool)
+    unseen[seen] = False
+    assert not generated[unseen].any()
+    shown, misplaced = (coloured(drawn[f"copy:{k}:map"]) for k in (0, 1))
+    assert not shown[unseen].any() and shown[seen].max() > 40
+    assert shown.sum() > 2 * misplaced.sum()
+
+
+def test_a_crop_is_drawn_smaller_in_its_place() -> None:
+    sets, maps = with_maps("grey")
+    used, made = sets["used"].pixels, sets["generated"].pixels
+    down = window_average(16, 0.2, 0.8, 16)
+    made[0] = down @ used[0] @ down.T
+    drawn = draw_pairs([replace(pair(0), moved=True, shown=Shown(0.2, 0.2, 0.8))], sets, maps)
+    real, generated, difference = (levels(drawn[f"copy:0:{p}"]) for p in PARTS)
+    assert not generated[:3].any() and not difference[:, :3].any()
+    assert difference[3:, 3:].mean() < 0.5 * np.abs(real - levels(as_png(made[0])))[3:, 3:].mean()
+    assert coloured(drawn["copy:0:map"])[4:, 4:].max() > 40
 
 
 def test_reference_images_have_no_map() -> None:

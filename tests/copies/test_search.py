@@ -7,14 +7,16 @@ import numpy.typing as npt
 import pytest
 from scipy.ndimage import gaussian_filter, rotate
 
-from vestige.copies.moved import windows
+from vestige.copies.moved import put_back, windows
 from vestige.copies.pairs import compare, hubness_correction
 from vestige.copies.search import CopySearch, NearCopies, search_copies
+from vestige.decision.records import Shown
 from vestige.features.pixels import Pixels
+from vestige.images.kinds import in_view
 from vestige.images.preprocess import window_average
 from vestige.registry.entries import InputError
 from vestige.stats.copy_line import FLOOR
-from vestige.symmetries import SYMMETRIES, VIEWS, Views, seen_as
+from vestige.symmetries import INVERSE, SYMMETRIES, VIEWS, Symmetry, Views, seen_as
 from vestige.types import Bools, Floats, Images, Ints
 from vestige.worlds.phantom import chest_phantoms
 
@@ -250,6 +252,29 @@ def test_moved_copies_are_named_where_they_are_looked_for(
     found = search_copies(reals, GROUPS, CONTROL, ~CONTROL, made, move=True)
     assert pairs(found.targets) == {(60, 0)}
     assert found.targets.moved.tolist() == [True]
+    expected = [0.1, 0.1, 0.8] if shift is None else [-shift[0] / 32, -shift[1] / 32, 1]
+    np.testing.assert_allclose(found.targets.part, [expected])
+
+
+@pytest.mark.parametrize("view", SYMMETRIES)
+def test_the_part_that_a_moved_copy_shows_is_told_in_the_frame_of_the_real_image(
+    phantoms: Images, view: Symmetry, monkeypatch: Any
+) -> None:
+    down, right = 3, -2
+    ways = {(a * x / 32, b * y / 32) for a in (-1, 1) for b in (-1, 1) for x, y in ((3, 2), (2, 3))}
+    some = [w for w in windows(32) if w.side == 1 and (w.top, w.left) in ways]
+    monkeypatch.setattr("vestige.copies.pairs.windows", lambda size: some)
+    reals, made = phantoms[:REALS].copy(), world(phantoms, 60)
+    made[0] = in_view(np.roll(reals[60], (down, right), (0, 1))[np.newaxis], view)[0]
+    found = search_copies(reals, GROUPS, CONTROL, ~CONTROL, made, views="all", move=True).targets
+    assert pairs(found) == {(60, 0)} and found.moved.tolist() == [True]
+    assert INVERSE[SYMMETRIES[int(found.view[0])]] == view
+    np.testing.assert_allclose(found.part, [[-down / 32, -right / 32, 1]])
+    turned = in_view(made[:1], INVERSE[view])[0]
+    placed, inside = put_back(turned, Shown(*found.part[0]))
+    assert inside.mean() == pytest.approx(29 * 30 / 32**2)
+    np.testing.assert_allclose(placed[inside], reals[60][inside], atol=1e-5)
+    assert not placed[~inside].any()
 
 
 def test_planted_copies_are_named_like_found_ones(phantoms: Images) -> None:

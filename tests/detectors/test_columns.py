@@ -49,8 +49,8 @@ def test_options_are_read_in_the_types_that_detectors_declare() -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["epochs=3"], "--option takes DETECTOR.NAME=VALUE, not 'epochs'"),
-        (["siamese.epochs"], "--option takes NAME=VALUE"),
+        (["epochs=3"], "options takes DETECTOR.NAME=VALUE, not 'epochs'"),
+        (["siamese.epochs"], "options takes NAME=VALUE"),
         (["siamse.epochs=3"], "Did you mean 'siamese'"),
         (["siamese.epoch=3"], "'siamese' has no option 'epoch'"),
         (["siamese.epochs=many"], "option epochs must be a whole number, not 'many'"),

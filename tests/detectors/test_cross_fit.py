@@ -119,7 +119,7 @@ def test_what_has_learned_does_not_enter_the_label_free_set_test() -> None:
 
 def test_without_labels_the_user_is_told_what_to_give() -> None:
     world = reference_world("null", 0)
-    with pytest.raises(InputError, match="centroids learns from labelled.*--used and --unused"):
+    with pytest.raises(InputError, match="centroids learns from labelled.*used= and unused="):
         vestige.audit(
             generated=world.generated[:50],
             query=world.used[:20],

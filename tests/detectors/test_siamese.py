@@ -220,9 +220,7 @@ def test_bad_options_are_one_line(options: dict[str, Any], message: str) -> None
 @pytest.mark.parametrize("make", [plain, hybrid])
 def test_both_classes_are_needed(make: Any) -> None:
     for sets, missing in (((None, N), "used"), ((U, None), "unused"), ((None, None), "used")):
-        with pytest.raises(
-            InputError, match=f"got no {missing} ones: give both --used and --unused"
-        ):
+        with pytest.raises(InputError, match=f"got no {missing} ones: give both used= and unused="):
             make().fit(G, *sets)
     with pytest.raises(InputError, match="stratum used has a single group"):
         make().fit(G, U[:1], N)

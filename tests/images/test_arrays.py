@@ -105,7 +105,7 @@ def test_a_named_array_waits_for_its_layout(tmp_path: Path) -> None:
     volume = np.moveaxis(STACK, 0, -1)
     np.savez(tmp_path / "a.npz", train=volume, val=volume)
     source = f"{tmp_path / 'a.npz'}::train"
-    with pytest.raises(InputError, match="--layout"):
+    with pytest.raises(InputError, match="layout="):
         read_images(source, role="used", size=16)
     images = read_images(source, role="used", size=16, wanted=Wanted(layout="h,w,n"))
     assert len(images) == 6

@@ -169,7 +169,7 @@ def test_colour_is_compared_where_both_sides_have_it(
 
 def test_grey_generated_images_beside_colour_reals_are_refused_with_the_remedy() -> None:
     sources = {"generated": GREY_SET, "used": COLOUR_SET, "unused": COLOUR_SET}
-    with pytest.raises(InputError, match="--colour grey"):
+    with pytest.raises(InputError, match="colour=grey"):
         choose_kind(sources)
     assert choose_kind(sources, "grey").kind == "grey"
     chosen = choose_kind(sources, "rgb")

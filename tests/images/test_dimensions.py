@@ -77,7 +77,7 @@ def test_volumes_on_both_sides_are_compared_whole(tmp_path: Path, what: str) -> 
     assert choose_kind(sources, dimensions="3d").kind == "volume"
     if "array" not in what:
         assert choose_kind(sources, dimensions="2d").kind == "grey"
-    with pytest.raises(InputError, match="leave --colour out, or give --slices"):
+    with pytest.raises(InputError, match='leave colour= out, or give dimensions="2d"'):
         choose_kind(sources, "rgb")
 
 

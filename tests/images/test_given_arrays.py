@@ -223,7 +223,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "doubtful channels": (
         np.zeros((5, 3, 3, 9), np.uint8),
-        r"shape \(5, 3, 3, 9\): images .*--layout n,h,w,c or n,c,h,w or n,d,h,w \(Python: layout=",
+        r"shape \(5, 3, 3, 9\): images .*layout=n,h,w,c or n,c,h,w or n,d,h,w",
     ),
     "volumes of two channels": (
         np.zeros((5, 2, 9, 9, 9), np.uint8),

@@ -63,5 +63,5 @@ def test_a_model_of_colour_images_judges_only_colour_images(
     from vestige.images.reading import read_images
 
     sets = {"generated": read_images(luma_of(colours), role="generated", size=32)}
-    with pytest.raises(InputError, match="was trained on colour images.*--colour"):
+    with pytest.raises(InputError, match="was trained on colour images.*colour="):
         check_models(open_models([out]), sets)

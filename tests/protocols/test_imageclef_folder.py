@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from paper_trials import null_arrays
 from story.world import call, write
@@ -142,3 +143,30 @@ def test_an_option_of_a_protocol_is_for_it_alone(
             options={"scope": {"epochs": 1}},
         )  # fmt: skip
     assert not PROTOCOLS.keys() & DETECTORS.keys()  # an owner is one of both
+
+
+def test_rows_of_the_import_are_printed(
+    challenge: Path, tmp_path: Path, jobs: list[Job], capsys: Any
+) -> None:
+    folder = shutil.copytree(challenge, tmp_path / "challenge")
+    tinted = np.zeros((16, 16, 3), np.uint8)
+    tinted[:8, :, 0] = 200
+    Image.fromarray(tinted).save(folder / "real_used" / "p000_999.png")
+    said = call(capsys, *command(folder, tmp_path / "out"))
+    assert said.code == 0
+    assert "warning: " in said.err
+
+
+def test_colour_is_refused_before_a_world_is_written(
+    challenge: Path, tmp_path: Path, jobs: list[Job], capsys: Any
+) -> None:
+    folder, rng = tmp_path / "challenge", np.random.default_rng(0)
+    for source in sorted(challenge.rglob("*.png")):
+        place = folder / source.relative_to(challenge)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(place)
+    said = call(capsys, *command(folder, tmp_path / "out"))
+    assert said.code == 2
+    assert "compare grey images" in said.err
+    assert not (tmp_path / "out" / "imageclef").exists()
+    assert jobs == []

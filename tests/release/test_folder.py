@@ -158,7 +158,7 @@ def test_a_full_folder_a_file_arrays_and_names_that_lead_outside_are_refused(
         with pytest.raises(InputError, match="not an empty folder"):
             check_folder(tmp_path / place, made)
     arrays: Any = read_images(np.zeros((2, 8, 8), np.uint8), role="generated", size=8)
-    with pytest.raises(InputError, match="--copy-to copies files"):
+    with pytest.raises(InputError, match="copy_to= copies files"):
         check_folder(tmp_path / "new", arrays)
     png(tmp_path / "elsewhere" / "x.png", 3)
     (tmp_path / "list").mkdir()

@@ -11,7 +11,7 @@ from report.conftest import png
 from report.test_page import Page
 from vestige.copies.pictures import LARGE
 from vestige.copies.related import AT_LEAST, beside_nearest
-from vestige.decision.records import Copy
+from vestige.decision.records import Copy, Shown
 from vestige.images.thumbnails import as_jpeg
 from vestige.report import copies, images, render_html
 from vestige.report.copies import PICTURE_BUDGET
@@ -158,6 +158,15 @@ def test_lines_say_what_a_copy_is_beyond(make_result: Any) -> None:
     told = f"{start}, nearer than any of 100 unused patients."
     assert copy_line(near, result, "grey") == told
     assert "(inverted), nearer" in copy_line(replace(third, inverted=True), result, "grey")
+    moves = {
+        Shown(-3 / 32, 2 / 32, 1.0): "shifted by 9.4\xa0% down and 6.2\xa0% to the left",
+        Shown(0.0, -4 / 32, 1.0): "shifted by 12\xa0% to the right",
+        Shown(1 / 32, 0.0, 1.0): "shifted by 3.1\xa0% up",
+        Shown(0.1, 0.0, 0.8): "cropped to 80\xa0% of the side",
+    }
+    for shown, move in moves.items():
+        line = copy_line(replace(near, moved=True, shown=shown), result, "grey")
+        assert f"({move}), nearer" in line
     faint = replace(near, value=0.5, moved=True)
     assert copy_line(faint, result, "grey").startswith(
         f"Used image {near.real} is much nearer than by chance to generated image "

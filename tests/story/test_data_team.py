@@ -196,7 +196,7 @@ def test_another_question_is_refused_and_the_same_is_not(
     same = ("audit", "--config", planned / "vestige.toml", "--out", out)
     other = call(capsys, *same, "--quiet")  # the limit is another one
     assert other.code == 2 and other.err.count("\n") == 1
-    assert "holds the result of another audit: name another folder with --out" in other.err
+    assert "holds the result of another audit: name another folder, or give --force" in other.err
     assert {name: (out / name).read_bytes() for name in FILES} == before
     again = call(capsys, *same, "--max-auc", 0.6)
     assert (again.code, again.err) == (0, "")

@@ -15,7 +15,7 @@ from vestige.stats.intervals import auc
 from vestige.testing.phantoms import NOISE, phantoms
 from vestige.types import Images
 
-N, SIDE = 40, 16
+N, SIDE = 40, 32
 POOL = phantoms(2 * N + 160, np.random.default_rng(5), SIDE)
 USED, UNUSED, FRESH = POOL[:N], POOL[N : 2 * N], POOL[2 * N :]
 TWO = np.arange(2 * N) // 2
@@ -56,6 +56,13 @@ def test_a_memorising_run_raises_the_alarm_and_a_clean_one_does_not(watch: Watch
     assert p == sorted(p, reverse=True)
     low, value, high = (told[-1][f"vestige/{name}"] for name in ("auc_low", "auc", "auc_high"))
     assert 0.7 < low < value < high <= 1
+
+
+def test_copies_late_in_a_run_are_counted(watch: Watch) -> None:
+    """Look 21 spends a 78th of the level of copies, and names near copies still."""
+    counts = [watch(generated(4 if k == 20 else 0, k), k)["vestige/n_copies"] for k in range(21)]
+    assert counts[:20] == [0] * 20
+    assert counts[20] >= 3
 
 
 def test_the_alarm_stays(watch: Watch) -> None:
@@ -220,7 +227,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "range": (lambda w: w(generated() * 255, 0), r"from 0 to \d+\.?\d*, whose range is not known"),
     "ragged": (
         lambda w: w([FRESH[0], FRESH[0][:8]] * 20, 0),
-        r"one shape and type, found \(8, 16\) and",
+        r"one shape and type, found \(8, 32\) and",
     ),
     "empty list": (lambda w: w([], 0), "must be images in memory, one or more"),
     "folder": (lambda w: w("samples/", 0), "must be images in memory"),

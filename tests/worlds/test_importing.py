@@ -118,7 +118,7 @@ def overlapping(built: Path, folder: Path) -> Origin:
 
 def test_roles_that_overlap_are_refused_with_all_pairs(built: Path, tmp_path: Path) -> None:
     origin = overlapping(built, tmp_path)
-    with pytest.raises(RolesOverlap, match=r"2 non-members share .* --shared drop") as refused:
+    with pytest.raises(RolesOverlap, match=r"2 non-members share .* shared=drop") as refused:
         import_world(origin, tmp_path / "w")
     rows = {row.id.partition("/")[2]: row.group for row in read_truth(built) if row.used}
     first, second = sorted(rows)[-1], sorted(rows)[-2]

@@ -100,6 +100,6 @@ def test_the_kind_is_found_as_in_an_audit(
 
 def test_a_generator_of_pictures_is_not_given_volumes_as_slices(tmp_path: Path) -> None:
     images = str(source(tmp_path / "reals", "volume", 4))
-    with pytest.raises(InputError, match="3-D volumes, which gan does not make: .* --kind grey"):
+    with pytest.raises(InputError, match="3-D volumes, which gan does not make: .* kind=grey"):
         find_kind("auto", images, "gan")
     assert find_kind("grey", images, "gan") == ("grey", ())

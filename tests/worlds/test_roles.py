@@ -133,12 +133,12 @@ def test_three_groups_stay_for_a_generator_that_mixes_strangers() -> None:
 @pytest.mark.parametrize(
     ("wanted", "sizes", "says"),
     [
-        (Wanted(0), [1] * 20, "--members must be 1 or more, not 0"),
-        (Wanted(5, 0), [1] * 20, "--unused must be 1 or more, not 0"),
-        (Wanted(5, 5, -1), [1] * 20, "--reference must be 0 or more, not -1"),
-        (Wanted(5, per_group=0), [1] * 20, "--per-group must be 1 or more"),
-        (Wanted(5, query_share=1.5), [1] * 20, "--query-share must lie in 0..1, not 1.5"),
-        (Wanted(5, query_share=float("nan")), [1] * 20, "--query-share must lie in 0..1"),
+        (Wanted(0), [1] * 20, "members= must be 1 or more, not 0"),
+        (Wanted(5, 0), [1] * 20, "unused= must be 1 or more, not 0"),
+        (Wanted(5, 5, -1), [1] * 20, "reference= must be 0 or more, not -1"),
+        (Wanted(5, per_group=0), [1] * 20, "per_group= must be 1 or more"),
+        (Wanted(5, query_share=1.5), [1] * 20, "query_share= must lie in 0..1, not 1.5"),
+        (Wanted(5, query_share=float("nan")), [1] * 20, "query_share= must lie in 0..1"),
         (Wanted(21), [1] * 20, "21 members were asked for, there are 20 images"),
         (Wanted(4, 4, 4), [5] * 4, "5 roles need 5 or more groups, there are 4"),
         (Wanted(2, 2, 2, strangers=True), [5] * 7, "8 roles need 8 or more groups, there are 7"),

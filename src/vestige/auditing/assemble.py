@@ -59,7 +59,7 @@ def assemble(seen: Evidence, clock: Clock) -> AuditResult:
     options, cohort, judgement = request.options, gathered.cohort, judged.judgement
     with clock.stage("findings"):
         findings = _findings(seen)
-        maps = Maps.of(cohort, gathered.sets["generated"])
+        maps = Maps.of(cohort, gathered.sets["generated"], seen.scored.judges)
         thumbnails = draw(judged.copies.copies, findings, gathered.as_read, maps)
     patients: tuple[PatientFinding, ...] = ()
     if gathered.grouping.patients:

@@ -73,8 +73,8 @@ class DryRun:
 
     def refuse(self, error: InputError) -> None:
         """Keep why the audit would end."""
-        if str(error) not in self.refusals:
-            self.refusals.append(str(error))
+        if error.for_command not in self.refusals:
+            self.refusals.append(error.for_command)
 
 
 def dry_run(given: Mapping[str, Source | None], options: AuditOptions) -> DryRun:

@@ -174,4 +174,4 @@ def _plan(
     except InputError as error:
         if not notes:
             raise
-        raise InputError(f"{notes[-1].what}. {error}") from error
+        raise InputError(f"{notes[-1].what}. {error.for_command}") from error

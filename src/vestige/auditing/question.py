@@ -14,8 +14,7 @@ from vestige.files.whole import file_sha256
 from vestige.images.given_arrays import Given
 from vestige.images.imageset import ImageSet
 from vestige.images.listing import Listing, Source
-from vestige.registry.entries import InputError
-from vestige.result import AuditResult
+from vestige.result import refuse_other
 
 ELSEWHERE = ("engine", "cache", "cache_limit")
 """Options that say where and how quickly the work is done, and move no answer."""
@@ -39,18 +38,8 @@ def refuse_other_question(request: Request, out: str | os.PathLike[str]) -> None
     ------
     InputError
     """
-    path = Path(out) / "result.json"
-    if not path.exists():
-        return
-    try:
-        known = AuditResult.load(path).manifest.question_sha256
-    except InputError:
-        known = ""
-    if known != question_digest(request):
-        raise InputError(
-            f"{os.fspath(out)} holds the result of another audit: name another folder with --out, "
-            "or give --force to replace it."
-        )
+    if (Path(out) / "result.json").exists():
+        refuse_other(out, question_digest(request))
 
 
 def _told(source: Source) -> Any:

@@ -10,7 +10,7 @@ from vestige.copies.naming import Copies, find_copies
 from vestige.decision.decide import TARGET_ROLES
 from vestige.judging.judge import Judgement, judge, test_set
 from vestige.schema.records import SetTest
-from vestige.scoring.columns import Ready, Scored, score_columns
+from vestige.scoring.columns import PairJudge, Ready, Scored, score_columns
 from vestige.scoring.plan import weights_digests
 
 
@@ -46,13 +46,15 @@ def _score(request: Request, gathered: Gathered, clock: Clock) -> Scored:
     weights = weights_digests(plan[: len(plan) - len(trained)])
     kept = scores_kept(request.options.cache, gathered, weights)
     ready = Ready({model.column.name: model.detector for model in trained}, kept)
+    judges: dict[str, PairJudge] = {}
     progress("scoring", 0, len(plan))
     columns, fitted = score_columns(
         plan, gathered.sets["generated"].pixels, gathered.reference, gathered.cohort.reals(plan),
-        done, progress, ready,
+        done, progress, ready, judges,
     )  # fmt: skip
     weights |= {model.column.name: model.sha256 for model in trained}
-    return Scored(plan, columns, fitted, ready, weights)
+    named = {column.name: judges[column.name] for column in plan if column.name in judges}
+    return Scored(plan, columns, fitted, ready, weights, named)
 
 
 def judge_scores(request: Request, gathered: Gathered, scored: Scored, clock: Clock) -> Judged:

@@ -71,7 +71,7 @@ def _guarded(cell: Measure, task: Task) -> Cell:
     try:
         return cell(task)
     except InputError as error:
-        return failed(task, without_places(str(error)))
+        return failed(task, without_places(error.for_command))
     except Exception as error:
         return failed(task, _one_line(error))
 

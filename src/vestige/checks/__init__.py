@@ -168,7 +168,7 @@ def run_named_checks(
             with one_core():  # one core, so that no bit depends on how many there are
                 row = choice.factory(comparison)
         except InputError as error:
-            why = f"not possible: {error}".rstrip(".")
+            why = f"not possible: {error.for_command}".rstrip(".")
             row = Check(name, None, None, False, why, "not possible")
         rows.append(replace(row, question=choice.summary, takes_back=choice.takes_back))
         done(name, perf_counter() - start)

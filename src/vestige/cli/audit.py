@@ -83,7 +83,7 @@ def audit_command(
         if plan is not None:
             made = replace(result.manifest, config_sha256=plan.sha256, overruled=plan.overruled)
             result = replace(result, manifest=made)
-        report = result.save(out)
+        report = result.save(out, overwrite=force)
         if junit is not None:
             write_together({junit: to_junit(result)})
     tell(result, report, quiet, as_json, gate)

@@ -19,13 +19,14 @@ from vestige.cli.options import (
     Shared,
 )
 from vestige.cli.terminal import given, output, progress_bars, say
-from vestige.cli.worlds import pairs_listed
+from vestige.cli.worlds import pairs_listed, warn_of
 from vestige.files.places import Named
 from vestige.files.whole import write_together
 from vestige.registry.entries import InputError
 
 if TYPE_CHECKING:
     from vestige.types import Progress
+    from vestige.worlds.importing import Origin
 
 
 def benchmark(
@@ -124,14 +125,19 @@ def benchmark(
             )
     from vestige.benchmark.figures import check_figures, draw_figures
     from vestige.benchmark.run import Repeats, run_benchmark
+    from vestige.protocols.run import refuse_kind
     from vestige.scoring.plan import parse_options
+    from vestige.worlds.importing import found_kind
 
     if figures:
         check_figures()
     with output(out, places), progress_bars(quiet) as progress:
         known = worlds or []
         if imageclef is not None:
-            known = [_imported(imageclef, out, (groups, group_regex, shared), progress)]
+            origin = _origin(imageclef, (groups, group_regex, shared))
+            if protocol is not None:
+                refuse_kind(found_kind(origin), str(imageclef))
+            known = [_imported(origin, out, progress)]
         if protocol is not None:
             _paper_protocols(known, out, detector, option, progress, quiet)
             return
@@ -175,10 +181,10 @@ def _inputs(worlds: list[Path] | None, imageclef: Path | None, patients: Patient
     return named + given(imageclef=imageclef, groups=patients[0])
 
 
-def _imported(folder: Path, out: Path, patients: Patients, progress: "Progress") -> Path:
-    """The world of a challenge folder, below --out; half of the patients are queries."""
+def _origin(folder: Path, patients: Patients) -> "Origin":
+    """The folders of a challenge, of which a world is made; half of the patients are queries."""
     from vestige.images.imageclef import open_imageclef
-    from vestige.worlds.importing import Origin, open_or_import
+    from vestige.worlds.importing import Origin
 
     roles = open_imageclef(folder)
     for role in ("used", "unused"):
@@ -188,7 +194,7 @@ def _imported(folder: Path, out: Path, patients: Patients, progress: "Progress")
                 "generated ones."
             )
     groups, regex, shared = patients
-    origin = Origin(
+    return Origin(
         members=str(roles["used"]),
         non_members=str(roles["unused"]),
         generated=str(roles["generated"]),
@@ -197,8 +203,15 @@ def _imported(folder: Path, out: Path, patients: Patients, progress: "Progress")
         shared=shared,  # type: ignore[arg-type]  # checked by Origin
         query_share=0.5,
     )
+
+
+def _imported(origin: "Origin", out: Path, progress: "Progress") -> Path:
+    """The world of a challenge folder, below --out."""
+    from vestige.worlds.reopening import open_or_import
+
     with pairs_listed():
-        open_or_import(origin, out / "imageclef", progress=progress)
+        found = open_or_import(origin, out / "imageclef", progress=progress)
+    warn_of(found.problems)
     return out / "imageclef"
 
 

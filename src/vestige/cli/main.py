@@ -73,7 +73,7 @@ def demo(
                 seed=seed,
                 progress=progress,
             )
-            report = result.save(out / name)
+            report = result.save(out / name, overwrite=True)  # of images that were drawn anew
             if not quiet and not as_json:
                 say(f"The {name} set:")
             tell(result, report, quiet, as_json)
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         with ended_as_by_ctrl_c():
             code = app(args=arguments, prog_name="vestige", standalone_mode=False)
     except InputError as error:
-        code = _fail(str(error))
+        code = _fail(error.for_command)
     except usage_error as error:
         code = _fail(usage(error.format_message()))
     except OSError as error:

@@ -1,11 +1,11 @@
 """`vestige world build`, `vestige world check` and `vestige world import`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ from vestige.cli.options import (
 from vestige.cli.terminal import given, output, progress_bars, say, warn
 from vestige.files.places import refuse_inside
 from vestige.registry.entries import InputError
+
+if TYPE_CHECKING:
+    from vestige.schema.records import Problem
 
 app = typer.Typer(
     help="Build and check worlds: real images and a generated set whose truth is known.",
@@ -165,8 +168,7 @@ def build(
     )
     with output(out, given(images=images, groups=groups)), progress_bars(quiet) as progress:
         record = build_world(recipe, out, progress=progress)
-    for row in problems:
-        warn(f"{row.severity}: {row.path}: {row.what}")
+    warn_of(problems)
     if quiet:
         return
     count = record.counts
@@ -282,8 +284,7 @@ def import_(
     refuse_inside([("--out", out)], inputs)
     with pairs_listed(), progress_bars(quiet) as progress:
         found = import_world(origin, out, progress=progress)
-    for row in found.problems:
-        warn(f"{row.severity}: {row.path}: {row.what}")
+    warn_of(found.problems)
     if quiet:
         return
     record, count = found.record, found.record.counts
@@ -298,6 +299,12 @@ def import_(
         if not check.passed:
             say(f"Not as in a world built here: {check.name}. {check.detail}.")
     say(f"World: {out}")
+
+
+def warn_of(problems: Iterable["Problem"]) -> None:
+    """Print what is to be known of files."""
+    for row in problems:
+        warn(f"{row.severity}: {row.path}: {row.what}")
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def copy_filter(reals: Float32s, generated: Sequence[Rows], folding: Folding) ->
         Grey values of square images in even and odd parts (`vestige.features.folding`); where the
         folding transposes [2n, d], those of the transposed images after the others.
     generated : [m, d], one or (where the folding transposes) two
-        Likewise; read twice, block by block.
+        Likewise; read twice, block by block. None: the reals alone whiten.
     folding : how rows fall into parts
         Mean and covariance are those of the images in all views, so the cosine of two images is
         that of the two images in any view.
@@ -43,7 +43,7 @@ def copy_filter(reals: Float32s, generated: Sequence[Rows], folding: Folding) ->
     from scipy.linalg import eigh
 
     parts = bounds(folding.widths(reals.shape[1]))
-    weights = _weights(reals, generated[0], folding)
+    weights = _weights(reals, generated[0], folding) if generated else np.empty(0)
     mean, covariances = _moments(reals, generated, weights, parts)
     spectra = [eigh(covariance) for covariance in covariances]
     largest = max(values[-1] for values, _ in spectra)

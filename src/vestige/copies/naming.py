@@ -11,12 +11,12 @@ from vestige.cache.run_history import digest
 from vestige.copies.equality import Equality, find_equal
 from vestige.copies.search import CopySearch as Found
 from vestige.copies.search import NearCopies, search_copies
-from vestige.decision.records import Copy, CopySearch, RealRole
+from vestige.decision.records import Copy, CopySearch, RealRole, Shown
 from vestige.engine.machine import side_by_side
 from vestige.images.imageset import ImageSet
 from vestige.judging.cohort import Cohort
 from vestige.scoring.score_cache import KeptScores, rows_of
-from vestige.symmetries import SYMMETRIES, VIEWS, Views
+from vestige.symmetries import INVERSE, SYMMETRIES, VIEWS, Views
 from vestige.types import Bools
 
 DIGITS = 4
@@ -130,7 +130,11 @@ def _equal(
 
 def _near(pairs: NearCopies, cohort: Cohort, sets: Mapping[str, ImageSet]) -> list[Copy]:
     generated = sets["generated"].ids
-    told = pairs.real, pairs.generated, pairs.value, pairs.beyond, pairs.view, pairs.moved
+    shown = [
+        Shown(*map(float, part)) if moved else None
+        for part, moved in zip(pairs.part, pairs.moved, strict=True)
+    ]
+    told = pairs.real, pairs.generated, pairs.value, pairs.beyond, pairs.view, shown
     return [
         Copy(
             generated=generated[int(g)],
@@ -139,10 +143,11 @@ def _near(pairs: NearCopies, cohort: Cohort, sets: Mapping[str, ImageSet]) -> li
             group=str(cohort.groups[row]),
             value=round(float(np.clip(value, -1, 1)), DIGITS),
             beyond=round(float(beyond), DIGITS),
-            view=SYMMETRIES[int(view)],
+            view=INVERSE[SYMMETRIES[int(view)]],
             inverted=False,
             by="near copy",
-            moved=bool(moved),
+            moved=part is not None,
+            shown=part,
         )
-        for row, g, value, beyond, view, moved in zip(*told, strict=True)
+        for row, g, value, beyond, view, part in zip(*told, strict=True)
     ]

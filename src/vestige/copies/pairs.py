@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from vestige.copies.filtering import copy_filter
-from vestige.copies.moved import CHROMA_WEIGHT, Window, windows
+from vestige.copies.moved import CHROMA_WEIGHT, WHOLE, Window, windows
 from vestige.detectors.cosine_search import Search
 from vestige.features.folding import Folded, Folding, folding_of, turned
 from vestige.features.pixels import Pixels
@@ -19,7 +19,7 @@ from vestige.images.passes import Merge
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.slices import slices
 from vestige.symmetries import Views
-from vestige.types import Bools, Float32s, Images, Ints
+from vestige.types import Bools, Float32s, Floats, Images, Ints
 
 S = TypeVar("S")
 SIZES: dict[Kind, int] = {"grey": 32, "colour": 32, "volume": 16}
@@ -79,6 +79,11 @@ class Comparison:
         bare = replace(self, generated=none, made=np.empty((0, self.made.shape[1]), np.float32))
         return fold_rows(self.made, partial(_look, bare, look), merge, spread=True)
 
+    @property
+    def pixels(self) -> int:
+        """Grey pixels or voxels by which two images are compared."""
+        return self._folding.stacks[0].width
+
     def pairs_with(self, images: Images) -> Block:
         """Pairs with other images [k, s, s]."""
         return self.pairs_of(0, _space(self._folding).transform(images))
@@ -95,25 +100,34 @@ class Comparison:
             np.maximum(best, block.lead.max(axis=0), out=best)
         return best
 
-    def views_of(self, generated: Ints, reals: Ints) -> tuple[Ints, Bools]:
-        """For each pair of rows [k]: the symmetry in which it is nearest, and whether it is moved.
+    def views_of(self, generated: Ints, reals: Ints) -> tuple[Ints, Floats]:
+        """For each pair of rows [k]: the symmetry in which it is nearest, and the part it shows.
 
         Symmetries are numbers of `vestige.symmetries.SYMMETRIES`: how the generated image must be
-        seen to look like the real one.
+        seen to look like the real one. Parts [k, 3] are top, left and side of what is seen of the
+        real image, in shares of its side.
         """
         best = np.full(len(reals), -np.inf, np.float32)
-        view, was_moved = np.zeros(len(reals), np.int64), np.zeros(len(reals), np.bool_)
+        view, part = np.zeros(len(reals), np.int64), np.tile(WHOLE, (len(reals), 1))
         if not len(reals):
-            return view, was_moved
+            return view, part
         rows = _space(self._folding).transform(np.asarray(self.generated[generated]))
         symmetries = self._folding.symmetries
-        for number, search in enumerate(self._searches()):
+        places = (WHOLE, *((w.top, w.left, w.side) for w, _ in self.moved))
+        for place, search in zip(places, self._searches(), strict=True):
             made = search.filters.apply(rows)
-            for k, values in enumerate(search.views_of_pairs(made, reals)):
+            views = search.views_of_pairs(made, reals)
+            for k, values in enumerate(views):
+                # the second half of the views are of transposed reals, through the same window
+                turns = self._folding.transposes and k >= len(views) // 2
+                seen = (place[1], place[0], place[2]) if turns else place
                 better = values > best
-                best[better], view[better] = values[better], symmetries[k]
-                was_moved[better] = number > 0
-        return view, was_moved
+                best[better], view[better], part[better] = values[better], symmetries[k], seen
+        return view, part
+
+    def beside(self, generated: Images) -> "Comparison":
+        """The same reals in the same filter beside other generated images [m, s, s]."""
+        return replace(self, generated=generated, made=rows_of(_space(self._folding), generated))
 
     def with_reals(self, images: Images) -> "Comparison":
         """The same beside further reals [k, s, s], each of a group of its own."""
@@ -205,6 +219,21 @@ def compare(
     search = _search(reals, filters, space)
     moved = [(window, filtered(Folded(window, folding))[1]) for window in windows(size) if move]
     return Comparison(reals, generated, made, search, codes, tuple(moved))
+
+
+def compare_by_reals(reals: Images, groups: Labels, views: Views) -> Comparison:
+    """A comparison that waits for its generated images (`Comparison.beside`): reals alone whiten.
+
+    The filter is then the same whatever was generated, and made once. Few reals span few
+    directions, in which images look more alike than by `compare`; from 100 on little so, at 64
+    pixels a copy of an X-ray or of skin still loses .06.
+    """
+    size = SIZES[kind_of(reals.shape)]
+    folding = folding_of(views, reals.shape, size)
+    space = _space(folding)
+    rows = _rows(reals, space)
+    search = _search(reals, copy_filter(rows, (), folding), space)
+    return Comparison(reals, reals[:0], rows[:0], search, group_index(groups, len(reals))[0])
 
 
 def _search(reals: Images, filters: Whitening, space: Folded) -> Search:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from vestige.copies.maps import Maps
+from vestige.copies.moved import put_back
 from vestige.copies.related import Related, beside_nearest, related
-from vestige.decision.records import Copy, Withheld
+from vestige.decision.records import Copy, Shown, Withheld
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import in_view
 from vestige.images.overlay import enlarged, laid_over
@@ -49,10 +50,14 @@ def draw_pairs(
 ) -> dict[str, bytes]:
     """Pictures by "copy:<number>:real", ":generated", ":difference" and ":map", of the first pairs.
 
-    The generated image is turned back into the view of the real one. The difference is black where
-    the two agree, white where they differ by half the grey scale or more; in colour, channel by
-    channel. The map (`vestige.features.explanation`) lies over the generated image; there is none
-    of pairs that are shifted or cropped, and none without `maps`.
+    Of the first `LARGE` pairs also "network:<column>:copy:<number>:real" and ":generated": what a
+    trained network sees in both images, not moved back.
+
+    The generated image is turned back into the view of the real one, and moved back where it is
+    shifted or cropped; what it does not show is black, also in the difference. The difference is
+    black where the two agree, white where they differ by half the grey scale or more; in colour,
+    channel by channel. The map (`vestige.features.explanation`) lies over the generated image;
+    there is none without `maps`.
 
     Of volumes the planes through `best_voxel`; of the first pairs also "copy:<number>:slice:<z>",
     the axial slices z with real, generated and difference side by side. The first of them lies in
@@ -66,12 +71,15 @@ def draw_pairs(
         generated = _shown(sets, places, "generated", copy.generated, large)
         turned = _turned_back(generated, copy.view, copy.inverted)
         strength = None
-        if maps is not None and not copy.moved:
+        if maps is not None and (copy.shown is not None or not copy.moved):
             pair = copy.role, copy.real, copy.generated
-            strength = maps.places(*pair, copy.view, copy.inverted)
+            strength = maps.places(*pair, copy.view, copy.inverted, copy.shown)
         start = f"copy:{number}"
-        trio, voxel = _trio(real, turned)
+        trio, voxel = _trio(real, turned, copy.shown)
         pictures |= _pictures(start, trio, voxel, strength, large)
+        if maps is not None and large:
+            found = maps.of_networks(copy.role, copy.real, copy.generated)
+            pictures |= _of_networks(start, real, generated, copy.view, found)
         if voxel is not None and number < LEAFED:
             for z in _slices(len(trio["real"]), voxel[0]):
                 side_by_side = np.concatenate([image[z] for image in trio.values()], axis=1)
@@ -82,7 +90,7 @@ def draw_pairs(
 def _draw_named(
     named: Sequence[Finding], sets: Mapping[str, ImageSet], maps: Maps
 ) -> dict[str, bytes]:
-    """Pictures by "named:<id>:real", ":generated", ":difference" and ":map".
+    """Pictures by "named:<id>:real", ":generated", ":difference", ":map" and of networks.
 
     The nearest generated image is shown as it is or mirrored, as it is nearer. Of volumes the
     planes through `best_voxel`.
@@ -96,7 +104,11 @@ def _draw_named(
         generated = _shown(sets, places, "generated", nearest, large)
         trio, voxel = _trio(real, _turned_back(generated, view, False))
         strength = maps.places(one.role, one.id, nearest, view)
-        pictures |= _pictures(f"named:{one.id}", trio, voxel, strength, large)
+        start = f"named:{one.id}"
+        pictures |= _pictures(start, trio, voxel, strength, large)
+        if large:
+            found = maps.of_networks(one.role, one.id, nearest)
+            pictures |= _of_networks(start, real, generated, view, found)
     return pictures
 
 
@@ -132,11 +144,21 @@ def _shown(
     return shown(sets[role], places[role][id_], SIDE if large else SMALL, again=large)
 
 
-def _trio(real: Float32s, generated: Float32s) -> tuple[dict[str, Float32s], Voxel | None]:
-    """Real and generated image in one size and their difference; of volumes the best voxel."""
+def _trio(
+    real: Float32s, generated: Float32s, part: Shown | None = None
+) -> tuple[dict[str, Float32s], Voxel | None]:
+    """Real and generated image in one size and their difference; of volumes the best voxel.
+
+    part : of the real image, that the generated one shows; None for all of it
+    """
     real, generated = _alike(real, generated)
-    trio = {"real": real, "generated": generated}
-    trio["difference"] = np.clip(2 * np.abs(real - generated), 0, 1)
+    inside = None
+    if part is not None:
+        generated, inside = put_back(generated, part)
+    difference = np.clip(2 * np.abs(real - generated), 0, 1)
+    if inside is not None:
+        difference[~inside] = 0
+    trio = {"real": real, "generated": generated, "difference": difference}
     return trio, best_voxel(real, generated) if kind_of_one(real) == "volume" else None
 
 
@@ -155,6 +177,26 @@ def _pictures(
         pictures["map"] = laid_over(pictures["generated"], places)
     encode = as_picture if large else as_jpeg
     return {f"{start}:{name}": encode(picture) for name, picture in pictures.items()}
+
+
+def _of_networks(
+    start: str,
+    real: Float32s,
+    generated: Float32s,
+    view: Symmetry,
+    found: Mapping[str, Float32s],
+) -> dict[str, bytes]:
+    """What networks see of a pair, over both images; the generated one in the view of the real."""
+    pictures: dict[str, bytes] = {}
+    for name, maps in found.items():
+        sides = {
+            "real": (real, maps[0]),
+            "generated": (_turned_back(generated, view, False), _turned_back(maps[1], view, False)),
+        }
+        for side, (image, places) in sides.items():
+            seen = laid_over(image, enlarged(places, image.shape[0]))
+            pictures[f"network:{name}:{start}:{side}"] = as_picture(seen)
+    return pictures
 
 
 def best_voxel(real: Float32s, generated: Float32s) -> Voxel:

@@ -5,9 +5,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from vestige.copies.moved import WHOLE
 from vestige.copies.pairs import Block, Comparison, compare
 from vestige.registry.entries import InputError
-from vestige.stats.copy_line import COPY_ALPHA, FLOOR, CopyLine, copy_line
+from vestige.stats.copy_line import (
+    COPY_ALPHA,
+    FLOOR,
+    CopyLine,
+    copy_line,
+    line_of_several,
+    tail_scale,
+)
 from vestige.stats.groups import Labels
 from vestige.symmetries import VIEWS, Symmetry, Views
 from vestige.types import Bools, Float32s, Floats, Images, Ints
@@ -31,7 +39,8 @@ class NearCopies:
     beyond : [k], lead less the line, in units of the bystanders' spread
     view : [k], number of the symmetry, in `vestige.symmetries.SYMMETRIES`, in which the generated
         image looks like the real one
-    moved : [k], the real had to be shifted or cropped
+    part : [k, 3], top, left and side of the part of the real image that is seen, in shares of its
+        side; the whole image where nothing is shifted or cropped
     """
 
     real: Ints
@@ -40,7 +49,12 @@ class NearCopies:
     lead: Floats
     beyond: Floats
     view: Ints
-    moved: Bools
+    part: Floats
+
+    @property
+    def moved(self) -> Bools:
+        """Which reals had to be shifted or cropped, [k]."""
+        return np.asarray((self.part != WHOLE).any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,16 +126,30 @@ def search_copies(
     InputError
         When there is nothing to compare, or an image is both target and calibration.
     """
-    labels = np.asarray(groups)
     if not len(images) or not len(generated):
         raise InputError("a search for copies needs a real and a generated image.")
     if (calibration & targets).any():
         raise InputError("an image cannot be judged and calibrate. Give each image one role.")
-    comparison = compare(images, labels, generated, views, move)
+    comparison = compare(images, groups, generated, views, move)
+    return search_compared(comparison, calibration, targets, views, level)
+
+
+def search_compared(
+    comparison: Comparison,
+    calibration: Bools,
+    targets: Bools,
+    views: Views,
+    level: float,
+    together: bool = False,
+) -> CopySearch:
+    """`search_copies` where reals and generated images are already in one filter.
+
+    With `together` a lower line holds where several targets pass it (`line_of_several`).
+    """
     seen = comparison.over_all(_see, _see_both)
     best, all_pairs = seen.best, np.concatenate(seen.pairs)
     pairs = [all_pairs[role[all_pairs["real"]]] for role in (calibration, targets)]
-    line, by = _line(comparison, labels, calibration, targets, best, level)
+    line, by = _line(comparison, calibration, targets, best, level, together)
     return CopySearch(
         targets=_beyond(pairs[1], line, comparison),
         # where most calibrating images are copied, these are what can be told
@@ -142,20 +170,30 @@ def _floor(line: CopyLine) -> CopyLine:
 
 def _line(
     comparison: Comparison,
-    labels: npt.NDArray[np.generic],
     calibration: Bools,
     targets: Bools,
     best: Float32s,
     level: float,
+    together: bool,
 ) -> tuple[CopyLine, str]:
+    labels, scale = comparison.codes, tail_scale(comparison.pixels)
     judged = int(targets.sum()), len(np.unique(labels[targets]))
     # an image of a target patient is no bystander
     apart = calibration & ~np.isin(labels, labels[targets])
-    if len(np.unique(labels[apart])) >= FEWEST_BYSTANDERS:
-        return copy_line(best[apart], labels[apart], *judged, level), "calibration"
+    bystanders = len(np.unique(labels[apart]))
+    if bystanders >= FEWEST_BYSTANDERS:
+        single = level / 2 if together else level
+        line = copy_line(best[apart], labels[apart], *judged, single, scale=scale)
+        if together:
+            ratio = max(judged[0] / int(apart.sum()), judged[1] / bystanders)
+            tops = np.full(int(labels.max()) + 1, -np.inf)
+            np.maximum.at(tops, labels[targets], best[targets])
+            line = line_of_several(line, tops[np.isfinite(tops)], ratio, level, scale)
+        return line, "calibration"
     between = comparison.best_lead_between_reals()
     some = np.isfinite(between)
-    return copy_line(between[some], labels[some], *judged, level, CAUTIOUS_FLOOR), "reals"
+    line = copy_line(between[some], labels[some], *judged, level, CAUTIOUS_FLOOR, scale)
+    return line, "reals"
 
 
 _PAIR = np.dtype(
@@ -213,7 +251,7 @@ def _beyond(pairs: npt.NDArray[np.void], line: CopyLine, comparison: Comparison)
     pairs = pairs[pairs["lead"] > line.line]
     pairs = pairs[np.lexsort((pairs["real"], pairs["generated"], -pairs["lead"]))]
     lead = pairs["lead"].astype(np.float64)
-    view, moved = comparison.views_of(pairs["generated"], pairs["real"])
+    view, part = comparison.views_of(pairs["generated"], pairs["real"])
     return NearCopies(
         real=pairs["real"].copy(),
         generated=pairs["generated"].copy(),
@@ -221,5 +259,5 @@ def _beyond(pairs: npt.NDArray[np.void], line: CopyLine, comparison: Comparison)
         lead=lead,
         beyond=line.beyond(lead),
         view=view,
-        moved=moved,
+        part=part,
     )

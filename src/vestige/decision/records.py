@@ -68,6 +68,18 @@ Remedy = Literal[
 
 
 @dataclass(frozen=True)
+class Shown:
+    """The part of a real image that a generated one shows, in shares of its side.
+
+    A copy that is shifted down by a sixteenth begins at top -1/16; only a crop has a side below 1.
+    """
+
+    top: float
+    left: float
+    side: float
+
+
+@dataclass(frozen=True)
 class Copy:
     """A generated image that is a copy of a real image, whatever the role of that image.
 
@@ -80,6 +92,7 @@ class Copy:
     inverted : the grey scale is turned round
     moved : the real image is shifted or cropped in it
     by : equal pixels, or nearer than any bystander explains
+    shown : of a copy that is moved, the part of the real image that it shows; None of all others
     """
 
     generated: str
@@ -92,6 +105,7 @@ class Copy:
     inverted: bool
     by: Literal["same pixels", "near copy"]
     moved: bool = False
+    shown: Shown | None = None
 
 
 How = Literal["same pixels", "near copy", "whitened cosine", "distance", "nearest"]
@@ -104,7 +118,7 @@ class Withheld:
     by : what makes it a copy, or the space in which the pair stands out; "nearest" for the last
         resort, the nearest pair of an image that is called used although no pair stands out
     round : 0 for what the audit itself calls copies, else from 1
-    view, inverted, moved : as of a `Copy`
+    view, inverted, moved, shown : as of a `Copy`
     """
 
     generated: str
@@ -116,6 +130,7 @@ class Withheld:
     view: Symmetry = "identity"
     inverted: bool = False
     moved: bool = False
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_pictures
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
-from vestige.types import Bools, Floats, Progress, quiet
+from vestige.types import Bools, Float32s, Floats, Progress, quiet
+
+if TYPE_CHECKING:
+    from vestige.nets.explaining import PairView
 
 
 @dataclass
@@ -156,6 +159,24 @@ class VitCanet:
             as_pictures(images, self.size), library, confidence
         )
         return flagged
+
+    def explain_pairs(self, real: Any, generated: Any) -> Float32s | None:
+        """Where each of k pairs speaks for a match, float32 [k, 2, size, size], 0 and above.
+
+        The maps of the real and of the generated image, in parts of the match score
+        (`vestige.nets.explaining`). None with options that compare vectors without a place.
+        """
+        return self._pairs().maps(as_pictures(real, self.size), as_pictures(generated, self.size))
+
+    def score_pairs(self, real: Any, generated: Any) -> Floats:
+        """Match score of each of k pairs, a logit, float64 [k]."""
+        return self._pairs().logits(as_pictures(real, self.size), as_pictures(generated, self.size))
+
+    def _pairs(self) -> "PairView":
+        model = fitted(self.model_, self.name)
+        from vestige.nets.explaining import of_canet
+
+        return of_canet(model)
 
     def save(self, path: str | os.PathLike[str], training: Mapping[str, Any] | None = None) -> None:
         """Write PATH (.safetensors) and the JSON beside it.

@@ -1,6 +1,7 @@
 """Where in two images their match lies: a map of what each place adds to the whitened cosine."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -89,6 +90,12 @@ class Explainer:
         seen = np.concatenate([self._one(real), *(in_view(one, INVERSE[view]) for view in views)])
         own, *made = filters.apply(self._rows(seen))
         return views[int(np.argmax(unit(np.stack(made)) @ own))]
+
+    @cached_property
+    def mean(self) -> Float32s:
+        """The mean of some of the reals, of their shape: it is like all of them and like none."""
+        step = max(1, len(self.reals) // MOST)
+        return np.asarray(np.mean(self.reals[::step], axis=0), np.float32)
 
     def _one(self, real: int) -> Images:
         return np.asarray(self.reals[real : real + 1])

@@ -156,7 +156,7 @@ def _why_uncalibrated(result: AuditResult) -> str:
         return "they are a part of the images of an earlier audit, and no p-value of a part holds"
     if facts.checks:
         return f"a validity check failed ({', '.join(facts.checks)})"
-    return "there are no --unused images"
+    return "there are no unused images"
 
 
 def without_verdict(findings: Sequence[Finding]) -> int:

@@ -160,7 +160,7 @@ def _of_four(n: int, second: int, third: int, last: int) -> Layout:
         return Layout(n, third, last, second, (0, 2, 3, 1))
     raise Unreadable(
         f"has shape {shape}: images [n, h, w, channels] or [n, channels, h, w] (1, 3 or 4), or "
-        "volumes? Give --layout n,h,w,c or n,c,h,w or n,d,h,w (Python: layout=), or save slices as "
+        "volumes? Give --layout n,h,w,c or n,c,h,w or n,d,h,w, or save slices as "
         "[n, 1, h, w]"
     )
 

@@ -203,7 +203,7 @@ def _listed(table: Path) -> list[tuple[str, str | Path]]:
     try:
         place = column(rows[0], LIST_COLUMNS, 0) if rows else None
     except InputError as error:
-        raise InputError(f"{table} {error}") from error
+        raise InputError(f"{table} {error.for_command}") from error
     if place is not None:
         rows = rows[1:]
     elif any(len(row) > 1 for row in rows):

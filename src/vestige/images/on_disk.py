@@ -33,7 +33,7 @@ def files_on_disk(folder: Path, names: Sequence[str], table: str) -> list[Path]:
     try:
         found = [_on_disk(folder, name, seen) for name in names]
     except InputError as error:
-        raise InputError(f"{table} {error}") from error
+        raise InputError(f"{table} {error.for_command}") from error
     return found
 
 

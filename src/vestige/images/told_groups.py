@@ -74,7 +74,7 @@ def read_group_table(table: Path) -> dict[str, str]:
     try:
         image, group_at = column(header, LIST_COLUMNS, 0), column(header, GROUP_COLUMNS, 1)
     except InputError as error:
-        raise InputError(f"{table} {error}") from error
+        raise InputError(f"{table} {error.for_command}") from error
     if image is None or group_at is None:
         shown = ",".join(header)[:200]
         raise InputError(

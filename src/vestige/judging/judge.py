@@ -77,7 +77,7 @@ def check_rate(
     except InputError as error:
         if not guessed:
             raise
-        return [Problem("unused", f"no image can stand out: {error}", "warning")]
+        return [Problem("unused", f"no image can stand out: {error.for_command}", "warning")]
     return []
 
 

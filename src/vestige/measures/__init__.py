@@ -37,6 +37,6 @@ def measure_sets(
         try:
             rows.append(choice.factory(comparison))
         except InputError as error:
-            rows.append(SetMeasure(name, None, None, f"Not possible: {error}"))
+            rows.append(SetMeasure(name, None, None, f"Not possible: {error.for_command}"))
         done(name)
     return tuple(rows)

@@ -14,7 +14,7 @@ from vestige.nets.siamese import (
     with_places,
 )
 from vestige.nets.standard import Standard
-from vestige.nets.trunks import ConvTrunk, VitTrunk, tokens_of
+from vestige.nets.trunks import ConvTrunk, VitTrunk, every_place, tokens_of
 from vestige.registry.entries import InputError
 
 DIM = 256
@@ -81,6 +81,13 @@ class HybridSiamese(nn.Module):
         side = round(patches.shape[1] ** 0.5)
         grid = patches.transpose(1, 2).unflatten(2, (side, side))
         return mean, *(tokens_of(m) for m in maps), tokens_of(grid)
+
+    def places(self, x: Tensor) -> Features:
+        """Prepared images -> what is compared, before places are averaged, [b, t, width]."""
+        if self.patches:
+            return self.extract(x)[1:]
+        cnn, vit = self.trunk
+        return every_place(cnn.maps(x)[-1]), vit(x)[0][:, None]  # type: ignore[operator]
 
     def encode(self, features: Features) -> Tensor:
         """LN(V + attention of V to the CNN's tokens), [b, t, 256]."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vestige.nets.attention import CrossAttention, position_code
 from vestige.nets.losses import bce
 from vestige.nets.standard import Standard
+from vestige.nets.trunks import ConvTrunk, every_place
 from vestige.registry.entries import InputError
 
 Features = tuple[Tensor, ...]
@@ -90,6 +91,12 @@ class Siamese(nn.Module):
         """Prepared images [b, 3, s, s] -> mean for the search, tokens (or the mean) to compare."""
         mean, tokens = self.trunk(x)
         return (mean, tokens) if self.patches else (mean, mean[:, None])
+
+    def places(self, x: Tensor) -> Features:
+        """Prepared images -> what is compared, before places are averaged, [b, t, width]."""
+        if isinstance(self.trunk, ConvTrunk) and not self.patches:
+            return (every_place(self.trunk.maps(x)[-1]),)
+        return self.extract(x)[1:]
 
     def encode(self, features: Features) -> Tensor:
         """Tokens [b, t, 512] with their place, or the mean as one token [b, 1, dim]."""

@@ -94,6 +94,11 @@ def tokens_of(feature_map: Tensor, side: int = TOKEN_SIDE) -> Tensor:
     """Map [b, c, h, w] -> tokens [b, t, c], row by row, of at most side x side places."""
     if feature_map.shape[-1] > side or feature_map.shape[-2] > side:
         feature_map = functional.adaptive_avg_pool2d(feature_map, side)
+    return every_place(feature_map)
+
+
+def every_place(feature_map: Tensor) -> Tensor:
+    """Map [b, c, h, w] -> its places, row by row, [b, h * w, c]."""
     return feature_map.flatten(2).transpose(1, 2)
 
 

@@ -78,7 +78,7 @@ def measure_system(job: Job) -> ProtocolCell:
         try:
             found = _measure(job, part)
         except InputError as error:
-            errors[part] = without_places(str(error))
+            errors[part] = without_places(error.for_command)
         except Exception as error:  # nobody foresaw it: it costs this part and no other
             errors[part] = without_places(f"{type(error).__name__}: {error}")
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vestige.benchmark.ground import clear_cache, environment, open_worlds
 from vestige.files.whole import write_together
-from vestige.images.kinds import NAMES
+from vestige.images.kinds import NAMES, Kind
 from vestige.protocols import PROTOCOLS
 from vestige.protocols.forms import check_form, default_form, networks, published_form
 from vestige.protocols.parts import PARTS, Asked, Job, measure_system, plain
@@ -71,11 +71,7 @@ def run_protocols(
     asked, left_out = _choose(protocols, options or {}, seed)
     known = open_worlds(worlds)
     for world in known.values():
-        if world.recipe.kind != "grey":
-            raise InputError(
-                f"the papers' protocols compare grey images, the world {world.name} holds "
-                f"{NAMES[world.recipe.kind]}: name worlds of grey images, or leave --protocol out."
-            )
+        refuse_kind(world.recipe.kind, f"the world {world.name}")
     place = Path(out).absolute()
     try:
         (place / "cells").mkdir(parents=True, exist_ok=True)
@@ -114,6 +110,20 @@ def run_protocols(
     return found
 
 
+def refuse_kind(kind: Kind, holder: str) -> None:
+    """Refuse images that no paper compares; `holder` holds them.
+
+    Raises
+    ------
+    InputError
+    """
+    if kind != "grey":
+        raise InputError(
+            f"the papers' protocols compare grey images, {holder} holds {NAMES[kind]}: name "
+            "grey images, or leave --protocol out."
+        )
+
+
 def _choose(
     names: Sequence[str] | None, options: Options, seed: int
 ) -> tuple[tuple[Asked, ...], dict[str, str]]:
@@ -130,7 +140,7 @@ def _choose(
         except InputError as error:
             if names or both:
                 raise
-            left_out[name] = str(error)
+            left_out[name] = error.for_command
             continue
         asked.append(Asked(name, protocol, *forms))
     runs = {system.name: system.protocol.detector for system in asked}

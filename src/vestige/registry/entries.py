@@ -10,13 +10,26 @@ from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from vestige.registry.origin import Origin
+from vestige.registry.spelling import in_python
 
 T = TypeVar("T")
 C = TypeVar("C", bound="RegistryEntry[Any]")
 
 
 class InputError(ValueError):
-    """Data or options that cannot be audited; the message says what to change."""
+    """Data or options that cannot be audited; the message says what to change.
+
+    It is written with the options of the command line (`--used`). As text it has the keywords of
+    Python (`used=`); the command line and records take `for_command`.
+    """
+
+    def __str__(self) -> str:
+        return in_python(self.for_command)
+
+    @property
+    def for_command(self) -> str:
+        """The message with options, as it was written."""
+        return super().__str__()
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def check_result(result: AuditResult, given: Options | None = None) -> MadeWith:
         made = read_options(result.manifest)
     except InputError as error:
         raise InputError(
-            f"this result does not say how it was made: {error} Audit again, then scrub."
+            f"this result does not say how it was made: {error.for_command} Audit again, "
+            "then scrub."
         ) from error
     made.check_origins()
     made = _with_own_places(made, given or {})

@@ -265,7 +265,7 @@ def _copies(result: AuditResult, made: ImageSet, number: int, most: int) -> dict
         if len(chosen) < most and g not in chosen:
             chosen[g] = Withheld(
                 copy.generated, copy.real, copy.role, copy.group, copy.by, number, copy.view,
-                copy.inverted, copy.moved,
+                copy.inverted, copy.moved, copy.shown,
             )  # fmt: skip
     return chosen
 

@@ -138,9 +138,9 @@ def _detectors(result: Audited) -> tuple[Block, ...]:
     )
     blocks: list[Block] = []
     if len(ordered) > len(rows):
-        blocks.append(Text(f"The {len(rows)} of {len(ordered):,} with the largest weights."))
-    head = ("Detector", "AUC", "adjusted p", "Weight")
-    return (*blocks, Table(head, rows, numeric=(1, 2, 3)))
+        told = said.DETECTORS_MORE.format(shown=len(rows), total=f"{len(ordered):,}")
+        blocks.append(Text(told))
+    return (*blocks, Table(said.DETECTORS_HEAD, rows, numeric=(1, 2, 3)))
 
 
 def _manifest(result: Audited) -> Table:
@@ -148,13 +148,13 @@ def _manifest(result: Audited) -> Table:
     roles = [role for role in words.ROLES if role in made.inputs_sha256]
     packages = ", ".join(f"{name} {version}" for name, version in made.dependencies.items())
     rows = [
-        ("Question", result.question.mode),
-        ("Images compared", compared(result) or "grey images"),
+        (said.MANIFEST["question"], result.question.mode),
+        (said.MANIFEST["kind"], compared(result) or said.GREY),
         ("vestige", made.vestige),
-        ("Python", made.python),
-        ("Packages", packages or said.NOT_STATED),
-        ("Seed", str(made.seed)),
-        ("Started", made.started),
-        *((f"SHA-256 of {role} images", made.inputs_sha256[role]) for role in roles),
+        (said.MANIFEST["python"], made.python),
+        (said.MANIFEST["packages"], packages or said.NOT_STATED),
+        (said.MANIFEST["seed"], str(made.seed)),
+        (said.MANIFEST["started"], made.started),
+        *((said.MANIFEST["sha256"].format(role=role), made.inputs_sha256[role]) for role in roles),
     ]
     return Table(("", ""), tuple(Row(row) for row in rows))

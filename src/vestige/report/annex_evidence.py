@@ -31,9 +31,9 @@ def criteria(result: Audited) -> Section:
     missed = missed_text(result.decision)
     left = f"{missed} {said.SINGLING_OUT_LEFT}" if missed else said.SINGLING_OUT_LEFT
     rows = (
-        Row(("Singling out", _singling_out(result), told_of(kind_of_result(result), left))),
-        Row(("Linkability", _linkability(result), said.LINKABILITY_LEFT)),
-        Row(("Inference", said.INFERENCE_EVIDENCE, said.INFERENCE_LEFT)),
+        Row((said.SINGLING_OUT, _singling_out(result), told_of(kind_of_result(result), left))),
+        Row((said.LINKABILITY, _linkability(result), said.LINKABILITY_LEFT)),
+        Row((said.INFERENCE, said.INFERENCE_EVIDENCE, said.INFERENCE_LEFT)),
     )
     table = Table(said.CRITERIA_HEAD, rows, short=(0,))
     return Section("criteria", said.SECTIONS["criteria"], (Text(said.CRITERIA), table))
@@ -42,9 +42,9 @@ def criteria(result: Audited) -> Section:
 def _singling_out(result: Audited) -> str:
     facts = result.decision.facts
     if result.copy_search is None:
-        told = ["Copies were not searched for."]
+        told = [said.COPIES_NOT_SEARCHED]
     elif not result.copies:
-        told = ["No generated image is a copy of a real image in the views that were searched."]
+        told = [said.COPIES_NONE]
     else:
         generated = len({c.generated for c in result.copies})
         real = len({(c.role, c.real) for c in result.copies})
@@ -54,7 +54,7 @@ def _singling_out(result: Audited) -> str:
             f"{words.plural(real, 'real image')}."
         ]
     if result.chance is None or not p_values_hold(facts):
-        return f"{told[0]} No p-value holds, so nothing is said of who else stands out."
+        return f"{told[0]} {said.SINGLING_OUT_NO_P}"
     unit = unit_of(facts)
     can = words.plural(facts.named_patients, unit)
     stand = words.plural(facts.stand_out, unit)
@@ -148,7 +148,7 @@ def risk(result: Audited) -> Section:
     if why := _void(result):
         lead = said.RISK_VOID.format(why=why)
     rows = [] if why else _bounds(result)
-    rows.append(audited("Copies that could be missed", _missed(result)))
+    rows.append(audited(said.AUDITED["missed"], _missed(result)))
     table = field_table(rows)
     return Section("risk", said.SECTIONS["risk"], (Text(lead), table))
 
@@ -167,25 +167,25 @@ def _bounds(result: Audited) -> list[Row]:
     if test is not None:
         low = words.interval(test.auc.low, test.auc.high)
         told = f"{test.auc.value:.2f} (95 % interval {low}; guessing gives 0.50)"
-        rows.append(audited("AUC of the set test", told))
+        rows.append(audited(said.AUDITED["auc"], told))
         smallest = f"{rounded_up(test.minimum_detectable_auc)} in four of five such audits"
-        rows.append(audited("Smallest visible AUC", smallest))
+        rows.append(audited(said.AUDITED["smallest"], smallest))
     if bounds is not None:
         limit = result.question.max_auc
         below = "below" if bounds.auc_upper < limit else "not below"
         upper = upper_text(bounds.auc_upper, limit)
         told = f"{upper} (95 % confidence), {below} the limit of {limit:g}"
-        rows.append(audited("Upper bound of the AUC", told))
+        rows.append(audited(said.AUDITED["upper"], told))
         for one in bounds.copied_shares:
             if one.level == "verbatim":
                 told = f"at most {words.percent(one.share)} of the patients (95 % confidence)"
-                rows.append(audited("Patients with an unchanged copy", told))
+                rows.append(audited(said.AUDITED["unchanged"], told))
         told = f"up to {words.percent(bounds.exposed_share)} of the patients"
-        rows.append(audited("Patients exposed in another way and not seen", told))
+        rows.append(audited(said.AUDITED["exposed"], told))
     if (epsilon := result.epsilon) is not None:
         told = f"at least {epsilon.by_auc:.2f} by the AUC and {epsilon.by_pairs:.2f} by pairs "
         told += f"(delta {epsilon.delta:g}). {said.NO_UPPER_EPSILON}"
-        rows.append(audited("Epsilon of differential privacy", told))
+        rows.append(audited(said.AUDITED["epsilon"], told))
     return rows
 
 
@@ -232,10 +232,9 @@ def levels_table(result: Audited) -> Table:
                 told_of(kind_of_result(result), LEVELS[one.level]),
                 f"{one.named:,} of {one.sources:,}",
                 words.percent(shares[one.level]) if one.level in shares else "–",
-                "could be missed" if one.level in result.decision.missed else "is seen",
+                said.LEVEL_MISSED if one.level in result.decision.missed else said.LEVEL_SEEN,
             )
         )
         for one in result.levels
     )
-    head = ("A copy that is", "Named", "Patients, at most", "A single copy")
-    return Table(head, rows, numeric=(1, 2), short=(3,))
+    return Table(said.LEVELS_HEAD, rows, numeric=(1, 2), short=(3,))

@@ -73,7 +73,7 @@ def document(result: Audited, context: Context, notes: Notes) -> Section:
     keys = [f"document.{name}" for name in (*names, "next_review")]
     made = result.manifest
     when = f"{said.day_of(made.started)}, with vestige {made.vestige}"
-    rows = [*stated(context, notes, *keys), audited("Audit made on", when)]
+    rows = [*stated(context, notes, *keys), audited(said.AUDITED["made_on"], when)]
     return Section("document", said.SECTIONS["document"], (field_table(rows),))
 
 
@@ -84,15 +84,13 @@ def data_set(result: Audited, context: Context, notes: Notes) -> Section:
     looked, whole = result.question.counts.get("generated", 0), context.data_set.images
     told = f"{looked:,}"
     if whole is not None and whole != looked:
-        told += f" (the controller states {whole:,}, so the audit is not of the whole set alone)"
-    rows.append(audited("Images in the audit", told))
+        told += said.NOT_WHOLE.format(whole=f"{whole:,}")
+    rows.append(audited(said.AUDITED["images"], told))
     unread = next((one for one in result.unread if one.role == "generated"), None)
     if unread is not None and unread.unread:
-        rows.append(
-            audited("Files that could not be read", f"{unread.unread:,} of {unread.listed:,}")
-        )
+        rows.append(audited(said.AUDITED["unread"], f"{unread.unread:,} of {unread.listed:,}"))
     digest = result.manifest.inputs_sha256.get("generated", said.NOT_STATED)
-    rows.append(audited("SHA-256 of the images in the audit", digest))
+    rows.append(audited(said.AUDITED["sha256"], digest))
     return Section("data_set", said.SECTIONS["data_set"], (field_table(rows),))
 
 
@@ -127,13 +125,10 @@ def split(result: Audited, context: Context, notes: Notes) -> Section:
     """(5) How training images and unused images were drawn."""
     asked, names = result.question, ("by_lot", "by_patient", "dates", "scanners", "description")
     rows = stated(context, notes, *(f"split.{name}" for name in names))
-    rows.append(audited("Real images in the audit", _counts(asked.counts)))
-    how = (
-        "given by those who made the audit"
-        if asked.patient_ids
-        else "not given, so images that look alike count as one patient"
-    )
-    rows.append(audited("Patients", f"{asked.groups:,} patients or groups; patients were {how}"))
+    rows.append(audited(said.AUDITED["reals"], _counts(asked.counts)))
+    how = said.PATIENTS_GIVEN if asked.patient_ids else said.PATIENTS_GUESSED
+    told = said.PATIENTS.format(groups=f"{asked.groups:,}", how=how)
+    rows.append(audited(said.AUDITED["patients"], told))
     return Section("split", said.SECTIONS["split"], (field_table(rows),))
 
 
@@ -151,9 +146,9 @@ def _counts(counts: Mapping[str, int]) -> str:
 def attacker(result: Audited, context: Context, notes: Notes) -> Section:
     """(7) What the attacker holds, and what was not tried."""
     rows = [
-        audited("The audit assumes that the attacker holds", said.ATTACKER_AUDIT),
+        audited(said.AUDITED["attacker"], said.ATTACKER_AUDIT),
         *stated(context, notes, "attacker.holds"),
-        audited("The audit did not try", said.ATTACKER_LEFT),
+        audited(said.AUDITED["not_tried"], said.ATTACKER_LEFT),
         *stated(context, notes, "attacker.not_tried"),
     ]
     return Section("attacker", said.SECTIONS["attacker"], (field_table(rows),))
@@ -168,8 +163,8 @@ def rule(result: Audited, context: Context, notes: Notes) -> Section:
         else said.RULE_FORENSIC
     )
     rows = [
-        audited("Rule", text),
-        audited("False-alarm rate", words.percent(asked.false_alarm_rate)),
+        audited(said.AUDITED["rule"], text),
+        audited(said.AUDITED["rate"], words.percent(asked.false_alarm_rate)),
     ]
     fixed = stated(context, notes, "rule.fixed_on")
     day = context.rule.fixed_on
@@ -180,8 +175,8 @@ def rule(result: Audited, context: Context, notes: Notes) -> Section:
     known = None if history is None else history.runs_before
     rows.append(
         audited(
-            "Earlier audits that the cache folder knows",
-            "unknown, because no cache folder was given" if known is None else f"{known:,}",
+            said.AUDITED["earlier"],
+            said.EARLIER_UNKNOWN if known is None else f"{known:,}",
         )
     )
     return Section("rule", said.SECTIONS["rule"], (field_table(rows),))

@@ -69,7 +69,7 @@ def measures(result: Audited, context: Context, notes: Notes) -> Section:
 
 
 def _scrubbed(result: Audited, context: Context) -> Row:
-    label = "Withheld images"
+    label = said.AUDITED["withheld"]
     if context.measures.scrub_log is None:
         return Row((label, said.SCRUB_NONE, ""))
     log = read_scrub_log(context.folder / context.measures.scrub_log)

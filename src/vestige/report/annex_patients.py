@@ -181,7 +181,7 @@ def _values_of(
     try:
         by_patient, by_image = column(header, GROUP_COLUMNS, 0), column(header, LIST_COLUMNS, 0)
     except InputError as error:
-        raise InputError(f"{table.name} {error}.") from error
+        raise InputError(f"{table.name} {error.for_command}.") from error
     key = by_patient if by_patient is not None else by_image
     if key is None:
         raise InputError(

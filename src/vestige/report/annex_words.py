@@ -83,6 +83,52 @@ LABELS = {
     "measures.other": "Other measures",
 }
 """How each key of context.toml is called in the document."""
+AUDITED = {
+    "made_on": "Audit made on",
+    "images": "Images in the audit",
+    "unread": "Files that could not be read",
+    "sha256": "SHA-256 of the images in the audit",
+    "reals": "Real images in the audit",
+    "patients": "Patients",
+    "attacker": "The audit assumes that the attacker holds",
+    "not_tried": "The audit did not try",
+    "rule": "Rule",
+    "rate": "False-alarm rate",
+    "earlier": "Earlier audits that the cache folder knows",
+    "missed": "Copies that could be missed",
+    "auc": "AUC of the set test",
+    "smallest": "Smallest visible AUC",
+    "upper": "Upper bound of the AUC",
+    "unchanged": "Patients with an unchanged copy",
+    "exposed": "Patients exposed in another way and not seen",
+    "epsilon": "Epsilon of differential privacy",
+    "withheld": "Withheld images",
+}
+"""How what the audit gives is called in the document."""
+NOT_WHOLE = " (the controller states {whole}, so the audit is not of the whole set alone)"
+PATIENTS = "{groups} patients or groups; patients were {how}"
+PATIENTS_GIVEN = "given by those who made the audit"
+PATIENTS_GUESSED = "not given, so images that look alike count as one patient"
+EARLIER_UNKNOWN = "unknown, because no cache folder was given"
+
+SINGLING_OUT, LINKABILITY, INFERENCE = "Singling out", "Linkability", "Inference"
+COPIES_NOT_SEARCHED = "Copies were not searched for."
+COPIES_NONE = "No generated image is a copy of a real image in the views that were searched."
+SINGLING_OUT_NO_P = "No p-value holds, so nothing is said of who else stands out."
+LEVELS_HEAD = ("A copy that is", "Named", "Patients, at most", "A single copy")
+LEVEL_MISSED, LEVEL_SEEN = "could be missed", "is seen"
+DETECTORS_HEAD = ("Detector", "AUC", "adjusted p", "Weight")
+DETECTORS_MORE = "The {shown} of {total} with the largest weights."
+MANIFEST = {
+    "question": "Question",
+    "kind": "Images compared",
+    "python": "Python",
+    "packages": "Packages",
+    "seed": "Seed",
+    "started": "Started",
+    "sha256": "SHA-256 of {role} images",
+}
+GREY = "grey images"
 
 CRITERIA_HEAD = ("Criterion", "Evidence", "Not covered")
 CRITERIA = (

@@ -142,12 +142,25 @@ class Strip:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a trained network sees of a pair: two pictures as data URIs, and what they are of.
+
+    title : names the network; uris, names : of the real and of the generated image
+    """
+
+    title: str
+    uris: tuple[str, str]
+    names: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Pair:
     """A real image beside the nearest generated one; pictures as data URIs, "" for none.
 
     difference_uri, map_uri : of their difference and of where they match; None where none is drawn
     slices : of a pair of volumes; None where none are drawn
     line : one sentence that says what the pair is; "" for none
+    seen : what each trained network sees of it
     """
 
     real: str
@@ -161,6 +174,7 @@ class Pair:
     map_uri: str | None = None
     line: str = ""
     strips: tuple[Strip, ...] = ()
+    seen: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True)

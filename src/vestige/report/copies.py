@@ -8,7 +8,7 @@ from vestige.report import words
 from vestige.report.blocks import Block, Row, Section, Table, Text
 from vestige.report.gallery import Pictures, Told, gallery, introduction
 from vestige.report.kinds import LEAFING, PLANES, THROUGH_BEST, kind_of_result
-from vestige.report.lines import copy_line
+from vestige.report.lines import copy_line, moved_text
 
 MOST_ROWS = 500
 PICTURE_BUDGET = 5_200_000
@@ -121,7 +121,7 @@ def seen(copy: Copy | Withheld) -> str:
     """How the real image stands in the generated one, as the end of a clause."""
     view = "" if copy.view == "identity" else f", {copy.view}"
     view += ", inverted" if copy.inverted else ""
-    return view + (", shifted or cropped" if copy.moved else "")
+    return view + (f", {moved_text(copy)}" if copy.moved else "")
 
 
 def _tables(found: tuple[Copy, ...], kind: Kind) -> list[Block]:

@@ -7,7 +7,7 @@ from typing import Literal
 from vestige.copies.pictures import LARGE
 from vestige.copies.related import Related
 from vestige.report import words
-from vestige.report.blocks import Block, Gallery, Pair, Slice, Slices, Strip, Text
+from vestige.report.blocks import Block, Gallery, Pair, Seen, Slice, Slices, Strip, Text
 from vestige.report.uris import data_uri
 
 PARTS = ("real", "generated", "difference")
@@ -15,9 +15,20 @@ MAP = (
     "The fourth picture is the map of the match: the generated image in grey, and in blue to "
     "yellow the places that add to the whitened similarity of the two, beyond what the generated "
     "image shares with other patients there, and where the two agree around the place as well. "
-    "Pairs that are shifted or cropped have no map. A map that is spread over the whole image "
-    "speaks for a copy of the whole, one that is bright in a part for a copy of that part."
+    "A copy that is shifted or cropped is moved back to its place in the real image first, and "
+    "what it does not show is black. A map that is spread over the whole image speaks for a copy "
+    "of the whole, one that is bright in a part for a copy of that part."
 )
+NETWORK = (
+    "{names} took part in this audit: {each} gives a pair of images a match score. The two "
+    "pictures in the row of its name show in blue to yellow what in the real image and what in the "
+    "generated image raises that score, compared with the same image without its details. The "
+    "strongest place of the two pictures is yellow in every pair, so the colours of two pairs "
+    "cannot be compared. The network that is asked did not learn from the patient. The first "
+    "{most} pairs of a gallery have these pictures."
+)
+NETWORK_TITLE = "What the maps of trained networks show"
+SEEN = "What {name} sees"
 MAP_TITLE = "What the map shows"
 CLICK = "Click a picture to enlarge it, and again to close it."
 MOST_IN_STRIP = 24
@@ -83,13 +94,14 @@ def gallery(
         if not all(uris):
             continue
         shown = pictures.take([f"{one.key}:map"]) or [""]
+        seen = _seen(one, pictures) if number < LARGE else ()
         slices = _slices(one.key, number, pictures)
         strips = _strips(one, found, pictures) if found and number < LARGE else ()
         pairs.append(
             Pair(
                 *one.names, uris[0], uris[1],
                 caption=one.caption, mark=one.mark, difference_uri=uris[2], slices=slices,
-                map_uri=shown[0] or None, line=one.line, strips=strips,
+                map_uri=shown[0] or None, line=one.line, strips=strips, seen=seen,
             )
         )  # fmt: skip
     if not pairs:
@@ -111,7 +123,33 @@ def gallery(
 def introduction(pairs: Mapping[str, bytes], start: str) -> list[Block]:
     """What the pictures under these names show, as far as it is the same for all kinds."""
     has_maps = any(key.startswith(start) and key.endswith(":map") for key in pairs)
-    return [Text(CLICK), *([Text(MAP, title=MAP_TITLE)] if has_maps else [])]
+    blocks: list[Block] = [Text(CLICK), *([Text(MAP, title=MAP_TITLE)] if has_maps else [])]
+    if names := _networks(pairs, start):
+        each = "it" if len(names) == 1 else "each"
+        told = NETWORK.format(names=" and ".join(names), each=each, most=LARGE)
+        blocks.append(Text(told, title=NETWORK_TITLE))
+    return blocks
+
+
+def _networks(pictures: Mapping[str, bytes], start: str) -> tuple[str, ...]:
+    """The columns of networks that have maps of pairs, in the order in which they were drawn."""
+    told = (
+        key.removeprefix("network:").partition(":") for key in pictures if key[:8] == "network:"
+    )
+    return tuple(dict.fromkeys(name for name, _, pair in told if pair.startswith(start)))
+
+
+def _seen(one: Told, pictures: Pictures) -> tuple[Seen, ...]:
+    """What each network sees of a pair, as far as the pictures fit."""
+    found = []
+    for name in _networks(pictures.pictures, f"{one.key}:"):
+        start = f"network:{name}:{one.key}"
+        uris = pictures.take([f"{start}:real", f"{start}:generated"])
+        if uris is not None and all(uris):
+            found.append(
+                Seen(SEEN.format(name=words.name(name, 40)), (uris[0], uris[1]), one.names)
+            )
+    return tuple(found)
 
 
 def _slices(key: str, number: int, pictures: Pictures) -> Slices | None:

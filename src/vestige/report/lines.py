@@ -1,7 +1,7 @@
 """One sentence on each pair of pictures, from what the audit says of it; nothing is computed."""
 
 from vestige.decision.audited import Audited
-from vestige.decision.records import Copy, CopySearch
+from vestige.decision.records import Copy, CopySearch, Withheld
 from vestige.images.kinds import Kind, told_of
 from vestige.report import words
 from vestige.schema.records import Finding
@@ -56,8 +56,25 @@ def _as_seen(copy: Copy) -> str:
     """The view of a copy in words, in front of the next clause."""
     view: list[str] = [] if copy.view == "identity" else [copy.view]
     view += ["inverted"] if copy.inverted else []
-    view += ["shifted or cropped"] if copy.moved else []
+    view += [moved_text(copy)] if copy.moved else []
     return f" ({', '.join(view)})" if view else ""
+
+
+def moved_text(copy: Copy | Withheld) -> str:
+    """How a moved copy stands to the real image, as the end of a clause."""
+    if copy.shown is None:
+        return "shifted or cropped"
+    if copy.shown.side != 1:
+        return f"cropped to {words.percent(round(copy.shown.side, 3))} of the side"
+    told = [
+        f"{words.percent(abs(by))} {before if by > 0 else after}"
+        for by, before, after in (
+            (copy.shown.top, "up", "down"),
+            (copy.shown.left, "to the left", "to the right"),
+        )
+        if by
+    ]
+    return f"shifted by {' and '.join(told)}"
 
 
 def _beyond(copy: Copy, result: Audited) -> str:

@@ -18,7 +18,7 @@ from vestige.report.words import ROLES, banner, visible
 def environment() -> Any:
     """The templates, compiled once for all pages of a process."""
     import jinja2
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     @jinja2.pass_context
     def term(context: Any, label: str) -> str:
@@ -34,8 +34,13 @@ def environment() -> Any:
         parts = visible(sentence).split("`")
         if len(parts) % 2 == 0:
             return visible(sentence)
-        code = Markup("<code>{}</code>")
-        return Markup().join(code.format(p) if k % 2 else p for k, p in enumerate(parts))
+        return Markup().join(code(p) if k % 2 else p for k, p in enumerate(parts))
+
+    def code(command: str) -> str:
+        """A command of which no option is broken at its hyphens, however narrow the page is."""
+        option, words = Markup('<span class="option">{}</span>'), visible(command).split(" ")
+        told = (option.format(w) if w.startswith("-") else escape(w) for w in words)
+        return Markup("<code>{}</code>").format(Markup(" ").join(told))
 
     def css(text: str) -> str:
         """One of vestige's own headings as a string of CSS."""
@@ -51,6 +56,7 @@ def environment() -> Any:
     )
     made.filters["term"] = term
     made.filters["coded"] = coded
+    made.filters["code"] = code
     made.filters["css"] = css
     made.globals["printed"] = PRINTED_ROWS
     made.filters["ours"] = Markup  # our own SVG and script, without a text of the user

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -24,6 +25,7 @@ from vestige.types import (
     Images,
     Ints,
     LearningDetector,
+    PairExplainer,
     PoolDetector,
     Progress,
     quiet,
@@ -74,6 +76,21 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class PairJudge:
+    """Networks that judged pairs for one column: one trained model, or one for each fold.
+
+    by_fold : fold -> the network that scored its images; folds : [n] of the cohort
+    """
+
+    by_fold: Mapping[int, PairExplainer]
+    folds: Ints
+
+    def of(self, row: int) -> PairExplainer:
+        """The network that scored this image of the cohort."""
+        return self.by_fold[int(self.folds[row])]
+
+
+@dataclass(frozen=True)
 class Scored:
     """Columns of evidence of one audit.
 
@@ -81,6 +98,7 @@ class Scored:
     fitted : the detectors, by column, but for those whose scores were kept
     ready : what was not made for it
     weights : digests of the networks' weights and of trained models, by detector and option
+    judges : networks that judged pairs, by column; none of those whose scores were kept
     """
 
     plan: tuple[Column, ...]
@@ -88,6 +106,7 @@ class Scored:
     fitted: Mapping[str, Detector]
     ready: Ready
     weights: Mapping[str, str]
+    judges: Mapping[str, PairJudge] = field(default_factory=dict)
 
 
 def _unnoted(name: str, seconds: float) -> None:
@@ -102,13 +121,15 @@ def score_columns(
     done: Callable[[str, float], None] = _unnoted,
     progress: Progress = quiet,
     ready: Ready = Ready(),  # frozen
+    judges: dict[str, PairJudge] | None = None,
 ) -> tuple[Floats, dict[str, Detector]]:
     """Score every real image by every column -> float64 [n, D], and the fitted detectors.
 
     Columns run side by side, each on one core: nothing in a column then depends on how many cores
     there are, down to the last bit. `done` is called with a column's name and its seconds,
     `progress` by detectors that learn. A column that is `ready` is not computed, and one whose
-    scores were kept has no detector.
+    scores were kept has no detector. The networks that judged pairs are put into `judges`, if it is
+    given.
 
     Raises
     ------
@@ -138,6 +159,7 @@ def score_columns(
                 reals,
                 progress,
                 ready.trained.get(column.name),
+                judges,
             ): d
             for d, column in sorted(todo, key=_largest_first)
         }
@@ -173,15 +195,23 @@ def _score_column(
     reals: Reals,
     progress: Progress,
     trained: Detector | None,
+    judges: dict[str, PairJudge] | None,
 ) -> tuple[Floats, Detector, float]:
     start = perf_counter()
     watched = Watched(column)
     with watched.watch():
         if trained is not None:
             scores, detector = trained.score_samples(watched.lend(reals.images)), trained
+            if judges is not None and isinstance(trained, PairExplainer):
+                everybody = np.zeros(len(reals.images), np.int64)
+                judges[column.name] = PairJudge({0: trained}, everybody)
+        elif column.learns:
+            scores, detector = _cross_fit(
+                column, watched, watched.lend(generated), reals, progress, judges
+            )
         else:
             scores, detector = _fit_and_score(
-                column, watched, watched.lend(generated), watched.lend(reference), reals, progress
+                column, watched, watched.lend(generated), watched.lend(reference), reals
             )
     lost = int((~np.isfinite(scores)).sum())
     if lost:
@@ -198,10 +228,7 @@ def _fit_and_score(
     generated: Images,
     reference: Images | None,
     reals: Reals,
-    progress: Progress,
 ) -> tuple[Floats, Detector]:
-    if column.learns:
-        return _cross_fit(column, watched, generated, reals, progress)
     detector: Any = column.make()
     images, n = watched.lend(reals.images), len(reals.images)
     watched.fitted(detector.fit(generated, unused=reference), detector)
@@ -220,6 +247,7 @@ def _cross_fit(
     generated: Images,
     reals: Reals,
     progress: Progress,
+    judges: dict[str, PairJudge] | None,
 ) -> tuple[Floats, Detector]:
     """Scores [n] of models that never saw the group they score, and the last model."""
     cohort, groups, known = watched.lend(reals.images), reals.groups, reals.known
@@ -232,6 +260,7 @@ def _cross_fit(
     # one detector, fitted anew for each fold: it may keep what it made of the generated set
     detector: Any = column.make()
     assert isinstance(detector, LearningDetector)  # noqa: S101  # by needs_labels
+    by_fold: dict[int, PairExplainer] = {}
     for number, fold in enumerate(folds, 1):
         inside = known.folds == fold
         used, unused = known.used & ~inside, known.unused & ~inside
@@ -244,6 +273,10 @@ def _cross_fit(
             progress=_within(progress, f"{column.name}, fold {number} of {len(folds)}"),
         )
         scores[inside] = watched.form(detector.score_samples(cohort[inside]), int(inside.sum()))
+        if judges is not None and isinstance(detector, PairExplainer):
+            by_fold[int(fold)] = copy(detector)  # the next fit gives this one another model
+    if judges is not None and by_fold:
+        judges[column.name] = PairJudge(by_fold, known.folds)
     watched.order(detector.score_samples, cohort[inside], scores[inside])
     return scores, detector
 

@@ -89,6 +89,11 @@ def spent_share(look: int, planned: int | None = None) -> float:
     return min(1.0, look / planned)
 
 
+def share_of_look(look: int, planned: int | None = None) -> float:
+    """Share of the level that one look (from 1) spends; all looks together at most 1."""
+    return spent_share(look, planned) - spent_share(look - 1, planned)
+
+
 def common_height(values: Floats, counts: Floats) -> Floats:
     """How high relabellings stand by the best of several statistics, [B].
 

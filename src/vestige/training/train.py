@@ -199,7 +199,7 @@ def check_learner(detector: str) -> None:
     """Refuse an unknown detector, and one that has nothing to learn."""
     if not choose(DETECTORS, detector, "detector").needs_labels:
         raise InputError(
-            f"{detector} learns nothing from labels: use it in vestige audit --detector {detector}."
+            f"{detector} learns nothing from labels: use it in an audit (--detector {detector})."
         )
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vestige.copies.search import CopySearch, search_copies
+from vestige.copies.search import CopySearch, search_compared
 from vestige.schema.records import Estimate
+from vestige.stats.copy_line import COPY_ALPHA
 from vestige.stats.intervals import auc_interval
 from vestige.stats.looks import common_height
 from vestige.stats.sensitivity import sensitivity
@@ -41,16 +42,19 @@ class Seen:
     max_similarity: float
 
 
-def look(reals: Reals, generated: Images, views: Views, alpha: float, seed: int) -> Seen:
+def look(
+    reals: Reals, generated: Images, views: Views, alpha: float, copy_alpha: float, seed: int
+) -> Seen:
     """Score the reals beside generated images [m, s, s] of their side, and look for copies.
 
-    `alpha` is the level that this look may spend, 0 for none; `seed` draws which images count of
+    `alpha` is the level that this look may spend, 0 for none, and `copy_alpha` that of its copies
+    (`vestige.stats.copy_line`); `seed` draws which images count of
     patients that have more than others of like size, and the interval.
     """
     scores = reals.pool.score(generated)
     used, patients = reals.used, reals.patients
     sides = scores[used], scores[~used], patients[used], patients[~used]
-    found = find_copies(reals, generated, views)
+    found = find_copies(reals, generated, views, copy_alpha)
     return Seen(
         height=_height(reals, scores, seed),
         auc=auc_interval(*sides, seed=seed),
@@ -61,14 +65,15 @@ def look(reals: Reals, generated: Images, views: Views, alpha: float, seed: int)
     )
 
 
-def find_copies(reals: Reals, generated: Images, views: Views) -> CopySearch:
+def find_copies(reals: Reals, generated: Images, views: Views, level: float) -> CopySearch:
     """Near copies of used images; unused ones are the bystanders (`vestige.copies.search`)."""
-    return search_copies(reals.images, reals.patients, ~reals.used, reals.used, generated, views)
+    beside = reals.comparison.beside(generated)
+    return search_compared(beside, ~reals.used, reals.used, views, level, together=True)
 
 
 def copied_rows(reals: Reals, generated: Images, views: Views) -> Bools:
     """Which generated images are copies of used ones, [m]."""
-    found = find_copies(reals, generated, views)
+    found = find_copies(reals, generated, views, COPY_ALPHA)
     return _rows(found.targets.generated, len(generated))
 
 

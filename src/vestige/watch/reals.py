@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.copies.pairs import PLAIN
+from vestige.copies.pairs import PLAIN, Comparison, compare_by_reals
 from vestige.detectors.prepared_pool import PreparedPool, prepare_pool
 from vestige.images.duplicates import content_clusters
 from vestige.images.given_groups import told_groups
@@ -35,6 +35,7 @@ class Reals:
     used : [n]
     patients : [n], 0 to G - 1
     pool : scores them beside a generated set
+    comparison : finds their copies in a generated set
     status, keep : [G], used, and images that count in the set test
     relabellings : bool [B, G], the true labelling in row `truth`
     digest : of all of this, hexadecimal
@@ -44,6 +45,7 @@ class Reals:
     used: Bools
     patients: Ints
     pool: PreparedPool
+    comparison: Comparison
     status: Bools
     keep: Ints
     relabellings: Bools
@@ -86,6 +88,7 @@ def prepare_reals(
         used=is_used,
         patients=patients,
         pool=prepare_pool(images, patients, min(size, side), views),
+        comparison=compare_by_reals(images, patients, views),
         status=status,
         keep=keep,
         relabellings=rows,

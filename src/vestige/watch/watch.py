@@ -14,7 +14,8 @@ from vestige.engine.threads import one_core
 from vestige.files.whole import whole
 from vestige.registry.entries import InputError
 from vestige.registry.rules import SEED, OneOf, Within, real_number, whole_number
-from vestige.stats.looks import Crossed, no_looks, spent_share
+from vestige.stats.copy_line import COPY_ALPHA
+from vestige.stats.looks import Crossed, no_looks, share_of_look
 from vestige.symmetries import VIEWS, Views
 from vestige.types import Bools, Images
 from vestige.watch.looking import Seen, copied_rows, look
@@ -157,11 +158,13 @@ class Watch:
         for old, known, told in zip(past.steps, past.digests, past.told, strict=True):
             if (old, known) == (step, digest):
                 return dict(told)
-        before = spent_share(past.crossed.looks, self.planned)
-        alpha = self.level * (spent_share(past.crossed.looks + 1, self.planned) - before)
+        number = past.crossed.looks + 1
+        alpha = self.level * share_of_look(number, self.planned)
+        # copies are counted beyond a planned number of looks, too
+        copy_alpha = COPY_ALPHA * share_of_look(number)
         seed = int(np.random.default_rng([self.seed, step]).integers(2**31))
         with one_core():
-            seen = look(self.reals, made, self.views, alpha, seed)
+            seen = look(self.reals, made, self.views, alpha, copy_alpha, seed)
         crossed = past.crossed.after(seen.height, self.planned)
         told = _told(seen, crossed, self.reals.truth, self.level)
         past.crossed = crossed

@@ -10,7 +10,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from vestige.files.places import told_place
 from vestige.files.whole import beside
 from vestige.images.choosing import ColourChoice, choose_kind
 from vestige.images.dimensions import Dimensions
@@ -18,7 +17,7 @@ from vestige.images.duplicates import near_duplicate_groups
 from vestige.images.groups import assign_groups
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import LARGEST_CUBE, Kind
-from vestige.images.listing import listed, peek_size
+from vestige.images.listing import Source, listed, peek_size
 from vestige.images.reading import Wanted
 from vestige.registry.entries import InputError
 from vestige.registry.rules import OneOf, Within
@@ -27,14 +26,7 @@ from vestige.types import Progress, quiet
 from vestige.worlds.check import Check, check_world
 from vestige.worlds.folders import SUFFIXES, Bytes
 from vestige.worlds.options import RANGES, check_recipe
-from vestige.worlds.record import (
-    IMPORTED,
-    RECORD,
-    Recipe,
-    WorldRecord,
-    digest_lines,
-    verify_world,
-)
+from vestige.worlds.record import IMPORTED, Recipe, WorldRecord, digest_lines
 from vestige.worlds.roles import LEFT_OUT, QUERY_UNUSED, QUERY_USED, UNUSED, USED, join_groups
 from vestige.worlds.sound import not_judged, read_sound
 from vestige.worlds.writing import Dealt, begin, deal, finish, write_generated, write_reals
@@ -212,44 +204,24 @@ def import_world(
     return Imported(record, read.problems, checks)
 
 
-def open_or_import(
-    origin: Origin, out: str | os.PathLike[str], *, progress: Progress = quiet
-) -> WorldRecord:
-    """The world that an earlier call made of the same folders, or a new one (`import_world`).
+def found_kind(origin: Origin) -> Kind:
+    """What the images are imported as, from a look at their files.
 
     Raises
     ------
     InputError
-        As `import_world`; when `out` holds another world, or files of it have changed.
+        A folder that is missing or empty, folders of unlike kinds.
     """
-    if not (Path(out) / RECORD).exists():
-        return import_world(origin, out, progress=progress).record
-    record = verify_world(out)
-    known, asked = record.recipe, _told(origin)
-    if any(getattr(known, name) != value for name, value in asked.items()):
-        raise InputError(f"{os.fspath(out)} holds a world of other folders: name a new --out.")
-    return record
+    return choose_kind(_sources(origin), origin.colour, dimensions=origin.dimensions).kind
 
 
-def _told(origin: Origin) -> dict[str, object]:
-    """What the record of a world says of its origin."""
-    options = {
-        NON_MEMBER: origin.non_members, "generated": origin.generated, "shared": origin.shared
-    }  # fmt: skip
-    return {
-        "generator": IMPORTED,
-        "images": told_place(origin.members),
-        "options": {name: told_place(value) for name, value in options.items()},
-        "groups": told_place(origin.groups),
-        "group_regex": origin.group_regex,
-        "query_share": origin.query_share,
-        "seed": origin.seed,
-    }
+def _sources(origin: Origin) -> dict[str, Source]:
+    given = {MEMBER: origin.members, NON_MEMBER: origin.non_members, "generated": origin.generated}
+    return {role: listed(source) for role, source in given.items()}
 
 
 def _read(origin: Origin, progress: Progress) -> _Read:
-    given = {MEMBER: origin.members, NON_MEMBER: origin.non_members, "generated": origin.generated}
-    sources = {role: listed(source) for role, source in given.items()}
+    sources = _sources(origin)
     chosen = choose_kind(sources, origin.colour, dimensions=origin.dimensions)
     most = LARGEST_CUBE if chosen.kind == "volume" else LARGEST
     size = origin.size or peek_size(sources.values(), most, kind=chosen.kind)

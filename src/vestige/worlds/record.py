@@ -244,7 +244,7 @@ def decode_file(kind: Any, raw: Any, path: Path) -> Any:
     try:
         return decode(kind, raw, path.stem)
     except InputError as error:
-        raise InputError(f"{path} was not written by this vestige: {error}") from error
+        raise InputError(f"{path} was not written by this vestige: {error.for_command}") from error
 
 
 def load_schema(
