@@ -12,7 +12,9 @@ from vestige.detectors.cosine_search import (
     Search,
     Symmetries,
     find_neighbours,
+    largest_of_rows,
     largest_view,
+    with_larger,
 )
 from vestige.detectors.inputs import fitted, reference_of
 from vestige.detectors.own_patient import of_several, without_own
@@ -58,9 +60,11 @@ def tally_cosines(
     neighbours: Neighbours | None = None,
 ) -> Tally:
     """Add the cosines with generated rows [m, D], streamed."""
+    of_best = neighbours is None and options.aggregate != "cube"
     for start, projected in search.projected(generated):
         made = unit(projected)
-        views = search.scored_views(made, projected)
+        views = [search.scored_best(made, projected)] if of_best else []
+        views = views or search.scored_views(made, projected)
         best = largest_view(views)
         if neighbours is not None:
             neighbours.add(start, views, best)
@@ -81,11 +85,11 @@ def _added(
         if options.competition:
             among = cosines
             if search.rivals is not search.rows:
-                among = largest_view(search.views(made, search.rivals))
+                among = search.largest(made, search.rivals)
             elif search.own is not None:  # a patient of many slices is one rival
                 among = search.own.largest(cosines)
-            cosines = cosines - _largest(among, options.competition).mean(axis=1)[:, None]
-        best = _largest(np.hstack([best, cosines.T]), options.top)
+            cosines -= largest_of_rows(among, options.competition).mean(axis=1)[:, None]
+        best = with_larger(best, cosines, options.top)
     elif options.aggregate == "cube":
         total = total + np.stack([_cubes(view) for view in views], axis=1)
     else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
@@ -323,7 +327,8 @@ class MatchedFilterPool(MatchedFilter):
             if self.whitened_by == "both":
                 made = fitted(self.generated_, "matched_filter_pool")
                 population += len(made) * (1 if self.turned_ is None else 2)
-            own = without_own(filters, filters.project(cohort), groups, masses, population)
+            images = len(cohort) // (2 if self._folding.transposes else 1)
+            own = without_own(filters, filters.project(cohort), groups, masses, population, images)
         return Search(rows, rows, filters, self._folding, own)
 
 
@@ -331,10 +336,3 @@ def _cubes(cosines: Float32s) -> Floats:
     cubes = cosines * cosines
     cubes *= cosines
     return np.asarray(cubes.sum(axis=0, dtype=np.float64))
-
-
-def _largest(values: Float32s, k: int) -> Float32s:
-    """The k largest of each row, [n, min(k, width)], ascending: sums must not depend on order."""
-    if values.shape[1] > k:
-        values = np.partition(values, -k, axis=1)[:, -k:]
-    return np.asarray(np.sort(values, axis=1))
