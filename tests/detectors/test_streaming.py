@@ -8,7 +8,12 @@ import pytest
 
 from vestige.detectors import cosine_search
 from vestige.detectors.cosine_search import Search as CosineSearch
-from vestige.detectors.cosine_search import top_cosines
+from vestige.detectors.cosine_search import (
+    largest_sum,
+    signed_sums,
+    top_cosines,
+    with_larger,
+)
 from vestige.detectors.matched_filter import MatchedFilter, no_cosines, tally_cosines
 from vestige.features.whitening import Whitening, whitening
 from vestige.stats import density, neighbours, top
@@ -88,3 +93,24 @@ def test_of_equal_cosines_the_lower_row_comes_first(monkeypatch: pytest.MonkeyPa
     cosines, index = top_cosines(axes, pool, plain, 2)
     np.testing.assert_array_equal(cosines, 1)
     np.testing.assert_array_equal(index, np.arange(8)[:, None] + [0, 8])
+
+
+def test_the_largest_are_kept_whatever_the_memory_order_and_the_blocks() -> None:
+    rng = np.random.default_rng(3)
+    cosines = rng.normal(size=(60, 7)).astype(np.float32)
+    wanted = np.sort(cosines, axis=0)[-3:].T
+    for cuts in ((60,), (1, 2, 60), (20, 21, 60)):
+        for order in ("C", "F"):
+            best, start = np.empty((7, 0), np.float32), 0
+            for stop in cuts:
+                best = with_larger(best, np.array(cosines[start:stop], order=order), 3)
+                start = stop
+            assert np.array_equal(best, wanted)
+
+
+def test_the_largest_view_is_found_without_the_views() -> None:
+    rng = np.random.default_rng(4)
+    for parts in (1, 2, 4):
+        products = [rng.normal(size=(9, 5)).astype(np.float32) for _ in range(parts)]
+        wanted = np.max(signed_sums(products), axis=0)
+        assert np.array_equal(largest_sum([one.copy() for one in products]), wanted)

@@ -1,5 +1,6 @@
 """The cache of decoded shards changes nothing but the time."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     def counted(path: str, *arguments: Any) -> list:
-        names.append(Path(path).name)
+        names.append(Path(os.path.realpath(path)).name)  # of what a descriptor leads to
         return read_file(path, *arguments)
 
     monkeypatch.setattr("vestige.images.shards.read_file", counted)

@@ -92,8 +92,9 @@ def input_places(sources: Mapping[str, Source | None]) -> Iterator[Named]:
 
 
 def _refuse_same_files(sources: Mapping[str, Source]) -> None:
+    folders: dict[str, str] = {}
     files = {
-        role: {os.path.realpath(path): id_ for id_, path in source.files if isinstance(path, Path)}
+        role: {_real(path, folders): id_ for id_, path in source.files if isinstance(path, Path)}
         for role, source in sources.items()
         if isinstance(source, Listing)
     }
@@ -105,6 +106,15 @@ def _refuse_same_files(sources: Mapping[str, Source]) -> None:
                 f"{first} and {second} name {len(both)} file(s) both, e.g. {name}. An image has "
                 "one status: give each role files of its own."
             )
+
+
+def _real(path: Path, folders: dict[str, str]) -> str:
+    """The real path of a file; those of its folders are asked for once."""
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    place = os.path.join(folders[folder], name)
+    return os.path.realpath(place) if name == os.pardir or os.path.islink(place) else place
 
 
 def _most_groups(source: Source) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from vestige.features.rows import Rows, fold_rows, rows_of
 from vestige.features.whitening import Whitening
 from vestige.images.kinds import Kind, kind_of
 from vestige.images.passes import Merge
+from vestige.stats.by_group import ByGroup
 from vestige.stats.groups import Labels, group_index
 from vestige.stats.slices import slices
 from vestige.symmetries import Views
@@ -161,13 +162,13 @@ class Comparison:
         for search in self._searches():
             made = search.filters.apply(rows)
             made[plain] = 0
-            for view in search.views(made, search.rows):
-                value = view if value is None else np.maximum(value, view, out=value)
+            best = search.largest(made, search.rows)
+            value = best if value is None else np.maximum(value, best, out=value)
         assert value is not None  # noqa: S101  # of one view or more
         if own is not None:
             value[own[:, None] == self.codes] = -np.inf
         single = int(self.codes.max()) + 1 == len(self.codes)
-        groups = value if single else self._by_group(value)
+        groups = value if single else self._groups.largest(value)
         others = groups.shape[1] - (1 if own is None else 2)
         rivals = hubness_correction(groups, min(RIVALS, others))
         if single:
@@ -177,11 +178,9 @@ class Comparison:
             nearest = value >= groups[:, self.codes] - ROUNDING
         return Block(start, value, lead, nearest, plain)
 
-    def _by_group(self, value: Float32s) -> Float32s:
-        """The largest value of each group, [b, G]."""
-        order = np.argsort(self.codes, kind="stable")
-        starts = np.flatnonzero(np.diff(self.codes[order], prepend=-1))
-        return np.asarray(np.maximum.reduceat(value[:, order], starts, axis=1))
+    @cached_property
+    def _groups(self) -> ByGroup:
+        return ByGroup(self.codes)
 
 
 def _look(

@@ -57,6 +57,14 @@ class Search:
             return views
         return _halves(views)
 
+    def largest(self, made: Float32s, rows: Float32s) -> Float32s:
+        """`largest_view` of the views, to the bit, where nobody asks for these."""
+        parts = self.filters.parts
+        best = largest_sum([made[:, part] @ rows[:, part].T for part in parts])
+        if not self.folding.transposes:
+            return best
+        return largest_view(_halves([best]))
+
     def scored_views(self, made: Float32s, projected: Float32s) -> list[Float32s]:
         """The views by which the reals are scored: without their own patients, if these count.
 
@@ -65,8 +73,17 @@ class Search:
         if self.own is None:
             return self.views(made, self.rows)
         products, divisor = self.own.products(projected)
-        views = [view / divisor for view in signed_sums(products)]
+        views = [np.divide(view, divisor, out=view).T for view in signed_sums(products)]
         return _halves(views) if self.folding.transposes else views
+
+    def scored_best(self, made: Float32s, projected: Float32s) -> Float32s:
+        """The largest of `scored_views`, to the bit, where nobody asks for these."""
+        if self.own is None:
+            return self.largest(made, self.rows)
+        products, divisor = self.own.products(projected)
+        best = largest_sum(products)
+        best /= divisor
+        return largest_view(_halves([best.T])) if self.folding.transposes else best.T
 
     def views_of_pairs(self, made: Float32s, reals: Ints) -> list[Float32s]:
         """Cosines [k] of whitened generated rows with one real each, one array per view."""
@@ -96,12 +113,58 @@ def signed_sums(products: list[Float32s]) -> list[Float32s]:
     return [a + b for a, b in pairs] + [a - b for a, b in pairs]
 
 
+def largest_sum(products: list[Float32s]) -> Float32s:
+    """The largest of `signed_sums`, in the memory of the products.
+
+    Rounding keeps the order: the larger of a + b and a - b is a + |b|, to the bit.
+    """
+    if len(products) == 1:
+        return products[0]
+    middle = len(products) // 2
+    sums, more = signed_sums(products[:middle]), signed_sums(products[middle:])
+    for one, other in zip(sums, more, strict=True):
+        one += np.abs(other, out=other)
+    return largest_view(sums)
+
+
 def largest_view(views: list[Float32s]) -> Float32s:
     """The largest of the views of each pair."""
     best = views[0]
     for number, view in enumerate(views[1:]):
         best = np.maximum(best, view, out=best if number else None)
     return best
+
+
+def with_larger(best: Float32s, cosines: Float32s, k: int) -> Float32s:
+    """The k largest of each real [n, k], ascending: of those known and of cosines [b, n].
+
+    Once k are known of a real, only what is larger than the least of them is looked at.
+    """
+    if best.shape[1] < k:
+        return largest_of_rows(np.hstack([best, cosines.T]), k)
+    larger = (cosines > best[:, 0]).T
+    if larger.flags.c_contiguous:
+        real, row = np.divmod(np.flatnonzero(larger), len(cosines))
+    else:
+        row, real = np.divmod(np.flatnonzero(larger.T), len(best))
+    if not len(real):
+        return best
+    order = np.argsort(real, kind="stable")
+    touched, first, count = np.unique(real[order], return_index=True, return_counts=True)
+    place = np.arange(len(real)) - np.repeat(first, count)
+    lines = np.full((len(touched), k + int(count.max())), -np.inf, np.float32)
+    lines[:, :k] = best[touched]
+    lines[np.repeat(np.arange(len(touched)), count), k + place] = cosines[row[order], real[order]]
+    best = best.copy()
+    best[touched] = largest_of_rows(lines, k)
+    return best
+
+
+def largest_of_rows(values: Float32s, k: int) -> Float32s:
+    """The k largest of each row, [n, min(k, width)], ascending: sums must not depend on order."""
+    if values.shape[1] > k:
+        values = np.partition(values, -k, axis=1)[:, -k:]
+    return np.asarray(np.sort(values, axis=1))
 
 
 @dataclass(frozen=True, eq=False)

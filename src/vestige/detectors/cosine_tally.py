@@ -5,7 +5,13 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from vestige.detectors.cosine_search import Neighbours, Search, largest_view
+from vestige.detectors.cosine_search import (
+    Neighbours,
+    Search,
+    largest_of_rows,
+    largest_view,
+    with_larger,
+)
 from vestige.features.rows import Rows
 from vestige.features.whitening import unit
 from vestige.stats.exact import on_grid
@@ -49,9 +55,11 @@ def tally_cosines(
     first: int = 0,
 ) -> Tally:
     """Add the cosines with generated rows [m, D], streamed; the first has the number `first`."""
+    of_best = neighbours is None and options.aggregate != "cube"
     for start, projected in search.projected(generated):
         made = unit(projected)
-        views = search.scored_views(made, projected)
+        views = [search.scored_best(made, projected)] if of_best else []
+        views = views or search.scored_views(made, projected)
         best = largest_view(views)
         if neighbours is not None:
             neighbours.add(first + start, views, best)
@@ -72,11 +80,11 @@ def _added(
         if options.competition:
             among = cosines
             if search.rivals is not search.rows:
-                among = largest_view(search.views(made, search.rivals))
+                among = search.largest(made, search.rivals)
             elif search.own is not None:  # a patient of many slices is one rival
                 among = search.own.largest(cosines)
-            cosines = cosines - largest(among, options.competition).mean(axis=1)[:, None]
-        best = largest(np.hstack([best, cosines.T]), options.top)
+            cosines -= largest_of_rows(among, options.competition).mean(axis=1)[:, None]
+        best = with_larger(best, cosines, options.top)
     elif options.aggregate == "cube":
         total = total + on_grid(np.stack([_cubes(view) for view in views], axis=1))
     else:  # a cosine is at most 1, so exp(cosine / t) <= exp(10): no overflow
@@ -113,7 +121,7 @@ def see(
 def see_both(options: TallyOptions, first: Seen, second: Seen) -> Seen:
     """Merge what two passes found."""
     one, other = first.tally, second.tally
-    best = largest(np.hstack([one.best, other.best]), options.top)
+    best = with_larger(one.best, other.best.T, options.top)
     tally = Tally(best, one.total + other.total, one.count + other.count)
     neighbours = None
     if first.neighbours is not None and second.neighbours is not None:
@@ -134,10 +142,3 @@ def _cubes(cosines: Float32s) -> Floats:
     cubes = cosines * cosines
     cubes *= cosines
     return np.asarray(cubes.sum(axis=0, dtype=np.float64))
-
-
-def largest(values: Float32s, k: int) -> Float32s:
-    """The k largest of each row, [n, min(k, width)], ascending: sums must not depend on order."""
-    if values.shape[1] > k:
-        values = np.partition(values, -k, axis=1)[:, -k:]
-    return np.asarray(np.sort(values, axis=1))

@@ -258,5 +258,6 @@ class MatchedFilterPool(MatchedFilter):
             if self.whitened_by == "both":
                 made = fitted(self.generated_, "matched_filter_pool")
                 population += len(made) * (1 if self.turned_ is None else 2)
-            own = without_own(filters, filters.project(cohort), groups, masses, population)
+            images = len(cohort) // (2 if self._folding.transposes else 1)
+            own = without_own(filters, filters.project(cohort), groups, masses, population, images)
         return Search(rows, rows, filters, self._folding, own)

@@ -6,6 +6,7 @@ out of the covariance is a correction of low rank (Sherman and Morrison 1950, Wo
 that the products of one whitening serve all patients.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,12 @@ import numpy.typing as npt
 import scipy.sparse
 
 from vestige.features.whitening import Whitening
+from vestige.stats.by_group import ByGroup
+from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Ints
+
+HELD_BYTES = 2**24
+"""Of rows of patients in float64 at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +38,8 @@ class WithoutOwn:
     shift : [G], s of each patient
     constant, length : [r] and [G], (z - c)'A(-c) and c'Ac
     norms : [r], of z - c
-    order, first : rows patient by patient, and where each begins
+    patients, images : rows by patient, and images by patient, which the first rows are: where the
+        folding transposes, rows r / 2 and later are the first ones transposed
     """
 
     rows: Float32s
@@ -44,41 +51,33 @@ class WithoutOwn:
     constant: Float32s
     length: Float32s
     norms: Float32s
-    order: Ints
-    first: Ints
+    patients: ByGroup
+    images: ByGroup
 
     def products(self, made: Float32s) -> tuple[list[Float32s], Float32s]:
-        """Products [b, r] of each part with whitened generated rows [b, p], and their divisor."""
+        """Products [r, b] of each part with whitened generated rows [b, p], and their divisor."""
         found = []
         squares = np.einsum("bp,bp->b", made, made) + self.length[:, np.newaxis]
         for number, part in enumerate(self.parts):
             plain = self.rows[:, part] @ made[:, part].T
-            product = self.gains[number] @ plain
-            squares += self._of_patients((self.excess[number] @ plain) * plain)
+            product = np.asarray(self.gains[number] @ plain)
+            plain *= self.excess[number] @ plain
+            squares += self.patients.sums(plain)
             if number == 0:
-                moved = self.shift[:, np.newaxis] * self._of_patients(product)
+                moved = self.patients.sums(product)
+                moved *= self.shift[:, np.newaxis]
                 squares += 2 * moved
-                product = product + moved[self.groups] + self.constant[:, np.newaxis]
-            found.append(np.asarray(product.T, np.float32))
-        divisor = self.norms[:, np.newaxis] * np.sqrt(squares)[self.groups]
+                product += moved[self.groups]
+                product += self.constant[:, np.newaxis]
+            found.append(product)
+        divisor = np.sqrt(squares, out=squares)[self.groups]
+        divisor *= self.norms[:, np.newaxis]
         divisor[divisor == 0] = 1
-        return found, np.asarray(divisor.T, np.float32)
+        return found, divisor
 
     def largest(self, views: Float32s) -> Float32s:
-        """The largest value of each patient [b, G]: values [b, r], or [b, r / 2] of the first half.
-
-        Where the folding transposes, rows r / 2 and later are the first ones transposed.
-        """
-        n = views.shape[1]
-        if n == len(self.order):
-            return np.asarray(np.maximum.reduceat(views[:, self.order], self.first, axis=1))
-        order = self.order[self.order < n]
-        first = np.searchsorted(self.groups[order], np.arange(len(self.first)))
-        return np.asarray(np.maximum.reduceat(views[:, order], first, axis=1))
-
-    def _of_patients(self, values: Float32s) -> Float32s:
-        """Sums [G, b] over the rows [r, b] of each patient."""
-        return np.asarray(np.add.reduceat(values[self.order], self.first, axis=0))
+        """The largest value of each patient [b, G]: values [b, n] of the images."""
+        return np.ascontiguousarray(self.images.largest(views))
 
 
 def of_several(groups: npt.NDArray[Any] | None) -> Ints | None:
@@ -90,7 +89,12 @@ def of_several(groups: npt.NDArray[Any] | None) -> Ints | None:
 
 
 def without_own(
-    filters: Whitening, projected: Float32s, groups: Ints, masses: Floats, population: int
+    filters: Whitening,
+    projected: Float32s,
+    groups: Ints,
+    masses: Floats,
+    population: int,
+    images: int,
 ) -> WithoutOwn:
     """Prepare whitened reals [r, p] of patients 0 to G - 1.
 
@@ -98,28 +102,35 @@ def without_own(
     ----------
     masses : [r], how much each real counts in the whitening, the same within a patient
     population : mass of all rows that were whitened together
+    images : how many of the rows are images as they are
     """
-    order = np.argsort(groups, kind="stable")
-    first = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
-    shift, length = np.zeros(len(first)), np.zeros(len(first))
+    patients = ByGroup(groups)
+    order, first = patients.order, patients.first
+    count = len(first)
+    sizes = np.diff(first, append=len(order))
+    shift, length = np.zeros(count), np.zeros(count)
     constant, squares = np.zeros(len(projected)), np.zeros(len(projected))
     gains, excess = [], []
     for number, part in enumerate(filters.parts):
-        inverses: list[Floats] = []
-        gained: list[Floats] = []
-        for g, own in enumerate(np.split(order, first[1:])):
-            rows = projected[own, part].astype(np.float64)
-            gram, mass = rows @ rows.T, masses[own[0]]
-            inverse = np.asarray(np.linalg.inv(population * np.eye(len(own)) - mass * gram))
-            inverses.append(mass * inverse)
-            gained.append(population * inverse)
-            between = gained[-1] @ gram
-            squares[own] += between.diagonal()
+        gained: list[Floats] = [np.zeros(0)] * count
+        inverses: list[Floats] = [np.zeros(0)] * count
+        for some in _of_one_size(sizes, projected[:, part].shape[1]):
+            size = int(sizes[some[0]])
+            own = order[first[some][:, np.newaxis] + np.arange(size)]
+            rows = projected[own.ravel(), part].astype(np.float64).reshape(len(some), size, -1)
+            gram, mass = rows @ rows.swapaxes(1, 2), masses[own[:, 0]][:, np.newaxis, np.newaxis]
+            inverse = np.linalg.inv(population * np.eye(size) - mass * gram)
+            gain = population * inverse
+            for g, one, other in zip(some.tolist(), gain, mass * inverse, strict=True):
+                gained[g], inverses[g] = one, other
+            between = gain @ gram
+            squares[own] += between.diagonal(axis1=1, axis2=2)
             if number == 0:
-                shift[g] = mass / (population - mass * len(own))
-                length[g] = shift[g] ** 2 * between.sum()
-                constant[own] = shift[g] * between.sum(axis=1) + length[g]
-                squares[own] += 2 * shift[g] * between.sum(axis=1) + length[g]
+                shift[some] = masses[own[:, 0]] / (population - masses[own[:, 0]] * size)
+                near = shift[some][:, np.newaxis] * between.sum(axis=2)
+                length[some] = shift[some] ** 2 * between.reshape(len(some), -1).sum(axis=1)
+                constant[own] = near + length[some][:, np.newaxis]
+                squares[own] += 2 * near + length[some][:, np.newaxis]
         gains.append(_blocks(gained, order))
         excess.append(_blocks(inverses, order))
     norms = np.sqrt(np.maximum(squares, 0.0))
@@ -133,9 +144,17 @@ def without_own(
         constant=constant.astype(np.float32),
         length=length.astype(np.float32),
         norms=norms.astype(np.float32),
-        order=order,
-        first=first,
+        patients=patients,
+        images=ByGroup(groups[:images]),
     )
+
+
+def _of_one_size(sizes: Ints, width: int) -> Iterator[Ints]:
+    """Patients that have as many images, so many at once that their rows are few bytes."""
+    for size in np.unique(sizes).tolist():
+        alike = np.flatnonzero(sizes == size)
+        for some in slices(len(alike), max(1, HELD_BYTES // (8 * size * max(1, width)))):
+            yield alike[some]
 
 
 def _blocks(matrices: list[Floats], order: Ints) -> scipy.sparse.csr_array:

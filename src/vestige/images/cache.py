@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from vestige.cache.shelves import Entry, Shelf, last_change, open_shelf
@@ -18,7 +19,7 @@ from vestige.files.regular import regular_descriptor
 from vestige.images.formats import format_of_name
 from vestige.images.frame import MAX_BYTES
 from vestige.images.held import held, stamp_of
-from vestige.images.imageset import Record
+from vestige.images.imageset import Record, at_place
 from vestige.images.listing import Files
 from vestige.images.pairs import voxel_files
 from vestige.images.series import paths_of
@@ -34,6 +35,7 @@ AT_ONCE_BYTES = 2**20
 _OF_PLACE = ("id", "path", "scale", "further")
 _KEPT = tuple(field.name for field in fields(Record) if field.name not in _OF_PLACE)
 _SEALED = ("patient", "alias", "issuer", "series", "study")
+_VALUES, _AT_SEALED = attrgetter(*_KEPT), tuple(map(_KEPT.index, _SEALED))
 
 
 @dataclass(frozen=True)
@@ -82,18 +84,13 @@ def read_shard_cached(
         (identifier, path), known = paths[k], keys[k]
         mine = slice(start, start := start + count)
         further = paths_of(path)[1:]
-        records = tuple(
-            replace(record, path=str(path), further=further) for record in fresh.records[mine]
-        )
+        records = tuple(at_place(one, str(path), further) for one in fresh.records[mine])
         problems = tuple(p for p in fresh.problems if p.path == identifier)
         unreached = (identifier,) if identifier in fresh.unreached else ()
         part = parts[k] = Shard(fresh.pixels[mine], records, problems, (count,), unreached)
         # a file that changed on the way is not what its key says
         if known.key and records and stamp == known.stamp:
-            notes = [
-                [_sealed(name, getattr(record, name), known.seal) for name in _KEPT]
-                for record in records
-            ]
+            notes = [_sealed_notes(record, known.seal) for record in records]
             made[known.key] = Entry(known.key, part.pixels, notes)
     shelf.keep(list(made.values()))
     return joined([part for part in parts if part is not None])
@@ -176,6 +173,14 @@ def _content(path: str | os.PathLike[str]) -> _Content:
     return _Content(digest.hexdigest(), stamp, seal)
 
 
+def _sealed_notes(record: Record, seal: bytes) -> list[Any]:
+    """What is kept of a record, the values of `_KEPT`."""
+    values = list(_VALUES(record))
+    for k in _AT_SEALED:
+        values[k] = _sealed(_KEPT[k], values[k], seal)
+    return values
+
+
 def _sealed(name: str, value: Any, seal: bytes) -> Any:
     """A digest under the seal of its file; sealed again it is itself. Other values as they are."""
     if name not in _SEALED or not value:
@@ -201,10 +206,7 @@ def _restored(
                 id=identifier if count == 1 else f"{identifier}#{k}",
                 path=str(path),
                 further=paths_of(path)[1:],
-                **{
-                    name: _frozen(_sealed(name, value, seal))
-                    for name, value in zip(_KEPT, row, strict=True)
-                },
+                **_told(row, seal),
             )
             for k, row in enumerate(entry.notes)
         )
@@ -217,5 +219,10 @@ def _restored(
     return Shard(entry.rows, records, (), (count,))
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _told(row: list[Any], seal: bytes) -> dict[str, Any]:
+    """The values of `_KEPT` by their names, opened."""
+    told: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in zip(_KEPT, row, strict=True)
+    }
+    return told | {name: _sealed(name, told[name], seal) for name in _SEALED}

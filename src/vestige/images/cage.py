@@ -57,9 +57,10 @@ def caged(read: Callable[..., R], path: str | os.PathLike[str], *arguments: Any)
         raise NotAnImage("is not a regular file")
     if status.st_size > MAX_BYTES:
         raise Unreadable(f"has {status.st_size} bytes, more than {MAX_BYTES}; split it")
-    for package in {_PILLOW, _DECODERS.get(format_of_name(path), _PILLOW)} - sys.modules.keys():
-        with suppress(ImportError):  # the reader says what to install
-            import_module(package)
+    for package in (_PILLOW, _DECODERS.get(format_of_name(path), _PILLOW)):
+        if package not in sys.modules:
+            with suppress(ImportError):  # the reader says what to install
+                import_module(package)
     return within_budget(lambda: read(path, *arguments))
 
 

@@ -71,7 +71,7 @@ GZIP = b"\x1f\x8b"
 _SHORT = (b"CS", b"DA", b"IS", b"LO", b"PN", b"SH", b"TM", b"UI", b"UL", b"DT", b"ST")
 _LONG = (b"OB", b"OW", b"SQ", b"UN", b"UT")
 """Types of the elements that a DICOM file begins with, by the size of their length."""
-_HEAD = 352  # bytes; all formats show themselves within
+HEAD = 352  # bytes; all formats show themselves within
 
 
 def format_of_name(path: str | os.PathLike[str]) -> str:
@@ -91,7 +91,7 @@ def first_bytes(path: str | os.PathLike[str]) -> bytes:
 def raw_bytes(path: str | os.PathLike[str]) -> bytes:
     """The first 352 bytes of a file as they lie in it."""
     with open(path, "rb") as file:
-        return file.read(_HEAD)
+        return file.read(HEAD)
 
 
 def format_of_content(path: str | os.PathLike[str]) -> str:
@@ -159,6 +159,6 @@ def _is_bare_dicom(head: bytes, order: Literal["little", "big"]) -> bool:
 def _unzipped_head(path: str | os.PathLike[str]) -> bytes:
     try:
         with gzip.open(path, "rb") as file:
-            return file.read(_HEAD)
+            return file.read(HEAD)
     except (OSError, EOFError, zlib.error):
         return b""  # a broken archive promises nothing

@@ -172,18 +172,25 @@ class Frame:
         return over
 
 
-def from_levels(levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = ()) -> Frame:
+def from_levels(
+    levels: npt.NDArray[Any], mode: str, flags: tuple[str, ...] = (), coding: str = ""
+) -> Frame:
     """Grey integer levels [h, w] (bool, uint8 or uint16) on the scale of their type."""
     if levels.dtype == np.bool_:
         # Pillow's booleans are bytes 0 and 255, NumPy's own are 0 and 1
         white = np.minimum(levels.view(np.uint8), 1) * np.uint8(255)
-        return Frame(white, 1, mode, flags, rule=GreyRule("levels of the type", 0, 1))
+        return _of_type(white, 1, mode, flags, coding)
     if levels.dtype.itemsize == 1:
-        return Frame(levels, 8, mode, flags, rule=GreyRule("levels of the type", 0, 255))
+        return _of_type(levels, 8, mode, flags, coding)
     levels = levels.astype(np.uint16, copy=False)  # native byte order
     if levels.size and levels.max() <= 4095:
         flags = (*flags, TWELVE_OF_SIXTEEN)
-    return Frame(levels, 16, mode, flags, rule=GreyRule("levels of the type", 0, 65535))
+    return _of_type(levels, 16, mode, flags, coding)
+
+
+def _of_type(levels: Levels, bits: int, mode: str, flags: tuple[str, ...], coding: str) -> Frame:
+    rule = GreyRule("levels of the type", 0, 2**bits - 1)
+    return Frame(levels, bits, mode, flags, coding=coding, rule=rule)
 
 
 def from_bits(levels: npt.NDArray[Any], bits: int, mode: str, flags: tuple[str, ...] = ()) -> Frame:

@@ -1,7 +1,8 @@
 """Files that are opened once and known by their descriptor, so that a name cannot be swapped.
 
-Readers take a path, because its suffix names the format. On Linux they are given a link of our own
-to the descriptor; elsewhere the path itself, and the stamp alone shows that a file was swapped.
+Readers take a path, because its suffix names the format. On Linux they are given the descriptor's
+own, or a link to it where the name matters; elsewhere the path itself, and the stamp alone shows
+that a file was swapped.
 """
 
 import os
@@ -12,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vestige.files.regular import regular_descriptor
+from vestige.images.formats import HEAD, format_of_bytes
 from vestige.images.pairs import voxel_files
 from vestige.images.series import Series
 
 _DESCRIPTORS = Path("/proc/self/fd")
+_BY_CONTENT = ("png", "jpeg", "bmp", "webp", "gif", "pnm", "jpeg2000")
+"""Formats that Pillow reads, which asks for no name."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +64,33 @@ def held(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[Held]]:
                 for path, some in zip(paths, parts, strict=True)
             ]
             return
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vestige-")))
+        folder: Path | None = None
         files = []
         for k, (path, some) in enumerate(zip(paths, parts, strict=True)):
             name = _name(path)
-            if some:
+            # the process by its number: a name that any thread or decoder may follow
+            links = {part: f"/proc/{os.getpid()}/fd/{one}" for part, one in some.items()}
+            if len(some) == 1 and _tells_itself(*some.values()):
+                (name,) = links.values()
+            elif some:
+                if folder is None:
+                    own_folder = tempfile.TemporaryDirectory(prefix="vestige-")
+                    folder = Path(stack.enter_context(own_folder))
                 own = folder / str(k)
                 own.mkdir()
-                for part, descriptor in some.items():
-                    # the process by its number: a name that any thread or decoder may follow
-                    (own / part).symlink_to(f"/proc/{os.getpid()}/fd/{descriptor}")
+                for part, link in links.items():
+                    (own / part).symlink_to(link)
                 name = str(own / os.path.basename(name))
             files.append(Held(name, tuple(some.values())))
         yield files
+
+
+def _tells_itself(descriptor: int) -> bool:
+    """Whether a file is read by what is in it alone: a folder and a link cost as much as a PNG."""
+    try:
+        return format_of_bytes(os.pread(descriptor, HEAD, 0)) in _BY_CONTENT
+    except OSError:
+        return False  # the reader says why
 
 
 def _name(path: str | os.PathLike[str]) -> str | os.PathLike[str]:

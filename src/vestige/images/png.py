@@ -8,7 +8,6 @@ that is not plain is left to Pillow: every error, animation, transparency, profi
 import os
 import struct
 import zlib
-from dataclasses import replace
 from importlib import import_module
 from typing import IO, Any
 
@@ -65,9 +64,9 @@ def read_plain_png(file: IO[bytes]) -> Frame | None:
     if levels is None:
         return None
     if colour == _GREY:
-        return replace(from_levels(levels, "L"), coding="PNG")
+        return from_levels(levels, "L", coding="PNG")
     table = _grey_table(palette)
-    return None if table is None else replace(from_levels(table[levels], "P"), coding="PNG")
+    return None if table is None else from_levels(table[levels], "P", coding="PNG")
 
 
 def without_texts(file: IO[bytes]) -> bytes | None:

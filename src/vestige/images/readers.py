@@ -258,7 +258,8 @@ def _decoded(
         raise Unreadable("is empty (0 bytes)")
     if info.st_size > MAX_BYTES:
         raise Unreadable(f"has {info.st_size} bytes, more than {MAX_BYTES}; split it")
-    raw, head = raw_bytes(path), first_bytes(path)
+    raw = raw_bytes(path)
+    head = first_bytes(path) if raw.startswith(GZIP) else raw
     found, named = format_of_bytes(head), format_of_name(path)
     is_packed = raw.startswith(GZIP) and not {found, named} & {*_ZIPPED}
     if found and not is_packed:

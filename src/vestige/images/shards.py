@@ -237,6 +237,14 @@ def _told(frame: Frame, shown: Stored) -> tuple[str, ...]:
     return tuple(flag for flag in frame.flags if flag != COLOUR or shown.ndim == 2)
 
 
+def _size_now(path: str) -> int:
+    """Bytes of a file as it is now; 0 where it is gone."""
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
+
+
 def record_of(
     frame: Frame,
     shown: Stored,
@@ -246,8 +254,7 @@ def record_of(
 ) -> Record:
     """The record of a frame that is shown so, at its place (number, of how many) in one file."""
     k, count = place
-    there = [part for part in paths_of(path) if part and os.path.exists(part)]  # as they are now
-    size = sum(map(os.path.getsize, there))
+    size = sum(_size_now(part) for part in paths_of(path) if part)
     return Record(
         id=identifier if count == 1 else f"{identifier}#{k}",
         path=str(path),
