@@ -24,7 +24,7 @@ from vestige.types import Bools, Floats, Ints
 
 PER_CELL = 20
 MOST_CELLS = 5
-AT_ONCE = 2**18
+AT_ONCE = 2**16
 """Distances compared at a time: relabellings x images."""
 
 
