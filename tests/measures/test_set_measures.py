@@ -12,13 +12,12 @@ from vestige.features.pixels import Pixels
 from vestige.measures import group_neighbours
 from vestige.measures.cells import cell_of, k_means
 from vestige.measures.group_neighbours import nearest_groups
+from vestige.measures.rank_sums import APART, c_t, rank_sums
 from vestige.measures.set_measures import (
     FeatureSets,
     authenticity,
-    c_t,
     closest_share,
     data_copying,
-    rank_sum,
     share_of_draws,
 )
 from vestige.registry.entries import InputError
@@ -187,6 +186,26 @@ def test_the_share_is_tested_with_every_control() -> None:
 
 
 # --- golden values and formulas
+def rank_sum(first: Floats, second: Floats) -> tuple[float, float]:
+    """U and Z of one sample."""
+    values, is_first = np.concatenate([first, second]), np.arange(len(first) + len(second))
+    u, z = rank_sums(values, is_first < len(first), np.zeros(len(values), dtype=np.int64), 1)
+    return float(u[0]), float(z[0])
+
+
+def test_rank_sums_of_many_samples_are_those_of_each() -> None:
+    rng = np.random.default_rng(8)
+    values, sample = rng.integers(0, 9, 400).astype(float), rng.integers(0, 6, 400)
+    is_first = rng.random(400) < 0.4
+    values[sample == 3] = 2.0  # all equal
+    u, z = rank_sums(values, is_first, sample, 6)
+    for k in range(6):
+        first, second = (values[(sample == k) & side] for side in (is_first, ~is_first))
+        larger, tied = first[:, None] > second, first[:, None] == second
+        assert u[k] == larger.sum() + tied.sum() / 2
+        assert z[k] == pytest.approx(brute_z(list(first), list(second)), abs=1e-9)
+
+
 def test_golden_rank_sum() -> None:
     """docs/methods.md 2.11 (g)."""
     u, z = rank_sum(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.25, 0.35, 0.45, 0.55, 0.65]))
@@ -287,10 +306,17 @@ def test_no_cell_of_twenty_means_one_cell() -> None:
     rng = np.random.default_rng(4)
     near, far = rng.random(30), rng.random(9)
     cells, calibration_cells = np.arange(30) % 3, np.arange(9) % 3
-    assert c_t(near, far, cells, calibration_cells) == rank_sum(near, far)[1]
     one = np.where(np.arange(30) < 22, 0, 1)  # only the first cell holds 20
-    wanted = rank_sum(near[:22], far[calibration_cells == 0])[1]
-    assert c_t(near, far, one, calibration_cells) == pytest.approx(wanted)
+    apart = np.where(np.arange(9) < 4, APART, calibration_cells)
+    found = c_t(
+        np.stack([near] * 3),
+        np.stack([far] * 3),
+        np.stack([cells, one, cells]),
+        np.stack([calibration_cells, calibration_cells, apart]),
+    )
+    assert found[0] == rank_sum(near, far)[1]
+    assert found[1] == rank_sum(near[:22], far[calibration_cells == 0])[1]
+    assert found[2] == rank_sum(near, far[4:])[1]  # no candidate is compared
 
 
 def test_k_means_repeats_whatever_the_order() -> None:
@@ -336,7 +362,7 @@ def test_nearest_groups_are_those_of_brute_force() -> None:
     own = sets.index
     near = nearest_groups(sets.reals, sets.reals, own, own)
     chosen = sets.status
-    distances, images = near.first(chosen)
+    distances, images = (found[0] for found in near.first(chosen[None]))
     for i, x in enumerate(sets.reals):
         d, row = to_suspect(x, own[i], sets, sets.is_candidate)
         assert distances[i] == pytest.approx(d)
@@ -348,7 +374,7 @@ def test_an_exact_copy_has_distance_zero_and_ties_count_half() -> None:
     x = rng.random((3, 1024)) + 100  # |a|^2 + |b|^2 - 2ab would lose the zero
     reals = np.concatenate([x, x])
     sets = FeatureSets(np.repeat(x, 10, axis=0), reals, np.arange(6) < 3)
-    assert (sets.of_generated.first(sets.status)[0] == 0).all()
+    assert (sets.of_generated.first(sets.status[None])[0] == 0).all()
     assert closest_share(sets).value == 0.5
     assert closest_share(sets).p_value > 0.5
     gram = (x**2).sum(1)[:, None] + (x**2).sum(1) - 2 * x @ x.T

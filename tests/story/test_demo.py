@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from story.world import call, load
-from vestige.worlds import embedded
+from vestige.worlds import demo
 from vestige.worlds.embedded import embedded_worlds
 
 GATES = {"leaking": "closed", "clean": "open"}
@@ -26,7 +26,7 @@ def test_the_demo_finds_the_leak_and_only_the_leak(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = embedded_worlds(1, n_used=50, n_unused=50, n_generated=150, size=64, share=0.3)
-    monkeypatch.setattr(embedded, "embedded_worlds", lambda seed: small)
+    monkeypatch.setattr(demo, "embedded_worlds", lambda seed, executor: small)
     out = tmp_path / "demo"
     said = call(capsys, "demo", "--out", out, "--seed", 1)
     assert (said.code, said.err) == (0, "")

@@ -1,4 +1,5 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -35,6 +36,13 @@ def test_same_seed_same_bytes_other_seed_other_patients() -> None:
 def test_a_patient_does_not_depend_on_how_many_are_asked_for() -> None:
     few, many = chest_phantoms(2, 64, 5)[0], chest_phantoms(4, 64, 5)[0]
     np.testing.assert_array_equal(few, many[:2])
+
+
+def test_workers_paint_the_same_patients() -> None:
+    with ThreadPoolExecutor(2) as executor:
+        found = chest_phantoms(23, 32, 5, slices_per_patient=2, executor=executor)
+    for mine, theirs in zip(found, chest_phantoms(23, 32, 5, 2), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_slices_of_a_patient_are_grouped_and_start_alike() -> None:

@@ -57,25 +57,18 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Audit one leaking and one clean set of embedded CT-like phantoms."""
-    from vestige.auditing.audit import audit
-    from vestige.worlds.embedded import write_demo
+    from vestige.engine.engines import open_executor
+    from vestige.worlds.demo import audit_demo, write_demo
 
-    with output(out), progress_bars(quiet) as progress:
+    with output(out), progress_bars(quiet) as progress, open_executor() as executor:
         progress("drawing phantoms", 0, 1)
-        asked = write_demo(out, seed)
+        asked = write_demo(out, seed, executor)
         progress("drawing phantoms", 1, 1)
-        for name, inputs in asked.items():
-            result = audit(
-                inputs["generated"],
-                inputs["used"],
-                inputs["unused"],
-                groups=inputs["groups"],
-                seed=seed,
-                progress=progress,
-            )
-            report = result.save(out / name, overwrite=True)  # of images that were drawn anew
+        progress("auditing", 0, len(asked))
+        for done, (result, report) in enumerate(audit_demo(asked, out, seed, executor)):
+            progress("auditing", done + 1, len(asked))
             if not quiet and not as_json:
-                say(f"The {name} set:")
+                say(f"The {asked[done][0]} set:")
             tell(result, report, quiet, as_json)
 
 

@@ -159,21 +159,25 @@ def _address_space() -> int | None:
 
 
 class _Watch:
-    """The work of one thread on one file."""
+    """The work of one thread on one file; its time counts from the first look at it."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.rung = False
-        known = hasattr(time, "pthread_getcpuclockid")
-        self._clock: Any = time.pthread_getcpuclockid(self.thread) if known else None
-        self._begun = self._now()
+        self._begun: float | None = None
 
     def used(self) -> float:
-        """Seconds of the processor since the start; of all threads where one is not told apart."""
-        return self._now() - self._begun
+        """Seconds of the processor so far; of all threads where one is not told apart."""
+        now = _cpu_seconds(self.thread)
+        if self._begun is None:  # most files are read before it: their clock is not asked for
+            self._begun = now
+        return now - self._begun
 
-    def _now(self) -> float:
-        return time.process_time() if self._clock is None else time.clock_gettime(self._clock)
+
+def _cpu_seconds(thread: int) -> float:
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.process_time()
+    return time.clock_gettime(time.pthread_getcpuclockid(thread))
 
 
 class _Clock:

@@ -39,33 +39,35 @@ class GroupNeighbours:
     images: Ints
 
     def first(self, chosen: Bools) -> tuple[Floats, Ints]:
-        """Distance [n] to the nearest real of the chosen groups, and its row [n] in `reals`.
+        """Distance [b, n] to the nearest real of the chosen groups, and its row [b, n] in `reals`.
 
-        `chosen` [groups] has one True at least; a row with no chosen group but its own is at
-        infinite distance.
+        `chosen` [b, groups] holds b choices, each with one True at least; a row with no chosen
+        group but its own is at infinite distance.
         """
-        place = np.zeros(len(self.rows), dtype=np.int64)
-        left = np.flatnonzero(~chosen[self.groups[0]])
+        place = np.zeros((len(chosen), len(self.rows)), dtype=np.int64)
+        choice, row = np.nonzero(~chosen[:, self.groups[0]])
         for depth in range(1, len(self.groups)):
-            if not left.size:
+            if not row.size:
                 break
-            place[left] = depth
-            left = left[~chosen[self.groups[depth][left]]]
+            place[choice, row] = depth
+            missed = ~chosen[choice, self.groups[depth][row]]
+            choice, row = choice[missed], row[missed]
         columns = np.arange(len(self.rows))
         distances, images = self.distances[place, columns], self.images[place, columns]
-        if left.size:  # none of the kept groups is chosen
-            inside = np.flatnonzero(chosen[self.index])
+        for k in np.unique(choice):  # none of the kept groups is chosen
+            left = row[choice == k]
+            inside = np.flatnonzero(chosen[k][self.index])
             far = _distances(self.rows[left], self.reals[inside], self._alone)
             if self.own is not None:
                 far[self.own[left][:, None] == self.index[inside]] = np.inf
             nearest = far.argmin(axis=1)
-            distances[left] = far[np.arange(left.size), nearest]
-            images[left] = inside[nearest]
+            distances[k, left] = far[np.arange(left.size), nearest]
+            images[k, left] = inside[nearest]
         return distances, images
 
     def passed(self, chosen: Bools) -> tuple[Ints, Ints]:
         """How many groups lie nearer [n] than the first chosen one, and how many others tie [n]."""
-        limit = self.first(chosen)[0]
+        limit = self.first(chosen[None])[0][0]
         nearer = (self.distances < limit).sum(axis=0)
         tied = ((self.distances == limit) & ~chosen[self.groups]).sum(axis=0)
         for here, best in self._every_group(self._ended(limit)):

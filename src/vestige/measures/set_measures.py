@@ -6,7 +6,7 @@ many share a neighbour. Here whole groups are relabelled (see `vestige.stats.per
 the same assumption as there: how many images a patient has must not depend on being a candidate.
 """
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,16 +14,18 @@ import numpy as np
 
 from vestige.measures.cells import cell_of, k_means, merged
 from vestige.measures.group_neighbours import GroupNeighbours, nearest_groups
+from vestige.measures.rank_sums import APART, FEWEST_IN_CELL, c_t
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
 from vestige.stats.neighbours import same_width
-from vestige.stats.permutation import SetTestResult, group_labels, permutation_test_refit
+from vestige.stats.permutation import SetTestResult, group_labels, permutation_test
+from vestige.stats.slices import slices
 from vestige.types import Bools, Floats, Ints
 
-FEWEST_IN_CELL = 20
-"""Generated images below which a cell of `data_copying` does not count."""
 PER_CELL = 20
 MOST_CELLS = 5
+AT_ONCE = 2**16
+"""Distances compared at a time: relabellings x images."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ class FeatureSets:
         return np.unique(self.index, return_index=True)[1]
 
     def groups_of(self, is_candidate: Bools) -> Bools:
-        """A relabelling of images as one of groups."""
-        return np.asarray(is_candidate[self._one_of_each])
+        """Relabellings [b, images] as relabellings of groups [b, groups]."""
+        return np.asarray(is_candidate[:, self._one_of_each])
 
 
 def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
@@ -112,9 +114,10 @@ def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
 
     L(x) is the distance from x to the nearest candidate (of another group). In each cell of a
     k-means partition the L of generated images are compared with those of calibration images by the
-    Mann-Whitney Z of :func:`rank_sum`; C_T is the mean of Z over cells with 20 or more generated
-    images, weighted by the cell's share of calibration images. Source: Meehan, Chaudhuri and
-    Dasgupta, AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675; docs/methods.md 2.11.
+    Mann-Whitney Z of :func:`vestige.measures.rank_sums.rank_sums`; C_T is the mean of Z over cells
+    with 20 or more generated images, weighted by the cell's share of calibration images. Source:
+    Meehan, Chaudhuri and Dasgupta, AISTATS 2020, arXiv:2004.05675; constants of arXiv:2306.04675;
+    docs/methods.md 2.11.
 
     We decided: k = |P| / 20, at least 1 and at most 5, cells of candidates and calibration images
     together, so that the partition does not know the labels that are permuted (the paper: of
@@ -153,17 +156,16 @@ def data_copying(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
     k = len(centroids)
     cells, real_cells = cell_of(sets.generated, centroids), cell_of(sets.reals, centroids)
 
-    def copying(is_candidate: Bools) -> float:
+    def copying(is_candidate: Bools) -> Floats:
         groups = sets.groups_of(is_candidate)
         near, near_reals = sets.of_generated.first(groups)[0], sets.of_reals.first(groups)[0]
-        both = np.bincount(real_cells[is_candidate], minlength=k) > 0
-        both &= np.bincount(real_cells[~is_candidate], minlength=k) > 0
-        new = merged(centroids, both)
-        return -c_t(near, near_reals[~is_candidate], new[cells], new[real_cells[~is_candidate]])
+        at = [real_cells == cell for cell in range(k)]
+        both = [is_candidate[:, c].any(axis=1) & ~is_candidate[:, c].all(axis=1) for c in at]
+        new = _merged(centroids, np.stack(both, axis=1))
+        of_reals = np.where(is_candidate, APART, new[:, real_cells])
+        return -c_t(near, near_reals, new[:, cells], of_reals)
 
-    return _turned(
-        permutation_test_refit(copying, sets.is_candidate, sets.groups, n_permutations, seed)
-    )
+    return _turned(_tested(copying, sets, n_permutations, seed))
 
 
 def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
@@ -195,15 +197,13 @@ def authenticity(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -
             "Give candidates of two or more."
         )
 
-    def copying(is_candidate: Bools) -> float:
+    def copying(is_candidate: Bools) -> Floats:
         groups = sets.groups_of(is_candidate)
         near, x = sets.of_generated.first(groups)
-        authentic = sets.of_reals.first(groups)[0][x] < near
-        return -100.0 * float(authentic.mean())
+        authentic = np.take_along_axis(sets.of_reals.first(groups)[0], x, axis=1) < near
+        return np.asarray(-100.0 * authentic.mean(axis=1))
 
-    return _turned(
-        permutation_test_refit(copying, sets.is_candidate, sets.groups, n_permutations, seed)
-    )
+    return _turned(_tested(copying, sets, n_permutations, seed))
 
 
 def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) -> Measured:
@@ -231,10 +231,10 @@ def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) 
     """
     taken = sets.of_generated.taken()
 
-    def copying(is_candidate: Bools) -> float:
-        return float(taken[sets.groups_of(is_candidate)].sum() / len(sets.generated))
+    def copying(is_candidate: Bools) -> Floats:
+        return np.asarray(sets.groups_of(is_candidate) @ taken / len(sets.generated))
 
-    found = permutation_test_refit(copying, sets.is_candidate, sets.groups, n_permutations, seed)
+    found = _tested(copying, sets, n_permutations, seed)
     n_candidate = int(sets.status.sum())
     n_calibration = sets.status.size - n_candidate
     few = sets.status if n_candidate <= n_calibration else ~sets.status
@@ -246,54 +246,27 @@ def closest_share(sets: FeatureSets, n_permutations: int = 9999, seed: int = 0) 
     return Measured(value, found.p_value, found.exact)
 
 
+def _tested(
+    statistics: Callable[[Bools], Floats], sets: FeatureSets, n_permutations: int, seed: int
+) -> SetTestResult:
+    """The permutation test, with so many relabellings at a time as stay in the cache."""
+    step = max(1, AT_ONCE // (len(sets.generated) + len(sets.reals)))
+
+    def some(rows: Bools) -> Floats:
+        return np.concatenate([statistics(rows[part]) for part in slices(len(rows), step)])
+
+    return permutation_test(some, sets.is_candidate, sets.groups, n_permutations, seed)
+
+
 def _turned(found: SetTestResult) -> Measured:
     """Of a statistic that was tested with its sign turned: copying is a small value."""
     return Measured(-found.statistic, found.p_value, found.exact)
 
 
-def rank_sum(first: Floats, second: Floats) -> tuple[float, float]:
-    """Mann-Whitney U = #{first > second} + ties / 2, and its Z as data_copying takes it.
-
-    Z = (U - n m / 2 + .5) / s with s^2 = n m / 12 (N + 1 - sum(t^3 - t) / (N (N - 1))), N = n + m,
-    t the sizes of ties; 0 when all values are equal.
-    """
-    n, m = len(first), len(second)
-    total = n + m
-    ordered = np.sort(first)
-    reached = (
-        ordered.searchsorted(second, "left").sum() + ordered.searchsorted(second, "right").sum()
-    )
-    u = n * m - reached / 2
-    everything = np.sort(np.concatenate([ordered, second]))
-    differs = everything[1:] != everything[:-1]
-    correction = 0.0
-    if not differs.all():
-        ties = np.diff(np.flatnonzero(differs) + 1, prepend=0, append=total).astype(np.float64)
-        if len(ties) == 1:
-            return float(u), 0.0
-        correction = (ties**3 - ties).sum() / (total * (total - 1))
-    variance = n * m / 12 * (total + 1 - correction)
-    return float(u), float((u - n * m / 2 + 0.5) / math.sqrt(variance))
-
-
-def c_t(
-    generated: Floats, calibration: Floats, generated_cells: Ints, calibration_cells: Ints
-) -> float:
-    """C_T of distances [m] and [n] to the nearest candidate, given the cell of each.
-
-    Cells without calibration images, or with fewer than 20 generated images, do not count; when
-    none counts all are one cell.
-    """
-    size = np.bincount(generated_cells, minlength=int(calibration_cells.max()) + 1)
-    share = np.bincount(calibration_cells, minlength=len(size))
-    counted = np.flatnonzero((size >= FEWEST_IN_CELL) & (share > 0))
-    if not counted.size:
-        return rank_sum(generated, calibration)[1]
-    z = [
-        rank_sum(generated[generated_cells == cell], calibration[calibration_cells == cell])[1]
-        for cell in counted
-    ]
-    return float(np.average(z, weights=share[counted]))
+def _merged(centroids: Floats, kept: Bools) -> Ints:
+    """New cells [b, k] of each cell, for b choices [b, k] of those that are kept."""
+    different, which = np.unique(kept, axis=0, return_inverse=True)
+    return np.stack([merged(centroids, some) for some in different])[which.ravel()]
 
 
 def share_of_draws(nearer: Ints, tied: Ints, n_large: int, n_small: int) -> float:

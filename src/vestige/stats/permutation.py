@@ -157,6 +157,30 @@ def permutation_test_refit(
     statistic : callable
         Takes labels [n] (True = candidate), fits from scratch, returns a number that is high when
         candidates stand out.
+    is_candidate, groups, n_permutations, seed
+        As for :func:`permutation_test`.
+    """
+
+    def each(rows: Bools) -> Floats:
+        return np.array([statistic(row) for row in rows])
+
+    return permutation_test(each, is_candidate, groups, n_permutations, seed)
+
+
+def permutation_test(
+    statistics: Callable[[Bools], Floats],
+    is_candidate: Bools,
+    groups: Labels | None = None,
+    n_permutations: int = 199,
+    seed: int = 0,
+) -> SetTestResult:
+    """Permutation test of a statistic that is taken of many relabellings at once.
+
+    Parameters
+    ----------
+    statistics : callable
+        Takes labels [b, n] (True = candidate), returns numbers [b] that are high when candidates
+        stand out.
     is_candidate : Bools, shape (n,)
     groups : labels of shape (n,), optional
         Labels of whole groups are permuted.
@@ -175,10 +199,10 @@ def permutation_test_refit(
     status, index = group_labels(is_candidate, groups)
     relabellings = math.comb(status.size, int(status.sum()))
     exact = relabellings <= n_permutations + 1
-    observed = _finite(statistic(status[index]))
+    observed = float(_finite(statistics(status[index][np.newaxis]))[0])
     at_least, tried = 0, 0
     for rows in relabel(status, n_permutations, seed, exact):
-        values = np.array([_finite(statistic(row[index])) for row in rows])
+        values = _finite(statistics(rows[:, index]))
         at_least += int((values >= observed - _slack(observed)).sum())
         tried += len(rows)
     return SetTestResult(observed, permutation_p(at_least, tried, exact), exact)
@@ -262,10 +286,11 @@ def permutation_p(at_least: int, tried: int, exact: bool) -> float:
     return at_least / tried if exact else (1 + at_least) / (1 + tried)
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise InputError(f"the statistic of a relabelling is {value}. Mend the detector.")
-    return float(value)
+def _finite(values: Floats) -> Floats:
+    wrong = values[~np.isfinite(values)]
+    if wrong.size:
+        raise InputError(f"the statistic of a relabelling is {wrong[0]}. Mend the detector.")
+    return values
 
 
 def _slack(value: float) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -101,11 +102,18 @@ class Copier:
         """Draw `m` images of the shape of the training images, float32, 0..1 in steps of 1/255."""
         return self.sample_with_sources(m, seed)[0]
 
-    def sample_with_sources(self, m: int, seed: int = 0) -> tuple[Images, Ints]:
+    def sample_with_sources(
+        self, m: int, seed: int = 0, twin: Images | None = None
+    ) -> tuple[Images, Ints]:
         """Draw `m` images, and say which training image each one copies.
 
         Two copiers with equal options and strangers draw the same fresh images at the same places,
         whatever they were trained on.
+
+        Parameters
+        ----------
+        twin : images, optional
+            What such another copier drew with this seed: the fresh ones are taken from there.
 
         Returns
         -------
@@ -126,7 +134,9 @@ class Copier:
         out = np.empty((m, *self.images_.shape[1:]), np.float32)
         for row in rows:
             out[row] = self._near_copy(self.images_[sources[row]], copying)
-        if self.strangers_ is None:
+        if twin is not None:
+            out[fresh] = twin[fresh]
+        elif self.strangers_ is None:
             out[fresh] = _gaussian(self.images_, fresh.size, mixing)
             out[fresh] += self.noise * mixing.standard_normal(out[fresh].shape, np.float32)
         else:
@@ -221,6 +231,7 @@ def _warp(image: Float32s, rng: np.random.Generator) -> Float32s:
     return np.asarray(_by_channel(image, warped), np.float32)
 
 
+@cache
 def _spread(side: int) -> Float32s:
     """Weights [side, KNOTS] that spread values at the knots smoothly over an axis."""
     gap = np.linspace(0, KNOTS - 1, side)[:, None] - np.arange(KNOTS)

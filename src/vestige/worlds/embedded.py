@@ -1,6 +1,7 @@
 """The world that comes with the package: invented chests, and a generator that leaks or not."""
 
 import os
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vestige.registry.entries import InputError
-from vestige.types import Ints
+from vestige.types import Images, Ints
 from vestige.worlds.copier import Copier
 from vestige.worlds.phantom import chest_phantoms
 
@@ -49,6 +50,7 @@ def embedded_worlds(
     n_generated: int = 600,
     size: int = 128,
     share: float = 0.1,
+    executor: Executor | None = None,
 ) -> tuple[World, World]:
     """Make a leaking and a clean world over the same real images.
 
@@ -66,6 +68,8 @@ def embedded_worlds(
         Height and width, pixels.
     share : float
         Share of near-copies, 0..1.
+    executor : Executor, optional
+        Paints the phantoms (`vestige.engine.engines.open_executor`); the same worlds.
 
     Returns
     -------
@@ -77,7 +81,9 @@ def embedded_worlds(
     InputError
         For a number that is too small or a share outside 0..1.
     """
-    leaking, clean = _worlds((True, False), seed, (n_used, n_unused, n_generated), size, share)
+    leaking, clean = _worlds(
+        (True, False), seed, (n_used, n_unused, n_generated), size, share, executor
+    )
     return leaking, clean
 
 
@@ -100,6 +106,7 @@ def _worlds(
     counts: tuple[int, int, int],
     size: int,
     share: float,
+    executor: Executor | None = None,
 ) -> tuple[World, ...]:
     n_used, n_unused, n_generated = counts
     for name, value in zip(("n_used", "n_unused", "n_generated"), counts, strict=True):
@@ -109,15 +116,16 @@ def _worlds(
         raise InputError(f"share must lie in 0..1, it is {share}.")
     # one row of patients, cut into four parts: nobody plays two roles
     ends = np.cumsum([n_used, n_unused, MIXED, n_used if False in kinds else 0])
-    images, patients = chest_phantoms(int(ends[-1]), size, seed)
+    images, patients = chest_phantoms(int(ends[-1]), size, seed, executor=executor)
     chests = np.rint(images * 255).astype(np.uint8)
     used, unused, mixed, others = np.split(chests, ends[:-1])
     names = tuple(f"patient{number:04d}" for number in patients)
     groups = {"used": names[:n_used], "unused": names[n_used : n_used + n_unused]}
-    worlds = []
+    worlds: list[World] = []
+    generated: Images | None = None
     for leaking in kinds:
         copier = Copier(share=share).fit(used if leaking else others, strangers=mixed)
-        generated, copied = copier.sample_with_sources(n_generated, seed)
+        generated, copied = copier.sample_with_sources(n_generated, seed, twin=generated)
         truth = Truth(leaking, copied if leaking else np.full_like(copied, -1))
         worlds.append(World(used, unused, np.rint(generated * 255).astype(np.uint8), groups, truth))
     return tuple(worlds)
@@ -176,25 +184,3 @@ def _write_png(path: Path, image: Bytes) -> None:
     from PIL import Image
 
     Image.fromarray(image).save(path, compress_level=1)
-
-
-def write_demo(folder: str | os.PathLike[str], seed: int = 0) -> dict[str, dict[str, Path]]:
-    """Write a leaking and a clean world over the same reals, as an audit would be given them.
-
-    Returns
-    -------
-    dict
-        "leaking" and "clean" -> the folders and the groups file of one release audit.
-    """
-    images = Path(folder) / "images"
-    worlds = dict(zip(("leaking", "clean"), embedded_worlds(seed), strict=True))
-    asked = {}
-    for name, world in worlds.items():
-        write_world(world, images, f"generated_{name}")
-        asked[name] = {
-            "generated": images / f"generated_{name}",
-            "used": images / "used",
-            "unused": images / "unused",
-            "groups": images / "groups.csv",
-        }
-    return asked

@@ -5,10 +5,12 @@ serve to show and to test vestige, not to stand for any population.
 """
 
 import math
+from concurrent.futures import Executor
 
 import numpy as np
 from scipy import ndimage
 
+from vestige.engine.shards import map_shards
 from vestige.registry.entries import InputError
 from vestige.types import Float32s, Images, Ints
 from vestige.worlds import anatomy
@@ -19,11 +21,16 @@ from vestige.worlds.shapes import Canvas, paint, union
 WINDOW_CENTRE, WINDOW_WIDTH = -600.0, 1500.0
 SLICE_SPACING = 5.0
 TOP, BOTTOM = 0.22, 0.88  # levels between which slices are taken
+TOGETHER = 10  # patients painted by one worker at a time
 BEND = 2.0  # mm by which outlines are bent, per wave
 
 
 def chest_phantoms(
-    n: int, size: int = 128, seed: int = 0, slices_per_patient: int = 1
+    n: int,
+    size: int = 128,
+    seed: int = 0,
+    slices_per_patient: int = 1,
+    executor: Executor | None = None,
 ) -> tuple[Images, Ints]:
     """Paint axial chest slices of `n // slices_per_patient` invented patients.
 
@@ -40,6 +47,8 @@ def chest_phantoms(
         0 or more.
     slices_per_patient : int
         Neighbouring slices, 5 mm apart (closer when they would not fit into the chest).
+    executor : Executor, optional
+        Paints some patients each (`vestige.engine.engines.open_executor`); the same images.
 
     Returns
     -------
@@ -62,16 +71,22 @@ def chest_phantoms(
         if value < least:
             raise InputError(f"{name} must be {least} or more, {value} was given.")
     groups = np.arange(n, dtype=np.int64) // slices_per_patient
-    images = np.empty((n, size, size), np.float32)
-    for patient in range(int(groups[-1]) + 1):
-        rows = np.flatnonzero(groups == patient)
-        images[rows] = _patient(size, (seed, patient), rows.size, slices_per_patient)
-    return images, groups
+    counts = np.bincount(groups).tolist()
+    patients = [range(k, min(k + TOGETHER, len(counts))) for k in range(0, len(counts), TOGETHER)]
+    parts = map_shards(executor, _patients, patients, size, seed, counts, slices_per_patient)
+    return np.concatenate(list(parts)), groups
 
 
 def window(hu: Float32s, centre: float = WINDOW_CENTRE, width: float = WINDOW_WIDTH) -> Float32s:
     """Map HU to grey 0..1."""
     return np.asarray(np.clip((hu - (centre - width / 2)) / width, 0.0, 1.0), np.float32)
+
+
+def _patients(numbers: range, size: int, seed: int, counts: list[int], planned: int) -> Images:
+    """Some patients, with so many slices each."""
+    return np.concatenate(
+        [_patient(size, (seed, number), counts[number], planned) for number in numbers]
+    )
 
 
 def _patient(size: int, key: tuple[int, int], count: int, planned: int) -> Images:
