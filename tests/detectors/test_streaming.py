@@ -14,7 +14,8 @@ from vestige.detectors.cosine_search import (
     top_cosines,
     with_larger,
 )
-from vestige.detectors.matched_filter import MatchedFilter, no_cosines, tally_cosines
+from vestige.detectors.cosine_tally import no_cosines, tally_cosines
+from vestige.detectors.matched_filter import MatchedFilter
 from vestige.features.whitening import Whitening, whitening
 from vestige.stats import density, neighbours, top
 from vestige.stats.density import GaussianKDE

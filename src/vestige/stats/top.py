@@ -140,6 +140,7 @@ class _Search:
         self.left32 = wide.astype(np.float32)
         self.floor = np.full(len(rows), -np.inf)
         self.waiting: list[tuple[Ints, Ints]] = []
+        self.room = np.empty((0, 0), np.float32)
         self.n_waiting = 0
 
     def add(self, tile: slice, other: npt.NDArray[Any] | None) -> None:
@@ -228,12 +229,22 @@ class _Search:
         return np.flatnonzero(bounds >= least.astype(kind)[:, None])
 
     def _products(self, left: Rows, right: Rows) -> Rows:
+        products = self._room((1 + bool(self.even)) * len(left), len(right), left.dtype)
         if not self.even:
-            return np.asarray(left @ right.T)
-        first, kept = left[: len(left) // 2], self.even + 2
-        same = first[:, :kept] @ right[:, :kept].T
-        other = first[:, kept:] @ right[:, kept:].T
-        return np.concatenate([same + other, same - other])
+            return np.matmul(left, right.T, out=products[: len(left)])
+        half, kept = len(left) // 2, self.even + 2
+        same, other = products[len(left) :][:half], products[len(left) + half :]
+        np.matmul(left[:half, :kept], right[:, :kept].T, out=same)
+        np.matmul(left[:half, kept:], right[:, kept:].T, out=other)
+        np.add(same, other, out=products[:half])
+        np.subtract(same, other, out=products[half : len(left)])
+        return products[: len(left)]
+
+    def _room(self, rows: int, columns: int, kind: Any) -> Rows:
+        """The same memory for each tile of one width: touched for the first time, it is slow."""
+        if self.room.shape != (rows, columns) or self.room.dtype != kind:
+            self.room = np.empty((rows, columns), kind)
+        return self.room
 
 
 def _less(rows: Rows, centre: Rows, out: Rows) -> Rows:
