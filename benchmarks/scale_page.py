@@ -27,7 +27,11 @@ CORES, MEMORY, NETWORK = 32, 128e9, 1.2e9  # of one machine: cores, bytes; stora
 FILE_BYTES = 45e3  # a 256 x 256 CT slice as 8-bit PNG
 SHARD_FILES = 64
 WORKING_BYTES = 4 * 64 * 64
-ROW_BYTES = 4 * 64
+# of the code: `engine.cluster.MAX_BATCH`, `images.spool.BLOCK`, `engine.kept.MERGED`
+MAX_BATCH, BLOCK, MERGED = 4, 1024, 8
+# counted with a Dask cluster of two workers: passes of a default audit with all checks, and bytes
+# that come to the process that judges, for one image more (docs/cluster.md)
+PASSES, HOME_BYTES = 23, 650
 
 
 def figure_search(scale: dict[str, Any]) -> None:
@@ -148,48 +152,50 @@ def unit_costs(scale: dict[str, Any], speed: dict[str, Any]) -> dict[str, float]
     return {
         "decode": audit["decode"] * cores / images,
         "audit": audit["first"] * cores / images,
-        "embed": 1e-6 * scale["embed_us"],
         "search": exact["seconds"] / exact["generated"],
-        "merge": 1e-3 * scale["merge_ms"]["1"],
         "task": 1e-3 * (scale["dask_task_ms"] or 1.0),
         "record": scale["record_bytes"],
     }
 
 
+def tasks(images: int) -> tuple[float, float]:
+    """Tasks of a Dask scheduler for so many images: to read them, and to make all passes."""
+    read = 2 * images / (SHARD_FILES * MAX_BATCH) + images / BLOCK
+    return read, PASSES * images / BLOCK * (1 + 1 / (MERGED - 1))
+
+
 def on_paper(costs: dict[str, float]) -> list[str]:
-    """What 10^6 to 10^9 images need, in rows of a table."""
-    sizes = [10**6, 10**8, 10**9]
+    """What 10^7 to 10^9 images need, in rows of a table."""
+    sizes = [10**7, 10**8, 10**9]
     lines = [
         "| | " + " | ".join(f"10^{len(str(m)) - 1}" for m in sizes) + " | limit |",
         "|---|---|---|---|---|",
     ]
 
-    def row(name: str, values: list[str], limit: str) -> None:
+    def row(name: str, values: list[str], limit: str = "") -> None:
         lines.append(f"| {name} | " + " | ".join(values) + f" | {limit} |")
 
     per_image = costs["audit"]
-    row("reading and scoring, core-hours", [f"{m * per_image / 3600:,.1f}"
-        for m in sizes], f"{CORES} cores a machine")  # fmt: skip
-    row("of which bare decoding", [f"{m * costs['decode'] / 3600:,.1f}" for m in sizes], "")
-    row("embedding, core-hours", [f"{m * costs['embed'] / 3600:,.2f}" for m in sizes], "")
-    row("search, 2,000 queries, core-hours", [f"{m * costs['search'] / 3600:,.2f}"
-        for m in sizes], "")  # fmt: skip
+    row("reading and scoring, core-hours", [f"{m * per_image / 3600:,.0f}" for m in sizes],
+        f"{CORES} cores a machine")  # fmt: skip
+    row("of which bare decoding", [f"{m * costs['decode'] / 3600:,.0f}" for m in sizes])
     for machines in (1, 10, 100):
         hours = [m * per_image / 3600 / CORES / machines for m in sizes]
-        row(f"hours of work on {machines} machines", [f"{h:,.2f}" for h in hours], "")
+        row(f"hours of work on {machines} machines", [f"{h:,.2f}" for h in hours])
     row("hours to read the files once", [f"{m * FILE_BYTES / NETWORK / 3600:,.2f}"
         for m in sizes], f"{NETWORK / 1e9:.1f} GB/s for all machines")  # fmt: skip
-    row("bytes of files", [size(m * FILE_BYTES) for m in sizes], "")
-    row("working images at 64 px, float32", [size(m * WORKING_BYTES) for m in sizes],
+    row("bytes of files", [size(m * FILE_BYTES) for m in sizes])
+    row("blocks that the workers hold, 64 px, float32", [size(m * WORKING_BYTES) for m in sizes],
+        f"{size(MEMORY)} of memory a machine, then its disk")  # fmt: skip
+    row("machines whose memory holds them", [f"{m * WORKING_BYTES / MEMORY:,.0f}" for m in sizes])
+    row("what comes home: records, small rows", [size(m * HOME_BYTES) for m in sizes],
+        "the scheduler passes it on")  # fmt: skip
+    row("records in memory at home", [size(m * costs["record"]) for m in sizes],
         f"{size(MEMORY)} of memory")  # fmt: skip
-    row("records", [size(m * costs["record"]) for m in sizes], f"{size(MEMORY)} of memory")
-    row("features, 64 float32", [size(m * ROW_BYTES) for m in sizes], f"{size(MEMORY)} of memory")
-    row(f"tasks of {SHARD_FILES} files", [f"{m // SHARD_FILES:,}" for m in sizes],
-        "about 10^6 for one scheduler")  # fmt: skip
-    row("scheduler, hours", [f"{m / SHARD_FILES * costs['task'] / 3600:,.2f}" for m in sizes],
+    row("tasks to read", [f"{tasks(m)[0]:,.0f}" for m in sizes], "about 10^6 for one scheduler")
+    row(f"tasks of {PASSES} passes", [f"{tasks(m)[1]:,.0f}" for m in sizes], "the same")
+    row("scheduler, hours", [f"{sum(tasks(m)) * costs['task'] / 3600:,.2f}" for m in sizes],
         "one core")  # fmt: skip
-    row("merging the shards, minutes", [f"{m / SHARD_FILES * costs['merge'] / 60:,.1f}"
-        for m in sizes], "one core")  # fmt: skip
     return lines
 
 
@@ -208,9 +214,7 @@ def page(scale: dict[str, Any], peers: dict[str, Any], speed: dict[str, Any]) ->
     told = scale["machine"]
     exact = [row for row in scale["rows"] if row["work"] == "exact"]
     fits = {
-        "working": MEMORY / WORKING_BYTES,
         "records": MEMORY / costs["record"],
-        "features": MEMORY / ROW_BYTES,
     }
     reads = NETWORK / FILE_BYTES * costs["audit"]  # cores that the storage can feed
     text = (HERE / "scale_page.md").read_text(encoding="utf-8")
@@ -230,23 +234,21 @@ def page(scale: dict[str, Any], peers: dict[str, Any], speed: dict[str, Any]) ->
         "paper_table": "\n".join(on_paper(costs)),
         "decode_ms": f"{1e3 * costs['decode']:.2f}",
         "audit_ms": f"{1e3 * costs['audit']:.2f}",
-        "embed_us": f"{scale['embed_us']:.0f}",
         "search_us": f"{1e6 * costs['search']:.1f}",
         "pair_ns": f"{exact[-1]['ns_per_pair']:.2f}",
-        "merge_ms": f"{1e3 * costs['merge']:.2f}",
         "task_ms": f"{1e3 * costs['task']:.1f}",
         "record_bytes": f"{costs['record']:,.0f}",
         "cores": str(CORES),
         "memory": size(MEMORY),
         "network": f"{NETWORK / 1e9:.1f} GB/s",
         "file": size(FILE_BYTES),
-        "most_working": f"{fits['working']:.0e}".replace("e+0", " x 10^"),
         "most_records": f"{fits['records']:.0e}".replace("e+0", " x 10^"),
-        "most_features": f"{fits['features']:.0e}".replace("e+0", " x 10^"),
+        "passes": str(PASSES),
+        "block": f"{BLOCK:,}",
+        "home_bytes": str(HOME_BYTES),
         "fed_cores": f"{reads:.0f}",
         "shard": str(SHARD_FILES),
         "search_share": f"{costs['search'] / costs['audit']:.1%}",
-        "equal_queries": f"{2000 * costs['audit'] / costs['search']:,.0f}",
     }
     for name, value in filled.items():
         text = text.replace("{{" + name + "}}", value)
