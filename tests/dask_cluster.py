@@ -18,7 +18,7 @@ import vestige
 SOURCE = Path(vestige.__file__).parents[1]
 TESTS = Path(__file__).parent
 START_SECONDS = 60
-FEW = ("--nthreads", "1", "--memory-limit", "0", "--no-dashboard")
+FEW = ("--nthreads", "1", "--no-dashboard")
 PAGE = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
 
 
@@ -59,10 +59,19 @@ class DaskCluster:
             sleep(0.05)
         raise AssertionError("no scheduler")
 
-    def start_worker(self, path: str = "", nanny: bool = False) -> None:
-        """One more; it joins when it is ready. A nanny starts it again when it dies."""
-        options = [self.address, *FEW, *(["--nanny"] if nanny else ["--no-nanny"])]
-        self.workers.append(self._start("dask_worker", options, path))
+    def start_worker(
+        self, path: str = "", nanny: bool = False, home: Path | None = None, memory: str = "0"
+    ) -> None:
+        """One more; it joins when it is ready. A nanny starts it again when it dies.
+
+        In a `home` it stands by itself: working folder, temporary and local folder are below it.
+        """
+        options = [self.address, *FEW, "--memory-limit", memory]
+        options += ["--nanny"] if nanny else ["--no-nanny"]
+        if home is not None:
+            (home / "tmp").mkdir(parents=True)
+            options += ["--local-directory", str(home / "local")]
+        self.workers.append(self._start("dask_worker", options, path, home))
 
     def wait_for_workers(self, count: int) -> None:
         from distributed import Client
@@ -70,12 +79,16 @@ class DaskCluster:
         with Client(self.address, set_as_default=False, timeout=START_SECONDS) as client:
             client.wait_for_workers(count, START_SECONDS)
 
-    def _start(self, command: str, options: list[str], path: str) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: str, options: list[str], path: str, home: Path | None = None
+    ) -> subprocess.Popen[bytes]:
         folders = [path, str(SOURCE), str(TESTS)]
         own = {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
+        own |= {} if home is None else {"TMPDIR": str(home / "tmp")}
         return subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{command}", *options],
             env=os.environ | own | self.environment,
+            cwd=home,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

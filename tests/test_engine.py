@@ -1,6 +1,7 @@
 """Where work runs: it cannot change a result, and a wrong engine is said at once."""
 
 import os
+import signal
 import socket
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -14,6 +15,7 @@ from vestige.engine import shards as engine
 from vestige.engine.engines import open_executor
 from vestige.engine.machine import cores
 from vestige.engine.shards import Workers, map_shards
+from vestige.engine.waiting import on_interrupt
 from vestige.registry.entries import InputError
 
 
@@ -123,3 +125,25 @@ def test_a_shard_of_an_executor_that_cannot_be_mended() -> None:
 
     with pytest.raises(InputError, match=r"work on 1 was lost 3 times .*\(no memory\)"):
         list(map_shards(Broken(), square, [1, 2]))
+
+
+def test_ctrl_c_is_told_of_before_it_is_raised() -> None:
+    told: list[str] = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        end = on_interrupt(lambda: told.append("stopped"))
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert told == ["stopped"]
+        end()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, lambda *_: told.append("a program of its own"))
+        end = on_interrupt(lambda: told.append("stopped"))
+        signal.raise_signal(signal.SIGINT)  # that program goes on, and so does the work
+        assert told == ["stopped", "a program of its own"]
+        end()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        on_interrupt(lambda: told.append("stopped"))()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

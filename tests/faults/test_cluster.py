@@ -1,12 +1,11 @@
 """Workers and schedulers that die: the right result, or one clear error and nothing written."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 import vestige.engine.cluster
+from cluster_audits import QUICK, audited, refused
 from dask_cluster import SOURCE, DaskCluster, dask_cluster
 from shard_work import (
     big,
@@ -24,24 +24,18 @@ from shard_work import (
     fail,
     fail_nested,
     fail_oddly,
-    kill_self,
     late,
     leave,
-    merge_none,
-    pieces_of,
     recurse,
     square,
-    tell_key,
 )
-from story.world import FILES, call, names, release
+from story.world import call, names, release
 from vestige import InputError
 from vestige.engine import processes
 from vestige.engine.engines import open_executor
-from vestige.engine.kept import Kept, open_keeping
 from vestige.engine.shards import map_shards
 from vestige.images import reading
 
-QUICK = ["--detector", "nearest_distance", "--no-checks", "--quiet"]
 SHARDS = list(range(12))
 SQUARES = [x * x for x in SHARDS]
 
@@ -75,13 +69,6 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
 
 def children() -> list[psutil.Process]:
     return [p for p in psutil.Process().children(recursive=True) if "serve()" in str(p.cmdline())]
-
-
-def audited(capsys: Any, folder: Path, out: Path, engine: str) -> bytes:
-    said = call(capsys, "audit", *release(folder), *QUICK, "--engine", engine, "--out", out)
-    assert (said.code, said.err) == (0, "")
-    assert names(out) == FILES
-    return (out / "findings.csv").read_bytes()
 
 
 # processes of this machine
@@ -248,16 +235,6 @@ def test_no_worker_outlives_an_audit(leaking: Path, tmp_path: Path, how: signal.
 # a Dask cluster
 
 
-def refused(
-    capsys: Any, folder: Path, out: Path, engine: str, options: Sequence[str] = QUICK
-) -> str:
-    said = call(capsys, "audit", *release(folder), *options, "--engine", engine, "--out", out)
-    assert (said.code, said.out) == (2, "")
-    assert said.err.count("\n") == 1
-    assert not out.exists()
-    return said.err
-
-
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle(
     cluster: DaskCluster,
@@ -350,118 +327,7 @@ def test_ctrl_c_leaves_a_cluster_as_it_was(
             list(map_shards(executor, fail, SHARDS))
 
 
-# what workers keep
-
-COLUMNS = ["--detector", "matched_filter_pool", "--detector", "calibrated_distance_5"]
-COLUMNS += ["--detector", "reconstruction_ratio", "--no-checks", "--quiet"]
-
-
-@pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small sets stay with the workers too, in several blocks."""
-    for module in ("images.elsewhere", "images.passes", "features.rows"):
-        monkeypatch.setattr(f"vestige.{module}.BLOCK", 16)
-    monkeypatch.setattr("vestige.features.rows.MANY_BYTES", 0)
-    monkeypatch.setattr("vestige.images.holding.AT_HOME_BYTES", 0)
-    monkeypatch.setattr(reading, "SHARD_FILES", 8)
-
-
-def passes(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None] = int) -> list[int]:
-    """The passes that were sent to the workers; something happens before the fourth."""
-    whole, seen = Kept.folded, list[int]()
-
-    def counted(self: Kept, fold: Any, merge: Any, starts: Any) -> Any:
-        seen.append(len(starts))
-        if len(seen) == 4:
-            act()
-        return whole(self, fold, merge, starts)
-
-    monkeypatch.setattr(Kept, "folded", counted)
-    return seen
-
-
-def scored(capsys: Any, folder: Path, out: Path, engine: str) -> bytes:
-    said = call(capsys, "audit", *release(folder), *COLUMNS, "--engine", engine, "--out", out)
-    assert (said.code, said.err) == (0, "")
-    assert names(out) == FILES
-    return (out / "findings.csv").read_bytes()
-
-
-@pytest.mark.usefixtures("kept")
-def test_workers_score_what_they_keep(
-    cluster: DaskCluster, leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: Any
-) -> None:
-    expected = scored(capsys, leaking, tmp_path / "one", "local:1")
-    seen = passes(monkeypatch)
-    assert scored(capsys, leaking, tmp_path / "two", cluster.engine) == expected
-    assert len(seen) > 8
-    assert min(seen) > 1
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("kept")
-@pytest.mark.parametrize("lost", ["worker", "scheduler"])
-def test_what_is_lost_while_it_is_scored_is_read_again(
-    cluster: DaskCluster, leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: Any, lost: str
-) -> None:
-    expected = scored(capsys, leaking, tmp_path / "one", "local:1")
-
-    def lose() -> None:
-        cluster.kill(cluster.workers[0] if lost == "worker" else cluster.scheduler)
-        if lost == "scheduler":
-            cluster.start_scheduler()
-            cluster.start_worker()
-
-    seen = passes(monkeypatch, lose)
-    assert scored(capsys, leaking, tmp_path / "two", cluster.engine) == expected
-    assert len(seen) > 8
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("kept")
-def test_a_scheduler_that_is_lost_while_images_are_scored(
-    cluster: DaskCluster, leaking: Path, tmp_path: Path, capsys: Any, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(vestige.engine.cluster, "RETURN_SECONDS", 3.0)
-    monkeypatch.setattr(vestige.engine.cluster, "CONNECT_SECONDS", 3.0)
-    passes(monkeypatch, lambda: cluster.kill(cluster.scheduler))
-    said = refused(capsys, leaking, tmp_path / "out", cluster.engine, COLUMNS)
-    assert f"the Dask scheduler at '{cluster.address}' was lost and did not come back" in said
-
-
-@pytest.mark.slow
-def test_a_pass_that_kills_every_worker_is_given_up(tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
-    with dask_cluster(workers=0) as cluster:
-        for _ in range(2):
-            cluster.start_worker(nanny=True)
-        with open_executor(cluster.engine) as executor:
-            keeping = open_keeping(executor, tell_key)
-            assert keeping is not None
-            keys = list(map_shards(keeping, square, SHARDS))
-            blocks = keeping.arranged(pieces_of, [[(key, None)] for key in keys])
-            with pytest.raises(InputError, match="lost images that it had read, again and again"):
-                blocks.folded(kill_self, merge_none, range(len(keys)))
-
-
 # other versions
-
-
-@pytest.fixture(scope="module")
-def another_vestige(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("another")
-    shutil.copytree(SOURCE / "vestige", folder / "vestige", copy_function=shutil.copyfile)
-    (folder / "vestige" / "version.py").write_text('"""Another."""\n\n__version__ = "0.0.9"\n')
-    return folder
-
-
-@pytest.fixture(scope="module")
-def no_vestige(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("none")
-    (folder / "vestige.py").write_text(
-        "raise ModuleNotFoundError(\"No module named 'vestige'\", name='vestige')\n"
-    )
-    return folder
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import vestige.engine.cluster
+from cluster_audits import COLUMNS, audited, keep_small_sets, passes
 from dask_cluster import DaskCluster
 from shard_work import square
 from story.world import call, names, release
@@ -66,9 +67,10 @@ def cluster(trusted: dict[str, str]) -> Iterator[DaskCluster]:
     started = DaskCluster(protocol="tls", environment=trusted)
     try:
         started.start_scheduler()
-        started.start_worker()
+        for _ in range(2):
+            started.start_worker()
         with dask.config.set(settings(trusted)):
-            started.wait_for_workers(1)
+            started.wait_for_workers(2)
         yield started
     finally:
         started.end()
@@ -77,18 +79,30 @@ def cluster(trusted: dict[str, str]) -> Iterator[DaskCluster]:
             gc.collect()
 
 
+@pytest.mark.parametrize("held", [False, True])
 def test_an_audit_over_tls_gives_the_same_bytes(
-    cluster: DaskCluster, trusted: dict[str, str], leaking: Path, tmp_path: Path, capsys: Any
+    cluster: DaskCluster,
+    trusted: dict[str, str],
+    leaking: Path,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    held: bool,
 ) -> None:
+    """Also where the workers keep the images, send each other blocks and make the passes."""
     import dask
+    from distributed import Client
 
-    asked = [*release(leaking), "--detector", "nearest_distance", "--no-checks", "--quiet"]
-    assert call(capsys, "audit", *asked, "--out", tmp_path / "here").code == 0
+    expected = audited(capsys, leaking, tmp_path / "here", "local:1", COLUMNS)
+    if held:
+        keep_small_sets(monkeypatch)
+    seen = passes(monkeypatch)
     with dask.config.set(settings(trusted)):
-        said = call(capsys, "audit", *asked, "--engine", cluster.engine, "--out", tmp_path / "tls")
-    assert (said.code, said.err) == (0, "")
-    here, over = ((tmp_path / name / "findings.csv").read_bytes() for name in ("here", "tls"))
-    assert here == over
+        assert audited(capsys, leaking, tmp_path / "tls", cluster.engine, COLUMNS) == expected
+        with Client(cluster.address, set_as_default=False) as client:
+            there = client.scheduler_info(n_workers=-1)["workers"]
+    assert (len(seen) > 8) == held
+    assert [address.partition("//")[0] for address in there] == ["tls:", "tls:"]
 
 
 @pytest.mark.parametrize("stranger", ["no certificate", "another authority", "plain"])
@@ -130,7 +144,7 @@ def test_a_worker_that_is_not_trusted_gets_no_work(
     try:
         with dask.config.set(settings(trusted)), open_executor(cluster.engine) as executor:
             assert list(map_shards(executor, square, list(range(8)))) == [k * k for k in range(8)]
-            assert executor.max_in_flight() == 3  # type: ignore[union-attr]  # of one worker
+            assert executor.max_in_flight() == 6  # type: ignore[union-attr]  # of two workers
     finally:
         intruder.end()
 

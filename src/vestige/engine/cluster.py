@@ -8,8 +8,8 @@ import logging
 import platform
 import threading
 import warnings
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import cache
 from pkgutil import resolve_name
@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from vestige.engine.machine import keep_freed_memory
 from vestige.engine.shards import Workers, sendable
+from vestige.engine.waiting import on_interrupt, within
 from vestige.packages import DECODERS, installed
 from vestige.registry.entries import InputError
 from vestige.version import __version__
@@ -52,6 +53,8 @@ class Cluster(Workers):
         `RETURN_SECONDS`, or no worker is there for `WORKER_SECONDS`.
     """
 
+    is_remote = True
+
     def __init__(self, address: str) -> None:
         try:
             from distributed import Client, KilledWorker
@@ -68,13 +71,16 @@ class Cluster(Workers):
         self._killed: type[BaseException] = KilledWorker
         self._address = address
         self._client: Any = None
-        self._executor: Executor | None = None
+        self._executor: Any = None
         self._lock = threading.RLock()
         self._sent: WeakSet[Future[Any]] = WeakSet()
         self._known: set[str] = set()
         self._threads = 0
         self._asked = float("-inf")
-        self._manned = monotonic()
+        self._unmanned: float | None = None
+        self._gone = ""
+        self.stopped = threading.Event()  # by Ctrl-C: nobody waits for what is under way
+        self._forget: Callable[[], None] = lambda: None
         self._levels: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -82,60 +88,88 @@ class Cluster(Workers):
         self._levels = {name: logging.getLogger(name).level for name in _LOGGERS}
         for name in _LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        # it reaches the main thread only; others that wait for the cluster would go on waiting
+        self._forget = on_interrupt(self.stopped.set)
         try:
             self._connect(CONNECT_SECONDS)
         except BaseException:
             self.shutdown()
             raise
-        self._manned = monotonic()
         return self
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> "Future[R]":
         """Have some worker compute ``fn(*args, **kwargs)``."""
-        executor = self._connected()
-        future: Future[R] = executor.submit(run_checked, versions(), fn, args, kwargs)
-        self._sent.add(future)
+        with self._lock:
+            self.connected()
+            future: Future[R] = self._executor.submit(run_checked, versions(), fn, args, kwargs)
+            self._sent.add(future)
         return future
 
-    def start(self, key: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Have some worker compute ``fn(*args, **kwargs)`` and keep the result: Dask's own future.
+    def start(
+        self, key: str, fn: Callable[..., Any], /, *args: Any, near: Sequence[str] = ()
+    ) -> Any:
+        """Have a worker compute ``fn(*args)`` and keep the result: Dask's own future.
 
-        Among the arguments may be such futures, also in lists; the work then goes where these are.
+        Among the arguments may be such futures, also in lists. One of the workers `near` is asked
+        first, if there are any.
         """
-        self._connected()
-        asked = (versions(), fn, args, kwargs)
-        return self._client.submit(run_checked, *asked, key=key, pure=False)
+        where: dict[str, Any] = {"workers": list(near), "allow_other_workers": True} if near else {}
+        where |= {"key": key, "pure": False}
+        return self.connected().submit(run_checked, versions(), fn, args, {}, **where)
+
+    def holders(self, futures: Sequence[Any]) -> Sequence[Sequence[str]]:
+        """The workers that hold what futures of `start` stand for; none where that is unknown."""
+        keys = [future.key for future in futures]
+        found = self._told("who_has", keys=keys)
+        return [found.get(key) or () for key in keys]
 
     def holds(self, future: Any) -> bool:
         """Whether a future of `start` is known to the scheduler of now."""
-        self._connected()
-        return future is not None and future.client is self._client and not future.cancelled()
+        client = self.connected()
+        return future is not None and future.client is client and not future.cancelled()
+
+    def has_lost(self, client: Any) -> bool:
+        """Whether a client of `connected` is of no use any more: what was asked of it failed."""
+        return client is not self._client or client.status != "running"
 
     def is_killed(self, error: BaseException) -> bool:
         """Whether workers died of the work itself, so that it would be in vain to ask again."""
         return isinstance(error, self._killed)
 
     def spread(self, value: Any) -> Any:
-        """A future of a value that is sent to every worker once."""
+        """A future of a value that is sent to one worker, and by it to each that needs it, once.
+
+        Dask's broadcast does not end where a worker cannot take the value or has just left.
+        """
         while True:
             self.max_in_flight()  # waits for the first worker
-            with suppress(TimeoutError):
-                return self._client.scatter(value, broadcast=True, hash=False)
+            try:
+                return self.connected().scatter(value, hash=False)
+            except TimeoutError:
+                continue
+            except self.lost_exceptions:
+                raise
+            except Exception:
+                self.look_at_workers()  # whoever joined just now may not know what it is sent
+                raise
 
     def max_in_flight(self) -> int:
         """One at work and two ready for each thread of the cluster; it may grow meanwhile."""
         while True:
-            self._connected()
+            self.connected()
             now = monotonic()
             if not self._threads or now - self._asked >= ASK_SECONDS:
                 self._threads, self._asked = self._ask(), now
             if self._threads:
-                self._manned = now
+                self._unmanned = None
                 return 3 * self._threads
-            if now - self._manned > WORKER_SECONDS:
+            # counted from when it was first seen: who computes at home does not ask meanwhile
+            since = self._unmanned = now if self._unmanned is None else self._unmanned
+            if now - since > WORKER_SECONDS:
                 raise InputError(
                     f"the Dask scheduler at {self._address!r} has had no worker for "
-                    f"{now - self._manned:.0f} s: start some with: dask worker {self._address}"
+                    f"{now - since:.0f} s, or none with memory left: start some with: "
+                    f"dask worker {self._address}"
                 )
             sleep(ASK_SECONDS / 10)  # nothing is sent before a worker was asked for its vestige
 
@@ -158,14 +192,27 @@ class Cluster(Workers):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; what it still computes for us is dropped."""
         self._leave()
+        self._forget()
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
 
+    def look_at_workers(self) -> None:
+        """Raise an InputError if one of them cannot import vestige."""
+        self._known = set()
+        self._ask()
+
+    def _told(self, ask: str, **about: Any) -> Mapping[str, Any]:
+        """What the scheduler answers; nothing where it does not in time."""
+        client = self.connected()
+        with suppress(OSError, TimeoutError, AttributeError):  # the last: it is just closing
+            found: Mapping[str, Any] = client.sync(
+                getattr(client.scheduler, ask), **about, callback_timeout=ASK_SECONDS
+            )
+            return found
+        return {}
+
     def _ask(self) -> int:
-        try:
-            there = self._client.sync(self._client.scheduler.ncores, callback_timeout=ASK_SECONDS)
-        except (OSError, TimeoutError, AttributeError):  # the last: the client is just closing
-            return 0
+        there = self._told("ncores_running")  # those that wait for memory do nothing
         self._probe(set(there) - self._known)
         self._known = set(there)
         return sum(there.values())
@@ -179,7 +226,7 @@ class Cluster(Workers):
         try:
             told = within(
                 WORKER_SECONDS,
-                self._client.run,
+                self.connected().run,
                 *asked,
                 workers=sorted(workers),
                 on_error="return",
@@ -198,15 +245,17 @@ class Cluster(Workers):
                     "install it, and all it needs, in the same versions everywhere."
                 )
 
-    def _connected(self) -> Executor:
-        """The executor of the cluster, which may be another than before."""
+    def connected(self) -> Any:
+        """The client of the cluster, which may be another than before."""
+        if self.stopped.is_set():
+            raise CancelledError
         with self._lock:  # of several columns that have lost it, one connects again
+            if self._gone:
+                raise InputError(self._gone)
             if self._executor is None or self._client.status != "running":
                 self._leave()
                 self._connect(RETURN_SECONDS, lost_exceptions=True)
-            if self._executor is None:
-                raise AssertionError("connected, or an InputError")
-            return self._executor
+            return self._client
 
     def _connect(self, seconds: float, lost_exceptions: bool = False) -> None:
         from distributed.versions import VersionMismatchWarning
@@ -234,14 +283,16 @@ class Cluster(Workers):
                         "(docs/cluster.md)."
                     ) from error
                 if monotonic() - start > seconds:
-                    raise InputError(
+                    self._gone = (
                         f"the Dask scheduler at {self._address!r} was lost and did not come back "
                         f"within {seconds:.0f} s; nothing was written. Start it and its workers, "
                         "then this command again."
-                    ) from error
-                sleep(0.5)
+                    )
+                    raise InputError(self._gone) from error
+                if self.stopped.wait(0.5):
+                    raise CancelledError from error
         self._client, self._executor = client, client.get_executor(pure=False)
-        self._manned = monotonic()
+        self._unmanned = None
 
     def _leave(self) -> None:
         client, self._client, self._executor = self._client, None, None
@@ -252,31 +303,6 @@ class Cluster(Workers):
             if not future.done() and future.cancel():
                 future.set_running_or_notify_cancel()
         self._sent.clear()
-
-
-def within(seconds: float, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
-    """``function(*args, **kwargs)``, waited for so long: Dask's own limits do not always hold.
-
-    Raises
-    ------
-    TimeoutError
-        The call goes on in a thread that nobody waits for.
-    """
-    future: Future[R] = Future()
-
-    def call() -> None:
-        try:
-            future.set_result(function(*args, **kwargs))
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=call, name="vestige-cluster", daemon=True).start()
-    try:
-        return future.result(seconds)
-    except TimeoutError as error:
-        if future.done():
-            raise
-        raise TimeoutError(f"no answer within {seconds:.0f} s") from error
 
 
 def run_checked(
@@ -299,6 +325,8 @@ def run_checked(
     with _prepared().limit(limits=1):
         try:
             return fn(*args, **kwargs)
+        except InputError as error:
+            found_error: Exception = InputError(f"on {platform.node()} of the cluster: {error}")
         except Exception as error:
             found_error = sendable(error)
     raise found_error  # without the frames of a deep recursion, which Dask cannot send

@@ -32,7 +32,7 @@ class Keeping(Workers):
 
     def __init__(self, cluster: Cluster, tell: Callable[[str, Any], Any]) -> None:
         self._cluster, self._tell = cluster, tell
-        self.lost_exceptions = cluster.lost_exceptions
+        self.lost_exceptions, self.is_remote = cluster.lost_exceptions, cluster.is_remote
         self.max_in_flight = cluster.max_in_flight  # type: ignore[method-assign]
         self.batch_size = cluster.batch_size  # type: ignore[method-assign]
         self.translate_error = cluster.translate_error  # type: ignore[method-assign]
@@ -97,9 +97,11 @@ class Kept:
         def asked() -> S:
             start, blocks = self._cluster.start, self._held()
             sent = self._cluster.spread((fold, merge))
+            # where a block is, for what is sent may be larger than it
+            near = self._cluster.holders(blocks)
             states = [
-                start(_name(), _fold_one, sent, first, block)
-                for first, block in zip(starts, blocks, strict=True)
+                start(_name(), _fold_one, sent, first, block, near=own)
+                for first, block, own in zip(starts, blocks, near, strict=True)
             ]
             while len(states) > 1:
                 groups = [states[k : k + MERGED] for k in range(0, len(states), MERGED)]
@@ -140,19 +142,24 @@ class Kept:
         cluster = self._cluster
         lost: tuple[type[BaseException], ...] = (*cluster.lost_exceptions, CancelledError)
         for attempt in range(1, MAX_ATTEMPTS + 1):
+            client = cluster.connected()
             try:
                 return asked()
-            except lost as error:
+            except InputError:
+                raise
+            except Exception as error:
+                if cluster.stopped.is_set():
+                    raise
+                # a client that is closing meanwhile fails in many ways
+                if not (isinstance(error, lost) or cluster.has_lost(client)):
+                    raise cluster.translate_error(error) from error.__cause__
                 if attempt == MAX_ATTEMPTS or cluster.is_killed(error):
+                    cluster.look_at_workers()  # one without vestige ends as if for memory
                     raise InputError(
                         "the Dask cluster lost images that it had read, again and again, with "
                         "its workers or its scheduler; nothing was written. Give the workers more "
                         "memory, or take fewer of them on one machine, and start again."
                     ) from error
-            except InputError:
-                raise
-            except Exception as error:
-                raise cluster.translate_error(error) from error.__cause__
         raise AssertionError("returned, or raised")
 
     def _come(self, future: Any) -> Any:
@@ -163,7 +170,12 @@ class Kept:
             self._cluster.max_in_flight()  # says so if there is no worker any more
             if not self._cluster.holds(future):
                 raise CancelledError
-        return future.result(FETCH_SECONDS)  # not waited for above: Dask would fetch it again
+        try:  # not waited for above: Dask would fetch it again
+            return future.result(FETCH_SECONDS)
+        except TimeoutError as error:
+            if future.status == "error":  # the function itself raised it
+                raise
+            raise CancelledError from error
 
 
 def _name() -> str:

@@ -33,6 +33,9 @@ class Workers(Executor):
     lost_exceptions: tuple[type[BaseException], ...] = (BrokenExecutor,)
     """What the future of a shard raises whose worker died."""
 
+    is_remote = False
+    """Whether they may be on other machines, which see other files."""
+
     def start_seconds(self) -> float:
         """Work that lasts no longer is not worth starting them; 0 when they are there."""
         return 0.0

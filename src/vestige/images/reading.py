@@ -15,6 +15,7 @@ from vestige.engine.threads import one_core
 from vestige.images.accounts import account
 from vestige.images.array_volumes import split_volumes
 from vestige.images.arrays import Stack, split
+from vestige.images.blind import refuse_blind
 from vestige.images.cache import kept_or_read, read_shard_cached
 from vestige.images.derived import KINDS as DERIVED
 from vestige.images.fetching import read_fetched
@@ -159,6 +160,7 @@ def read_images(
             start = len(counts)
             sent = files[start : start + how.together(SHARD_FILES)]
             _check_answer(shard, sent)
+            refuse_blind(executor, shard, sent)
             if not wanted.include_derived:
                 shard = _judged(shard, sent)
             records.extend(shard.records)
@@ -283,7 +285,8 @@ def _read_shards(
     read: Callable[..., Shard] = read_shard
     arguments: tuple[Any, ...] = (size, how)
     if cache is not None:
-        read, arguments = read_shard_cached, (*arguments, os.fspath(cache), uuid4().hex)
+        cache = os.path.abspath(cache)  # workers stand elsewhere
+        read, arguments = read_shard_cached, (*arguments, cache, uuid4().hex)
     if elsewhere := is_address(files[0][1]):
         read, arguments = read_fetched, (read, *arguments)
     step = how.together(SHARD_FILES)
@@ -294,7 +297,7 @@ def _read_shards(
 
     if cache is None or elsewhere or isinstance(executor, Keeping):
         return mapped(shards)
-    return kept_or_read(shards, mapped, size, how, os.fspath(cache))
+    return kept_or_read(shards, mapped, size, how, cache)
 
 
 def _from_memory(source: Given, role: str, size: int, wanted: Wanted) -> ImageSet:

@@ -26,6 +26,8 @@ Stored: TypeAlias = npt.NDArray[Any]
 """An image [h, w] or [h, w, 3] as its file stores it: uint8, uint16 or float32."""
 VOLUME_FILES = 8
 """A file with a volume takes as long as so many with a picture."""
+RECORD_BYTES = 500
+"""Of memory that a record takes, about."""
 BATCH = 8
 """Images shrunk at once: half a megabyte of 256 x 256 levels stays in the cache."""
 
@@ -82,6 +84,10 @@ class Shard:
     counts: tuple[int, ...]
     unreached: tuple[str, ...] = ()
     held: str = ""
+
+    def __sizeof__(self) -> int:
+        """Bytes: a worker of Dask that holds shards writes some to its disk when it has many."""
+        return self.pixels.nbytes + RECORD_BYTES * len(self.records)
 
     @property
     def files(self) -> int:
