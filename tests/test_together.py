@@ -1,5 +1,6 @@
 """Questions that come at the same time are answered together, each with its own answer."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -48,3 +49,24 @@ def test_all_who_asked_together_get_the_error_and_the_next_is_answered() -> None
         assert all(threads.map(failed, range(8)))
     broken[0] = False
     assert together.ask(3) == 3
+
+
+def test_who_waits_is_answered_where_the_first_is_broken_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together, waits = Together(list), Barrier(2)
+
+    def broken_off(seconds: float) -> None:
+        waits.wait()  # the other asks meanwhile
+        while len(together._waiting) < 2:
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vestige.engine.together.sleep", broken_off)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(together.ask, 1)
+        waits.wait()
+        second = threads.submit(together.ask, 2)
+        for asked in (first, second):
+            with pytest.raises(KeyboardInterrupt):
+                asked.result()

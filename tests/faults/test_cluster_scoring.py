@@ -91,6 +91,28 @@ def test_workers_with_folders_of_their_own_score_what_they_keep(
     assert not any(list((tmp_path / str(k) / "tmp").iterdir()) for k in range(3))
 
 
+def test_passes_of_all_columns_are_made_as_one(
+    cluster: DaskCluster,
+    leaking: Path,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = audited(capsys, leaking, tmp_path / "one", "local:1", COLUMNS)
+    monkeypatch.setattr("vestige.engine.kept.MANY", 0)
+    monkeypatch.setattr("vestige.engine.together.WAIT_SECONDS", 0.5)
+    made: list[int] = []
+    whole = Kept._passed
+
+    def counted(self: Kept, some: Any) -> Any:
+        made.append(len(some))
+        return whole(self, some)
+
+    monkeypatch.setattr(Kept, "_passed", counted)
+    assert audited(capsys, leaking, tmp_path / "two", cluster.engine, COLUMNS) == expected
+    assert max(made) > 1
+
+
 @pytest.mark.slow
 @needs_own
 def test_all_columns_and_checks_on_workers_with_caches_of_their_own(

@@ -6,17 +6,23 @@ limit. A scheduler that is lost costs all: when it is back, all is computed agai
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
+from functools import reduce
 from threading import Event, Lock
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
 
 from vestige.engine.cluster import Cluster
 from vestige.engine.shards import IN_FLIGHT, LOOK_SECONDS, MAX_ATTEMPTS, Workers
+from vestige.engine.together import Together
 from vestige.registry.entries import InputError
 from vestige.types import Ints
 
 R = TypeVar("R")
 S = TypeVar("S")
+_Pass: TypeAlias = tuple[Callable[..., Any], Callable[[Any, Any], Any]]
+"""A fold and a merge."""
+MANY = 1
+"""Passes are made as one from so many blocks on for each task under way, three a thread."""
 MERGED = 8
 """What so many passes found is merged by one task."""
 FETCH_SECONDS = 600.0
@@ -82,26 +88,38 @@ class Kept:
     ) -> None:
         self._cluster, self._blocks, self._again = cluster, blocks, again
         self._lock = Lock()
+        self._starts: Sequence[int] = ()
+        self._together: Together[_Pass, Any] = Together(self._passed)
 
     def folded(
         self, fold: Callable[..., S], merge: Callable[[S, S], S], starts: Sequence[int]
     ) -> S:
         """What ``fold(None, start, block)`` of all blocks gives, merged by the workers in order.
 
+        Passes that several threads ask for at about the same time are one where there are many
+        blocks: a task for each block, whatever it is asked.
+
         Raises
         ------
         InputError
             When the blocks were lost and cannot be had again.
         """
+        self._starts = starts
+        many = len(starts) >= MANY * self._cluster.max_in_flight()
+        found: S = self._together.ask((fold, merge)) if many else self._passed([(fold, merge)])[0]
+        return found
 
-        def asked() -> S:
+    def _passed(self, passes: Sequence[_Pass]) -> Sequence[Any]:
+        """What some passes find, made as one."""
+
+        def asked() -> Sequence[Any]:
             start, blocks = self._cluster.start, self._held()
-            sent = self._cluster.spread((fold, merge))
+            sent = self._cluster.spread(list(passes))
             # where a block is, for what is sent may be larger than it
             near = self._cluster.holders(blocks)
             states = [
                 start(_name(), _fold_one, sent, first, block, near=own)
-                for first, block, own in zip(starts, blocks, near, strict=True)
+                for first, block, own in zip(self._starts, blocks, near, strict=True)
             ]
             while len(states) > 1:
                 groups = [states[k : k + MERGED] for k in range(0, len(states), MERGED)]
@@ -109,7 +127,7 @@ class Kept:
                     start(_name(), _merge_some, sent, some) if len(some) > 1 else some[0]
                     for some in groups
                 ]
-            found: S = self._come(states[0])
+            found: Sequence[Any] = self._come(states[0])
             return found
 
         return self._tried(asked)
@@ -182,15 +200,13 @@ def _name() -> str:
     return f"vestige-{uuid4().hex}"
 
 
-def _fold_one(passed: tuple[Callable[..., S], Any], start: int, block: Any) -> S:
-    return passed[0](None, start, block)
+def _fold_one(passes: Sequence[_Pass], start: int, block: Any) -> list[Any]:
+    return [fold(None, start, block) for fold, _ in passes]
 
 
-def _merge_some(passed: tuple[Any, Callable[[S, S], S]], states: Sequence[S]) -> S:
-    found = states[0]
-    for state in states[1:]:
-        found = passed[1](found, state)
-    return found
+def _merge_some(passes: Sequence[_Pass], states: Sequence[list[Any]]) -> list[Any]:
+    each = zip(*states, strict=True)
+    return [reduce(merge, own) for (_, merge), own in zip(passes, each, strict=True)]
 
 
 def _rows(block: Any, rows: Ints) -> Any:

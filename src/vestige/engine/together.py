@@ -31,14 +31,17 @@ class Together(Generic[Q, A]):
             self._waiting.append((question, mine))
             first = len(self._waiting) == 1
         if first:
-            sleep(WAIT_SECONDS)
-            with self._lock:
-                asked, self._waiting = self._waiting, []
+            asked: list[tuple[Q, Future[A]]] = []
             try:
+                sleep(WAIT_SECONDS)
+                with self._lock:
+                    asked, self._waiting = self._waiting, []
                 found = self._answer([question for question, _ in asked])
                 for (_, future), answer in zip(asked, found, strict=True):
                     future.set_result(answer)
             except BaseException as error:
+                with self._lock:  # Ctrl-C may come before they were taken
+                    asked, self._waiting = [*asked, *self._waiting], []
                 for _, future in asked:
                     if not future.done():
                         future.set_exception(error)
