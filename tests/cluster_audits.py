@@ -20,7 +20,7 @@ def audited(
 ) -> bytes:
     """findings.csv of an audit that ends well."""
     said = call(capsys, "audit", *release(folder), *options, "--engine", engine, "--out", out)
-    assert (said.code, said.err) == (0, "")
+    assert (said.code, said.err) == (0, ""), said.err
     assert names(out) == FILES
     return (out / "findings.csv").read_bytes()
 

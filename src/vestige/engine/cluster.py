@@ -141,14 +141,15 @@ class Cluster(Workers):
 
         Dask's broadcast does not end where a worker cannot take the value or has just left.
         """
+        since = monotonic()
         while True:
             self.max_in_flight()  # waits for the first worker
             try:
                 return self.connected().scatter(value, hash=False)
-            except TimeoutError:
-                continue
-            except self.lost_exceptions:
-                raise
+            except OSError as error:  # the worker that was to take it has left, or the scheduler
+                if monotonic() - since > 2 * WORKER_SECONDS:
+                    raise CancelledError from error
+                sleep(ASK_SECONDS / 10)
             except Exception:
                 self.look_at_workers()  # whoever joined just now may not know what it is sent
                 raise
