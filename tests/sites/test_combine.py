@@ -139,6 +139,9 @@ def test_a_site_whose_roles_are_contradicted_is_set_aside() -> None:
     found = vestige.combine(three(south=replace(site("south"), copies=(CONTRADICTED,))))
     assert (found.gate, found.site) == ("undecided", "south")
     assert found.sites[1].set_aside == ("copies_of_unused",)
+    leaking = {"north": site("north", 0.01), "far west": site("west", 0.02)}
+    found = vestige.combine(three(south=replace(site("south"), copies=(CONTRADICTED,)), **leaking))
+    assert (found.state, found.gate) == ("leak found", "closed")
 
 
 def test_a_site_that_finds_alone_leaves_the_set_undecided() -> None:
@@ -194,6 +197,9 @@ def test_a_patient_is_named_if_the_rate_of_all_sites_holds() -> None:
     first = found.patients[0]
     assert (first.site, first.finding.word) == ("south", "named")
     assert first.finding.q_value == pytest.approx(0.09)
+    found = vestige.combine(three(south=naming("south", 0.045), north=vetoed("north")))
+    assert found.patients[0].finding.word == "named"  # two sites count
+    assert found.patients[0].finding.q_value == pytest.approx(0.09)
 
 
 def test_of_a_site_set_aside_only_copies_and_known_answers_are_told() -> None:

@@ -41,10 +41,11 @@ SAME_PATIENT = (
     "twice, and the combined p-value assumes that there are none."
 )
 PERSONS = (
-    "Names are those of the site; a redacted site gives hashes, which only that site can make "
-    "again. q allows for the patients of all sites that count: each site spends the part of the "
-    "rate that its patients are of all patients, so of all named ones at most one in ten is "
-    "expected to be named falsely. A patient whom a site names by itself may not be named here."
+    "Names are those of the site. A redacted site gives hashes of which nobody has the key: it "
+    "finds its patient by the same p in its own result. q allows for the patients of all sites "
+    "that count: each site spends the part of the rate that its patients are of all patients, so "
+    "of all named ones at most one in ten is expected to be named falsely. A patient "
+    "whom a site names by itself may not be named here."
 )
 ASIDE = (
     "The p-values of {who} do not count, because of what is said in their rows; copies are facts "
@@ -95,19 +96,23 @@ def _sections(combined: Combined) -> tuple[Section, ...]:
 def _sites(combined: Combined) -> tuple[Block, ...]:
     head = ("Site", "Decision", "p", "AUC", "Patients", "Unused", "Copies", "Named", "Counts")
     rows = tuple(_row(one) for one in combined.sites)
-    said = tuple((words.name(one.name), one.text) for one in combined.sites)
+    said = [
+        Text(one.text, title=f"What {words.name(one.name)} says by itself")
+        for one in combined.sites
+    ]
     blocks: list[Block] = [
         Table(head, rows, (2, 3, 4, 5, 6, 7, 8), (2, 3), (1,), "One row for each site."),
     ]
     if combined.aside:
         who = ", ".join(one.name for one in combined.aside)
         blocks.append(Text(ASIDE.format(who=who), "box"))
-    return (*blocks, Points(said, "What each site says by itself"))
+    return (*blocks, *said)
 
 
 def _row(one: SiteAnswer) -> Row:
     marks: dict[str, Literal["alarm", "caution", ""]] = {"closed": "alarm", "undecided": "caution"}
     why = "; ".join(CODES[code] for code in one.set_aside if code in CODES)
+    copies = f"{one.copies:,} of {words.plural(one.copied_patients, 'patient')}"
     return Row(
         (
             words.name(one.name),
@@ -116,7 +121,7 @@ def _row(one: SiteAnswer) -> Row:
             f"{one.auc.value:.2f}",
             f"{one.targets:,}",
             f"{one.unused:,}",
-            f"{one.copies:,} of {words.plural(one.copied_patients, 'patient')}",
+            copies if one.copies else "0",
             f"{one.named:,}",
             f"no: {why}" if one.set_aside else words.percent(one.share),
         ),

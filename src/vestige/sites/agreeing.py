@@ -71,12 +71,12 @@ def refuse_unlike(sites: Sequence[Given]) -> None:
     for name in names:
         if not name or len(name) > LONGEST or not name.isprintable():
             raise InputError(
-                f"{name!r:.80} cannot be the name of a site: give 1 to {LONGEST} printable letters "
-                "(--site NAME=RESULT.json)."
+                f"{name!r:.80} cannot be the name of a site: give 1 to {LONGEST} printable letters."
             )
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise InputError(
-            f"two results are called {twice}: name each site (--site NAME=RESULT.json)."
+            f"two results are called {twice}: give every site a name of its own "
+            "(NAME=RESULT.json on the command line, a dict in Python)."
         )
     for one in sites:
         _check_alone(one)

@@ -243,8 +243,9 @@ def folder_name(path: Place) -> str:
 def _read(name: str, given: Audited | Place) -> Given:
     if isinstance(given, Audited):
         return Given(name, given)
+    text = read_text(given)
     try:
-        return Given(name, AuditResult.load(given))
+        return Given(name, AuditResult.from_json(text))
     except InputError as error:
         raise InputError(f"{os.fspath(given)}: {error.for_command}") from error
 
