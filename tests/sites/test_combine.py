@@ -345,7 +345,7 @@ def test_the_file_keeps_the_answer_and_its_schema(south: AuditResult) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"gate": "open"}, {"text": "all is well"}, {"schema": 2}, {"schema": True}, {"more": 1}],
+    [{"gate": "open"}, {"text": "all is well"}, {"schema": 1}, {"schema": True}, {"more": 1}],
 )
 def test_a_file_that_was_changed_is_refused(change: dict[str, Any]) -> None:
     raw = json.loads(vestige.combine(three(south=vetoed())).to_json()) | change
@@ -423,3 +423,16 @@ def test_checks_that_fail_without_taking_anything_back_do_not_set_a_site_aside()
     good = site("south")
     found = vestige.combine(three(south=replace(good, checks=(*good.checks, smooth))))
     assert found.aside == () and found.gate == "open"
+
+
+def test_a_result_that_was_never_a_file_has_the_options_of_one_that_was() -> None:
+    tuples = with_options(site("north"), detector_options={"mc_ball": {"sizes": (8, 16)}})
+    lists = with_options(site("south"), detector_options={"mc_ball": {"sizes": [8, 16]}})
+    assert vestige.combine([tuples, lists]).gate == "open"
+    with pytest.raises(InputError, match="detector_options is"):
+        vestige.combine([tuples, site("south")])
+
+
+def test_an_answer_of_sites_is_no_result_of_a_site() -> None:
+    with pytest.raises(InputError, match="schema 'combined 1'"):
+        AuditResult.from_json(vestige.combine(three()).to_json())

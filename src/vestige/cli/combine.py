@@ -16,7 +16,7 @@ def combine(
     results: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="RESULT.json...",
+            metavar="RESULT.json",
             help="The result.json of each site. A site is called by the folder of its result.",
         ),
     ] = None,

@@ -14,7 +14,8 @@ from vestige.registry.entries import InputError
 from vestige.schema.decode import decode
 from vestige.schema.records import Estimate, PatientFinding, SetTest
 
-SCHEMA_VERSION = 1
+SCHEMA = "combined 1"
+"""What tells it from a result.json, whose schema is a number."""
 Because = Literal["all sites", "a site set aside", "a site by itself"]
 """What the combined answer rests on: what counts of all sites; a site whose p-value does not count,
 where the others find nothing; a site that finds something which all together do not."""
@@ -118,8 +119,8 @@ class Combined:
         return tuple(one for one in self.sites if one.set_aside)
 
     def to_json(self) -> str:
-        """Serialise to the text of combined.json (schema 1)."""
-        made: dict[str, Any] = {"schema": SCHEMA_VERSION}
+        """Serialise to the text of combined.json."""
+        made: dict[str, Any] = {"schema": SCHEMA}
         made |= {f.name: plain(getattr(self, f.name)) for f in fields(self)}
         return json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -130,11 +131,10 @@ class Combined:
             raw = parse_json(text)
         except ValueError as error:
             raise InputError(f"this is not a vestige combined.json: {error!s:.200}") from error
-        version = raw.pop("schema", None) if isinstance(raw, dict) else None
-        if version is True or version != SCHEMA_VERSION:
+        if not isinstance(raw, dict) or raw.pop("schema", None) != SCHEMA:
             raise InputError(
-                f"this is not a combined.json of schema {SCHEMA_VERSION}: combine the results "
-                "again with this version."
+                f"this is not a combined.json of the schema {SCHEMA!r}: combine the results again "
+                "with this version."
             )
         told = {name: raw.pop(name, None) for name in ("state", "gate", "text")}
         found: Self = decode(cls, raw, "combined")

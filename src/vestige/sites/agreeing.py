@@ -183,6 +183,9 @@ def _copied(one: Given) -> dict[Any, str]:
 
 
 def _as_json(value: Any) -> Any:
+    """Tuples, of a result that was never a file, as the lists that JSON makes of them."""
+    if isinstance(value, dict):
+        return {key: _as_json(one) for key, one in value.items()}
     return list(map(_as_json, value)) if isinstance(value, list | tuple) else value
 
 
