@@ -134,6 +134,33 @@ MUTANTS = [
         ("np.cumsum(at) - 0.5 * at", "np.cumsum(at)"),
     ),
     *_of(
+        "stats/sites.py", "stats/test_sites.py",
+        ("half = len(p) * shares", "half = np.full(len(p), 1.0)"),
+        ("every / max(len(q), 1)", "1.0"),
+        ("((shares * distances) ** 2).sum()", "(shares * distances).sum() ** 2"),
+        ("gammaincc(half.sum(), gammainccinv(half, p).sum())", "1 - p.max() ** len(p)"),
+    ),
+    *_of(
+        "sites/merging.py", "sites/test_combine.py",
+        ("if code in SPOILS", "if not code"),
+        ("WORST.index(check.state) < WORST.index", "WORST.index(check.state) > WORST.index"),
+        ("if name not in aside else []", ""),
+        ("if copied else ()", ""),
+        ("p = corrected_p(site.test, site.result.run_history)", "p = site.test.p_value"),
+    ),
+    *_of(
+        "sites/combine.py", "sites/test_combine.py",
+        ('if together.gate == "closed":', 'if together.gate != "open":'),
+        ('if one.result.decision.gate == "closed":', "if False:"),
+        ("if one.name in aside:", "if False:"),
+    ),
+    *_of(
+        "sites/agreeing.py", "sites/test_combine.py",
+        ("if digest in theirs", "if False"),
+        ("if key in also", "if False"),
+        ("if made[0] != made[1]", "if False"),
+    ),
+    *_of(
         "stats/set_test.py", SET,
         (">= here.max() - 1e-9", "> here.max() + 1e-9"),
         ("above = len(law) - np.searchsorted", "above = np.searchsorted"),

@@ -12,17 +12,20 @@ if TYPE_CHECKING:
     from vestige.registry.entries import InputError
     from vestige.release.scrub import ScrubResult, scrub
     from vestige.result import AuditResult
+    from vestige.sites.combine import CombinedResult, combine
     from vestige.training.train import train
     from vestige.watch.watch import Watch
 
 __all__ = [
     "AuditOptions",
     "AuditResult",
+    "CombinedResult",
     "InputError",
     "ScrubResult",
     "Watch",
     "__version__",
     "audit",
+    "combine",
     "detectors",
     "run_audit",
     "scrub",
@@ -32,10 +35,12 @@ __all__ = [
 _HOMES = {
     "AuditOptions": "auditing.options",
     "AuditResult": "result",
+    "CombinedResult": "sites.combine",
     "InputError": "registry.entries",
     "ScrubResult": "release.scrub",
     "Watch": "watch.watch",
     "audit": "auditing.audit",
+    "combine": "sites.combine",
     "run_audit": "auditing.audit",
     "scrub": "release.scrub",
     "train": "training.train",

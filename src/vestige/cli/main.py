@@ -13,6 +13,7 @@ import typer
 from vestige.cli.audit import audit_command
 from vestige.cli.benchmark import benchmark
 from vestige.cli.check import check_command
+from vestige.cli.combine import combine
 from vestige.cli.config import Configured
 from vestige.cli.ending import Ended, ended_as_by_ctrl_c
 from vestige.cli.inspect import inspect
@@ -72,6 +73,7 @@ def demo(
             tell(result, report, quiet, as_json)
 
 
+app.command(cls=Command)(combine)
 app.command(cls=Command)(scrub)
 app.command(cls=Command)(train)
 app.add_typer(world_commands, name="world")

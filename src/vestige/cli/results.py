@@ -165,8 +165,8 @@ def report(
         Path,
         typer.Option(
             metavar="FILE",
-            help="The HTML file to write. With --annex it may end in .pdf, with --annex-template "
-            "it is a TOML file.",
+            help="The HTML file to write. With --annex it may end in .pdf, with --redact in .json, "
+            "and with --annex-template it is a TOML file.",
             rich_help_panel=OUTPUT,
         ),
     ],
@@ -224,7 +224,7 @@ def report(
         raise InputError("--with-names belongs to --annex, the document for a board: give both.")
     read = [("the result", result), ("--annex", annex), ("--compare", compare)]
     refuse_inside([("--out", out)], [(name, path) for name, path in read if path is not None])
-    _check_suffix(out, annex_template, annex is not None)
+    _check_suffix(out, annex_template, annex is not None, redact)
     audited = AuditResult.load(result)
     if annex_template:
         from vestige.report.annex_context import template
@@ -238,15 +238,21 @@ def report(
         from vestige.report.compared import render_comparison
 
         write_together({out: render_comparison(audited, AuditResult.load(compare))})
+    elif out.suffix.lower() == ".json":
+        from vestige.report import redact as without_names
+
+        write_together({out: without_names(audited).to_json()})
     else:
         from vestige.report import render_html
 
         write_together({out: render_html(audited, redact=redact)})
 
 
-def _check_suffix(out: Path, template: bool, annex: bool) -> None:
+def _check_suffix(out: Path, template: bool, annex: bool, redact: bool) -> None:
     """Refuse a name that says that the file is something else than what is written."""
     suffix = out.suffix.lower()
+    if suffix == ".json" and redact:
+        return
     if suffix == ".pdf" and not annex:
         raise InputError(
             "only --annex, the document for a board, can be a PDF: name an .html file."

@@ -108,9 +108,9 @@ class Audited:
 
     def to_json(self) -> str:
         """Serialise to the text of result.json (schema 2)."""
-        plain: dict[str, Any] = {"schema": SCHEMA_VERSION}
-        plain |= {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.compare}
-        return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        made: dict[str, Any] = {"schema": SCHEMA_VERSION}
+        made |= {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.compare}
+        return json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -174,13 +174,14 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A record as JSON holds it; refuses what JSON has no word for."""
     if hasattr(value, "__dataclass_fields__"):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a result must not hold NaN or infinity")
     return value

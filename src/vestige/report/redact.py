@@ -21,7 +21,10 @@ from vestige.report.own_words import OWN_WORDS
 from vestige.schema.records import Calibration, Evidence, Finding, PreparationComparison, Problem
 
 _ROLES = ("generated", "query", "used", "unused", "reference")
-_WORD_OPTIONS = ("mode", "detectors", "pool", "combination", "checks", "backbones")
+_WORD_OPTIONS = (
+    *("mode", "detectors", "pool", "combination", "checks", "backbones"),
+    *("effort", "views", "colour", "dimensions"),
+)
 """Options whose texts are vestige's own words; any other text may be a path or a host."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 _PATH = re.compile(  # each begins where a word does: from every letter on it would take for ever

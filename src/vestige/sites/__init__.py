@@ -1,0 +1,1 @@
+"""Audits of one generated set by several sites become one answer; no image leaves a site."""
