@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.products.product import product
 from vestige.registry.entries import InputError
 from vestige.stats.slices import slices
 from vestige.types import Floats, Ints
@@ -229,10 +230,10 @@ class _Search:
 
     def _products(self, left: Rows, right: Rows) -> Rows:
         if not self.even:
-            return np.asarray(left @ right.T)
+            return product(left, right.T, left)
         first, kept = left[: len(left) // 2], self.even + 2
-        same = first[:, :kept] @ right[:, :kept].T
-        other = first[:, kept:] @ right[:, kept:].T
+        same = product(first[:, :kept], right[:, :kept].T, left)
+        other = product(first[:, kept:], right[:, kept:].T, left)
         return np.concatenate([same + other, same - other])
 
 
