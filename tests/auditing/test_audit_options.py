@@ -213,8 +213,10 @@ def test_what_a_manifest_says_is_checked_as_if_it_were_asked(
 
 def test_a_further_audit_is_asked_the_same_with_its_controls(result: AuditResult) -> None:
     made = replace(check_result(result), release_curve=True, checks=False, engine="dask:there")
-    again = options_again(made, result.manifest.seed)
+    again = options_again(made, result.manifest.seed, "dask:there")
     assert again == replace(ASKED, cache_limit=AuditOptions().cache_limit, engine="local")
+    again = options_again(made, result.manifest.seed, "cuda:1")
+    assert again.engine == "cuda:1"  # products of images that are read already, too
 
 
 def test_a_result_that_contradicts_itself_is_not_scrubbed(result: AuditResult) -> None:

@@ -172,6 +172,7 @@ def test_cells_that_fail_are_rows_and_are_tried_again(
         (["--option", "mc_ball.size=big"], "option size must be a whole number, not 'big'."),
         (["--option", "size=16"], "--option takes DETECTOR.NAME=VALUE, not 'size'."),
         (["--engine", "local:2"], "cells run on --engine local or dask:ADDRESS, not 'local:2'."),
+        (["--engine", "cuda"], "cells run on --engine local or dask:ADDRESS, not 'cuda'."),
         (["--engine", "spark"], "unknown engine 'spark'."),
     ],
 )

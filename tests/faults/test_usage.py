@@ -315,6 +315,7 @@ def declared(lines: list[str]) -> set[str]:
 # built on torch throughout, and only imported when one of them is asked for
 DEEP = (
     "nets/",
+    "products/on_device.py",
     "features/backbones.py",
     "worlds/vae.py",
     "worlds/gan.py",

@@ -104,7 +104,7 @@ def audit(
     dimensions : "auto", "2d" or "3d"
         Whether volumes are compared whole or slice by slice; by default whole where all roles hold
         volumes and no pictures (`vestige.images.dimensions.hold_volumes`).
-    engine : "local", "local:N" or "dask:ADDRESS"
+    engine : "local", "local:N", "dask:ADDRESS", "cuda" or "cuda:N"
     cache : folder, optional
         Keeps decoded images and scores by their content; a killed audit goes on from there, a
         second one is quick. Also notes each run, so that p-values pay for asking the same question

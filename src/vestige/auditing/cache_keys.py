@@ -11,6 +11,7 @@ from vestige.cache.feature_rows import array_sha256
 from vestige.cache.run_history import digest
 from vestige.checks.rerun import AuditRerun
 from vestige.decision.records import CopySearch
+from vestige.products.product import name_of_maker
 from vestige.schema.records import PreparationComparison, SetTest
 from vestige.scoring.score_cache import KeptScores, open_kept_scores
 
@@ -27,7 +28,7 @@ def scores_kept(
     sets, cohort = gathered.sets, gathered.cohort
     pixels = [(role, sets[role].sha256) for role in ("generated", "reference") if role in sets]
     images = (cohort.images.shape, array_sha256(cohort.images), cohort.group_index.tolist())
-    told = (pixels, *images, gathered.preparation)
+    told = (pixels, *images, gathered.preparation, name_of_maker())
     folds = None if cohort.folds is None else cohort.folds.tolist()
     known = cohort.known_used.tolist(), cohort.calibration.tolist(), folds
     return open_kept_scores(cache, digest([told, known, sorted(weights.items())]))

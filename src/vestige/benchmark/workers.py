@@ -55,10 +55,10 @@ def _open(engine: str, workers: int) -> AbstractContextManager[Any]:
 
 
 def check_engine(engine: str) -> None:
-    """Refuse what cannot run cells: unknown engines, and a number, which --workers gives."""
+    """Refuse what cannot run cells: unknown engines, a GPU, and a number, which --workers gives."""
     name = engine.partition(":")[0]
     choose(ENGINES, name, "engine")
-    if name == "local" and engine != "local":
+    if name == "cuda" or (name == "local" and engine != "local"):
         raise InputError(f"cells run on --engine local or dask:ADDRESS, not {engine!r}.")
 
 

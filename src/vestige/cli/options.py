@@ -189,7 +189,7 @@ Engine = Annotated[
         metavar="ENGINE",
         autocompletion=names_of("engines"),
         help="Where images are read and scored: local uses all cores, local:N uses N processes, "
-        "and dask:ADDRESS uses a Dask cluster.",
+        "dask:ADDRESS uses a Dask cluster, and cuda multiplies large matrices on an NVIDIA GPU.",
         rich_help_panel=RUNNING,
     ),
 ]

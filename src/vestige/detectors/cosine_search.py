@@ -10,6 +10,7 @@ from vestige.detectors.own_patient import WithoutOwn
 from vestige.features.folding import Folding
 from vestige.features.rows import Rows
 from vestige.features.whitening import Whitening, unit
+from vestige.products.product import product
 from vestige.types import Float32s, Ints
 
 BLOCK_BYTES = 8 * 2**20
@@ -52,7 +53,7 @@ class Search:
     def views(self, made: Float32s, rows: Float32s) -> list[Float32s]:
         """Cosines [b, n] of whitened generated rows with whitened reals, one array per view."""
         parts = self.filters.parts
-        views = signed_sums([made[:, part] @ rows[:, part].T for part in parts])
+        views = signed_sums([product(made[:, part], rows[:, part].T, rows) for part in parts])
         if not self.folding.transposes:
             return views
         return _halves(views)
@@ -60,7 +61,7 @@ class Search:
     def largest(self, made: Float32s, rows: Float32s) -> Float32s:
         """`largest_view` of the views, to the bit, where nobody asks for these."""
         parts = self.filters.parts
-        best = largest_sum([made[:, part] @ rows[:, part].T for part in parts])
+        best = largest_sum([product(made[:, part], rows[:, part].T, rows) for part in parts])
         if not self.folding.transposes:
             return best
         return largest_view(_halves([best]))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from vestige.features.whitening import Whitening
+from vestige.products.product import product
 from vestige.stats.by_group import ByGroup
 from vestige.stats.slices import slices
 from vestige.types import Float32s, Floats, Ints
@@ -59,17 +60,17 @@ class WithoutOwn:
         found = []
         squares = np.einsum("bp,bp->b", made, made) + self.length[:, np.newaxis]
         for number, part in enumerate(self.parts):
-            plain = self.rows[:, part] @ made[:, part].T
-            product = np.asarray(self.gains[number] @ plain)
+            plain = product(self.rows[:, part], made[:, part].T, self.rows)
+            gained = np.asarray(self.gains[number] @ plain)
             plain *= self.excess[number] @ plain
             squares += self.patients.sums(plain)
             if number == 0:
-                moved = self.patients.sums(product)
+                moved = self.patients.sums(gained)
                 moved *= self.shift[:, np.newaxis]
                 squares += 2 * moved
-                product += moved[self.groups]
-                product += self.constant[:, np.newaxis]
-            found.append(product)
+                gained += moved[self.groups]
+                gained += self.constant[:, np.newaxis]
+            found.append(gained)
         divisor = np.sqrt(squares, out=squares)[self.groups]
         divisor *= self.norms[:, np.newaxis]
         divisor[divisor == 0] = 1

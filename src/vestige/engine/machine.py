@@ -7,17 +7,28 @@ import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextvars import copy_context
+from typing import Any, ParamSpec, TypeVar
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8  # glibc's malloc.h
 
 S = TypeVar("S")
 R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads in the context of whoever submits: products are made where it has them made."""
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> "Future[R]":
+        """Have some thread compute ``fn(*args, **kwargs)``."""
+        context = copy_context()
+        return super().submit(lambda: context.run(fn, *args, **kwargs))
 
 
 def side_by_side(*functions: Callable[[], Any]) -> list[Any]:
     """What functions return that do not need each other, a core each."""
-    with ThreadPoolExecutor(min(cores(), len(functions))) as threads:
+    with Threads(min(cores(), len(functions))) as threads:
         try:
             return [future.result() for future in [threads.submit(f) for f in functions]]
         except BaseException:
@@ -31,7 +42,7 @@ def in_threads(function: Callable[[S], R], items: Iterable[S]) -> Iterator[R]:
     For functions that spend their time in matrix products, which hold no lock.
     """
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(cores()) as threads:
+    with Threads(cores()) as threads:
         try:
             for item in items:
                 waiting.append(threads.submit(function, item))

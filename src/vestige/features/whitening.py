@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vestige.features.folding import bounds
 from vestige.features.rows import HELD_ROWS, Rows, chosen_by_content, fold_rows
+from vestige.products.product import product
 from vestige.stats.moments import add_sums, fold_sums, mean_of, moments, moments_from, sums_of
 from vestige.stats.neighbours import same_width
 from vestige.stats.slices import slices
@@ -44,13 +45,13 @@ class Whitening:
         same_width(rows.shape[1], len(self.mean))
         centred = rows - self.mean
         if len(self.matrices) == 1:
-            projected: Any = centred @ self.matrices[0]
+            projected: Any = product(centred, self.matrices[0], self.matrices[0])
         else:
             parts = self.parts
             projected = np.empty((len(rows), parts[-1].stop), np.float32)
             given = bounds(tuple(len(matrix) for matrix in self.matrices))
             for matrix, columns, part in zip(self.matrices, given, parts, strict=True):
-                projected[:, part] = centred[:, columns] @ matrix
+                projected[:, part] = product(centred[:, columns], matrix, matrix)
         return np.asarray(projected)
 
 

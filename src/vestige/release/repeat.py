@@ -6,7 +6,7 @@ from dataclasses import replace
 from vestige.auditing.gathering import read_role
 from vestige.auditing.options import AuditOptions, MadeWith, read_options
 from vestige.auditing.request import ROLES
-from vestige.engine.engines import open_executor
+from vestige.engine.engines import of_held_images, open_executor
 from vestige.images.choosing import choose_kind
 from vestige.images.given_groups import Names, Place
 from vestige.images.groups import assign_groups
@@ -107,12 +107,14 @@ def _with_own_places(made: MadeWith, given: Options) -> MadeWith:
     return replace(made, detector_options=mine)
 
 
-def options_again(made: MadeWith, seed: int) -> AuditOptions:
+def options_again(made: MadeWith, seed: int, engine: str) -> AuditOptions:
     """The options of each further audit, of sets that are read already.
 
     The release curve is drawn once, not in each round; nothing is released without the checks.
     """
-    return replace(made.asked(seed), release_curve=False, checks=True, engine="local")
+    return replace(
+        made.asked(seed), release_curve=False, checks=True, engine=of_held_images(engine)
+    )
 
 
 def read_again(

@@ -156,7 +156,9 @@ def scrub(
     listings = with_ids(listings, told_ids(ids))
     names = by_name(told_groups(groups), listings, made_with.layout)
     again = replace(
-        options_again(made_with, before.manifest.seed), groups=names, group_regex=group_regex
+        options_again(made_with, before.manifest.seed, engine),
+        groups=names,
+        group_regex=group_regex,
     )
     sets = read_again(
         before, given | listings, made_with, replace(again, engine=engine, cache=cache), progress

@@ -1,7 +1,7 @@
 """Run detectors on one audit: a plan of columns, then a matrix [images, columns]."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from copy import copy
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vestige.engine.machine import cores
+from vestige.engine.machine import Threads, cores
 from vestige.engine.threads import one_core
 from vestige.images.elsewhere import Elsewhere
 from vestige.registry.entries import InputError
@@ -149,7 +149,7 @@ def score_columns(
             done(column.name, 0.0)
     # where workers hold the images, all columns ask them at once
     threads = max(1, len(todo)) if isinstance(generated, Elsewhere) else cores()
-    with one_core(), ThreadPoolExecutor(threads) as executor:
+    with one_core(), Threads(threads) as executor:
         running = {
             executor.submit(
                 _score_column,

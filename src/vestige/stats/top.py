@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vestige.products.product import product
 from vestige.registry.entries import InputError
 from vestige.stats.slices import slices
 from vestige.types import Floats, Ints
@@ -231,11 +232,11 @@ class _Search:
     def _products(self, left: Rows, right: Rows) -> Rows:
         products = self._room((1 + bool(self.even)) * len(left), len(right), left.dtype)
         if not self.even:
-            return np.matmul(left, right.T, out=products[: len(left)])
+            return product(left, right.T, left, products[: len(left)])
         half, kept = len(left) // 2, self.even + 2
-        same, other = products[len(left) :][:half], products[len(left) + half :]
-        np.matmul(left[:half, :kept], right[:, :kept].T, out=same)
-        np.matmul(left[:half, kept:], right[:, kept:].T, out=other)
+        rooms = products[len(left) :][:half], products[len(left) + half :]
+        same = product(left[:half, :kept], right[:, :kept].T, left, rooms[0])
+        other = product(left[:half, kept:], right[:, kept:].T, left, rooms[1])
         np.add(same, other, out=products[:half])
         np.subtract(same, other, out=products[half : len(left)])
         return products[: len(left)]
