@@ -363,7 +363,7 @@ def test_the_plan_keeps_the_order_of_the_names() -> None:
     [
         (["nearest_distanc"], "unknown detector .* Did you mean 'nearest_distance'"),
         (["mc_ball", "mc_ball"], "a detector is named twice: mc_ball, mc_ball"),
-        (["matched_filter"], "matched_filter needs a reference: give --reference"),
+        (["matched_filter"], "matched_filter needs a reference: give reference=DIR"),
     ],
 )
 def test_a_plan_that_cannot_run_is_refused(names: list[str], message: str) -> None:

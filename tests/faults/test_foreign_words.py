@@ -77,7 +77,7 @@ def test_a_foreign_result_names_no_file_folder_or_download(
     foreign = replace(made, manifest=replace(made.manifest, options=options))
     with pytest.raises(InputError, match=rf"{name}\.{option}.* not taken from a result") as caught:
         check_result(foreign)
-    assert "\n" not in str(caught.value) and "--option" in str(caught.value)
+    assert "\n" not in str(caught.value) and "--option" in caught.value.for_command
 
 
 def test_scrub_writes_nowhere_and_connects_to_nobody_that_a_result_names(

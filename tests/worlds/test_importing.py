@@ -171,8 +171,8 @@ def test_the_command_lists_pairs_and_writes_nothing(
         ({"members": "absent"}, "absent"),
         ({"generated": "empty"}, "no image in folder .*empty"),
         ({"shared": "keep"}, "refuse, drop"),
-        ({"query_share": 2.0}, "--query-share must lie in 0..1"),
-        ({"size": 4}, "--size must lie in 8..1024"),
+        ({"query_share": 2.0}, "query_share= must lie in 0..1"),
+        ({"size": 4}, "size= must lie in 8..1024"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
