@@ -100,7 +100,9 @@ def test_what_counts_as_used_in_each_kind_of_run() -> None:
 
 def test_uncalibrated_verdicts_are_not_handed_in_as_zeros() -> None:
     result = audit_of(("a.png", 1.0, "copy"), ("b.png", 0.0, "uncalibrated"))
-    with pytest.raises(InputError, match="1 of 2 query images .*no unused images.*--named.*--top-half"):
+    with pytest.raises(
+        InputError, match="1 of 2 query images .*no unused images.*--named.*--top-half"
+    ):
         export_run(result)
     reasons = {
         "a part of the images of an earlier audit": replace(

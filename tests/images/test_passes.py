@@ -14,7 +14,7 @@ from vestige.copies.equality import find_equal
 from vestige.copies.search import search_copies
 from vestige.detectors import DETECTORS
 from vestige.images.blank import blank_images
-from vestige.images.elsewhere import Elsewhere
+from vestige.images.elsewhere import Elsewhere, bring_home
 from vestige.images.imageset import ImageSet
 from vestige.images.passes import fold_blocks
 from vestige.images.reading import read_images
@@ -149,6 +149,15 @@ def test_images_that_workers_hold_look_like_an_array() -> None:
 
 def _numbers(state: list[int] | None, start: int, block: Images) -> list[int]:
     return [*(state or []), *range(start, start + len(block))]
+
+
+def test_images_that_were_brought_home_are_not_fetched_again() -> None:
+    images = elsewhere(MADE)
+    bring_home(images, [70, 3, 3, 40])
+    cast(Any, images).kept.blocks = []  # the workers have gone
+    for row in (3, 40, np.int64(70)):
+        np.testing.assert_array_equal(images[row], MADE[row])
+    bring_home(MADE, [1])  # is at hand
 
 
 @pytest.mark.parametrize("spread", [False, True])

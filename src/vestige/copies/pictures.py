@@ -8,6 +8,7 @@ from vestige.copies.maps import Maps
 from vestige.copies.moved import put_back
 from vestige.copies.related import Related, beside_nearest, related
 from vestige.decision.records import Copy, Shown, Withheld
+from vestige.images.elsewhere import bring_home
 from vestige.images.imageset import ImageSet
 from vestige.images.kinds import in_view
 from vestige.images.overlay import enlarged, laid_over
@@ -41,8 +42,17 @@ def draw(
 ) -> dict[str, bytes]:
     """All pictures of an audit: of its copies, of named images, and small ones for rows."""
     named = beside_nearest(findings)
+    small = _small_ones(copies, named, related(copies, findings))
+    made = [copy.generated for copy in copies[:DRAWN]]
+    made += [one.evidence[0].generated for one in named]
+    made += [id_ for role, id_ in small if role == "generated"]
+    places = _numbers(as_read)
+    bring_home(as_read["generated"].pixels, {places["generated"][id_] for id_ in made})
     pictures = draw_pairs(copies, as_read, maps) | _draw_named(named, as_read, maps)
-    return pictures | _draw_rows(copies, named, related(copies, findings), as_read)
+    return pictures | {
+        f"small:{role}:{id_}": as_jpeg(drawn(_shown(as_read, places, role, id_, large=False)))
+        for role, id_ in small
+    }
 
 
 def draw_pairs(
@@ -112,13 +122,10 @@ def _draw_named(
     return pictures
 
 
-def _draw_rows(
-    copies: Sequence[Copy],
-    named: Sequence[Finding],
-    found: Related,
-    sets: Mapping[str, ImageSet],
-) -> dict[str, bytes]:
-    """Small pictures by "small:<role>:<id>", for the rows below the first pairs of each gallery."""
+def _small_ones(
+    copies: Sequence[Copy], named: Sequence[Finding], found: Related
+) -> list[tuple[str, str]]:
+    """Role and id of the images in the rows below the first pairs of each gallery."""
     wanted: dict[tuple[str, str], None] = {}
     pairs = [(c.role, c.real, c.group, c.generated) for c in copies[:LARGE]]
     pairs += [(f.role, f.id, f.group, f.evidence[0].generated) for f in named[:LARGE]]
@@ -126,11 +133,7 @@ def _draw_rows(
         made = (*found.nearest.get((role, real), ()), *found.of_patient.get(group, ()))
         wanted |= dict.fromkeys(("generated", id_) for id_ in made)
         wanted |= dict.fromkeys(found.of_generated.get(generated, ()))
-    places = _numbers(sets)
-    return {
-        f"small:{role}:{id_}": as_jpeg(drawn(_shown(sets, places, role, id_, large=False)))
-        for role, id_ in wanted
-    }
+    return list(wanted)
 
 
 def _numbers(sets: Mapping[str, ImageSet]) -> _Numbers:

@@ -4,7 +4,7 @@ Passes are made where the blocks are (`vestige.images.passes`) and send home wha
 asks for images by their numbers is sent these.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -34,6 +34,7 @@ class Elsewhere:
     def __init__(self, kept: "Kept", shape: tuple[int, ...]) -> None:
         self.kept, self.shape = kept, shape
         self.step = block_of(shape)
+        self._home: dict[int, Images] = {}
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -55,6 +56,8 @@ class Elsewhere:
             if isinstance(first, slice):
                 rest.insert(0, slice(None))
             return np.asarray(self[first][tuple(rest)])
+        if isinstance(rows, int | np.integer) and int(rows) in self._home:
+            return self._home[int(rows)]
         numbers = np.arange(len(self))[rows]
         found = self._taken(np.atleast_1d(numbers))
         return found[0] if np.ndim(numbers) == 0 else found
@@ -66,6 +69,11 @@ class Elsewhere:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         found = self[:]
         return found if dtype is None else found.astype(dtype, copy=False)
+
+    def bring(self, rows: Iterable[int]) -> None:
+        """Fetch images that will be asked for one by one, all at once, and keep them here."""
+        numbers = np.array(sorted(set(rows) - self._home.keys()), np.int64)
+        self._home |= dict(zip(numbers.tolist(), self._taken(numbers), strict=True))
 
     def folded(self, fold: Callable[..., S], merge: Callable[[S, S], S]) -> S:
         """What a pass over all blocks finds: see `vestige.images.passes.fold_blocks`."""
@@ -81,6 +89,12 @@ class Elsewhere:
         for block, part in self.kept.parts(asked):
             found[blocks == block] = part
         return found
+
+
+def bring_home(images: Images, rows: Iterable[int]) -> None:
+    """Have images at hand that will be looked at one by one; those of this process are."""
+    if isinstance(images, Elsewhere):
+        images.bring(rows)
 
 
 def block_of(shape: tuple[int, ...]) -> int:

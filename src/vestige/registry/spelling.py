@@ -28,8 +28,8 @@ KEYWORDS = (
 )
 """Option to what a call of Python says. What only a command has (`--gate`) stands in no message
 that Python can raise, or is left as it is."""
-_OPTION = re.compile(r"(?<![\w/.-])(--[a-z][a-z-]*)(?![\w/-])(?: (?=[A-Z\d]|[a-z_\d]+[,.=]\w|[a-z\d]+_\w|"
-                     r"(?:grey|local|high|mirror|drop)\b))?")  # fmt: skip
+_OPTION = re.compile(r"(?<![\w/.-])(--[a-z][a-z-]*)(?![\w/-])(?: (?=[A-Z\d]|[a-z_\d]+[,.=]\w|"
+                     r"[a-z\d]+_\w|(?:grey|local|high|mirror|drop)\b))?")  # fmt: skip
 """An option, and the blank before its value."""
 
 
