@@ -73,7 +73,7 @@ from vestige.cli.main import main
 folder, *more = sys.argv[1:]
 try:
     main(["audit", "--generated", folder + "/generated", "--query", folder + "/query",
-          "--unused", folder + "/unused", "--out", folder + "/out", "--quiet", *more])
+          "--unused", folder + "/unused", "--out", folder + "/out", "--quiet", "--force", *more])
 finally:
     told = json.loads(Path(folder, "out/result.json").read_text())["manifest"]["seconds"]
     told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
