@@ -49,7 +49,8 @@ def arranged(
     whole = (len(places), *shape)
     step, pieces = block_of(whole), []
     for start in range(0, len(places), step):
-        own = list(zip(places, records, strict=True))[start : start + step]
+        part = slice(start, start + step)
+        own = zip(places[part], records[part], strict=True)
         pieces.append(
             [
                 (key, ([place[1:] for place, _ in some], [record.scale for _, record in some]))
