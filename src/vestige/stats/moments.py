@@ -32,10 +32,17 @@ def sums_of(
 
     `masses` [n], of mean 1, say how much its rows count.
     """
+    total, products = _sums(shift, parts, rows, masses)
+    return Sums(len(rows), total, tuple(square.astype(np.float64) for square in products))
+
+
+def _sums(
+    shift: Float32s, parts: Sequence[slice], rows: Float32s, masses: Floats | None = None
+) -> tuple[Floats, list[Float32s]]:
     centred = rows - shift
     weighed = centred if masses is None else centred * masses[:, np.newaxis].astype(np.float32)
-    products = tuple((weighed[:, part].T @ centred[:, part]).astype(float) for part in parts)
-    return Sums(len(rows), weighed.sum(axis=0, dtype=np.float64), products)
+    products = [weighed[:, part].T @ centred[:, part] for part in parts]
+    return weighed.sum(axis=0, dtype=np.float64), products
 
 
 def add_sums(first: Sums, second: Sums) -> Sums:
@@ -49,9 +56,8 @@ def fold_sums(
     shift: Float32s, parts: Sequence[slice], state: Sums | None, start: int, rows: Float32s
 ) -> Sums:
     """A pass over rows (`vestige.images.passes`); `add_sums` merges what it finds, exactly."""
-    found = sums_of(shift, parts, rows)
-    products = tuple(on_grid(square) for square in found.products)
-    found = Sums(found.n, on_grid(found.total), products)
+    total, products = _sums(shift, parts, rows)
+    found = Sums(len(rows), on_grid(total), tuple(on_grid(square) for square in products))
     return found if state is None else add_sums(state, found)
 
 
