@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from vestige.detectors.explained_pairs import ExplainedPairs
 from vestige.detectors.inputs import fitted
 from vestige.detectors.labelled_set import groups_from, labelled
 from vestige.detectors.saving import read_model, write_model
 from vestige.features.pixels import as_pictures
 from vestige.registry.entries import InputError
 from vestige.stats.groups import Labels
-from vestige.types import Bools, Float32s, Floats, Progress, quiet
+from vestige.types import Bools, Floats, Progress, quiet
 
 if TYPE_CHECKING:
     from vestige.nets.explaining import PairView
 
 
 @dataclass
-class PairNetwork:
+class PairNetwork(ExplainedPairs):
     """A network that looks at one real and one generated image; needs `vestige[deep]`.
 
     Parameters
@@ -135,18 +136,6 @@ class PairNetwork:
 
         logits = fitted(self.model_, self.name).logits(as_pictures(images, self.size))
         return np.asarray(expit(logits).mean(axis=1) > 0.5)
-
-    def explain_pairs(self, real: Any, generated: Any) -> Float32s | None:
-        """Where each of k pairs speaks for a match, float32 [k, 2, size, size], 0 and above.
-
-        The maps of the real and of the generated image, in parts of the match score
-        (`vestige.nets.explaining`). None with options that compare vectors without a place.
-        """
-        return self._pairs().maps(as_pictures(real, self.size), as_pictures(generated, self.size))
-
-    def score_pairs(self, real: Any, generated: Any) -> Floats:
-        """Match score of each of k pairs, a logit, float64 [k]."""
-        return self._pairs().logits(as_pictures(real, self.size), as_pictures(generated, self.size))
 
     def _pairs(self) -> "PairView":
         model = fitted(self.model_, self.name)
